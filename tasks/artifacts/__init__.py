@@ -1,0 +1,1 @@
+"""Reading and writing what passes between stages."""

@@ -1,0 +1,26 @@
+"""The one way Offcut refuses bad input."""
+
+
+class RefusedError(Exception):
+    """Bad input, refused before anything is written.
+
+    Its text is one line: where it was found, which field, what stood there, what
+    was expected, and the command or edit that mends it.
+
+    Args:
+        where: File or object the input came from, e.g. ``params.yaml``.
+        field: The field inside it, e.g. ``train.iql.expectile``.
+        found: What stood there.
+        expected: What would have been accepted.
+        mend: What the user can do about it.
+    """
+
+    def __init__(
+        self, where: object, field: str, found: object, expected: object, mend: str
+    ) -> None:
+        self.where, self.field = str(where), field
+        self.found, self.expected, self.mend = str(found), str(expected), mend
+        super().__init__(
+            f"{self.where}: {field}: found {self.found}, "
+            f"expected {self.expected}; {mend}"
+        )

@@ -1,0 +1,145 @@
+"""Files that appear whole or not at all, and their hashes."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tasks.artifacts.errors import RefusedError
+
+MIN_FREE_BYTES = 64 * 1024 * 1024
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, or of a folder's file names and contents, as hex."""
+    if path.is_dir():
+        digest = hashlib.sha256()
+        for file in sorted(p for p in path.rglob("*") if p.is_file()):
+            digest.update(f"{file.relative_to(path).as_posix()}\0".encode())
+            digest.update(f"{sha256(file)}\n".encode())
+        return digest.hexdigest()
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def canonical(value: Any) -> str:
+    """JSON with sorted keys and a final newline: the same value, the same bytes.
+
+    Raises:
+        ValueError: If the value holds NaN or an infinity, which JSON has not.
+    """
+    return json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n"
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write canonical JSON; the file is whole or absent (temporary, then renamed)."""
+    write_text(path, canonical(value))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text; the file is whole or absent (temporary, then renamed)."""
+    check_writable(path.parent)
+    with tempfile.NamedTemporaryFile(
+        "w", dir=path.parent, prefix=f".{path.name}.", delete=False, encoding="utf-8"
+    ) as stream:
+        temporary = Path(stream.name)
+        try:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    temporary.chmod(0o644)
+    temporary.replace(path)
+
+
+def read_json(path: Path, made_by: str) -> Any:
+    """Read JSON.
+
+    Args:
+        path: The file.
+        made_by: The command that makes it, for the error.
+
+    Raises:
+        RefusedError: If the file is missing or is not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RefusedError(
+            path, "file", "nothing", "a file", f"make it with: {made_by}"
+        ) from None
+    except json.JSONDecodeError as error:
+        raise RefusedError(
+            path, "content", str(error), "JSON", f"make it again with: {made_by}"
+        ) from error
+
+
+def check_writable(folder: Path, need: int = MIN_FREE_BYTES) -> None:
+    """Refuse a folder that cannot be written or has too little room.
+
+    Args:
+        folder: Where output will go; made if missing.
+        need: Bytes that must be free.
+
+    Raises:
+        RefusedError: If it is not writable, or fewer than ``need`` bytes are free.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".probe."):
+            pass
+    except OSError as error:
+        raise RefusedError(
+            folder,
+            "permissions",
+            error.strerror or str(error),
+            "a folder this user can write to",
+            f"run: chmod u+w {folder}",
+        ) from error
+    free = shutil.disk_usage(folder).free
+    if free < need:
+        raise RefusedError(
+            folder,
+            "free bytes",
+            free,
+            f"at least {need}",
+            "make room, e.g. with: dvc gc --workspace",
+        )
+
+
+@contextmanager
+def whole_folder(folder: Path, need: int = MIN_FREE_BYTES) -> Iterator[Path]:
+    """Yield an empty folder that becomes ``folder`` only if the block succeeds.
+
+    What stood at ``folder`` before stays until then, so a stage that is killed
+    leaves either the old output or the new one, never half of one.
+
+    Args:
+        folder: The output.
+        need: Bytes that must be free before the work begins.
+
+    Raises:
+        RefusedError: As :func:`check_writable`.
+    """
+    check_writable(folder.parent, need)
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    temporary.chmod(0o755)
+    try:
+        yield temporary
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    if folder.exists():
+        old = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.old."))
+        folder.replace(old / folder.name)
+        temporary.replace(folder)
+        shutil.rmtree(old)
+    else:
+        temporary.replace(folder)

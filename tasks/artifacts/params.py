@@ -1,0 +1,224 @@
+"""Parameters: one block of params.yaml becomes one frozen dataclass, or is refused.
+
+Defaults live in ``params/`` only; the dataclasses have none. A field's range is part
+of its type: ``expectile: Annotated[float, Range(0, 1, open=True)]``.
+"""
+
+import dataclasses
+import difflib
+import importlib
+import math
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self, get_args, get_origin, get_type_hints
+
+import yaml
+
+from tasks.artifacts.errors import RefusedError
+
+PARAMS = Path("params.yaml")
+
+
+@dataclass(frozen=True)
+class Range:
+    """Allowed values of a number (or of each number in a list): low..high."""
+
+    low: float
+    high: float = math.inf
+    open: bool = False  # True: the two ends themselves are not allowed
+
+    def __contains__(self, value: float) -> bool:
+        """Whether the value lies inside; NaN never does."""
+        if self.open:
+            return self.low < value < self.high
+        return self.low <= value <= self.high
+
+    def __str__(self) -> str:
+        """The interval as mathematics writes it."""
+        left, right = "()" if self.open else "[]"
+        return f"{left}{self.low:g}, {self.high:g}{right}"
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """Allowed words."""
+
+    words: tuple[str, ...]
+
+    def __contains__(self, value: str) -> bool:
+        """Whether the word is one of them."""
+        return value in self.words
+
+    def __str__(self) -> str:
+        """The words, for errors."""
+        return "one of " + ", ".join(self.words)
+
+
+@dataclass(frozen=True)
+class Params:
+    """Base of every method's parameters; checks types and ranges on construction."""
+
+    def __post_init__(self) -> None:
+        """Check each field.
+
+        Raises:
+            RefusedError: If a value has the wrong type or lies outside its range.
+        """
+        for name, hint in get_type_hints(type(self), include_extras=True).items():
+            _check(name, getattr(self, name), hint)
+
+    @classmethod
+    def parse(cls, block: Mapping[str, Any], where: str) -> Self:
+        """Build from a block of params.yaml.
+
+        Args:
+            block: The block; keys that begin with ``_`` are Hydra's, not ours.
+            where: The block's dotted path, for errors.
+
+        Raises:
+            RefusedError: On an unknown or missing key, a wrong type, a wrong range.
+        """
+        fields = {f.name for f in dataclasses.fields(cls)}
+        given = {k: v for k, v in block.items() if not k.startswith("_")}
+        for key in given:
+            if key not in fields:
+                raise RefusedError(
+                    PARAMS, f"{where}.{key}", "an unknown key", *_nearest(key, fields)
+                )
+        for key in sorted(fields - given.keys()):
+            raise RefusedError(
+                PARAMS,
+                f"{where}.{key}",
+                "nothing",
+                "a value",
+                f"add the key {key} to the block {where}",
+            )
+        typed = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
+        try:
+            return cls(**typed)
+        except RefusedError as error:
+            raise RefusedError(
+                error.where,
+                f"{where}.{error.field}",
+                error.found,
+                error.expected,
+                f"change {where}.{error.field} in params/",
+            ) from None
+
+
+def _nearest(word: str, known: Iterable[str]) -> tuple[str, str]:
+    """What was expected, and the mend, for a word that is not known."""
+    known = sorted(known)
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.0)
+    return (
+        f"one of {', '.join(known)}",
+        f"did you mean {near[0]}?" if near else "remove it",
+    )
+
+
+def _check(field: str, value: Any, hint: Any) -> None:
+    """Refuse a value that does not fit its annotated type."""
+    limits: tuple[Any, ...] = ()
+    if get_origin(hint) is typing.Annotated:
+        hint, *rest = get_args(hint)
+        limits = tuple(rest)
+    if not _fits(value, hint):
+        name = getattr(hint, "__name__", str(hint))
+        raise RefusedError(PARAMS, field, repr(value), f"a {name}", f"change {field}")
+    values = value if isinstance(value, tuple) else (value,)
+    for limit in limits:
+        for one in values:
+            if one is not None and one not in limit:
+                raise RefusedError(
+                    PARAMS, field, repr(one), str(limit), f"change {field}"
+                )
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value is of a type: the few kinds YAML can hold."""
+    origin = get_origin(hint)
+    if origin in (typing.Union, types.UnionType):
+        return any(_fits(value, option) for option in get_args(hint))
+    if origin is tuple:
+        return isinstance(value, tuple) and all(
+            _fits(v, get_args(hint)[0]) for v in value
+        )
+    if origin is not None:
+        return isinstance(value, origin)
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, hint)
+
+
+def load(path: Path = PARAMS) -> dict[str, Any]:
+    """The composed parameters of this run.
+
+    Raises:
+        RefusedError: If the file is missing.
+    """
+    try:
+        loaded: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RefusedError(
+            path, "file", "nothing", "the composed study", "run: make params"
+        ) from None
+    return loaded
+
+
+def pick(params: Mapping[str, Any], group: str, name: str) -> dict[str, Any]:
+    """The block ``group.name``, e.g. ``train.iql``.
+
+    Raises:
+        RefusedError: If the study has no such block; names the nearest one.
+    """
+    known = params.get(group, {})
+    if name not in known:
+        raise RefusedError(
+            PARAMS, f"{group}.{name}", "an unknown name", *_nearest(name, known)
+        )
+    block: dict[str, Any] = known[name]
+    return block
+
+
+def build(block: Mapping[str, Any], where: str, **extra: Any) -> Any:
+    """Make the object a block describes: ``_target_`` names its class.
+
+    Args:
+        block: A block with ``_target_`` and the fields of that class's ``Parameters``.
+        where: The block's dotted path, for errors.
+        **extra: Handed to the class beside ``params``.
+
+    Raises:
+        RefusedError: If the target is not a class of this project, or its
+            parameters are refused.
+    """
+    cls = resolve(str(block.get("_target_", "")), where)
+    return cls(params=cls.Parameters.parse(block, where), **extra)
+
+
+def resolve(target: str, where: str, package: str = "tasks.") -> Any:
+    """The class a dotted name stands for; only classes of ``package`` are allowed.
+
+    Parameters are data and must not become a way to run other code.
+
+    Raises:
+        RefusedError: If there is no such class under ``package``.
+    """
+    module, _, name = target.rpartition(".")
+    if module.startswith(package):
+        try:
+            return getattr(importlib.import_module(module), name)
+        except (ModuleNotFoundError, AttributeError):
+            pass
+    raise RefusedError(
+        PARAMS,
+        f"{where}._target_",
+        target or "nothing",
+        f"a class under {package}",
+        "name it in full, e.g. tasks.train.iql.IQL",
+    )

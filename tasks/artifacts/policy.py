@@ -1,0 +1,85 @@
+"""Policies on disk: policy.json (class, arguments, origin) and policy.safetensors."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file, save_file
+
+from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.files import read_json, sha256, write_json
+from tasks.nets.policy import Policy
+
+SCHEMA = 1
+STATISTICS = ("observation_mean", "observation_std")
+
+
+def statistics_sha256(policy: Policy) -> str:
+    """Hash of the normaliser alone: the same weights with another one differ."""
+    digest = hashlib.sha256()
+    for name in STATISTICS:
+        digest.update(getattr(policy, name).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def save_policy(folder: Path, policy: Policy, origin: Mapping[str, Any]) -> None:
+    """Write a policy into a folder that :func:`files.whole_folder` will put in place.
+
+    Args:
+        folder: Existing folder.
+        policy: All seeds stacked.
+        origin: What it was made of: ``seeds`` (their numbers), ``learner``,
+            ``dataset``, ``dataset_sha256``, ``world`` ...
+    """
+    weights = folder / "policy.safetensors"
+    tensors = {k: v.detach().contiguous() for k, v in policy.state_dict().items()}
+    save_file(tensors, weights)
+    spec = {
+        "schema": SCHEMA,
+        "policy": policy.spec(),
+        "origin": dict(origin),
+        "weights_sha256": sha256(weights),
+        "statistics_sha256": statistics_sha256(policy),
+    }
+    write_json(folder / "policy.json", spec)
+
+
+def load_policy(folder: Path) -> tuple[Policy, dict[str, Any]]:
+    """Read a policy after checking its hash.
+
+    Returns:
+        The policy and its origin.
+
+    Raises:
+        RefusedError: If a file is missing, the weights' hash is not the one policy.json
+            states, or they do not fit the class.
+    """
+    mend = "make it again with: dvc repro"
+    spec = read_json(folder / "policy.json", "dvc repro")
+    if spec.get("schema") != SCHEMA:
+        raise RefusedError(
+            folder / "policy.json", "schema", spec.get("schema"), SCHEMA, mend
+        )
+    weights = folder / "policy.safetensors"
+    found = sha256(weights) if weights.exists() else "nothing"
+    if found != spec["weights_sha256"]:
+        raise RefusedError(weights, "sha256", found, spec["weights_sha256"], mend)
+    policy = Policy.from_spec(spec["policy"])
+    try:
+        policy.load_state_dict(load_file(weights))
+    except RuntimeError as error:
+        raise RefusedError(
+            weights,
+            "tensors",
+            str(error).replace("\n", " "),
+            "those of the class",
+            mend,
+        ) from None
+    policy.requires_grad_(requires_grad=False)
+    found = statistics_sha256(policy)
+    if found != spec["statistics_sha256"]:
+        raise RefusedError(
+            weights, "statistics", found, spec["statistics_sha256"], mend
+        )
+    return policy, spec["origin"]

@@ -1,0 +1,63 @@
+"""A small writer of ONNX graphs, handed to each layer's ``emit``."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+if TYPE_CHECKING:
+    import onnx
+
+
+class Graph:
+    """Nodes and initialisers of one ONNX graph in the order they were added.
+
+    Names are readable (``layer0.weight``), so that graphs can be compared by eye.
+    """
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.initialisers: list[onnx.TensorProto] = []
+        self._names: set[str] = set()
+
+    def add(self, op: str, *inputs: str, name: str, **attributes: Any) -> str:
+        """Append a node of the standard domain with one output; return its name."""
+        from onnx import helper
+
+        self._claim(name)
+        self.nodes.append(
+            helper.make_node(op, list(inputs), [name], name=name, **attributes)
+        )
+        return name
+
+    def constant(
+        self, name: str, value: torch.Tensor | np.ndarray, kind: str | None = None
+    ) -> str:
+        """Append an initialiser; return its name.
+
+        Args:
+            name: Its name in the graph.
+            value: Any shape. For packed kinds the unpacked codes.
+            kind: An ONNX element type numpy lacks, e.g. ``"INT4"`` (two codes a
+                byte, first code in the low nibble); None keeps the array's own.
+
+        Raises:
+            ValueError: If the name was used before.
+        """
+        from onnx import TensorProto, helper, numpy_helper
+
+        self._claim(name)
+        array = np.asarray(value.detach().cpu() if torch.is_tensor(value) else value)
+        if kind is None:
+            tensor = numpy_helper.from_array(np.ascontiguousarray(array), name)
+        else:
+            tensor = helper.make_tensor(
+                name, getattr(TensorProto, kind), array.shape, array.ravel()
+            )
+        self.initialisers.append(tensor)
+        return name
+
+    def _claim(self, name: str) -> None:
+        if name in self._names:
+            raise ValueError(f"the graph has two values named {name}")
+        self._names.add(name)

@@ -1,0 +1,149 @@
+"""Train: a dataset and a learner become a policy, many seeds in one stack.
+
+A method's file defines one :class:`Learner` and reads like its paper: networks in the
+constructor, the equations in ``update``. The loop, the batches, the noise, curves and
+checkpoints are the engine's (``engine.py``), so ``update`` is a pure function of the
+learner's tensors, the batch and the step number.
+
+Shapes: S seeds, B batch, O observation, A action, E ensemble.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Adam
+
+from tasks.artifacts.params import Params
+from tasks.nets.policy import Policy
+
+
+@dataclass(frozen=True)
+class Spaces:
+    """What a learner must know of the data.
+
+    Attributes:
+        observation_mean: (O,), units of the world.
+        observation_std: (O,), positive; the learner sees (o - mean) / std.
+        action_low: (A,), the world's bounds; the learner sees [-1, 1].
+        action_high: (A,).
+    """
+
+    observation_mean: Tensor
+    observation_std: Tensor
+    action_low: Tensor
+    action_high: Tensor
+
+    @property
+    def observation(self) -> int:
+        """O."""
+        return len(self.observation_mean)
+
+    @property
+    def action(self) -> int:
+        """A."""
+        return len(self.action_low)
+
+
+@dataclass
+class Batch:
+    """One minibatch a seed.
+
+    Attributes:
+        observation: (S, B, O), normalised.
+        action: (S, B, A), in [-1, 1].
+        reward: (S, B).
+        next_observation: (S, B, O), normalised.
+        terminated: (S, B), 1.0 where the episode terminated; a truncated one is 0.0.
+        noise: By the names of ``Learner.noise``, (S, B, A), standard normal.
+    """
+
+    observation: Tensor
+    action: Tensor
+    reward: Tensor
+    next_observation: Tensor
+    terminated: Tensor
+    noise: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+class Learner(nn.Module, ABC):
+    """One training method on a stack of seeds.
+
+    Every tensor that training changes is a parameter or buffer of this module, or
+    belongs to one of ``optimisers``: that is what a checkpoint holds.
+
+    Args:
+        params: The method's parameters.
+        spaces: Widths, statistics and bounds.
+        seeds: One slice each; slice k depends on seeds[k] alone.
+        updates: How many updates there will be, for schedules.
+    """
+
+    Parameters: ClassVar[type[Params]]
+    noise: ClassVar[Sequence[str]] = ()  # standard normal (S, B, A) draws an update
+
+    def __init__(
+        self, params: Params, spaces: Spaces, seeds: Sequence[int], updates: int
+    ) -> None:
+        super().__init__()
+        del params
+        self.spaces, self.seeds, self.updates = spaces, tuple(seeds), updates
+        self.optimisers: dict[str, Adam] = {}
+
+    @abstractmethod
+    def update(self, batch: Batch, step: int) -> dict[str, Tensor]:
+        """One gradient step of every network.
+
+        Args:
+            batch: See :class:`Batch`.
+            step: Number of updates done before, 0...
+
+        Returns:
+            Losses and estimates for the curves, each (S,).
+        """
+
+    @abstractmethod
+    def policy(self) -> Policy:
+        """The trained policy, sharing this learner's tensors."""
+
+    def descend(self, name: str, loss: Tensor) -> None:
+        """Step one optimiser down the gradient of the summed losses.
+
+        Seeds share no parameter, so the sum's gradient is each seed's own. Only this
+        optimiser's parameters get a gradient.
+
+        Args:
+            name: Which of ``optimisers``.
+            loss: (S,), one a seed.
+        """
+        optimiser = self.optimisers[name]
+        parameters = [p for group in optimiser.param_groups for p in group["params"]]
+        gradients = torch.autograd.grad(loss.sum(), parameters)
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient
+        optimiser.step()
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The full state for resuming: module tensors and optimiser moments."""
+        state = dict(self.state_dict())
+        for name, optimiser in self.optimisers.items():
+            for i, moments in optimiser.state_dict()["state"].items():
+                for key, value in moments.items():
+                    state[f"optimiser/{name}/{i}/{key}"] = value
+        return state
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Put back what :meth:`tensors` gave."""
+        own = {k: v for k, v in state.items() if not k.startswith("optimiser/")}
+        self.load_state_dict(own)
+        for name, optimiser in self.optimisers.items():
+            moments: dict[int, dict[str, Tensor]] = {}
+            for key, value in state.items():
+                if key.startswith(f"optimiser/{name}/"):
+                    _, _, i, field_name = key.split("/")
+                    moments.setdefault(int(i), {})[field_name] = value.clone()
+            groups = optimiser.state_dict()["param_groups"]
+            optimiser.load_state_dict({"state": moments, "param_groups": groups})

@@ -1,0 +1,98 @@
+"""Parts several learners share: actors, twin critics, optimisers, target networks."""
+
+import math
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Adam
+
+from tasks.nets.layers import MLP
+from tasks.nets.policy import LOG_STD_MAX, LOG_STD_MIN, Policy
+from tasks.train import Spaces
+
+
+def actor(
+    spaces: Spaces, seeds: Sequence[int], hidden: Sequence[int], head: str = "tanh"
+) -> Policy:
+    """A freshly initialised policy: O -> hidden... -> A (2A for a gaussian head)."""
+    outputs = spaces.action * (2 if head == "gaussian" else 1)
+    net = MLP(seeds, "actor", (spaces.observation, *hidden, outputs))
+    return Policy(
+        list(net.layers),
+        head,
+        spaces.observation_mean,
+        spaces.observation_std,
+        spaces.action_low,
+        spaces.action_high,
+    )
+
+
+class Critics(nn.Module):
+    """An ensemble of Q(s, a) a seed.
+
+    Args:
+        spaces: Widths.
+        seeds: One slice each.
+        hidden: Hidden widths.
+        members: E, two by default.
+    """
+
+    def __init__(
+        self,
+        spaces: Spaces,
+        seeds: Sequence[int],
+        hidden: Sequence[int],
+        members: int = 2,
+    ) -> None:
+        super().__init__()
+        widths = (spaces.observation + spaces.action, *hidden, 1)
+        self.net = MLP(seeds, "critics", widths, members)
+
+    def forward(self, observation: Tensor, action: Tensor) -> Tensor:
+        """(S, B, O) and (S, B, A) -> (S, E, B)."""
+        return self.net(torch.cat([observation, action], dim=-1)).squeeze(-1)
+
+
+def frozen_copy(module: nn.Module, fresh: nn.Module) -> nn.Module:
+    """Make ``fresh`` a target network: the same numbers, no gradients."""
+    fresh.load_state_dict(module.state_dict())
+    return fresh.requires_grad_(False)
+
+
+def polyak(target: nn.Module, source: nn.Module, rate: float) -> None:
+    """Target <- (1 - rate) target + rate source, in place."""
+    with torch.no_grad():
+        torch._foreach_lerp_(list(target.parameters()), list(source.parameters()), rate)
+
+
+def adam(parameters: Iterable[nn.Parameter], rate: float) -> Adam:
+    """Adam as the papers use it (betas 0.9 and 0.999, eps 1e-8), fused."""
+    return Adam(parameters, lr=rate, fused=True)
+
+
+def bellman_loss(q: Tensor, target: Tensor) -> Tensor:
+    """Sum over members of the mean squared error: (S, E, B), (S, B) -> (S,)."""
+    return (q - target.unsqueeze(1)).square().mean(-1).sum(-1)
+
+
+def sample_tanh_gaussian(
+    policy: Policy, observation: Tensor, noise: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Action and its log likelihood from a gaussian head.
+
+    Args:
+        policy: With a gaussian head.
+        observation: (S, B, O), normalised.
+        noise: (S, B, A), standard normal.
+
+    Returns:
+        Action in [-1, 1] (S, B, A) and log pi (S, B), with the tanh correction in
+        its stable form, log(1 - tanh(u)^2) = 2 (log 2 - u - softplus(-2u)).
+    """
+    mean, log_std = policy.preactivation(observation).chunk(2, dim=-1)
+    log_std = log_std.clamp(LOG_STD_MIN, LOG_STD_MAX)
+    u = mean + log_std.exp() * noise
+    log_normal = -0.5 * noise.square() - log_std - 0.5 * math.log(2 * math.pi)
+    correction = 2 * (math.log(2) - u - nn.functional.softplus(-2 * u))
+    return torch.tanh(u), (log_normal - correction).sum(-1)

@@ -1,0 +1,210 @@
+"""Worlds: Gymnasium environments as batches, with reference scores and capabilities.
+
+A world's file defines one class, a :class:`World`. Its :meth:`World.make` returns a
+:class:`Batch`: a ``gymnasium.vector.VectorEnv`` whose sub-environments are reset only
+when asked. One that has ended stays parked (its last observation, reward 0) until it
+is reset, so that an episode is never mixed with the next.
+
+What a world can do beyond stepping is a capability, asked for with :func:`require`:
+
+| capability | where | meaning |
+|---|---|---|
+| ``reset_to`` | batch | start an episode in a given state |
+| ``set_params`` | batch | change physical parameters |
+| ``termination_fn`` | world | whether (s, a, s') ends an episode, without the simulator |
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+from gymnasium import Space
+from gymnasium.spaces import Box
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+from numpy.typing import NDArray
+
+from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.params import PARAMS, Params, Range
+
+Floats = NDArray[np.floating[Any]]
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class WorldParams(Params):
+    """What every world's YAML says.
+
+    Attributes:
+        name: The world's file name.
+        env_id: Gymnasium id, with version.
+        max_steps: Steps after which an episode is truncated.
+        ref_min: Mean return of the random policy; normalised score 0.
+        ref_max: Mean return of the best behaviour policy; normalised score 100.
+        measured: How ref_min and ref_max were measured, in words.
+    """
+
+    name: str
+    env_id: str
+    max_steps: Annotated[int, Range(1)]
+    ref_min: float
+    ref_max: float
+    measured: str
+
+    def __post_init__(self) -> None:
+        """Also refuse reference scores that cannot normalise anything."""
+        super().__post_init__()
+        if not self.ref_max > self.ref_min:
+            raise RefusedError(
+                PARAMS,
+                "ref_max",
+                self.ref_max,
+                f"more than ref_min, {self.ref_min}",
+                "measure the reference scores again",
+            )
+
+
+class Batch(VectorEnv[Floats, Floats, Floats], ABC):
+    """Several sub-environments of one world, stepped together.
+
+    Args:
+        world: The world they belong to.
+        num_envs: How many, at least 1.
+
+    Attributes:
+        ended: (N,) bool, which sub-environments are parked.
+    """
+
+    metadata: dict[str, Any] = {"autoreset_mode": AutoresetMode.DISABLED}  # noqa: RUF012
+
+    def __init__(self, world: "World", num_envs: int) -> None:
+        self.world = world
+        self.num_envs = num_envs
+        self.single_observation_space = world.observation_space
+        self.single_action_space = world.action_space
+        self.observation_space = batch_space(world.observation_space, num_envs)
+        self.action_space = batch_space(world.action_space, num_envs)
+        self.ended: Flags = np.ones(num_envs, dtype=bool)
+        self.steps = np.zeros(num_envs, dtype=np.int64)
+        self.observation = np.zeros(
+            self.observation_space.shape or (), world.observation_space.dtype
+        )
+
+    def reset(
+        self,
+        *,
+        seed: int | Sequence[int | None] | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> tuple[Floats, dict[str, Any]]:
+        """Start episodes.
+
+        Args:
+            seed: One a sub-environment; an integer stands for seed, seed+1, ...
+                The start state depends on that seed alone.
+            options: ``reset_mask``, (N,) bool: which to reset; all if missing.
+
+        Returns:
+            Observations (N, O) and :meth:`state` as infos.
+
+        Raises:
+            ValueError: If a sub-environment that is to be reset has no seed.
+        """
+        mask = np.ones(self.num_envs, bool)
+        if options and "reset_mask" in options:
+            mask = options["reset_mask"]
+        if seed is None or isinstance(seed, int):
+            seed = [None if seed is None else seed + i for i in range(self.num_envs)]
+        for i in np.flatnonzero(mask):
+            if seed[i] is None:
+                raise ValueError("every reset needs a seed, or runs cannot be repeated")
+            self._reset_one(int(i), int(seed[i] or 0))
+        self.ended[mask], self.steps[mask] = False, 0
+        self.observation = self._observe()
+        return self.observation, self.state()
+
+    def step(
+        self, actions: Floats
+    ) -> tuple[Floats, Floats, Flags, Flags, dict[str, Any]]:
+        """Step every sub-environment that has not ended.
+
+        Args:
+            actions: (N, A), inside the world's bounds.
+
+        Returns:
+            Observations (N, O), rewards (N,) in units of the world, terminated (N,),
+            truncated (N,), infos: :meth:`state`.
+        """
+        live = ~self.ended
+        rewards, terminated = self._step(np.asarray(actions), live)
+        self.steps[live] += 1
+        truncated = live & ~terminated & (self.steps >= self.world.params.max_steps)
+        self.ended |= terminated | truncated
+        self.observation = self._observe()
+        return self.observation, rewards, terminated, truncated, self.state()
+
+    def state(self) -> dict[str, Floats]:
+        """The simulator's state, (N, ...) each, e.g. qpos and qvel; may be empty."""
+        return {}
+
+    @abstractmethod
+    def _reset_one(self, i: int, seed: int) -> None:
+        """Put sub-environment ``i`` into the start state of ``seed``."""
+
+    @abstractmethod
+    def _step(self, actions: Floats, live: Flags) -> tuple[Floats, Flags]:
+        """Step the live ones; rewards (N,) and terminated (N,), 0 where parked."""
+
+    @abstractmethod
+    def _observe(self) -> Floats:
+        """Observations (N, O) of the present state, a new array each time."""
+
+
+class World(ABC):
+    """One kind of environment.
+
+    Args:
+        params: Its block of ``params/world/``.
+
+    Attributes:
+        observation_space: Of one sub-environment.
+        action_space: Of one sub-environment.
+        step_seconds: Control step, simulated seconds.
+    """
+
+    Parameters: ClassVar[type[WorldParams]] = WorldParams
+    observation_space: Space[Any]
+    action_space: Box
+    step_seconds: float
+
+    def __init__(self, params: WorldParams) -> None:
+        self.params = params
+
+    @abstractmethod
+    def make(self, num_envs: int) -> Batch:
+        """A batch of sub-environments, to be reset before the first step."""
+
+    def score(self, returns: Floats) -> Floats:
+        """Returns normalised to 0 (random policy) .. 100 (best behaviour policy)."""
+        low, high = self.params.ref_min, self.params.ref_max
+        return 100.0 * (np.asarray(returns) - low) / (high - low)
+
+
+def require(owner: World | Batch, capability: str) -> Any:
+    """A capability of a world or batch.
+
+    Raises:
+        RefusedError: If it has none of that name.
+    """
+    found = getattr(owner, capability, None)
+    if found is None:
+        world = owner.world if isinstance(owner, Batch) else owner
+        raise RefusedError(
+            PARAMS,
+            "world",
+            f"{world.params.name}, which has no {capability}",
+            f"a world that can {capability}",
+            "choose another world; docs/methods.md lists capabilities",
+        )
+    return found

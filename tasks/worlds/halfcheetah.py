@@ -1,0 +1,45 @@
+"""HalfCheetah-v5: a two-legged planar robot that shall run forward.
+
+| | shape | unit |
+|---|---|---|
+| observation | (17,) | 8 positions (m, rad), 9 velocities (m/s, rad/s) |
+| action | (6,) | torque at six joints, [-1, 1] x gear |
+
+Reward a step: forward speed (m/s) - 0.1 ||action||^2. Never terminates. Control step
+0.05 s; truncated after 1000 steps.
+
+Source: Gymnasium 1.x ``HalfCheetah-v5`` (Wawrzynski 2009).
+"""
+
+import numpy as np
+
+from tasks.worlds import Flags, Floats
+from tasks.worlds._mujoco import MujocoWorld
+
+
+class HalfCheetah(MujocoWorld):
+    """See the module."""
+
+    def observe(self, qpos: Floats, qvel: Floats) -> Floats:
+        """Positions without x, velocities: (N, 17)."""
+        return np.concatenate([qpos[:, 1:], qvel], axis=1)
+
+    def unhealthy(self, qpos: Floats, qvel: Floats) -> Flags:
+        """Nowhere; (N,)."""
+        del qvel
+        return np.zeros(len(qpos), dtype=bool)
+
+    def reward(
+        self, before: Floats, qpos: Floats, qvel: Floats, actions: Floats
+    ) -> Floats:
+        """See the module; (N,)."""
+        del qvel
+        forward, cost = self.forward_reward(before, qpos, actions)
+        return forward - cost
+
+    def termination_fn(
+        self, state: Floats, action: Floats, next_state: Floats
+    ) -> Flags:
+        """Nowhere; (N,)."""
+        del action, next_state
+        return np.zeros(len(state), dtype=bool)

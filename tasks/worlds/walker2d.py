@@ -1,0 +1,49 @@
+"""Walker2d-v5: a two-legged planar robot that shall walk forward.
+
+| | shape | unit |
+|---|---|---|
+| observation | (17,) | height (m), 7 angles (rad), 9 velocities (m/s, rad/s), clipped to +-10 |
+| action | (6,) | torque at six joints, [-1, 1] x gear |
+
+Reward a step: forward speed (m/s) + 1 if healthy - 0.001 ||action||^2. Terminates when
+height leaves (0.8, 2.0) m or |torso angle| >= 1 rad. Control step 0.008 s; truncated
+after 1000 steps.
+
+Source: Gymnasium 1.x ``Walker2d-v5`` (Erez, Tassa, Todorov 2011).
+"""
+
+import numpy as np
+
+from tasks.worlds import Flags, Floats
+from tasks.worlds._mujoco import MujocoWorld
+
+
+class Walker2d(MujocoWorld):
+    """See the module."""
+
+    def observe(self, qpos: Floats, qvel: Floats) -> Floats:
+        """Positions without x, velocities clipped: (N, 17)."""
+        return np.concatenate([qpos[:, 1:], np.clip(qvel, -10, 10)], axis=1)
+
+    def unhealthy(self, qpos: Floats, qvel: Floats) -> Flags:
+        """See the module; (N,)."""
+        del qvel
+        return _outside(qpos[:, 1], qpos[:, 2])
+
+    def reward(
+        self, before: Floats, qpos: Floats, qvel: Floats, actions: Floats
+    ) -> Floats:
+        """See the module; (N,)."""
+        forward, cost = self.forward_reward(before, qpos, actions)
+        return (forward + ~self.unhealthy(qpos, qvel) * 1.0) - cost
+
+    def termination_fn(
+        self, state: Floats, action: Floats, next_state: Floats
+    ) -> Flags:
+        """From observations alone; (N,)."""
+        del state, action
+        return _outside(next_state[:, 0], next_state[:, 1])
+
+
+def _outside(height: Floats, angle: Floats) -> Flags:
+    return ~((height > 0.8) & (height < 2.0) & (np.abs(angle) < 1.0))
