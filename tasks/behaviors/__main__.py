@@ -11,7 +11,6 @@ from typing import Annotated, Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 
 from tasks.artifacts.params import Params, Range, build
 from tasks.behaviors.online import run
@@ -38,10 +37,10 @@ class BehaviorParams(Params):
 def train(
     params: BehaviorParams, world: World, sac: dict[str, Any], scratch: Path
 ) -> list[Path]:
-    """Run SAC and save the policy every ``checkpoint_every`` steps.
+    """Run SAC and save the policies every ``checkpoint_every`` steps.
 
     Returns:
-        Safetensors files, one a checkpoint, all seeds stacked.
+        Folders, one a checkpoint, all seeds stacked, in the order of training.
     """
     width = int(np.prod(world.observation_space.shape or (1,)))
     spaces = Spaces(
@@ -53,8 +52,9 @@ def train(
     learner: Learner = build(
         sac, "train.sac", spaces=spaces, seeds=params.seeds, updates=params.steps
     )
-    scratch.mkdir(parents=True, exist_ok=True)
-    files, recent, begun = [], [], time.monotonic()
+    folders: list[Path] = []
+    recent: list[Floats] = []
+    begun = time.monotonic()
     loop = run(
         learner,
         world,
@@ -67,10 +67,188 @@ def train(
         if not np.isnan(finished).all():
             recent.append(finished)
         if step % params.checkpoint_every == 0:
-            file = scratch / f"step-{step:08d}.safetensors"
-            save_file(dict(policy.state_dict()), file)
-            files.append(file)
-            mean = np.nanmean(np.array(recent[-20:]), axis=0).round(0)
             hours = (time.monotonic() - begun) / 3600
+            folder = scratch / f"step-{step:08d}"
+            folder.mkdir(parents=True)
+            origin = {"step": step, "hours": round(hours, 3), "seeds": params.seeds}
+            save_policy(folder, policy, origin)
+            folders.append(folder)
+            mean = np.nanmean(np.array(recent[-20:]), axis=0).round(0)
             print(f"step {step}: return {mean} after {hours:.2f} h", flush=True)
-    return files
+    return folders
+
+
+def measure(world: World, policy: Policy, k: int, params: BehaviorParams) -> Played:
+    """Play episodes with sampled actions, as the policy will be used."""
+
+    def act(observation: Floats, episodes: Any) -> Floats:
+        noise = np.stack(
+            [draws[i].standard_normal(policy.action_width) for i in episodes]
+        )
+        return act_with(policy, k, observation, noise)
+
+    draws = [np.random.default_rng([k, e]) for e in range(params.episodes)]
+    return play(world, act, range(params.episodes))
+
+
+def act_with(policy: Policy, k: int, observation: Floats, noise: Floats) -> Floats:
+    """Actions of seed slice ``k``: (B, O), (B, A) -> (B, A)."""
+    stack = (policy.seeds, -1, -1)
+    o = torch.from_numpy(observation.astype(np.float32)).expand(stack)
+    z = torch.from_numpy(noise.astype(np.float32)).expand(stack)
+    with torch.no_grad():
+        actions: Floats = policy(o, z)[k].numpy()
+    return actions
+
+
+def random_return(world: World, episodes: int) -> Played:
+    """Play episodes with uniformly random actions."""
+    low, high = world.action_space.low, world.action_space.high
+    draws = [np.random.default_rng([e, 2]) for e in range(episodes)]
+    return play(
+        world,
+        lambda _, live: np.stack([draws[i].uniform(low, high) for i in live]),
+        range(episodes),
+    )
+
+
+def choose(
+    scores: Floats, medium: tuple[float, ...], replay: int
+) -> tuple[int, dict[str, int]]:
+    """Which seed and which checkpoints to keep.
+
+    Args:
+        scores: (checkpoints, S), return above the random policy's.
+        medium: Smallest and largest share of the expert's score.
+        replay: How many checkpoints, evenly spaced from the first to medium.
+
+    Returns:
+        The seed's position and checkpoint numbers by name: ``expert`` is the best,
+        ``medium`` the first whose score lies in the share, or the one nearest to its
+        middle where none does.
+    """
+    k = int(scores.max(0).argmax())
+    mine = scores[:, k]
+    expert = int(mine.argmax())
+    share = mine / mine[expert]
+    inside = (
+        (share >= medium[0]) & (share <= medium[1]) & (np.arange(len(mine)) < expert)
+    )
+    middle = (medium[0] + medium[1]) / 2
+    chosen = int(inside.argmax() if inside.any() else np.abs(share - middle).argmin())
+    kept = {"expert": expert, "medium": chosen}
+    spaced = np.linspace(0, chosen, replay).round().astype(int)
+    kept |= {f"replay-{i}": int(c) for i, c in enumerate(np.unique(spaced))}
+    return k, kept
+
+
+def export(
+    folder: Path,
+    name: str,
+    checkpoint: Path,
+    k: int,
+    world: World,
+    rows: Floats,
+) -> dict[str, Any]:
+    """Write one policy as ONNX behind the parity gate; returns its origin."""
+    policy, origin = load_policy(checkpoint)
+    about = {
+        **origin,
+        "world": world.params.name,
+        "env_id": world.params.env_id,
+        "step_seconds": world.step_seconds,
+        "dataset": "online",
+        "dataset_sha256": "",
+        "learner": "sac",
+        "weights_sha256": sha256(checkpoint / "policy.safetensors"),
+    }
+    contract = contract_of(policy, k, about, "exact")
+    model = build_model(policy, k)
+    path = folder / f"{name}.onnx"
+    candidate = OnnxPolicy(model.SerializeToString(), contract, "exact")
+    draw = np.random.default_rng(0)
+    parity = check_parity(path, policy, k, candidate, rows, draw, TOLERANCE)
+    write_onnx(path, model, {**contract, "parity": parity})
+    return origin
+
+
+def visited(world: World, policy: Policy, k: int, count: int) -> Floats:
+    """Observations (count, O) met while acting, for the parity gate."""
+    seen: list[Floats] = []
+
+    def act(observation: Floats, episodes: Any) -> Floats:
+        del episodes
+        seen.append(np.asarray(observation, np.float32))
+        return act_with(policy, k, observation, np.zeros((len(observation), width)))
+
+    width = policy.action_width
+    play(world, act, range(10))
+    return np.concatenate(seen)[:count]
+
+
+def main() -> None:
+    """See the module."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--world", required=True)
+    name = parser.parse_args().world
+    everything = load()
+    block = dict(pick(everything, "behaviors", name))
+    world: World = build(block.pop("world"), f"behaviors.{name}.world")
+    params = BehaviorParams.parse(block, f"behaviors.{name}")
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(mode=True)
+    out = Path("data/behaviors") / name
+    check_writable(out.parent)
+    scratch = Path(".offcut/behaviors") / name
+    shutil.rmtree(scratch, ignore_errors=True)
+    folders = train(params, world, pick(everything, "train", "sac"), scratch)
+    finish(params, world, folders, out)
+    shutil.rmtree(scratch)
+
+
+def finish(
+    params: BehaviorParams, world: World, folders: list[Path], out: Path
+) -> None:
+    """Measure every checkpoint, choose, and write the behaviour policies."""
+    floor = random_return(world, params.episodes)
+    policies = [load_policy(folder)[0] for folder in folders]
+    results = [
+        [measure(world, policy, k, params) for k in range(len(params.seeds))]
+        for policy in policies
+    ]
+    means = np.array([[p.returns.mean() for p in row] for row in results])
+    above = means - floor.returns.mean()
+    k, kept = choose(above, params.medium, params.replay)
+    rows = visited(world, policies[kept["expert"]], k, 1000)
+    entries: dict[str, Any] = {"random": _entry(floor)}
+    with whole_folder(out) as folder:
+        for name, c in kept.items():
+            origin = export(folder, name, folders[c], k, world, rows)
+            entry = _entry(results[c][k])
+            entries[name] = entry | {"step": origin["step"], "hours": origin["hours"]}
+            entries[name]["share"] = round(float(above[c, k] / above[:, k].max()), 3)
+            print(name, entries[name], flush=True)
+        write_json(
+            folder / "behaviors.json",
+            {
+                "schema": 1,
+                "world": world.params.name,
+                "env_id": world.params.env_id,
+                "seed": params.seeds[k],
+                "measured": f"{params.episodes} episodes, start seeds 0.., "
+                "sampled actions",
+                "policies": entries,
+            },
+        )
+
+
+def _entry(played: Played) -> dict[str, Any]:
+    return {
+        "return_mean": round(float(played.returns.mean()), 2),
+        "return_std": round(float(played.returns.std()), 2),
+        "length_mean": round(float(played.lengths.mean()), 1),
+    }
+
+
+if __name__ == "__main__":
+    raise SystemExit(run_stage(main))
