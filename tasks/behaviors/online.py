@@ -1,6 +1,7 @@
 """The online loop: act, store, update, for a stack of seeds at once."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ from tasks.nets.policy import Policy
 from tasks.train import Batch, Learner
 from tasks.worlds import World
 
-Array = NDArray[np.float32]
+Array = NDArray[Any]  # numbers or flags; stored as float32
 
 
 class Replay:
@@ -89,13 +90,13 @@ def run(
         if step < start_steps:
             action = np.stack([g.uniform(-1, 1, shape) for g in draws])
         else:
-            noise = np.stack([g.standard_normal(shape) for g in draws])
+            drawn = np.stack([g.standard_normal(shape) for g in draws])
             with torch.no_grad():
                 action = (
                     learner.policy()
                     .squashed(
                         torch.from_numpy(observation.astype(np.float32))[:, None],
-                        torch.from_numpy(noise.astype(np.float32))[:, None],
+                        torch.from_numpy(drawn.astype(np.float32))[:, None],
                     )[:, 0]
                     .numpy()
                 )

@@ -89,13 +89,14 @@ class MLP(nn.Module):
     ) -> None:
         super().__init__()
         self.members = members
-        self.layers = nn.ModuleList(
+        layers = [
             Linear(len(seeds) * members, i, o)
             for i, o in zip(widths, widths[1:], strict=False)
-        )
+        ]
         generators = [generator(seed, name) for seed in seeds]
-        for layer in self.layers:
+        for layer in layers:
             layer.initialise(generators)
+        self.layers = nn.ModuleList(layers)
 
     def forward(self, x: Tensor) -> Tensor:
         """(S, B, inputs) -> (S, B, outputs), or (S, E, B, outputs) of an ensemble."""
