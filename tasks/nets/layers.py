@@ -3,6 +3,7 @@
 import hashlib
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -91,7 +92,7 @@ class MLP(nn.Module):
         self.members = members
         layers = [
             Linear(len(seeds) * members, i, o)
-            for i, o in zip(widths, widths[1:], strict=False)
+            for i, o in pairwise(widths)
         ]
         generators = [generator(seed, name) for seed in seeds]
         for layer in layers:
