@@ -3,6 +3,7 @@
 import hashlib
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -89,13 +90,14 @@ class MLP(nn.Module):
     ) -> None:
         super().__init__()
         self.members = members
-        self.layers = nn.ModuleList(
+        layers = [
             Linear(len(seeds) * members, i, o)
-            for i, o in zip(widths, widths[1:], strict=False)
-        )
+            for i, o in pairwise(widths)
+        ]
         generators = [generator(seed, name) for seed in seeds]
-        for layer in self.layers:
+        for layer in layers:
             layer.initialise(generators)
+        self.layers = nn.ModuleList(layers)
 
     def forward(self, x: Tensor) -> Tensor:
         """(S, B, inputs) -> (S, B, outputs), or (S, E, B, outputs) of an ensemble."""
