@@ -1,7 +1,7 @@
 """One variant's files: named on a command line, checked before anything is read."""
 
 import argparse
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -47,12 +47,10 @@ class Variant:
         given = vars(parser.parse_args(argv))
         study = params["study"]
         for name in names:
-            pick(
-                {f"study.{name}s": _keys(study[f"{name}s"])},
-                f"study.{name}s",
-                given[name],
-            )
-        return cls(*(given[name] for name in names), seeds=tuple(study["seeds"]))
+            group = f"study.{name}s"
+            pick({group: dict.fromkeys(study[f"{name}s"])}, group, given[name])
+        dataset, learner, variant = (given[name] for name in names)
+        return cls(dataset, learner, variant, tuple(study["seeds"]))
 
     def folder(self, kind: str) -> Path:
         """``data/<kind>/<dataset>/<learner>/<variant>``."""
@@ -104,7 +102,3 @@ class Variant:
             f"--dataset {self.dataset} --learner {self.learner} "
             f"--variant {self.variant}"
         )
-
-
-def _keys(names: Iterable[str]) -> dict[str, None]:
-    return dict.fromkeys(names)

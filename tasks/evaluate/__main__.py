@@ -1,4 +1,4 @@
-"""Play a variant's files: python -m tasks.evaluate --dataset D --learner L --variant V.
+"""Play files: ``python -m tasks.evaluate --dataset D --learner L --variant V``.
 
 Writes ``data/evaluations/<D>/<L>/<V>/``: ``episodes.parquet``, a row an episode, and
 ``metrics.json``. The world is the one the dataset was recorded in.
