@@ -154,7 +154,9 @@ class MujocoWorld(World):
         """See :meth:`tasks.worlds.World.make`."""
         return MujocoBatch(self, num_envs)
 
-    def forward_reward(self, before: Floats, after: Floats, actions: Floats) -> Floats:
+    def forward_reward(
+        self, before: Floats, after: Floats, actions: Floats
+    ) -> tuple[Floats, Floats]:
         """Forward speed times its weight, and the control cost: two (N,) arrays."""
         env = self._env
         speed = (after[:, 0] - before[:, 0]) / env.dt
