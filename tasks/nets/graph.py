@@ -48,12 +48,10 @@ class Graph:
 
         self._claim(name)
         array = np.asarray(value.detach().cpu() if torch.is_tensor(value) else value)
-        if kind is None:
-            tensor = numpy_helper.from_array(np.ascontiguousarray(array), name)
-        else:
-            tensor = helper.make_tensor(
-                name, getattr(TensorProto, kind), array.shape, array.ravel()
-            )
+        if kind is not None:
+            number = getattr(TensorProto, kind)
+            array = array.astype(helper.tensor_dtype_to_np_dtype(number))
+        tensor = numpy_helper.from_array(np.ascontiguousarray(array), name)
         self.initialisers.append(tensor)
         return name
 
