@@ -26,7 +26,7 @@ class Policy(nn.Module):
     [-1, 1] to the world's bounds: ``action * scale + offset``.
 
     Args:
-        layers: Modules with ``forward``, ``emit`` and ``spec`` as ``nets.layers.Linear``.
+        layers: Modules with ``forward``, ``emit``, ``spec`` as ``layers.Linear`` has.
         head: ``tanh`` or ``gaussian``.
         observation_mean: (O,), units of the world.
         observation_std: (O,), same units, positive.
