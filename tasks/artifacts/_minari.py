@@ -34,9 +34,10 @@ def write_episodes(
 ) -> None:
     """Let Minari write ``folder/data``."""
     import minari  # costs a second that readers need not spend
+    from minari.data_collector.episode_buffer import EpisodeBuffer
 
     buffers = [
-        minari.EpisodeBuffer(
+        EpisodeBuffer(
             id=number,
             seed=episode.seed if episode.seed >= 0 else None,
             observations=episode.observations,

@@ -169,7 +169,7 @@ def collect(
 
 
 def _needed(plan: Plan, lengths: Counts) -> int:
-    """How many of the first episodes are enough; the most there may be if more must start."""
+    """How many of the first episodes are enough; no bound while more must start."""
     if plan.steps is None:
         return plan.limit
     enough = np.flatnonzero(np.cumsum(lengths) >= plan.steps)
