@@ -4,6 +4,8 @@ Writes ``data/behaviors/<world>/``: one ONNX policy a kept checkpoint, and
 ``behaviors.json`` with the return, steps and hours of each.
 """
 
+import argparse
+import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,17 +14,30 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 
-from tasks.artifacts.params import Params, Range, build
+from tasks.artifacts.files import check_writable, sha256, whole_folder, write_json
+from tasks.artifacts.onnx_policy import (
+    OnnxPolicy,
+    build_model,
+    contract_of,
+    write_onnx,
+)
+from tasks.artifacts.params import Params, Range, build, load, pick
+from tasks.artifacts.parity import check_parity
+from tasks.artifacts.policy import load_policy, save_policy, statistics_sha256
+from tasks.artifacts.stage import run_stage
+from tasks.behaviors.measure import choose, measure, random_return, visited
 from tasks.behaviors.online import run
 from tasks.train import Learner, Spaces
-from tasks.worlds import World
+from tasks.worlds import Floats, World
+from tasks.worlds.episodes import Played
+
+TOLERANCE = 1e-5  # parity, relative to max(1, |action|)
 
 
 @dataclass(frozen=True)
 class BehaviorParams(Params):
     """See params/behaviors/*.yaml for units and ranges."""
 
-    world: str
     seeds: Annotated[tuple[int, ...], Range(0)]
     steps: Annotated[int, Range(1)]
     start_steps: Annotated[int, Range(1)]
@@ -78,70 +93,6 @@ def train(
     return folders
 
 
-def measure(world: World, policy: Policy, k: int, params: BehaviorParams) -> Played:
-    """Play episodes with sampled actions, as the policy will be used."""
-
-    def act(observation: Floats, episodes: Any) -> Floats:
-        noise = np.stack(
-            [draws[i].standard_normal(policy.action_width) for i in episodes]
-        )
-        return act_with(policy, k, observation, noise)
-
-    draws = [np.random.default_rng([k, e]) for e in range(params.episodes)]
-    return play(world, act, range(params.episodes))
-
-
-def act_with(policy: Policy, k: int, observation: Floats, noise: Floats) -> Floats:
-    """Actions of seed slice ``k``: (B, O), (B, A) -> (B, A)."""
-    stack = (policy.seeds, -1, -1)
-    o = torch.from_numpy(observation.astype(np.float32)).expand(stack)
-    z = torch.from_numpy(noise.astype(np.float32)).expand(stack)
-    with torch.no_grad():
-        actions: Floats = policy(o, z)[k].numpy()
-    return actions
-
-
-def random_return(world: World, episodes: int) -> Played:
-    """Play episodes with uniformly random actions."""
-    low, high = world.action_space.low, world.action_space.high
-    draws = [np.random.default_rng([e, 2]) for e in range(episodes)]
-    return play(
-        world,
-        lambda _, live: np.stack([draws[i].uniform(low, high) for i in live]),
-        range(episodes),
-    )
-
-
-def choose(
-    scores: Floats, medium: tuple[float, ...], replay: int
-) -> tuple[int, dict[str, int]]:
-    """Which seed and which checkpoints to keep.
-
-    Args:
-        scores: (checkpoints, S), return above the random policy's.
-        medium: Smallest and largest share of the expert's score.
-        replay: How many checkpoints, evenly spaced from the first to medium.
-
-    Returns:
-        The seed's position and checkpoint numbers by name: ``expert`` is the best,
-        ``medium`` the first whose score lies in the share, or the one nearest to its
-        middle where none does.
-    """
-    k = int(scores.max(0).argmax())
-    mine = scores[:, k]
-    expert = int(mine.argmax())
-    share = mine / mine[expert]
-    inside = (
-        (share >= medium[0]) & (share <= medium[1]) & (np.arange(len(mine)) < expert)
-    )
-    middle = (medium[0] + medium[1]) / 2
-    chosen = int(inside.argmax() if inside.any() else np.abs(share - middle).argmin())
-    kept = {"expert": expert, "medium": chosen}
-    spaced = np.linspace(0, chosen, replay).round().astype(int)
-    kept |= {f"replay-{i}": int(c) for i, c in enumerate(np.unique(spaced))}
-    return k, kept
-
-
 def export(
     folder: Path,
     name: str,
@@ -161,6 +112,7 @@ def export(
         "dataset_sha256": "",
         "learner": "sac",
         "weights_sha256": sha256(checkpoint / "policy.safetensors"),
+        "statistics_sha256": statistics_sha256(policy),
     }
     contract = contract_of(policy, k, about, "exact")
     model = build_model(policy, k)
@@ -172,29 +124,15 @@ def export(
     return origin
 
 
-def visited(world: World, policy: Policy, k: int, count: int) -> Floats:
-    """Observations (count, O) met while acting, for the parity gate."""
-    seen: list[Floats] = []
-
-    def act(observation: Floats, episodes: Any) -> Floats:
-        del episodes
-        seen.append(np.asarray(observation, np.float32))
-        return act_with(policy, k, observation, np.zeros((len(observation), width)))
-
-    width = policy.action_width
-    play(world, act, range(10))
-    return np.concatenate(seen)[:count]
-
-
 def main() -> None:
     """See the module."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--world", required=True)
     name = parser.parse_args().world
     everything = load()
-    block = dict(pick(everything, "behaviors", name))
-    world: World = build(block.pop("world"), f"behaviors.{name}.world")
-    params = BehaviorParams.parse(block, f"behaviors.{name}")
+    block = pick(everything, "behaviors", name)
+    world: World = build(block["world"], f"behaviors.{name}.world")
+    params = BehaviorParams.parse(block["training"], f"behaviors.{name}.training")
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(mode=True)
     out = Path("data/behaviors") / name
@@ -213,7 +151,7 @@ def finish(
     floor = random_return(world, params.episodes)
     policies = [load_policy(folder)[0] for folder in folders]
     results = [
-        [measure(world, policy, k, params) for k in range(len(params.seeds))]
+        [measure(world, policy, k, params.episodes) for k in range(len(params.seeds))]
         for policy in policies
     ]
     means = np.array([[p.returns.mean() for p in row] for row in results])
