@@ -1,6 +1,7 @@
 """What recording, policy and writing add to bare stepping: ``python benchmarks/generate.py``.
 
-Makes the same Hopper episodes three ways, alternating, and prints JSON: seconds of bare
+Makes the same Hopper episodes three ways, alternating, and prints JSON: CPU seconds (one
+thread each, so neighbours on the machine do not count) of bare
 stepping of the same batch (actions replayed), of ``tasks.generate`` and of writing, and
 Gymnasium's own ``env.step`` one environment at a time on the same actions. The policy is
 an untrained 2x256 network unless ``data/behaviors`` has the one that is asked for.
@@ -70,11 +71,11 @@ def bare(world: World, episodes: list[Episode], in_flight: int) -> float:
             actions[: len(episode), slot] = episode.actions
         mask = np.arange(in_flight) < len(group)
         seeds = [e.seed for e in group] + [0] * (in_flight - len(group))
-        begun = time.perf_counter()
+        begun = time.process_time()
         batch.reset(seed=seeds, options={"reset_mask": mask})
         for action in actions:
             batch.step(action)
-        spent += time.perf_counter() - begun
+        spent += time.process_time() - begun
     batch.close()
     return spent
 
@@ -82,12 +83,12 @@ def bare(world: World, episodes: list[Episode], in_flight: int) -> float:
 def one_at_a_time(world: World, episodes: list[Episode]) -> float:
     """Seconds of Gymnasium's own loop over the same episodes."""
     env = gymnasium.make(world.env_spec())
-    begun = time.perf_counter()
+    begun = time.process_time()
     for episode in episodes:
         env.reset(seed=episode.seed)
         for action in episode.actions:
             env.step(action)
-    return time.perf_counter() - begun
+    return time.process_time() - begun
 
 
 def main() -> None:
@@ -108,19 +109,19 @@ def main() -> None:
         k: [] for k in ("bare", "collect", "write", "gymnasium", "load")
     }
     for _ in range(given.rounds):
-        begun = time.perf_counter()
+        begun = time.process_time()
         episodes = collect(world, actor, plan, lambda _: None)
-        seconds["collect"].append(time.perf_counter() - begun)
+        seconds["collect"].append(time.process_time() - begun)
         seconds["bare"].append(bare(world, episodes, given.in_flight))
         seconds["gymnasium"].append(one_at_a_time(world, episodes))
         with tempfile.TemporaryDirectory() as folder:
             place = Path(folder) / "benchmark-v0"
-            begun = time.perf_counter()
+            begun = time.process_time()
             write_dataset(place, place.name, episodes, world, block)
-            seconds["write"].append(time.perf_counter() - begun)
-            begun = time.perf_counter()
+            seconds["write"].append(time.process_time() - begun)
+            begun = time.process_time()
             load_transitions(place)
-            seconds["load"].append(time.perf_counter() - begun)
+            seconds["load"].append(time.process_time() - begun)
     best = {name: min(values) for name, values in seconds.items()}
     steps = sum(len(e) for e in episodes)
     print(
