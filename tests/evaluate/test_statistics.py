@@ -30,7 +30,7 @@ def test_one_seeds_interval_is_scipys(statistic):
     )
     theirs = scipy.stats.bootstrap(
         (values,),
-        lambda x, axis: statistic(x),
+        lambda x, axis: statistic(np.moveaxis(x, axis, -1)),
         n_resamples=20_000,
         confidence_level=0.9,
         method="percentile",
