@@ -4,6 +4,8 @@ Writes ``data/behaviors/<world>/``: one ONNX policy a kept checkpoint, and
 ``behaviors.json`` with the return, steps and hours of each.
 """
 
+import argparse
+import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,19 +13,31 @@ from typing import Annotated, Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 
-from tasks.artifacts.params import Params, Range, build
+from tasks.artifacts.files import check_writable, sha256, whole_folder, write_json
+from tasks.artifacts.onnx_policy import (
+    OnnxPolicy,
+    build_model,
+    contract_of,
+    write_onnx,
+)
+from tasks.artifacts.params import Params, Range, build, load, pick
+from tasks.artifacts.parity import check_parity
+from tasks.artifacts.policy import load_policy, save_policy, statistics_sha256
+from tasks.artifacts.stage import run_stage
+from tasks.behaviors.measure import choose, measure, random_return, visited
 from tasks.behaviors.online import run
 from tasks.train import Learner, Spaces
-from tasks.worlds import World
+from tasks.worlds import Floats, World
+from tasks.worlds.episodes import Played
+
+TOLERANCE = 1e-5  # parity, relative to max(1, |action|)
 
 
 @dataclass(frozen=True)
 class BehaviorParams(Params):
     """See params/behaviors/*.yaml for units and ranges."""
 
-    world: str
     seeds: Annotated[tuple[int, ...], Range(0)]
     steps: Annotated[int, Range(1)]
     start_steps: Annotated[int, Range(1)]
@@ -38,10 +52,10 @@ class BehaviorParams(Params):
 def train(
     params: BehaviorParams, world: World, sac: dict[str, Any], scratch: Path
 ) -> list[Path]:
-    """Run SAC and save the policy every ``checkpoint_every`` steps.
+    """Run SAC and save the policies every ``checkpoint_every`` steps.
 
     Returns:
-        Safetensors files, one a checkpoint, all seeds stacked.
+        Folders, one a checkpoint, all seeds stacked, in the order of training.
     """
     width = int(np.prod(world.observation_space.shape or (1,)))
     spaces = Spaces(
@@ -53,8 +67,9 @@ def train(
     learner: Learner = build(
         sac, "train.sac", spaces=spaces, seeds=params.seeds, updates=params.steps
     )
-    scratch.mkdir(parents=True, exist_ok=True)
-    files, recent, begun = [], [], time.monotonic()
+    folders: list[Path] = []
+    recent: list[Floats] = []
+    begun = time.monotonic()
     loop = run(
         learner,
         world,
@@ -67,10 +82,111 @@ def train(
         if not np.isnan(finished).all():
             recent.append(finished)
         if step % params.checkpoint_every == 0:
-            file = scratch / f"step-{step:08d}.safetensors"
-            save_file(dict(policy.state_dict()), file)
-            files.append(file)
-            mean = np.nanmean(np.array(recent[-20:]), axis=0).round(0)
             hours = (time.monotonic() - begun) / 3600
+            folder = scratch / f"step-{step:08d}"
+            folder.mkdir(parents=True)
+            origin = {"step": step, "hours": round(hours, 3), "seeds": params.seeds}
+            save_policy(folder, policy, origin)
+            folders.append(folder)
+            mean = np.nanmean(np.array(recent[-20:]), axis=0).round(0)
             print(f"step {step}: return {mean} after {hours:.2f} h", flush=True)
-    return files
+    return folders
+
+
+def export(
+    folder: Path,
+    name: str,
+    checkpoint: Path,
+    k: int,
+    world: World,
+    rows: Floats,
+) -> dict[str, Any]:
+    """Write one policy as ONNX behind the parity gate; returns its origin."""
+    policy, origin = load_policy(checkpoint)
+    about = {
+        **origin,
+        "world": world.params.name,
+        "env_id": world.params.env_id,
+        "step_seconds": world.step_seconds,
+        "dataset": "online",
+        "dataset_sha256": "",
+        "learner": "sac",
+        "weights_sha256": sha256(checkpoint / "policy.safetensors"),
+        "statistics_sha256": statistics_sha256(policy),
+    }
+    contract = contract_of(policy, k, about, "exact")
+    model = build_model(policy, k)
+    path = folder / f"{name}.onnx"
+    candidate = OnnxPolicy(model.SerializeToString(), contract, "exact")
+    draw = np.random.default_rng(0)
+    parity = check_parity(path, policy, k, candidate, rows, draw, TOLERANCE)
+    write_onnx(path, model, {**contract, "parity": parity})
+    return origin
+
+
+def main() -> None:
+    """See the module."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--world", required=True)
+    name = parser.parse_args().world
+    everything = load()
+    block = pick(everything, "behaviors", name)
+    world: World = build(block["world"], f"behaviors.{name}.world")
+    params = BehaviorParams.parse(block["training"], f"behaviors.{name}.training")
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(mode=True)
+    out = Path("data/behaviors") / name
+    check_writable(out.parent)
+    scratch = Path(".offcut/behaviors") / name
+    shutil.rmtree(scratch, ignore_errors=True)
+    folders = train(params, world, pick(everything, "train", "sac"), scratch)
+    finish(params, world, folders, out)
+    shutil.rmtree(scratch)
+
+
+def finish(
+    params: BehaviorParams, world: World, folders: list[Path], out: Path
+) -> None:
+    """Measure every checkpoint, choose, and write the behaviour policies."""
+    floor = random_return(world, params.episodes)
+    policies = [load_policy(folder)[0] for folder in folders]
+    results = [
+        [measure(world, policy, k, params.episodes) for k in range(len(params.seeds))]
+        for policy in policies
+    ]
+    means = np.array([[p.returns.mean() for p in row] for row in results])
+    above = means - floor.returns.mean()
+    k, kept = choose(above, params.medium, params.replay)
+    rows = visited(world, policies[kept["expert"]], k, 1000)
+    entries: dict[str, Any] = {"random": _entry(floor)}
+    with whole_folder(out) as folder:
+        for name, c in kept.items():
+            origin = export(folder, name, folders[c], k, world, rows)
+            entry = _entry(results[c][k])
+            entries[name] = entry | {"step": origin["step"], "hours": origin["hours"]}
+            entries[name]["share"] = round(float(above[c, k] / above[:, k].max()), 3)
+            print(name, entries[name], flush=True)
+        write_json(
+            folder / "behaviors.json",
+            {
+                "schema": 1,
+                "world": world.params.name,
+                "env_id": world.params.env_id,
+                "seed": params.seeds[k],
+                "measured": f"{params.episodes} episodes, start seeds 0.., "
+                "sampled actions",
+                "policies": entries,
+            },
+        )
+
+
+def _entry(played: Played) -> dict[str, Any]:
+    return {
+        "return_mean": round(float(played.returns.mean()), 2),
+        "return_std": round(float(played.returns.std()), 2),
+        "length_mean": round(float(played.lengths.mean()), 1),
+    }
+
+
+if __name__ == "__main__":
+    raise SystemExit(run_stage(main))

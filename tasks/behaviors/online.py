@@ -8,9 +8,7 @@ from numpy.typing import NDArray
 
 from tasks.nets.policy import Policy
 from tasks.train import Batch, Learner
-from tasks.worlds import World
-
-Array = NDArray[np.float32]
+from tasks.worlds import Flags, Floats, World
 
 
 class Replay:
@@ -32,7 +30,9 @@ class Replay:
         self.cuts = np.cumsum([observation, action, 1, observation])
         self.capacity, self.size, self.next = capacity, 0, 0
 
-    def add(self, o: Array, a: Array, r: Array, o2: Array, terminated: Array) -> None:
+    def add(
+        self, o: Floats, a: Floats, r: Floats, o2: Floats, terminated: Flags
+    ) -> None:
         """Store one transition a seed: (S, O), (S, A), (S,), (S, O), (S,)."""
         self.rows[:, self.next] = np.concatenate(
             [o, a, r[:, None], o2, terminated[:, None]], axis=1
@@ -89,13 +89,13 @@ def run(
         if step < start_steps:
             action = np.stack([g.uniform(-1, 1, shape) for g in draws])
         else:
-            noise = np.stack([g.standard_normal(shape) for g in draws])
+            sample = np.stack([g.standard_normal(shape) for g in draws])
             with torch.no_grad():
                 action = (
                     learner.policy()
                     .squashed(
                         torch.from_numpy(observation.astype(np.float32))[:, None],
-                        torch.from_numpy(noise.astype(np.float32))[:, None],
+                        torch.from_numpy(sample.astype(np.float32))[:, None],
                     )[:, 0]
                     .numpy()
                 )

@@ -50,12 +50,10 @@ class Graph:
         if not isinstance(value, np.ndarray):
             value = value.detach().cpu().numpy()
         array = np.asarray(value)
-        if kind is None:
-            tensor = numpy_helper.from_array(np.ascontiguousarray(array), name)
-        else:
-            tensor = helper.make_tensor(
-                name, getattr(TensorProto, kind), array.shape, array.ravel()
-            )
+        if kind is not None:
+            number = getattr(TensorProto, kind)
+            array = array.astype(helper.tensor_dtype_to_np_dtype(number))
+        tensor = numpy_helper.from_array(np.ascontiguousarray(array), name)
         self.initialisers.append(tensor)
         return name
 

@@ -26,7 +26,7 @@ class Policy(nn.Module):
     [-1, 1] to the world's bounds: ``action * scale + offset``.
 
     Args:
-        layers: Modules with ``forward``, ``emit`` and ``spec`` as ``nets.layers.Linear``.
+        layers: Modules with ``forward``, ``emit``, ``spec`` as ``layers.Linear`` has.
         head: ``tanh`` or ``gaussian``.
         observation_mean: (O,), units of the world.
         observation_std: (O,), same units, positive.
@@ -46,7 +46,7 @@ class Policy(nn.Module):
         super().__init__()
         if head not in ("tanh", "gaussian"):
             raise ValueError(f"unknown head {head!r}")
-        self.layers = nn.ModuleList(layers)
+        self.layers: Any = nn.ModuleList(layers)  # torch types its items too widely
         self.head = head
         self.observation_mean: Tensor
         self.observation_std: Tensor

@@ -147,14 +147,25 @@ class MujocoWorld(World):
         self._env = env
 
     def single(self) -> Any:
-        """One bare environment of Gymnasium, without wrappers."""
-        return gymnasium.make(self.params.env_id).unwrapped
+        """One bare environment of Gymnasium, without wrappers.
+
+        MuJoCo's remarks on Gymnasium's model files are not the user's concern; its
+        warnings while stepping are, and stay.
+        """
+        before = mujoco.get_mju_user_warning()
+        mujoco.set_mju_user_warning(lambda _: None)
+        try:
+            return gymnasium.make(self.params.env_id).unwrapped
+        finally:
+            mujoco.set_mju_user_warning(before)
 
     def make(self, num_envs: int) -> MujocoBatch:
         """See :meth:`tasks.worlds.World.make`."""
         return MujocoBatch(self, num_envs)
 
-    def forward_reward(self, before: Floats, after: Floats, actions: Floats) -> Floats:
+    def forward_reward(
+        self, before: Floats, after: Floats, actions: Floats
+    ) -> tuple[Floats, Floats]:
         """Forward speed times its weight, and the control cost: two (N,) arrays."""
         env = self._env
         speed = (after[:, 0] - before[:, 0]) / env.dt

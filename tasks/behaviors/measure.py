@@ -1,0 +1,86 @@
+"""Measure checkpoints by playing, and choose the ones that become behaviours."""
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from tasks.nets.policy import Policy
+from tasks.worlds import Floats, World
+from tasks.worlds.episodes import Played, play
+
+
+def measure(world: World, policy: Policy, k: int, episodes: int) -> Played:
+    """Play episodes with sampled actions, as the policy will be used."""
+
+    def act(observation: Floats, live: Any) -> Floats:
+        noise = np.stack([draws[i].standard_normal(policy.action_width) for i in live])
+        return act_with(policy, k, observation, noise)
+
+    draws = [np.random.default_rng([k, e]) for e in range(episodes)]
+    return play(world, act, range(episodes))
+
+
+def act_with(policy: Policy, k: int, observation: Floats, noise: Floats) -> Floats:
+    """Actions of seed slice ``k``: (B, O), (B, A) -> (B, A)."""
+    stack = (policy.seeds, -1, -1)
+    o = torch.from_numpy(observation.astype(np.float32)).expand(stack)
+    z = torch.from_numpy(noise.astype(np.float32)).expand(stack)
+    with torch.no_grad():
+        actions: Floats = policy(o, z)[k].numpy()
+    return actions
+
+
+def random_return(world: World, episodes: int) -> Played:
+    """Play episodes with uniformly random actions."""
+    low, high = world.action_space.low, world.action_space.high
+    draws = [np.random.default_rng([e, 2]) for e in range(episodes)]
+    return play(
+        world,
+        lambda _, live: np.stack([draws[i].uniform(low, high) for i in live]),
+        range(episodes),
+    )
+
+
+def choose(
+    scores: Floats, medium: tuple[float, ...], replay: int
+) -> tuple[int, dict[str, int]]:
+    """Which seed and which checkpoints to keep.
+
+    Args:
+        scores: (checkpoints, S), return above the random policy's.
+        medium: Smallest and largest share of the expert's score.
+        replay: How many checkpoints, evenly spaced from the first to medium.
+
+    Returns:
+        The seed's position and checkpoint numbers by name: ``expert`` is the best,
+        ``medium`` the first whose score lies in the share, or the one nearest to its
+        middle where none does.
+    """
+    k = int(scores.max(0).argmax())
+    mine = scores[:, k]
+    expert = int(mine.argmax())
+    share = mine / mine[expert]
+    inside = (
+        (share >= medium[0]) & (share <= medium[1]) & (np.arange(len(mine)) < expert)
+    )
+    middle = (medium[0] + medium[1]) / 2
+    chosen = int(inside.argmax() if inside.any() else np.abs(share - middle).argmin())
+    kept = {"expert": expert, "medium": chosen}
+    spaced = np.linspace(0, chosen, replay).round().astype(int)
+    kept |= {f"replay-{i}": int(c) for i, c in enumerate(np.unique(spaced))}
+    return k, kept
+
+
+def visited(world: World, policy: Policy, k: int, count: int) -> Floats:
+    """Observations (count, O) met while acting, for the parity gate."""
+    seen: list[Floats] = []
+
+    def act(observation: Floats, live: Any) -> Floats:
+        del live
+        seen.append(np.asarray(observation, np.float32))
+        return act_with(policy, k, observation, np.zeros((len(observation), width)))
+
+    width = policy.action_width
+    play(world, act, range(10))
+    return np.concatenate(seen)[:count]
