@@ -3,6 +3,8 @@
 import dataclasses
 import json
 import sys
+from pathlib import Path
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -32,23 +34,23 @@ GAINS = {"pendulum": [[0.3, -1, 0.2]], "hopper": np.full((3, 11), 0.05)}
 HEADS = ("tanh", "gaussian")
 
 
-def returns(**changes):
+def returns(**changes: Any) -> Any:
     return build(method("evaluate", "returns", **changes), "evaluate.returns")
 
 
-def opened(tmp_path, where, head="tanh", seeds=1):
+def opened(tmp_path: Path, where: Any, head: Any = "tanh", seeds: Any = 1) -> Any:
     gains = GAINS[where.params.name]
     files = write(tmp_path, policy(where, seeds, gains, head, 0.05), where, "float32")
     return {k: OnnxPolicy.open(path) for k, path in enumerate(files)}
 
 
-def quiet(*_):
+def quiet(*_: Any) -> Any:
     """Progress that nobody watches."""
 
 
 @pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("name", ["pendulum", "hopper"])
-def test_equals_one_environment_at_a_time(tmp_path, name, head):
+def test_equals_one_environment_at_a_time(tmp_path: Path, name: Any, head: Any) -> None:
     """Gymnasium's own loop, one observation a call, gives the same episodes.
 
     Tolerance: onnxruntime may add in another order for another batch size, and 60
@@ -71,7 +73,7 @@ def test_equals_one_environment_at_a_time(tmp_path, name, head):
         assert table.returns[i] == pytest.approx(total, rel=1e-3)
 
 
-def test_alone_equals_in_the_batch(tmp_path):
+def test_alone_equals_in_the_batch(tmp_path: Path) -> None:
     """And live rows alone are shown to the policy, 1e-3 as above."""
     where = world("hopper")
     acting = opened(tmp_path, where)[0]
@@ -87,7 +89,7 @@ def test_alone_equals_in_the_batch(tmp_path):
         assert alone.returns[0] == pytest.approx(table.returns[i], rel=1e-3)
 
 
-def test_threads_change_nothing(tmp_path):
+def test_threads_change_nothing(tmp_path: Path) -> None:
     where = world("hopper")
     policies = opened(tmp_path, where, seeds=2)
     one = returns(episodes=5, threads=1).run(where, policies, quiet)
@@ -96,7 +98,7 @@ def test_threads_change_nothing(tmp_path):
         assert np.array_equal(getattr(one, field.name), getattr(two, field.name))
 
 
-def test_every_seed_plays_the_same_starts(tmp_path):
+def test_every_seed_plays_the_same_starts(tmp_path: Path) -> None:
     where = world("pendulum", max_steps=20)
     policies = opened(tmp_path, where, seeds=3)
     table = returns(episodes=4, start_seed=11).run(where, policies, quiet)
@@ -108,7 +110,7 @@ def test_every_seed_plays_the_same_starts(tmp_path):
     assert np.array_equal(alone.returns, table.returns[8:])
 
 
-def test_limit_and_falls_are_told_apart(tmp_path):
+def test_limit_and_falls_are_told_apart(tmp_path: Path) -> None:
     where = world("hopper", max_steps=25)
     files = write(tmp_path, policy(where, 1, np.full((3, 11), 3.0)), where, "float32")
     falls = play(where.make(4), OnnxPolicy.open(files[0]), 0, np.arange(4), quiet)
@@ -120,7 +122,7 @@ def test_limit_and_falls_are_told_apart(tmp_path):
     assert stands.length.tolist() == [25] * 4
 
 
-def test_actions_that_are_not_finite_are_refused(tmp_path):
+def test_actions_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     where = world("hopper")
     acting = opened(tmp_path, where)[0]
     acting.act = lambda rows: np.full((len(rows), 3), np.nan, np.float32)
@@ -128,7 +130,7 @@ def test_actions_that_are_not_finite_are_refused(tmp_path):
         play(where.make(2), acting, 0, np.arange(2), quiet)
 
 
-def test_summary(tmp_path):
+def test_summary(tmp_path: Path) -> None:
     where = world("pendulum", max_steps=20)
     evaluator = returns(episodes=8)
     table = evaluator.run(where, opened(tmp_path, where, seeds=2), quiet)
@@ -152,13 +154,13 @@ def test_summary(tmp_path):
         ({"episode": 3}, "did you mean episodes"),
     ],
 )
-def test_bad_parameters_are_refused(changes, named):
+def test_bad_parameters_are_refused(changes: Any, named: Any) -> None:
     with pytest.raises(RefusedError, match=named):
         returns(**changes)
 
 
 @pytest.fixture
-def place(tmp_path, monkeypatch):
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A study of two seeds, float32 exported; call it to run the stage."""
     monkeypatch.chdir(tmp_path)
     where = study(tmp_path)
@@ -169,7 +171,9 @@ def place(tmp_path, monkeypatch):
         "float32",
     )
 
-    def run(variant="float32", dataset=DATASET, learner=LEARNER):
+    def run(
+        variant: Any = "float32", dataset: Any = DATASET, learner: Any = LEARNER
+    ) -> Any:
         arguments = ["--dataset", dataset, "--learner", learner, "--variant", variant]
         monkeypatch.setattr(sys, "argv", ["evaluate", *arguments])
         return run_stage(main)
@@ -180,7 +184,9 @@ def place(tmp_path, monkeypatch):
     return run
 
 
-def test_stage_writes_the_same_bytes_again(place, capsys):
+def test_stage_writes_the_same_bytes_again(
+    place: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert place() == 0
     assert "return" in capsys.readouterr().out
     first = sha256(place.out)
@@ -192,7 +198,7 @@ def test_stage_writes_the_same_bytes_again(place, capsys):
     ]
 
 
-def test_stage_outputs(place):
+def test_stage_outputs(place: Any) -> None:
     place()
     metrics = json.loads((place.out / "metrics.json").read_text())
     assert (metrics["world"], metrics["mode"]) == ("pendulum", "exact")
@@ -225,7 +231,9 @@ def test_stage_outputs(place):
         ),
     ],
 )
-def test_contract_that_does_not_fit_is_refused(place, capsys, changes, named):
+def test_contract_that_does_not_fit_is_refused(
+    place: Any, capsys: pytest.CaptureFixture[str], changes: Any, named: Any
+) -> None:
     where = place.world
     write(place.files, policy(where, 2, GAINS["pendulum"]), where, "float32", **changes)
     assert place() == 1
@@ -235,7 +243,9 @@ def test_contract_that_does_not_fit_is_refused(place, capsys, changes, named):
     assert not place.out.exists()
 
 
-def test_policy_of_another_width_is_refused(place, capsys):
+def test_policy_of_another_width_is_refused(
+    place: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     hopper = world("hopper")
     files = write(place.files, policy(hopper, 2, GAINS["hopper"]), hopper, "float32")
     stated = {"world": "pendulum", "env_id": "Pendulum-v1", "step_seconds": 0.05}
@@ -248,7 +258,7 @@ def test_policy_of_another_width_is_refused(place, capsys):
     )
 
 
-def test_wrong_hash_is_refused(place, capsys):
+def test_wrong_hash_is_refused(place: Any, capsys: pytest.CaptureFixture[str]) -> None:
     with (place.files / "seed-1.onnx").open("ab") as stream:
         stream.write(b"\0")
     assert place() == 1
@@ -256,13 +266,17 @@ def test_wrong_hash_is_refused(place, capsys):
     assert not place.out.exists()
 
 
-def test_missing_file_is_refused(place, capsys):
+def test_missing_file_is_refused(
+    place: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     (place.files / "seed-1.onnx").unlink()
     assert place() == 1
     assert "python -m tasks.export --dataset swings" in capsys.readouterr().err
 
 
-def test_missing_dataset_is_refused(place, capsys):
+def test_missing_dataset_is_refused(
+    place: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     (place.root / "data/datasets/swings-v0/world.json").unlink()
     assert place() == 1
     assert "python -m tasks.generate --dataset swings" in capsys.readouterr().err
@@ -276,12 +290,16 @@ def test_missing_dataset_is_refused(place, capsys):
         ({"dataset": "swing"}, "did you mean swings?"),
     ],
 )
-def test_unknown_name_is_refused_with_the_nearest(place, capsys, given, nearest):
+def test_unknown_name_is_refused_with_the_nearest(
+    place: Any, capsys: pytest.CaptureFixture[str], given: Any, nearest: Any
+) -> None:
     assert place(**given) == 1
     assert nearest in capsys.readouterr().err
 
 
-def test_failure_keeps_the_old_output(place, monkeypatch):
+def test_failure_keeps_the_old_output(
+    place: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     place()
     before = sha256(place.out)
     monkeypatch.setattr("tasks.evaluate.returns.TELL_EVERY", 0)
@@ -290,7 +308,7 @@ def test_failure_keeps_the_old_output(place, monkeypatch):
     assert sha256(place.out) == before
 
 
-def test_mode_can_be_asked_for(place):
+def test_mode_can_be_asked_for(place: Any) -> None:
     path = place.root / "params.yaml"
     params = yaml.safe_load(path.read_text())
     params["evaluate"]["returns"]["mode"] = "native"
@@ -299,7 +317,7 @@ def test_mode_can_be_asked_for(place):
     assert json.loads((place.out / "metrics.json").read_text())["mode"] == "native"
 
 
-def test_a_table_that_is_none_is_refused(tmp_path):
+def test_a_table_that_is_none_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RefusedError, match="expected a file"):
         Episodes.read(tmp_path / "episodes.parquet")
     (tmp_path / "episodes.parquet").write_bytes(b"nothing of the kind")
