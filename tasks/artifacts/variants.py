@@ -45,12 +45,13 @@ class Variant:
         for name in names:
             parser.add_argument(f"--{name}", required=True)
         given = vars(parser.parse_args(argv))
-        study = params["study"]
+        study = params.get("study") or {}
         for name in names:
             group = f"study.{name}s"
-            pick({group: dict.fromkeys(study[f"{name}s"])}, group, given[name])
+            known: dict[str, Any] = {word: {} for word in study.get(f"{name}s", ())}
+            pick({group: known}, group, given[name])
         dataset, learner, variant = (given[name] for name in names)
-        return cls(dataset, learner, variant, tuple(study["seeds"]))
+        return cls(dataset, learner, variant, tuple(study.get("seeds", ())))
 
     def folder(self, kind: str) -> Path:
         """``data/<kind>/<dataset>/<learner>/<variant>``."""

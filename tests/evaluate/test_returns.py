@@ -1,29 +1,21 @@
-"""Returns: episodes, pairing, and the stage's command."""
+"""Returns: episodes, pairing, parameters."""
 
 import dataclasses
-import json
-import sys
+from pathlib import Path
+from typing import Any
 
 import gymnasium
 import numpy as np
 import pytest
-import yaml
 
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.files import sha256
 from tasks.artifacts.onnx_policy import OnnxPolicy
 from tasks.artifacts.params import build
-from tasks.artifacts.stage import run_stage
 from tasks.evaluate import Episodes
-from tasks.evaluate.__main__ import main
 from tasks.evaluate.returns import play
 from tests.variant_files import (
-    DATASET,
-    LEARNER,
     method,
-    onnx_folder,
     policy,
-    study,
     world,
     write,
 )
@@ -32,23 +24,23 @@ GAINS = {"pendulum": [[0.3, -1, 0.2]], "hopper": np.full((3, 11), 0.05)}
 HEADS = ("tanh", "gaussian")
 
 
-def returns(**changes):
+def returns(**changes: Any) -> Any:
     return build(method("evaluate", "returns", **changes), "evaluate.returns")
 
 
-def opened(tmp_path, where, head="tanh", seeds=1):
+def opened(tmp_path: Path, where: Any, head: Any = "tanh", seeds: Any = 1) -> Any:
     gains = GAINS[where.params.name]
     files = write(tmp_path, policy(where, seeds, gains, head, 0.05), where, "float32")
     return {k: OnnxPolicy.open(path) for k, path in enumerate(files)}
 
 
-def quiet(*_):
+def quiet(*_: Any) -> Any:
     """Progress that nobody watches."""
 
 
 @pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("name", ["pendulum", "hopper"])
-def test_equals_one_environment_at_a_time(tmp_path, name, head):
+def test_equals_one_environment_at_a_time(tmp_path: Path, name: Any, head: Any) -> None:
     """Gymnasium's own loop, one observation a call, gives the same episodes.
 
     Tolerance: onnxruntime may add in another order for another batch size, and 60
@@ -71,7 +63,7 @@ def test_equals_one_environment_at_a_time(tmp_path, name, head):
         assert table.returns[i] == pytest.approx(total, rel=1e-3)
 
 
-def test_alone_equals_in_the_batch(tmp_path):
+def test_alone_equals_in_the_batch(tmp_path: Path) -> None:
     """And live rows alone are shown to the policy, 1e-3 as above."""
     where = world("hopper")
     acting = opened(tmp_path, where)[0]
@@ -87,7 +79,7 @@ def test_alone_equals_in_the_batch(tmp_path):
         assert alone.returns[0] == pytest.approx(table.returns[i], rel=1e-3)
 
 
-def test_threads_change_nothing(tmp_path):
+def test_threads_change_nothing(tmp_path: Path) -> None:
     where = world("hopper")
     policies = opened(tmp_path, where, seeds=2)
     one = returns(episodes=5, threads=1).run(where, policies, quiet)
@@ -96,7 +88,7 @@ def test_threads_change_nothing(tmp_path):
         assert np.array_equal(getattr(one, field.name), getattr(two, field.name))
 
 
-def test_every_seed_plays_the_same_starts(tmp_path):
+def test_every_seed_plays_the_same_starts(tmp_path: Path) -> None:
     where = world("pendulum", max_steps=20)
     policies = opened(tmp_path, where, seeds=3)
     table = returns(episodes=4, start_seed=11).run(where, policies, quiet)
@@ -108,7 +100,7 @@ def test_every_seed_plays_the_same_starts(tmp_path):
     assert np.array_equal(alone.returns, table.returns[8:])
 
 
-def test_limit_and_falls_are_told_apart(tmp_path):
+def test_limit_and_falls_are_told_apart(tmp_path: Path) -> None:
     where = world("hopper", max_steps=25)
     files = write(tmp_path, policy(where, 1, np.full((3, 11), 3.0)), where, "float32")
     falls = play(where.make(4), OnnxPolicy.open(files[0]), 0, np.arange(4), quiet)
@@ -120,7 +112,7 @@ def test_limit_and_falls_are_told_apart(tmp_path):
     assert stands.length.tolist() == [25] * 4
 
 
-def test_actions_that_are_not_finite_are_refused(tmp_path):
+def test_actions_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     where = world("hopper")
     acting = opened(tmp_path, where)[0]
     acting.act = lambda rows: np.full((len(rows), 3), np.nan, np.float32)
@@ -128,7 +120,7 @@ def test_actions_that_are_not_finite_are_refused(tmp_path):
         play(where.make(2), acting, 0, np.arange(2), quiet)
 
 
-def test_summary(tmp_path):
+def test_summary(tmp_path: Path) -> None:
     where = world("pendulum", max_steps=20)
     evaluator = returns(episodes=8)
     table = evaluator.run(where, opened(tmp_path, where, seeds=2), quiet)
@@ -152,154 +144,12 @@ def test_summary(tmp_path):
         ({"episode": 3}, "did you mean episodes"),
     ],
 )
-def test_bad_parameters_are_refused(changes, named):
+def test_bad_parameters_are_refused(changes: Any, named: Any) -> None:
     with pytest.raises(RefusedError, match=named):
         returns(**changes)
 
 
-@pytest.fixture
-def place(tmp_path, monkeypatch):
-    """A study of two seeds, float32 exported; call it to run the stage."""
-    monkeypatch.chdir(tmp_path)
-    where = study(tmp_path)
-    write(
-        onnx_folder(tmp_path, "float32"),
-        policy(where, 2, GAINS["pendulum"], noise=0.05),
-        where,
-        "float32",
-    )
-
-    def run(variant="float32", dataset=DATASET, learner=LEARNER):
-        arguments = ["--dataset", dataset, "--learner", learner, "--variant", variant]
-        monkeypatch.setattr(sys, "argv", ["evaluate", *arguments])
-        return run_stage(main)
-
-    run.root, run.world = tmp_path, where
-    run.out = tmp_path / "data/evaluations" / DATASET / LEARNER / "float32"
-    run.files = onnx_folder(tmp_path, "float32")
-    return run
-
-
-def test_stage_writes_the_same_bytes_again(place, capsys):
-    assert place() == 0
-    assert "return" in capsys.readouterr().out
-    first = sha256(place.out)
-    assert place() == 0
-    assert sha256(place.out) == first
-    assert sorted(p.name for p in place.out.iterdir()) == [
-        "episodes.parquet",
-        "metrics.json",
-    ]
-
-
-def test_stage_outputs(place):
-    place()
-    metrics = json.loads((place.out / "metrics.json").read_text())
-    assert (metrics["world"], metrics["mode"]) == ("pendulum", "exact")
-    assert (metrics["seeds"], metrics["episodes"]) == ([0, 1], 6)
-    assert metrics["session"]["threads"] == 1
-    table = Episodes.read(place.out / "episodes.parquet")
-    assert table.returns.mean() == metrics["return"]["mean"]
-    assert table.terminated.dtype == bool
-    assert table.seed.dtype == table.start_seed.dtype == np.int64
-
-
-@pytest.mark.parametrize(
-    ("changes", "named"),
-    [
-        ({"world": "hopper"}, "world: found hopper, expected pendulum"),
-        ({"env_id": "Pendulum-v0"}, "env_id: found Pendulum-v0"),
-        ({"step_seconds": 0.1}, "step_seconds: found 0.1, expected 0.05"),
-        ({"carry": {"h": {}}}, "carry"),
-        ({"seed": 7}, "seed: found 7, expected 0"),
-        ({"variant": "int8_static"}, "variant: found int8_static"),
-        ({"learner": "iql"}, "learner: found iql, expected bc"),
-        ({"dataset": {"name": "other", "sha256": "0"}}, "dataset.name: found other"),
-        (
-            {"outputs": {"action": {"shape": ["batch", 2], "low": [-2], "high": [2]}}},
-            "outputs.action.shape",
-        ),
-        (
-            {"outputs": {"action": {"shape": ["batch", 1], "low": [-1], "high": [2]}}},
-            "outputs.action.low",
-        ),
-    ],
-)
-def test_contract_that_does_not_fit_is_refused(place, capsys, changes, named):
-    where = place.world
-    write(place.files, policy(where, 2, GAINS["pendulum"]), where, "float32", **changes)
-    assert place() == 1
-    error = capsys.readouterr().err
-    assert named in error
-    assert error.count("\n") == 1
-    assert not place.out.exists()
-
-
-def test_policy_of_another_width_is_refused(place, capsys):
-    hopper = world("hopper")
-    files = write(place.files, policy(hopper, 2, GAINS["hopper"]), hopper, "float32")
-    stated = {"world": "pendulum", "env_id": "Pendulum-v1", "step_seconds": 0.05}
-    write(
-        files[0].parent, policy(hopper, 2, GAINS["hopper"]), hopper, "float32", **stated
-    )
-    assert place() == 1
-    assert (
-        "inputs.observation.shape: found [11], expected [3]" in capsys.readouterr().err
-    )
-
-
-def test_wrong_hash_is_refused(place, capsys):
-    with (place.files / "seed-1.onnx").open("ab") as stream:
-        stream.write(b"\0")
-    assert place() == 1
-    assert "seed-1.onnx: sha256" in capsys.readouterr().err
-    assert not place.out.exists()
-
-
-def test_missing_file_is_refused(place, capsys):
-    (place.files / "seed-1.onnx").unlink()
-    assert place() == 1
-    assert "python -m tasks.export --dataset swings" in capsys.readouterr().err
-
-
-def test_missing_dataset_is_refused(place, capsys):
-    (place.root / "data/datasets/swings-v0/world.json").unlink()
-    assert place() == 1
-    assert "python -m tasks.generate --dataset swings" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("given", "nearest"),
-    [
-        ({"variant": "int8"}, "did you mean int8_static?"),
-        ({"learner": "bd"}, "did you mean bc?"),
-        ({"dataset": "swing"}, "did you mean swings?"),
-    ],
-)
-def test_unknown_name_is_refused_with_the_nearest(place, capsys, given, nearest):
-    assert place(**given) == 1
-    assert nearest in capsys.readouterr().err
-
-
-def test_failure_keeps_the_old_output(place, monkeypatch):
-    place()
-    before = sha256(place.out)
-    monkeypatch.setattr("tasks.evaluate.returns.TELL_EVERY", 0)
-    with pytest.raises(ZeroDivisionError):
-        place()
-    assert sha256(place.out) == before
-
-
-def test_mode_can_be_asked_for(place):
-    path = place.root / "params.yaml"
-    params = yaml.safe_load(path.read_text())
-    params["evaluate"]["returns"]["mode"] = "native"
-    path.write_text(yaml.safe_dump(params))
-    assert place() == 0
-    assert json.loads((place.out / "metrics.json").read_text())["mode"] == "native"
-
-
-def test_a_table_that_is_none_is_refused(tmp_path):
+def test_a_table_that_is_none_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RefusedError, match="expected a file"):
         Episodes.read(tmp_path / "episodes.parquet")
     (tmp_path / "episodes.parquet").write_bytes(b"nothing of the kind")

@@ -1,6 +1,8 @@
 """Verdicts: the table, synthetic episodes, real episodes of a broken policy."""
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from tests.variant_files import policy, world, write
 BOOTSTRAP = {"resamples": 500, "confidence": 0.95, "resample_seed": 0}
 
 
-def table(returns):
+def table(returns: Any) -> Any:
     """Episodes with the given returns (S, E)."""
     s, e = np.shape(returns)
     return Episodes(
@@ -28,7 +30,7 @@ def table(returns):
     )
 
 
-def parent(s=3, e=40):
+def parent(s: Any = 3, e: Any = 40) -> Any:
     return np.random.default_rng(0).normal(1000, 300, (s, e))
 
 
@@ -46,11 +48,11 @@ def parent(s=3, e=40):
         (-9, 9, "UNDERPOWERED"),
     ],
 )
-def test_word(low, high, expected):
+def test_word(low: Any, high: Any, expected: Any) -> None:
     assert word(low, high, margin=1.0) == expected
 
 
-def test_a_against_a_is_held():
+def test_a_against_a_is_held() -> None:
     found = judge(table(parent()), table(parent()), 50, **BOOTSTRAP)
     assert found.verdict == "HELD"
     assert (found.difference, found.low, found.high) == (0, 0, 0)
@@ -68,7 +70,7 @@ def test_a_against_a_is_held():
         (0, 900, "UNDERPOWERED"),
     ],
 )
-def test_synthetic(shift, noise, expected):
+def test_synthetic(shift: Any, noise: Any, expected: Any) -> None:
     drawn = np.random.default_rng(1).normal(size=(3, 40))
     drawn = (drawn - drawn.mean()) / drawn.std()
     found = judge(
@@ -79,14 +81,14 @@ def test_synthetic(shift, noise, expected):
     assert found.difference == pytest.approx(shift)
 
 
-def test_pairing_removes_the_spread_of_starts():
+def test_pairing_removes_the_spread_of_starts() -> None:
     """Unpaired, a shift of 10 drowns in a standard deviation of 300."""
     found = judge(table(parent() + 10), table(parent()), 50, **BOOTSTRAP)
     assert found.verdict == "IMPROVED"
     assert found.high - found.low < 1e-9
 
 
-def test_one_bad_file_is_not_held():
+def test_one_bad_file_is_not_held() -> None:
     """Two seeds gain, one loses: the mean holds, the bad one is named."""
     change = np.array([[100.0], [100.0], [-200.0]]) + np.zeros((3, 40))
     found = judge(table(parent() + change), table(parent()), 50, **BOOTSTRAP)
@@ -95,7 +97,7 @@ def test_one_bad_file_is_not_held():
     assert found.regressed_seeds == [2]
 
 
-def test_rare_falls_count():
+def test_rare_falls_count() -> None:
     """An interquartile mean would not see one fall in ten."""
     fallen = parent(3, 100)
     fallen[:, ::10] = 0
@@ -103,7 +105,7 @@ def test_rare_falls_count():
     assert found.verdict == "REGRESSED"
 
 
-def test_other_starts_are_refused():
+def test_other_starts_are_refused() -> None:
     child = table(parent())
     with pytest.raises(RefusedError, match="start_seed"):
         judge(
@@ -116,7 +118,7 @@ def test_other_starts_are_refused():
         judge(child, table(parent(2)), 50, **BOOTSTRAP)
 
 
-def test_margin_is_positive_for_any_parent():
+def test_margin_is_positive_for_any_parent() -> None:
     assert margin_of(0.05, 1000, 0, 3000) == 50
     assert margin_of(0.05, -150, -1200, -150) == pytest.approx(52.5)
     assert margin_of(0.05, -50, 0, 3000) == pytest.approx(15)
@@ -129,7 +131,7 @@ def test_margin_is_positive_for_any_parent():
         ("hopper", np.zeros((3, 11)), np.full((3, 11), 3.0)),
     ],
 )
-def test_real_episodes(tmp_path, name, good, bad):
+def test_real_episodes(tmp_path: Path, name: Any, good: Any, bad: Any) -> None:
     """A policy against itself is held; a deliberately broken one regresses."""
     where = world(name)
     tables = {}

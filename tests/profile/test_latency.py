@@ -2,6 +2,8 @@
 
 import json
 import sys
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -28,14 +30,14 @@ from tests.variant_files import (
 
 
 @pytest.fixture
-def place(tmp_path, monkeypatch):
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A study of two seeds, float32 exported; call it to run the stage."""
     monkeypatch.chdir(tmp_path)
     where = study(tmp_path)
     files = onnx_folder(tmp_path, "float32")
     write(files, policy(where, 2, [[0, 0, 1.0]], "gaussian"), where, "float32")
 
-    def run(variant="float32"):
+    def run(variant: Any = "float32") -> Any:
         arguments = ["--dataset", DATASET, "--learner", LEARNER, "--variant", variant]
         monkeypatch.setattr(sys, "argv", ["profile", *arguments])
         return run_stage(main)
@@ -45,7 +47,7 @@ def place(tmp_path, monkeypatch):
     return run
 
 
-def test_static_figures_are_those_of_the_files(place):
+def test_static_figures_are_those_of_the_files(place: Any) -> None:
     assert place() == 0
     found = json.loads((place.out / "static.json").read_text())
     sizes = [(place.files / f"seed-{k}.onnx").stat().st_size for k in (0, 1)]
@@ -59,7 +61,7 @@ def test_static_figures_are_those_of_the_files(place):
     assert (found["opset"], found["ir"]) == (21, 10)
 
 
-def test_packed_types_and_scales_are_counted_as_such(tmp_path):
+def test_packed_types_and_scales_are_counted_as_such(tmp_path: Path) -> None:
     """Nine 4-bit codes are five bytes; scales are no parameters."""
     helper = onnx.helper
     nodes = [
@@ -79,7 +81,9 @@ def test_packed_types_and_scales_are_counted_as_such(tmp_path):
     assert found["parameters"] == 9
 
 
-def test_static_is_the_same_again_and_latency_ordered(place, capsys):
+def test_static_is_the_same_again_and_latency_ordered(
+    place: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     place()
     first = sha256(place.out / "static.json")
     place()
@@ -94,14 +98,14 @@ def test_static_is_the_same_again_and_latency_ordered(place, capsys):
     assert found["machine"]["cpu"]
 
 
-def test_every_repeat_is_timed(place):
+def test_every_repeat_is_timed(place: Any) -> None:
     """Warm-up is not, and each batch size gets its own rows."""
     profiler = build(method("profile", "latency", **LATENCY), "profile.latency")
     acting = OnnxPolicy.open(place.files / "seed-0.onnx")
     calls = []
 
     class Session:
-        def run(self, outputs, feed):
+        def run(self, outputs: Any, feed: Any) -> Any:
             assert outputs == ["action"]
             calls.append(len(feed["observation"]))
             assert feed["noise"].shape == (calls[-1], 1)
@@ -113,7 +117,9 @@ def test_every_repeat_is_timed(place):
     assert _split(10, 4) == [2, 3, 2, 3]
 
 
-def test_wrong_hash_and_missing_file_are_refused(place, capsys):
+def test_wrong_hash_and_missing_file_are_refused(
+    place: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = place.files / "seed-1.onnx"
     file.write_bytes(file.read_bytes() + b"\0")
     assert place() == 1
@@ -124,7 +130,9 @@ def test_wrong_hash_and_missing_file_are_refused(place, capsys):
     assert not place.out.exists()
 
 
-def test_wrong_seed_and_unknown_variant_are_refused(place, capsys):
+def test_wrong_seed_and_unknown_variant_are_refused(
+    place: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     write(place.files, policy(place.world, 2, [[0, 0, 1]]), place.world, "f", seed=1)
     assert place() == 1
     assert "variant: found f" in capsys.readouterr().err
@@ -133,6 +141,6 @@ def test_wrong_seed_and_unknown_variant_are_refused(place, capsys):
 
 
 @pytest.mark.parametrize("changes", [{"batches": [0]}, {"repeats": 1}, {"threads": 0}])
-def test_bad_parameters_are_refused(changes):
+def test_bad_parameters_are_refused(changes: Any) -> None:
     with pytest.raises(RefusedError, match=f"profile.latency.{next(iter(changes))}"):
         build(method("profile", "latency", **changes), "profile.latency")
