@@ -23,7 +23,7 @@ from tasks.artifacts.onnx_policy import (
 )
 from tasks.artifacts.params import Params, Range, build, load, pick
 from tasks.artifacts.parity import check_parity
-from tasks.artifacts.policy import load_policy, save_policy
+from tasks.artifacts.policy import load_policy, save_policy, statistics_sha256
 from tasks.artifacts.stage import run_stage
 from tasks.behaviors.measure import choose, measure, random_return, visited
 from tasks.behaviors.online import run
@@ -38,7 +38,6 @@ TOLERANCE = 1e-5  # parity, relative to max(1, |action|)
 class BehaviorParams(Params):
     """See params/behaviors/*.yaml for units and ranges."""
 
-    world: str
     seeds: Annotated[tuple[int, ...], Range(0)]
     steps: Annotated[int, Range(1)]
     start_steps: Annotated[int, Range(1)]
@@ -113,6 +112,7 @@ def export(
         "dataset_sha256": "",
         "learner": "sac",
         "weights_sha256": sha256(checkpoint / "policy.safetensors"),
+        "statistics_sha256": statistics_sha256(policy),
     }
     contract = contract_of(policy, k, about, "exact")
     model = build_model(policy, k)
@@ -130,9 +130,9 @@ def main() -> None:
     parser.add_argument("--world", required=True)
     name = parser.parse_args().world
     everything = load()
-    block = dict(pick(everything, "behaviors", name))
-    world: World = build(block.pop("world"), f"behaviors.{name}.world")
-    params = BehaviorParams.parse(block, f"behaviors.{name}")
+    block = pick(everything, "behaviors", name)
+    world: World = build(block["world"], f"behaviors.{name}.world")
+    params = BehaviorParams.parse(block["training"], f"behaviors.{name}.training")
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(mode=True)
     out = Path("data/behaviors") / name

@@ -1,0 +1,73 @@
+"""Policies taken apart, seed by seed, and put together again."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from tasks.nets.policy import LOG_STD_MAX, LOG_STD_MIN, Policy
+
+
+def take(policy: Policy, k: int) -> Policy:
+    """Slice ``k`` as a policy of one seed, its tensors copied."""
+    alone = Policy.from_spec({**policy.spec(), "stack": 1})
+    alone.load_state_dict(
+        {
+            name: tensor[k : k + 1] if name.startswith("layers.") else tensor
+            for name, tensor in policy.state_dict().items()
+        }
+    )
+    return alone.requires_grad_(requires_grad=False)
+
+
+def stack(policies: Sequence[Policy]) -> Policy:
+    """Policies of one seed each, of the same shape, as one stack."""
+    states = [policy.state_dict() for policy in policies]
+    together = Policy.from_spec({**policies[0].spec(), "stack": len(policies)})
+    together.load_state_dict(
+        {
+            name: torch.cat([state[name] for state in states])
+            if name.startswith("layers.")
+            else tensor
+            for name, tensor in states[0].items()
+        }
+    )
+    return together.requires_grad_(requires_grad=False)
+
+
+def rebuild(
+    policy: Policy, layers: Sequence[nn.Module], head: str | None = None
+) -> Policy:
+    """A policy of other layers with this one's normaliser, bounds and, maybe, head."""
+    bounds = torch.ones(policy.action_width)
+    fresh = Policy(
+        layers,
+        head or policy.head,
+        policy.observation_mean,
+        policy.observation_std,
+        -bounds,
+        bounds,
+    )
+    # copied, as going by low and high would not give the same bits again
+    fresh.action_scale.copy_(policy.action_scale)
+    fresh.action_offset.copy_(policy.action_offset)
+    return fresh
+
+
+def readout(policy: Policy, x: Tensor) -> Tensor:
+    """What a compressed policy should keep, from normalised observations (S, B, O).
+
+    Args:
+        policy: Any head.
+        x: Normalised observations.
+
+    Returns:
+        tanh head: the action in [-1, 1], (S, B, A). Gaussian head: the same of the
+        mean, and the clipped log std beside it, (S, B, 2A).
+    """
+    y = policy.preactivation(x)
+    if policy.head == "tanh":
+        return torch.tanh(y)
+    mean, log_std = y.chunk(2, dim=-1)
+    log_std = log_std.clamp(LOG_STD_MIN, LOG_STD_MAX)
+    return torch.cat([torch.tanh(mean), log_std], dim=-1)

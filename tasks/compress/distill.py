@@ -1,0 +1,117 @@
+"""Distillation: a small student learns the policy's actions where both of them go.
+
+Regression on the teacher's actions, first on dataset rows and states the teacher
+visits, then in rounds also on states the student itself visits, labelled by the teacher:
+DAgger, Ross et al. 2011 (arXiv 1011.0686), with the student acting alone from round 1.
+A gaussian teacher gives its mean; the student has a tanh head and no noise input.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tasks.artifacts.params import Range
+from tasks.compress import CalibratedParams, Compressor, Result, Rows
+from tasks.compress._calib import rebuild
+from tasks.compress._fit import Fit
+from tasks.nets.layers import MLP
+from tasks.nets.policy import Policy
+from tasks.worlds import World
+
+# start seeds lie above those of evaluation (below 2^20) and of behaviours
+FIRST_START, STARTS = 2**30, 2**29
+
+
+@dataclass(frozen=True)
+class DistillParams(CalibratedParams):
+    """See params/compress/distill.yaml for units and ranges."""
+
+    hidden: Annotated[tuple[int, ...], Range(1, 4096)]
+    rounds: Annotated[int, Range(0, 100)]
+    envs: Annotated[int, Range(1, 1024)]
+    visit_steps: Annotated[int, Range(1, 100_000)]
+    steps: Annotated[int, Range(1, 1_000_000)]
+    batch: Annotated[int, Range(1, 65_536)]
+    rate: Annotated[float, Range(0, 1, open=True)]
+
+
+class Distill(Compressor):
+    """A student a seed, all in one stack."""
+
+    Parameters = DistillParams
+    roams = True
+    takes = (nn.Module,)
+
+    def __init__(self, params: DistillParams) -> None:
+        super().__init__(params)
+        self.settings = params
+
+    def work(self, policy: Policy, rows: Rows) -> Result:
+        """Fit the student, visiting states before each round."""
+        p = self.settings
+        widths = (policy.observation_width, *p.hidden, policy.action_width)
+        student = rebuild(policy, list(MLP(rows.seeds, "distill", widths).layers), "tanh")
+        fit = Fit(
+            student, rows.seeds, "distill", p.steps * (p.rounds + 1), p.batch, p.rate
+        )
+        states = rows.observations.expand(policy.seeds, -1, -1)  # (S, N, O)
+        for turn in range(p.rounds + 1):
+            if rows.world is not None:
+                actor = student if turn else policy
+                visited = visit(
+                    rows.world, actor, rows.seeds, turn, p.envs, p.visit_steps
+                )
+                states = torch.cat([states, visited], dim=1)
+            x = policy.normalise(states)
+            fit.run(x, policy.squashed(x), p.steps)
+        what = f"teacher's actions, {fit.steps} updates"
+        if rows.world is not None:
+            count = states.shape[1] - len(rows.observations)
+            what += f"; beside the rows {count} visited states a seed"
+        return Result(student, what)
+
+
+def visit(
+    world: World,
+    actor: Policy,
+    seeds: tuple[int, ...],
+    turn: int,
+    envs: int,
+    steps: int,
+) -> Tensor:
+    """States a policy meets when it acts; an episode that ends is followed by another.
+
+    Args:
+        world: Where.
+        actor: Acts without noise, slice k in its own sub-environments.
+        seeds: Seed numbers; start states depend on them, slice by slice.
+        turn: Number of the round; so do they on it.
+        envs: Sub-environments a seed.
+        steps: Steps in each.
+
+    Returns:
+        (S, steps * envs, O), float32, units of the world.
+    """
+    count = len(seeds)
+    draws = [np.random.default_rng([seed, turn, FIRST_START]) for seed in seeds]
+
+    def start(i: int) -> int:
+        return FIRST_START + int(draws[i // envs].integers(STARTS))
+
+    batch = world.make(count * envs)
+    seen, n = [], count * envs
+    raw, _ = batch.reset(seed=[start(i) for i in range(n)])
+    for _ in range(steps):
+        observation = torch.from_numpy(raw.astype(np.float32)).view(count, envs, -1)
+        seen.append(observation)
+        action = actor(observation).flatten(0, 1).numpy()
+        raw = batch.step(action)[0]
+        if batch.ended.any():
+            again = [start(i) if ended else None for i, ended in enumerate(batch.ended)]
+            options = {"reset_mask": batch.ended.copy()}
+            raw, _ = batch.reset(seed=again, options=options)
+    batch.close()
+    return torch.cat(seen, dim=1)

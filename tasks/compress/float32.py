@@ -1,0 +1,27 @@
+"""Identity: the parent every compressed policy is compared with."""
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from tasks.artifacts.params import Params
+from tasks.compress import Compressor, Result, Rows
+from tasks.nets.policy import Policy
+
+
+@dataclass(frozen=True)
+class Float32Params(Params):
+    """It has none."""
+
+
+class Float32(Compressor):
+    """Leaves the policy as it is, so that it takes the same way as the others."""
+
+    Parameters = Float32Params
+    takes = (nn.Module,)
+    shrinks = False
+
+    def work(self, policy: Policy, rows: Rows) -> Result:
+        """The same policy."""
+        del rows
+        return Result(policy, None, policy)

@@ -1,0 +1,106 @@
+"""8-bit weights and activations with static scales (W8A8), calibrated on dataset rows.
+
+Weights: symmetric, a scale an output unit, the largest weight on the last code.
+Activations: asymmetric, a scale a layer, their range seen on the rows. Biases: 32 bits.
+
+Follows onnxruntime's static QDQ quantiser (per channel, MinMax or Percentile) and
+Jacob et al. 2018 (arXiv 1712.05877). It differs in that scales have few significant
+bits, rounded up: 4 for the observations, 3 for weights, 1 (a power of two) for hidden
+activations, whose layer is first multiplied by a factor in [1, 2) and the next one
+divided by it, which ReLU lets pass, so that this last rounding loses nothing. Sums of
+products are then exact in float32: torch, onnxruntime's float kernels and its integer
+kernels agree in every code, where free scales flip codes at rounding borders.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+from torch import Tensor
+
+from tasks.artifacts.params import Range
+from tasks.compress import CalibratedParams, Compressor, Result, Rows
+from tasks.compress._calib import rebuild, stack, take
+from tasks.nets.policy import Policy
+from tasks.nets.quantised import Int8Linear
+
+
+@dataclass(frozen=True)
+class Int8StaticParams(CalibratedParams):
+    """See params/compress/int8_static.yaml for units and ranges."""
+
+    percentile: Annotated[float, Range(90, 100)]
+    reduce_range: bool
+
+
+class Int8Static(Compressor):
+    """Static W8A8, seed by seed."""
+
+    Parameters = Int8StaticParams
+    bits = 8
+
+    def __init__(self, params: Int8StaticParams) -> None:
+        super().__init__(params)
+        self.percentile = params.percentile / 100
+        self.top = 63 if params.reduce_range else 127  # largest weight code
+
+    def work(self, policy: Policy, rows: Rows) -> Result:
+        """Equalise, then quantise each layer."""
+        alone = [take(policy, k) for k in range(policy.seeds)]
+        pairs = [self._one(one, rows.observations) for one in alone]
+        what = f"activation ranges, percentile {100 * self.percentile:g}"
+        quantised, equalised = (stack(side) for side in zip(*pairs, strict=True))
+        return Result(quantised, what, equalised)
+
+    def _one(self, policy: Policy, observations: Tensor) -> tuple[Policy, Policy]:
+        """One seed: (quantised, the equalised float policy it stands for)."""
+        x = policy.normalise(observations[None])  # (1, N, I)
+        low, high = self._range(x)
+        step = significant((high - low) / 255, 4)
+        zero = (-low / step).round().clamp(0, 255)
+        layers = []
+        for linear in policy.layers:
+            last = len(layers) == len(policy.layers) - 1
+            if not last:  # put the hidden activations' range on a power of two
+                wanted = self._range(torch.relu(linear(x)))[1] / 255
+                next_step = significant(wanted, 1)
+                factor = next_step / wanted
+                linear.weight *= factor
+                linear.bias *= factor
+                policy.layers[len(layers) + 1].weight /= factor
+            layers.append(self._layer(linear.weight, linear.bias, step, zero))
+            x = torch.relu(linear(x))
+            if not last:
+                step, zero = next_step, torch.zeros(1)
+        return rebuild(policy, layers), policy
+
+    def _range(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Smallest and largest value to keep, (1,) each; 0 lies inside."""
+        flat, _ = x.flatten().sort()
+        edge = round((1 - self.percentile) * (len(flat) - 1))
+        low, high = flat[edge].clamp(max=0), flat[-1 - edge].clamp(min=0)
+        if high == low:  # a layer that is silent on all rows
+            high = low + 1
+        return low[None], high[None]
+
+    def _layer(
+        self, weight: Tensor, bias: Tensor, step: Tensor, zero: Tensor
+    ) -> Int8Linear:
+        """Quantise weight (1, I, N) and bias (1, 1, N)."""
+        layer = Int8Linear(*weight.shape)
+        scale = weight.abs().amax(1) / self.top  # (1, N)
+        # a bias beyond 2^20 steps would leave float32's exact integers
+        scale = torch.maximum(scale, bias[:, 0].abs() / (step * 2**20)).clamp(min=1e-12)
+        layer.scale.copy_(significant(scale, 3))
+        codes = (weight / layer.scale[:, None]).round()
+        layer.codes.copy_(codes.clamp(-self.top, self.top))
+        layer.bias.copy_((bias[:, 0] / (step * layer.scale)).round())
+        layer.input_scale.copy_(step)
+        layer.input_zero.copy_(zero)
+        return layer
+
+
+def significant(scale: Tensor, bits: int) -> Tensor:
+    """Positive numbers rounded up to ``bits`` significant binary digits."""
+    mantissa, exponent = torch.frexp(scale)  # mantissa in [0.5, 1)
+    return torch.ldexp((mantissa * 2**bits).ceil() / 2**bits, exponent)

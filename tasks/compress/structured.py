@@ -1,0 +1,82 @@
+"""Structured pruning: whole hidden units go, the layers are rebuilt smaller.
+
+A unit's importance is the size of what it gives the next layer: the root mean square
+of its activation on the rows, times the norm of its outgoing weights (as in Molchanov
+et al. 2019, arXiv 1906.10771, to first order, and He et al. 2017, arXiv 1707.06168).
+Each seed loses the same number of units, each its own. What remains is fine-tuned by
+regression on the original policy's actions.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+from torch import Tensor
+
+from tasks.artifacts.params import Range
+from tasks.compress import CalibratedParams, Compressor, Result, Rows
+from tasks.compress._calib import readout, rebuild
+from tasks.compress._fit import Fit
+from tasks.nets.layers import Linear
+from tasks.nets.policy import Policy
+
+
+@dataclass(frozen=True)
+class StructuredParams(CalibratedParams):
+    """See params/compress/structured.yaml for units and ranges."""
+
+    keep: Annotated[float, Range(0, 1, open=True)]
+    steps: Annotated[int, Range(0, 1_000_000)]
+    batch: Annotated[int, Range(1, 65_536)]
+    rate: Annotated[float, Range(0, 1, open=True)]
+
+
+class Structured(Compressor):
+    """Prune by importance, then fine-tune."""
+
+    Parameters = StructuredParams
+
+    def __init__(self, params: StructuredParams) -> None:
+        super().__init__(params)
+        self.settings = params
+
+    def work(self, policy: Policy, rows: Rows) -> Result:
+        """Choose, rebuild, fine-tune."""
+        p = self.settings
+        x = policy.normalise(rows.observations.expand(policy.seeds, -1, -1))
+        small = prune(policy, x, p.keep)
+        what = "importance of units"
+        if p.steps:
+            fit = Fit(small, rows.seeds, "structured", p.steps, p.batch, p.rate)
+            fit.run(x, readout(policy, x), p.steps)
+            what += f", {p.steps} updates on the policy's own actions"
+        return Result(small, what)
+
+
+def prune(policy: Policy, x: Tensor, keep: float) -> Policy:
+    """A policy with the ``keep`` most important share of each hidden layer's units.
+
+    Args:
+        policy: Float layers; left as it is.
+        x: Normalised observations, (S, N, O).
+        keep: Share of units, at least one unit stays.
+    """
+    weights = [layer.weight for layer in policy.layers]  # (S, I, N)
+    biases = [layer.bias for layer in policy.layers]  # (S, 1, N)
+    for i, layer in enumerate(policy.layers[:-1]):
+        x = torch.relu(layer(x))
+        size = x.square().mean(1).sqrt()  # (S, H)
+        importance = size * policy.layers[i + 1].weight.norm(dim=2)
+        count = max(1, round(keep * layer.outputs))
+        order = importance.argsort(dim=1, descending=True, stable=True)
+        units = order[:, :count].sort(dim=1).values  # (S, count)
+        weights[i] = weights[i].take_along_dim(units[:, None], dim=2)
+        biases[i] = biases[i].take_along_dim(units[:, None], dim=2)
+        weights[i + 1] = weights[i + 1].take_along_dim(units[..., None], dim=1)
+    layers = []
+    for weight, bias in zip(weights, biases, strict=True):
+        linear = Linear(*weight.shape)
+        linear.weight.data.copy_(weight)
+        linear.bias.data.copy_(bias)
+        layers.append(linear)
+    return rebuild(policy, layers)

@@ -1,0 +1,61 @@
+"""Export one variant of a policy.
+
+``python -m tasks.export --dataset D --learner L --variant V`` reads
+``data/compressed/D/L/V`` and writes ``data/onnx/D/L/V/seed-<k>.onnx`` with the contract
+``seed-<k>.json`` beside it. Where parity fails it writes nothing.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from tasks.artifacts.dataset import load_observations
+from tasks.artifacts.files import read_json, sha256, whole_folder
+from tasks.artifacts.onnx_policy import OnnxPolicy, contract_of, write_onnx
+from tasks.artifacts.params import build, load, pick
+from tasks.artifacts.parity import check_parity
+from tasks.artifacts.policy import load_policy, statistics_sha256
+from tasks.artifacts.stage import run_stage
+from tasks.export import Exporter
+
+
+def main() -> None:
+    """See the module."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("dataset", "learner", "variant"):
+        parser.add_argument(f"--{name}", required=True)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    branch = Path(given.dataset, given.learner, given.variant)
+    exporter: Exporter = build(
+        pick(load(), "export", "feedforward"), "export.feedforward"
+    )
+    source = Path("data/compressed") / branch
+    policy, origin = load_policy(source)
+    report = read_json(source / "compression.json", f"dvc repro {given.variant}")
+    origin |= {
+        "variant": given.variant,
+        "weights_sha256": sha256(source / "policy.safetensors"),
+        "statistics_sha256": statistics_sha256(policy),
+    }
+    draw = np.random.default_rng(0)
+    dataset = Path("data/datasets") / f"{given.dataset}-v0"
+    rows = load_observations(dataset, exporter.rows, draw)
+    with whole_folder(Path("data/onnx") / branch) as folder:
+        for k, seed in enumerate(origin["seeds"]):
+            path = folder / f"seed-{seed}.onnx"
+            model = exporter.model(policy, k)
+            contract = contract_of(policy, k, origin, report["mode"])
+            candidate = OnnxPolicy(model.SerializeToString(), contract, "exact")
+            shown = Path("data/onnx") / branch / path.name
+            parity = check_parity(
+                shown, policy, k, candidate, rows, draw, exporter.tolerance
+            )
+            write_onnx(path, model, {**contract, "parity": parity})
+            print(f"{shown}: {path.stat().st_size} bytes, parity {parity['max']:.2g}")
+
+
+if __name__ == "__main__":
+    raise SystemExit(run_stage(main))
