@@ -4,6 +4,7 @@ import hashlib
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -94,10 +95,7 @@ class MLP(nn.Module):
     ) -> None:
         super().__init__()
         self.members = members
-        layers = [
-            Linear(len(seeds) * members, i, o)
-            for i, o in pairwise(widths)
-        ]
+        layers = [Linear(len(seeds) * members, i, o) for i, o in pairwise(widths)]
         generators = [generator(seed, name) for seed in seeds]
         for layer in layers:
             layer.initialise(generators)
@@ -120,7 +118,6 @@ class MLP(nn.Module):
         stack = slice(e, None, self.members)  # the stack lies seed by seed
         for i, layer in enumerate(self.layers):
             x = torch.relu_(x) if i else x
-            weight: Tensor = layer.weight
-            bias: Tensor = layer.bias
-            x = affine(x, weight[stack], bias[stack])
+            layer = cast("Linear", layer)
+            x = affine(x, layer.weight[stack], layer.bias[stack])
         return x
