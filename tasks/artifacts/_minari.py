@@ -79,7 +79,7 @@ def _minari_root(folder: Path) -> Iterator[None]:
     """Point Minari at a folder for the length of a block."""
     name = "MINARI_DATASETS_PATH"
     before = os.environ.get(name)
-    os.environ[name] = str(folder)
+    os.environ[name] = str(folder.resolve())  # Minari joins relative paths twice
     try:
         yield
     finally:
