@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.params import pick
+from tasks.artifacts.params import known
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,7 @@ class Variant:
         given = vars(parser.parse_args(argv))
         study = params["study"]
         for name in names:
-            group = f"study.{name}s"
-            pick({group: dict.fromkeys(study[f"{name}s"])}, group, given[name])
+            known(given[name], study[f"{name}s"], f"study.{name}s")
         dataset, learner, variant = (given[name] for name in names)
         return cls(dataset, learner, variant, tuple(study["seeds"]))
 
