@@ -2,6 +2,7 @@
 
 import ast
 import configparser
+import importlib
 import re
 import subprocess
 import tomllib
@@ -71,13 +72,18 @@ def imports(path: Path) -> frozenset[str]:
 
 
 def methods(room: str) -> set[str]:
-    """Files of a room that no other file imports: only ``_target_`` leads to them.
+    """Files of a room that define a class with ``Parameters``, as ``_target_`` needs.
 
-    What others import (an engine, statistics) is the room's furniture.
+    Everything else (an engine, statistics) is the room's furniture.
     """
-    used = frozenset().union(*(imports(path) for path in tracked_in("tasks")))
-    names = {path.stem for path in (ROOT / "tasks" / room).glob("[!_]*.py")}
-    return {name for name in names if f"tasks.{room}.{name}" not in used}
+    found = set()
+    for path in (ROOT / "tasks" / room).glob("[!_]*.py"):
+        module = importlib.import_module(f"tasks.{room}.{path.stem}")
+        for thing in vars(module).values():
+            own = getattr(thing, "__module__", "") == module.__name__
+            if isinstance(thing, type) and own and hasattr(thing, "Parameters"):
+                found.add(path.stem)
+    return found
 
 
 def documented(room: str) -> set[str]:
@@ -120,8 +126,8 @@ def test_every_key_says_unit_and_range(path: Path):
         block = block if indent else key
         if block in ("defaults", "hydra") or key in PLAIN_KEYS or not rest.strip():
             continue
-        if path.parent.name == "study" and rest.strip().startswith("["):
-            continue  # a list of names or of seeds
+        if path.parent.name == "study" and (block != "study" or "[" in rest):
+            continue  # values that replace a method's own; lists of names
         above = lines[number - 1].strip().startswith("#")
         assert "#" in rest or above, f"{name_of(path)}:{number + 1}: {key}"
 

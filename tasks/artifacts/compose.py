@@ -1,7 +1,7 @@
-"""Compose params.yaml from params/: ``python -m tasks.artifacts.compose [OVERRIDE...]``.
+"""Compose params.yaml: ``python -m tasks.artifacts.compose [OVERRIDE...]``.
 
-The same bytes as ``dvc exp run -S OVERRIDE`` writes. Without overrides it is the
-default study, the one that stands in git.
+From the groups in params/, the same bytes as ``dvc exp run -S OVERRIDE`` writes.
+Without overrides it is the default study, the one that stands in git.
 """
 
 import sys

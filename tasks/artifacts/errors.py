@@ -19,7 +19,11 @@ class RefusedError(Exception):
         self, where: object, field: str, found: object, expected: object, mend: str
     ) -> None:
         self.where, self.field = _line(where), _line(field)
-        self.found, self.expected, self.mend = _line(found), _line(expected), _line(mend)
+        self.found, self.expected, self.mend = (
+            _line(found),
+            _line(expected),
+            _line(mend),
+        )
         super().__init__(
             f"{self.where}: {self.field}: found {self.found}, "
             f"expected {self.expected}; {self.mend}"

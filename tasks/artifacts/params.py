@@ -110,12 +110,12 @@ class Params:
             ) from None
 
 
-def _nearest(word: str, known: Iterable[str]) -> tuple[str, str]:
+def _nearest(word: str, names: Iterable[str]) -> tuple[str, str]:
     """What was expected, and the mend, for a word that is not known."""
-    known = sorted(known)
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.0)
+    names = sorted(names)
+    near = difflib.get_close_matches(word, names, n=1, cutoff=0.0)
     return (
-        f"one of {', '.join(known)}",
+        f"one of {', '.join(names)}",
         f"did you mean {near[0]}?" if near else "remove it",
     )
 
@@ -185,20 +185,34 @@ def load(path: Path = PARAMS) -> dict[str, Any]:
     return loaded
 
 
+def known(name: str, names: Iterable[str], where: str) -> None:
+    """Check a name a user gave.
+
+    Args:
+        name: What was given.
+        names: Those there are.
+        where: The dotted path they stand at, for errors.
+
+    Raises:
+        RefusedError: If there is no such name; names the nearest one.
+    """
+    if name not in (names := tuple(names)):
+        raise RefusedError(
+            PARAMS, f"{where}.{name}", "an unknown name", *_nearest(name, names)
+        )
+
+
 def pick(params: Mapping[str, Any], group: str, name: str) -> dict[str, Any]:
     """The block ``group.name``, e.g. ``train.iql``.
 
     Raises:
         RefusedError: If the study has no such block; names the nearest one.
     """
-    known = params.get(group) or {}
-    if not isinstance(known, Mapping):
-        raise RefusedError(PARAMS, group, f"{known!r:.40}", "a mapping", MEND)
-    if name not in known:
-        raise RefusedError(
-            PARAMS, f"{group}.{name}", "an unknown name", *_nearest(name, known)
-        )
-    block = known[name]
+    blocks = params.get(group) or {}
+    if not isinstance(blocks, Mapping):
+        raise RefusedError(PARAMS, group, f"{blocks!r:.40}", "a mapping", MEND)
+    known(name, blocks, group)
+    block = blocks[name]
     if not isinstance(block, dict):
         raise RefusedError(
             PARAMS, f"{group}.{name}", f"{block!r:.40}", "a mapping", MEND

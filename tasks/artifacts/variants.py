@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.params import pick
+from tasks.artifacts.params import known
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,7 @@ class Variant:
         given = vars(parser.parse_args(argv))
         study = params.get("study") or {}
         for name in names:
-            group = f"study.{name}s"
-            known: dict[str, Any] = {word: {} for word in study.get(f"{name}s", ())}
-            pick({group: known}, group, given[name])
+            known(given[name], study.get(f"{name}s", ()), f"study.{name}s")
         dataset, learner, variant = (given[name] for name in names)
         return cls(dataset, learner, variant, tuple(study.get("seeds", ())))
 

@@ -11,6 +11,7 @@ from tasks.artifacts.params import (
     Params,
     Range,
     build,
+    known,
     load,
     pick,
     resolve,
@@ -167,6 +168,14 @@ def test_a_block_that_is_not_there_is_refused(group: str, name: str, said: str):
         pick(STUDY, group, name)
     assert said in str(caught.value)
     assert group in caught.value.field
+
+
+def test_a_name_is_one_of_those_there_are():
+    known("bc", ["bc", "iql"], "study.learners")
+    with pytest.raises(RefusedError, match=r"study\.learners\.ibl: .*mean iql\?"):
+        known("ibl", ["bc", "iql"], "study.learners")
+    with pytest.raises(RefusedError, match="remove it"):
+        known("bc", [], "study.learners")
 
 
 def test_a_target_of_this_project_is_found():
