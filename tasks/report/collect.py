@@ -10,8 +10,8 @@
 | ``data/profiles/<D>/<L>/<V>/static.json``, ``latency.json`` | each artifact |
 | ``environment.json`` | the machine |
 
-Only ``latency.json`` and ``environment.json`` may be missing: they are no outputs of the
-graph. The page then names the command that makes them.
+Only ``latency.json`` and ``environment.json`` may be missing: they are no outputs of
+the graph. The page then names the command that makes them.
 """
 
 from collections.abc import Mapping, Sequence

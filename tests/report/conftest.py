@@ -71,7 +71,7 @@ def card(name: str, world: str) -> dict[str, Any]:
 
 def curves(path: Path, learner: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    names = {"bc": ["loss"], "iql": ["value_loss", "critic_loss", "actor_loss", "value"],
+    names = {"bc": ["loss"], "iql": ["value_loss", "critic_loss", "actor_loss", "q"],
              }.get(learner, ["critic_loss", "actor_loss", "q"])  # fmt: skip
     lines = [",".join(["update", "seed", *names])]
     draw = np.random.default_rng(len(learner))
@@ -106,9 +106,7 @@ def episodes(
 
     def figures(values: Any) -> dict[str, float]:
         draws = np.random.default_rng(0)
-        ends = interval(
-            values, iqm, draws, resamples=500, confidence=0.95, seeds=True
-        )
+        ends = interval(values, iqm, draws, resamples=500, confidence=0.95, seeds=True)
         return {"mean": values.mean(), "iqm": float(iqm(values.ravel())),
                 "low": ends[0], "high": ends[1]}  # fmt: skip
 
@@ -147,7 +145,7 @@ def artifact(root: Path, dataset: str, world: str, learner: str, variant: str) -
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(digest(leaf, seed).encode())
         dump(file.with_suffix(".json"), {
-            "schema": 1, "world": world, "env_id": WORLDS[world]["env_id"], "mode": mode,
+            "schema": 1, "world": world, "env_id": "", "mode": mode,
             "dataset": {"name": dataset, "sha256": digest("data", dataset)},
             "learner": learner, "variant": variant, "seed": seed, "opset": 21, "ir": 10,
             "weights_sha256": digest("weights", leaf),
@@ -177,7 +175,7 @@ def write_study(
     for dataset, world in datasets.items():
         place = root / "data/datasets" / f"{dataset}-v0"
         dump(place / "card.json", card(dataset, world))
-        block = {"_target_": f"tasks.worlds.{world}.X", "name": world, "max_steps": 1000,
+        block = {"_target_": f"tasks.worlds.{world}.X", "name": world,
                  "measured": "20 episodes each", **WORLDS[world]}  # fmt: skip
         dump(place / "world.json", {"schema": 1, "world": block, "sources_sha256": {}})
         for learner in learners:
@@ -205,9 +203,7 @@ def _yaml(path: Path) -> Any:
 
 
 @pytest.fixture
-def make_study(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Path]:
+def make_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
     """Write a study and stand in its folder."""
 
     def make(datasets: dict[str, str] | None = None, **options: Any) -> Path:
