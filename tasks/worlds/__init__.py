@@ -75,6 +75,8 @@ class Batch(VectorEnv[Floats, Floats, Floats], ABC):
 
     Attributes:
         ended: (N,) bool, which sub-environments are parked.
+        threads: That may step sub-environments at once; 1 unless set, and a world may
+            use fewer. Results do not depend on it.
     """
 
     metadata: dict[str, Any] = {"autoreset_mode": AutoresetMode.DISABLED}  # noqa: RUF012
@@ -82,6 +84,7 @@ class Batch(VectorEnv[Floats, Floats, Floats], ABC):
     def __init__(self, world: "World", num_envs: int) -> None:
         self.world = world
         self.num_envs = num_envs
+        self.threads = 1
         self.single_observation_space = world.observation_space
         self.single_action_space = world.action_space
         self.observation_space = batch_space(world.observation_space, num_envs)

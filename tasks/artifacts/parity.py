@@ -1,0 +1,127 @@
+"""The parity gate: the file must act as the network it was made from.
+
+Most exports that "act differently" lost a normaliser, a scaling or a squashing, and
+show nothing on zeros. So torch and onnxruntime are compared on real observations, on
+extremes and on random ones, at several batch sizes, through the whole policy.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.onnx_policy import OnnxPolicy
+from tasks.nets.policy import Policy
+
+BATCHES = (1, 2, 7, 17)
+RANDOM_ROWS = 256
+
+
+def probe_rows(
+    rows: NDArray[np.float32], generator: np.random.Generator
+) -> NDArray[np.float32]:
+    """Observations to compare on: (N, O) real ones, extremes, random ones.
+
+    Extremes are each dimension at its smallest, its largest and at five standard
+    deviations to either side, the others at their mean; random rows are normal with
+    three times the data's deviation.
+    """
+    mean, std = rows.mean(0), rows.std(0) + 1e-3
+    extremes = []
+    for i in range(rows.shape[1]):
+        ends = (
+            rows[:, i].min(),
+            rows[:, i].max(),
+            mean[i] - 5 * std[i],
+            mean[i] + 5 * std[i],
+        )
+        for value in ends:
+            row = mean.copy()
+            row[i] = value
+            extremes.append(row)
+    random = mean + 3 * std * generator.standard_normal((RANDOM_ROWS, len(mean)))
+    return np.concatenate([rows, np.array(extremes), random]).astype(np.float32)
+
+
+def check_parity(
+    path: Path,
+    policy: Policy,
+    k: int,
+    onnx_policy: OnnxPolicy,
+    rows: NDArray[np.float32],
+    generator: np.random.Generator,
+    tolerance: float,
+) -> dict[str, Any]:
+    """Compare seed slice ``k`` with its ONNX file.
+
+    Args:
+        path: For the error.
+        policy: Torch, all seeds.
+        k: The slice.
+        onnx_policy: The file, in exact mode.
+        rows: (N, O), N >= 1000 dataset observations.
+        generator: For random rows and noise.
+        tolerance: Largest difference allowed, relative to max(1, |action|).
+
+    Returns:
+        rows, batches, max and p99 of the difference, tolerance: the contract's
+        ``parity``.
+
+    Raises:
+        RefusedError: If a difference is larger; nothing is written then.
+    """
+    probes = probe_rows(rows, generator)
+    noise = None
+    if policy.head == "gaussian":
+        shape = (len(probes), policy.action_width)
+        noise = generator.standard_normal(shape, np.float32)
+    wanted = _torch_actions(policy, k, probes, noise)
+    scale = np.maximum(1.0, np.abs(wanted))
+    worst, differences = 0.0, np.zeros(0)
+    for batch in (*BATCHES, len(probes)):
+        # Small batches see a part of the rows, each size another part.
+        count = len(probes) if batch == len(probes) else batch * 32
+        picked = generator.permutation(len(probes))[:count]
+        got = np.concatenate(
+            [
+                onnx_policy.act(probes[i], None if noise is None else noise[i])
+                for i in np.array_split(picked, -(-count // batch))
+            ]
+        )
+        differences = np.abs(got - wanted[picked]) / scale[picked]
+        worst = max(worst, float(differences.max()))
+    if not worst <= tolerance:
+        raise RefusedError(
+            path,
+            "parity",
+            f"a difference of {worst:.3g} between torch and onnxruntime",
+            f"at most {tolerance:g}",
+            "report it: the exported graph is not the trained policy",
+        )
+    return {
+        "rows": len(probes),
+        "batches": list(BATCHES),
+        "max": worst,
+        "p99": float(np.quantile(differences, 0.99)),
+        "tolerance": tolerance,
+    }
+
+
+def _torch_actions(
+    policy: Policy,
+    k: int,
+    rows: NDArray[np.float32],
+    noise: NDArray[np.float32] | None,
+) -> NDArray[np.float32]:
+    """Actions (N, A) of slice ``k``; the whole stack is run, one slice is kept."""
+    stack = (policy.seeds, *rows.shape)
+    observation = torch.from_numpy(rows).expand(stack)
+    draw = None
+    if noise is not None:
+        draw = torch.from_numpy(noise).expand(policy.seeds, *noise.shape)
+    with torch.no_grad():
+        actions: NDArray[np.float32] = policy(observation, draw)[k].numpy()
+    return actions
