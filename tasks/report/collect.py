@@ -124,7 +124,9 @@ def collect(
         block=study,
         datasets=tuple(_data(root, name, study) for name in study["datasets"]),
         environment=(
-            read_json(environment, "make setup") if environment.exists() else None
+            read_json(environment, "python -m tasks.artifacts.environment")
+            if environment.exists()
+            else None
         ),
         params_sha256=sha256(composed) if composed.exists() else None,
     )

@@ -211,15 +211,17 @@ def unmeasured(rows: Iterable[Row]) -> list[str]:
 
 
 def timed(rows: Iterable[Row]) -> str:
-    """How latencies were measured, one clause a way."""
+    """How latencies were measured, one clause a way, and how busy the machine was."""
+    found = [row.artifact.latency for row in rows if row.artifact.latency]
     ways = {
-        f"{found['machine'].get('cpu')}, {found['machine'].get('cores')} cores; "
-        f"onnxruntime {found.get('onnxruntime')}, threads {found.get('threads')}, "
-        f"{found.get('repeats')} repeats": None
-        for found in (row.artifact.latency for row in rows)
-        if found is not None
+        f"{one['machine'].get('cpu')}, {one['machine'].get('cores')} cores; "
+        f"onnxruntime {one.get('onnxruntime')}, threads {one.get('threads')}, "
+        f"{one.get('repeats')} calls of the first seed's file": None
+        for one in found
     }
-    return "; and ".join(ways)
+    loads = [float(one["load"]) for one in found if "load" in one]
+    busy = f"; load average {min(loads):.1f} to {max(loads):.1f}" if loads else ""
+    return "; and ".join(ways) + busy
 
 
 def mean_error(error: Any) -> str:
@@ -236,10 +238,10 @@ def pairs(block: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
         label = f"{prefix}{name}".replace("_", " ")
         if isinstance(value, Mapping):
             found += pairs(value, f"{label}, ")
+        elif isinstance(value, list):
+            found.append((label, ", ".join(map(str, value))))
         elif isinstance(value, bool) or not isinstance(value, int | float):
-            found.append(
-                (label, value if isinstance(value, str) else json.dumps(value))
-            )
+            found.append((label, str(value)))
         else:
             found.append((label, words.short(value)))
     return found

@@ -61,7 +61,7 @@ def card(name: str, world: str) -> dict[str, Any]:
         "length": {"min": 20, "mean": 250.0, "max": 1000},
         "terminated": 0.93, "truncated": 0.07,
         "observation": vector, "action": action,
-        "coverage": {"cells": 4096, "share": 0.31},
+        "coverage": {"axes": 2, "cells": 1024, "occupied": 317, "share": 0.31},
         "sources": [
             {"name": f"sac-{k * 30}k", "episodes": 80, "steps": 20_000,
              "return_mean": low + (high - low) * k * 0.09} for k in range(5)],
@@ -161,6 +161,7 @@ def artifact(root: Path, dataset: str, world: str, learner: str, variant: str) -
     dump(profile / "latency.json", {
         "schema": 1, "machine": {"cpu": "Some CPU @ 2.6 GHz", "cores": 2},
         "onnxruntime": "1.31.1", "threads": 1, "mode": mode, "repeats": 2000,
+        "load": 0.4,
         "batches": {"1": {"p50_us": one, "p99_us": one * 1.3},
                     "256": {"p50_us": many, "p99_us": many * 1.2}}})  # fmt: skip
 
@@ -183,16 +184,17 @@ def write_study(
             for variant in variants:
                 artifact(root, dataset, world, learner, variant)
     dump(root / "environment.json", {
-        "python": "3.11.2", "platform": "Linux-6.1-x86_64", "cpu": "Some CPU @ 2.6 GHz",
-        "cores": 2, "packages": {"torch": "2.13.0", "onnxruntime": "1.31.1",
-                                 "numpy": "2.4.6", "gymnasium": "1.4.0"}})  # fmt: skip
+        "schema": 1, "python": "3.11.2", "threads": 1,
+        "platform": {"libc": "glibc 2.36", "machine": "x86_64", "system": "Linux"},
+        "cpu": {"model": "Some CPU", "cores": 2, "flags": ["avx2", "avx512_vnni"]},
+        "packages": {"torch": "2.13.0", "onnxruntime": "1.31.1"}})  # fmt: skip
     here = Path(__file__).parents[2] / "params"
     params = {
         "study": {"name": "quickstart", "title": "Hopper from mixed experience",
                   "seeds": SEEDS, "updates": STEPS, "batch": 256,
                   "datasets": list(datasets), "learners": list(learners),
                   "variants": list(variants)},
-        "evaluate": {"returns": _yaml(here / "evaluate/returns.yaml")},
+        "evaluate": {"returns": {**_yaml(here / "evaluate/returns.yaml"), "resamples": 300}},
         "report": {"html": _yaml(here / "report/html.yaml")},
     }  # fmt: skip
     (root / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
