@@ -26,6 +26,17 @@ from tasks.artifacts.files import read_json, sha256
 from tasks.evaluate import Episodes
 
 PARENT = "float32"
+# fields the page shows
+CARD = (
+    *("dataset_id", "env_id", "episodes", "steps", "score_mean", "length.mean"),
+    *("return.min", "return.mean", "return.median", "return.max", "return.histogram"),
+    *("terminated", "truncated", "coverage", "sources", "sha256"),
+    *("observation.min", "action.min"),
+)
+COMPRESSION = (
+    *("bits_nominal", "layers", "parameters", "parameters_before", "calibration"),
+    *("bytes_weights", "bytes_weights_before", "action_error"),
+)
 
 
 @dataclass(frozen=True)
@@ -137,7 +148,7 @@ def _data(root: Path, name: str, study: Mapping[str, Any]) -> Data:
     command = f"python -m tasks.generate --dataset {name}"
     folder = root / "datasets" / f"{name}-v0"
     card_path = folder / "card.json"
-    card = _document(card_path, command, "return.mean", "return.histogram", "sha256")
+    card = _document(card_path, command, *CARD)
     world = _document(
         folder / "world.json", command, "world.name", "world.ref_min", "world.ref_max"
     )["world"]
@@ -180,7 +191,7 @@ def _artifact(
     first = f" --after {after}" if after else ""
     compressing = f"python -m tasks.compress {options} --compressor {last}{first}"
     compression = _document(
-        root / "compressed" / leaf / "compression.json", compressing, "mode", "layers"
+        root / "compressed" / leaf / "compression.json", compressing, *COMPRESSION
     )
     contracts = tuple(
         _contract(root / "onnx" / leaf, seed, command("export")) for seed in seeds

@@ -227,7 +227,7 @@ def histogram(
             y,
             words.short,
             words.short,
-            titles=("return of an episode", "episodes"),
+            titles=("return of an episode", ""),
             counts=(6, 4),
         ),
         *bars,

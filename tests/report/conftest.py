@@ -133,7 +133,8 @@ def artifact(root: Path, dataset: str, world: str, learner: str, variant: str) -
         "mode": mode, "bits_nominal": bits,
         "layers": [{"name": n, "kind": "dense", "shape": s, "bits": bits,
                     "bytes": s[0] * s[1] * bits // 8,
-                    "error": [error * (1 + k / 9) for k in SEEDS]} for n, s in shapes],
+                    "error": None if last == "distill" else
+                    [error * (1 + k / 9) for k in SEEDS]} for n, s in shapes],
         "parameters": count, "parameters_before": 69_635,
         "bytes_weights": int(count * bits / 8), "bytes_weights_before": 278_540,
         "calibration": None if variant == "float32" else {
@@ -194,7 +195,8 @@ def write_study(
                   "seeds": SEEDS, "updates": STEPS, "batch": 256,
                   "datasets": list(datasets), "learners": list(learners),
                   "variants": list(variants)},
-        "evaluate": {"returns": {**_yaml(here / "evaluate/returns.yaml"), "resamples": 300}},
+        "evaluate": {"returns": {
+            **_yaml(here / "evaluate/returns.yaml"), "resamples": 300}},
         "report": {"html": _yaml(here / "report/html.yaml")},
     }  # fmt: skip
     (root / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")

@@ -49,6 +49,15 @@ def test_the_answer_is_the_smallest_that_held(make_study: Make, monkeypatch: Pat
     assert f"beats the data{APOSTROPHE}s own mean return, 30.6" in said
 
 
+def test_compression_says_what_was_calibrated_on_what(
+    make_study: Make, monkeypatch: Patch
+):
+    said = text(page(make_study(learners=("bc",)), monkeypatch))
+    assert "l0 0.789" in said  # 0.71 %, 0.789 % and 0.868 % over the seeds
+    assert "another network: no layer to compare with" in said
+    assert "rows of hopper_mixed: observations drawn evenly from all episodes" in said
+
+
 def test_where_nothing_held_it_says_so(make_study: Make, monkeypatch: Patch):
     root = make_study(learners=("td3_bc",), variants=("float32", "gptq4"))
     said = text(page(root, monkeypatch))
