@@ -23,6 +23,7 @@ import pandas as pd
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import read_json, sha256
+from tasks.artifacts.params import pick
 from tasks.evaluate import Episodes
 
 PARENT = "float32"
@@ -102,12 +103,14 @@ class Study:
 
     Attributes:
         block: The block ``study`` of params.yaml.
+        confidence: Of every interval, e.g. 0.95.
         environment: environment.json, or None where it is missing.
         params_sha256: Of params.yaml, or None where there is no such file.
     """
 
     block: dict[str, Any]
     datasets: tuple[Data, ...]
+    confidence: float
     environment: dict[str, Any] | None
     params_sha256: str | None
 
@@ -134,6 +137,7 @@ def collect(
     return Study(
         block=study,
         datasets=tuple(_data(root, name, study) for name in study["datasets"]),
+        confidence=pick(params, "evaluate", "returns")["confidence"],
         environment=(
             read_json(environment, "python -m tasks.artifacts.environment")
             if environment.exists()

@@ -109,6 +109,16 @@ def test_missing_latency_is_said_with_its_command(make_study: Make, monkeypatch:
     assert "No latency was measured" in text(page(root, monkeypatch))
 
 
+def test_the_confidence_is_the_one_computed_with(make_study: Make, monkeypatch: Patch):
+    root = make_study(learners=("bc",), variants=("float32",))
+    params = yaml.safe_load((root / "params.yaml").read_text())
+    params["evaluate"]["returns"]["confidence"] = 0.9
+    (root / "params.yaml").write_text(yaml.safe_dump(params))
+    said = text(page(root, monkeypatch))
+    assert "all episodes, 90 % interval" in said
+    assert "95 %" not in said
+
+
 def test_a_missing_environment_is_said(make_study: Make, monkeypatch: Patch):
     root = make_study(learners=("bc",), variants=("float32",))
     (root / "environment.json").unlink()
