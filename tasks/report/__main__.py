@@ -17,7 +17,9 @@ METHOD, EVALUATION = "html", "returns"
 
 def main() -> None:
     """Collect, judge, then write."""
-    argparse.ArgumentParser(prog="python -m tasks.report", description=__doc__).parse_args()
+    argparse.ArgumentParser(
+        prog="python -m tasks.report", description=__doc__
+    ).parse_args()
     params = load()
     report: Report = build(pick(params, "report", METHOD), f"report.{METHOD}")
     where = f"evaluate.{EVALUATION}"

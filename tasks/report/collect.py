@@ -10,8 +10,8 @@
 | ``data/profiles/<D>/<L>/<V>/static.json``, ``latency.json`` | each artifact |
 | ``environment.json`` | the machine |
 
-Only ``latency.json`` and ``environment.json`` may be missing: they are no outputs of the
-graph. The page then names the command that makes them.
+Only ``latency.json`` and ``environment.json`` may be missing: they are no outputs of
+the graph. The page then names the command that makes them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,9 +23,21 @@ import pandas as pd
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import read_json, sha256
+from tasks.artifacts.params import pick
 from tasks.evaluate import Episodes
 
 PARENT = "float32"
+# fields the page shows
+CARD = (
+    *("dataset_id", "env_id", "episodes", "steps", "score_mean", "length.mean"),
+    *("return.min", "return.mean", "return.median", "return.max", "return.histogram"),
+    *("terminated", "truncated", "coverage", "sources", "sha256"),
+    *("observation.min", "action.min"),
+)
+COMPRESSION = (
+    *("bits_nominal", "layers", "parameters", "parameters_before", "calibration"),
+    *("bytes_weights", "bytes_weights_before", "action_error"),
+)
 
 
 @dataclass(frozen=True)
@@ -91,12 +103,14 @@ class Study:
 
     Attributes:
         block: The block ``study`` of params.yaml.
+        confidence: Of every interval, e.g. 0.95.
         environment: environment.json, or None where it is missing.
         params_sha256: Of params.yaml, or None where there is no such file.
     """
 
     block: dict[str, Any]
     datasets: tuple[Data, ...]
+    confidence: float
     environment: dict[str, Any] | None
     params_sha256: str | None
 
@@ -123,8 +137,11 @@ def collect(
     return Study(
         block=study,
         datasets=tuple(_data(root, name, study) for name in study["datasets"]),
+        confidence=pick(params, "evaluate", "returns")["confidence"],
         environment=(
-            read_json(environment, "make setup") if environment.exists() else None
+            read_json(environment, "python -m tasks.artifacts.environment")
+            if environment.exists()
+            else None
         ),
         params_sha256=sha256(composed) if composed.exists() else None,
     )
@@ -135,7 +152,7 @@ def _data(root: Path, name: str, study: Mapping[str, Any]) -> Data:
     command = f"python -m tasks.generate --dataset {name}"
     folder = root / "datasets" / f"{name}-v0"
     card_path = folder / "card.json"
-    card = _document(card_path, command, "return.mean", "return.histogram", "sha256")
+    card = _document(card_path, command, *CARD)
     world = _document(
         folder / "world.json", command, "world.name", "world.ref_min", "world.ref_max"
     )["world"]
@@ -178,7 +195,7 @@ def _artifact(
     first = f" --after {after}" if after else ""
     compressing = f"python -m tasks.compress {options} --compressor {last}{first}"
     compression = _document(
-        root / "compressed" / leaf / "compression.json", compressing, "mode", "layers"
+        root / "compressed" / leaf / "compression.json", compressing, *COMPRESSION
     )
     contracts = tuple(
         _contract(root / "onnx" / leaf, seed, command("export")) for seed in seeds

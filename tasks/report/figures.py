@@ -59,9 +59,14 @@ def plots(study: Study, rows: Sequence[Row]) -> dict[str, str]:
     for data in study.datasets:
         for learner, curves in data.curves.items():
             for name, band in bands(curves).items():
-                lines = [[int(band_row[0]), *map(_round, band_row[1:])] for band_row in band.T.tolist()]
+                lines = [
+                    [int(band_row[0]), *map(_round, band_row[1:])]
+                    for band_row in band.T.tolist()
+                ]
                 file = re.sub(r"[^\w.-]", "_", f"{data.name}-{learner}-{name}")
-                found[f"curves/{file}.csv"] = _csv(["update", "low", "high", "mean"], lines)
+                found[f"curves/{file}.csv"] = _csv(
+                    ["update", "low", "high", "mean"], lines
+                )
     return found
 
 

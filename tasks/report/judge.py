@@ -97,14 +97,19 @@ def rows(study: Study, params: ReturnsParams) -> list[Row]:
         best = best_of(data)
         for artifact in data.artifacts.values():
             parent = data.artifacts[artifact.learner, PARENT]
+            judged = _judged(data, artifact, parent, params)
             found.append(
                 Row(
                     data=data,
                     artifact=artifact,
                     parent=parent,
                     ratio=artifact.bytes / parent.bytes,
-                    judged=_judged(data, artifact, parent, params),
-                    best=_judged(data, artifact, best, params),
+                    judged=judged,
+                    best=(
+                        judged
+                        if parent is best
+                        else _judged(data, artifact, best, params)
+                    ),
                 )
             )
     return found

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from tasks.report import words
 from tasks.report.svg import Scale, axes, line, mark, padded, path, svg, tag
 
+WIDE = 200  # of a strip
 Floats = NDArray[np.float64]
-PLACES = ((10, 4, ""), (-10, 4, "end"), (0, -11, "mid"), (0, 19, "mid"))
+BESIDE = ((9, -8, ""), (-9, -8, "end"), (9, 16, ""), (-9, 16, "end"))
 
 
 @dataclass(frozen=True)
@@ -67,13 +68,13 @@ def scatter(
     width, height = 540, 350
     x = Scale(*padded([p.x for p in points], 0.09, log=True), 46, width - 14, log=True)
     ends = [v for p in points for v in (p.low, p.high)]
-    y = Scale(*padded([*ends, level[1]], 0.07), height - 46, 34)
+    y = Scale(*padded([*ends, level[1]], 0.1), height - 46, 30)
     best = front(points)
-    steps: list[tuple[float, float]] = [(x(best[0].x), y.start)]
+    steps: list[tuple[float, float]] = []
     for a, b in zip(best, [*best[1:], None], strict=True):
         steps += [(x(a.x), y(a.y)), (x(b.x) if b else x.end, y(a.y))]
     drawn: list[str] = [
-        axes(x, y, x_format, words.short, (x_name, "normalised score, IQM")),
+        axes(x, y, x_format, words.short, titles=(x_name, "")),
         line(x.start, y(level[1]), x.end, y(level[1]), "level"),
         tag("text", level[0], x=x.start + 4, y=y(level[1]) - 5, class_="note"),
         path(steps, "front"),
@@ -99,23 +100,40 @@ def scatter(
 def _labels(
     points: Sequence[Point], best: Sequence[Point], x: Scale, y: Scale
 ) -> Markup:
-    """Names of the front, each where it meets no mark and no other name, or not."""
-    taken = [(x(p.x) - 7, y(p.y) - 7, x(p.x) + 7, y(p.y) + 7) for p in points]
-    taken += [(x(p.x) - 1, y(p.high), x(p.x) + 1, y(p.low)) for p in points]
+    """Names of the front, where they meet no mark, no name and, if so, no whisker."""
+    taken = [(x(p.x) - 6, y(p.y) - 6, x(p.x) + 6, y(p.y) + 6) for p in points]
+    whiskers = [(x(p.x) - 1, y(p.high), x(p.x) + 1, y(p.low)) for p in points]
     drawn = []
     for p in reversed(best):
-        wide = 6.6 * len(p.label)
-        for dx, dy, anchor in PLACES:
-            left = x(p.x) + dx - {"": 0.0, "end": wide, "mid": wide / 2}[anchor]
-            low = y(p.y) + dy
-            box = (left, low - 10, left + wide, low + 3)
-            inside = x.start < box[0] and box[2] < x.end and y.end - 6 < box[1]
-            if inside and box[3] < y.start and not any(_meet(box, t) for t in taken):
-                taken.append(box)
-                at = {"x": x(p.x) + dx, "y": low}
-                drawn.append(tag("text", p.label, **at, class_=f"label {anchor}"))
-                break
+        above = y(p.high) - y(p.y) - 6
+        over = [(0, above, "mid"), (-7, above, ""), (7, above, "end")]
+        over += [(dx, dy - 15, anchor) for dx, dy, anchor in over]
+        places = [(_label(p, x, y, place), place) for place in (*BESIDE, *over)]
+        inside = [
+            (box, place)
+            for box, place in places
+            if x.start < box[0] and box[2] < x.end and 0 < box[1] < y.start - 13
+        ]
+        free = [
+            (box, place)
+            for avoided in (taken + whiskers, taken)
+            for box, place in inside
+            if not any(_meet(box, other) for other in avoided)
+        ]
+        if free:
+            box, (dx, dy, anchor) = free[0]
+            taken.append(box)
+            at = {"x": x(p.x) + dx, "y": y(p.y) + dy}
+            drawn.append(tag("text", p.label, **at, class_=f"label {anchor}"))
     return Markup().join(drawn)
+
+
+def _label(p: Point, x: Scale, y: Scale, place: tuple[float, float, str]) -> "Box":
+    """The room a point's name needs at a place beside it."""
+    dx, dy, anchor = place
+    wide = 6.4 * len(p.label)
+    left = x(p.x) + dx - {"": 0.0, "end": wide, "mid": wide / 2}[anchor]
+    return left, y(p.y) + dy - 10, left + wide, y(p.y) + dy + 3
 
 
 Box = tuple[float, float, float, float]
@@ -126,25 +144,19 @@ def _meet(a: Box, b: Box) -> bool:
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
-def curve(
-    name: str, update: Floats, low: Floats, middle: Floats, high: Floats, colour: int
-) -> Markup:
+def curve(name: str, band: Floats, colour: int) -> Markup:
     """One metric over updates: mean line, band from the lowest to the highest seed.
 
     Args:
         name: The metric.
-        update: (N,).
-        low: (N,), lowest seed.
-        middle: (N,), mean over seeds.
-        high: (N,), highest seed.
+        band: (4, N), finite: update, lowest seed, highest seed, mean over seeds.
         colour: Class number.
     """
-    width, height = 300, 170
-    keep = np.isfinite(low) & np.isfinite(high)
-    if keep.sum() < 2:
+    width, height = 280, 165
+    update, low, high, middle = band
+    if len(update) < 2:
         return Markup()
-    update, low, middle, high = update[keep], low[keep], middle[keep], high[keep]
-    x = Scale(float(update[0]), float(update[-1]), 50, width - 14)
+    x = Scale(float(update[0]), float(update[-1]), 46, width - 12)
     y = Scale(*padded([*low, *high]), height - 26, 30)
     above = [(x(u), y(v)) for u, v in zip(update, high, strict=True)]
     below = [(x(u), y(v)) for u, v in zip(update, low, strict=True)]
@@ -191,20 +203,33 @@ def histogram(
         )
         for a, b, n in zip(edges[:-1], edges[1:], counts, strict=True)
     ]
+    inside = sorted((v, n) for n, v in levels if edges[0] <= v <= edges[-1])
     lines = [
         part
-        for row, (name, value) in enumerate(levels)
-        if edges[0] <= value <= edges[-1]
+        for rank, (value, name) in enumerate(inside)
         for part in (
-            line(x(value), y.start, x(value), y.end, "level"),
-            tag("text", name, x=x(value) + 4, y=y.end + 8 + 13 * row, class_="note"),
+            line(x(value), y.start, x(value), y.end - 4, "level"),
+            tag(
+                "text",
+                name,
+                x=x(value) + (3 if rank else -3),
+                y=y.end - 4,
+                class_="note" if rank else "note end",
+            ),
         )
     ]
     return svg(
         width,
         height,
         "Histogram of episode returns",
-        axes(x, y, words.short, words.short, ("return of an episode", "episodes"), (6, 4)),
+        axes(
+            x,
+            y,
+            words.short,
+            words.short,
+            titles=("return of an episode", ""),
+            counts=(6, 4),
+        ),
         *bars,
         *lines,
         class_="picture",
@@ -227,18 +252,25 @@ def strip(
         colour: Class number; None for a reference.
         shape: Shape number.
     """
-    x = Scale(*span, 6, 154)
+    x = Scale(*span, 4, WIDE - 4)
     low, score, high = (value,) * 3 if isinstance(value, int | float) else value
     return svg(
-        160,
+        WIDE,
         22,
         f"{words.number(score)} {words.interval(low, high)}",
-        line(6, 11, 154, 11, "grid"),
-        *(line(x(v), 3, x(v), 19, "level") for v in levels),
+        line(4, 11, WIDE - 4, 11, "grid"),
+        *(line(x(v), 0, x(v), 22, "level") for v in levels),
         line(x(low), 11, x(high), 11, "whisker"),
-        mark(shape, x(score), 11, "", 0.95),
+        mark(shape, x(score), 11, "", 0.8),
         class_=f"strip {'plain' if colour is None else f'c{colour}'}",
     )
+
+
+def ruler(span: tuple[float, float], levels: Sequence[tuple[str, float]]) -> Markup:
+    """The head of a column of strips: a name above each upright line."""
+    x = Scale(*span, 4, WIDE - 4)
+    names = [tag("text", name, x=x(v), y=16, class_="tick mid") for name, v in levels]
+    return svg(WIDE, 22, "", *names, class_="strip")
 
 
 def symbol(colour: int | None, shape: int) -> Markup:

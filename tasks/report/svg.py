@@ -42,7 +42,11 @@ def tag(name: str, *children: str, **attributes: object) -> Markup:
 
 def _text(value: object) -> str:
     """Numbers short, everything else as it is."""
-    return f"{value:.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
+    return (
+        f"{value:.2f}".rstrip("0").rstrip(".")
+        if isinstance(value, float)
+        else str(value)
+    )
 
 
 def svg(width: int, height: int, label: str, *children: str, **more: object) -> Markup:
@@ -108,7 +112,9 @@ def linear_ticks(low: float, high: float, count: int) -> list[float]:
     return [i * step for i in range(first, last + 1)]
 
 
-def padded(values: Sequence[float], share: float = 0.06, *, log: bool = False) -> tuple[float, float]:
+def padded(
+    values: Sequence[float], share: float = 0.06, *, log: bool = False
+) -> tuple[float, float]:
     """The range of values with room at both ends."""
     low, high = min(values), max(values)
     if log:
@@ -123,6 +129,7 @@ def axes(
     y: Scale,
     x_format: Callable[[float], str],
     y_format: Callable[[float], str],
+    *,
     titles: tuple[str, str] = ("", ""),
     counts: tuple[int, int] = (5, 5),
 ) -> Markup:
@@ -153,7 +160,9 @@ def line(x1: float, y1: float, x2: float, y2: float, class_: str) -> Markup:
     return tag("line", x1=x1, y1=y1, x2=x2, y2=y2, class_=class_)
 
 
-def path(points: Sequence[tuple[float, float]], class_: str, *, close: bool = False) -> Markup:
+def path(
+    points: Sequence[tuple[float, float]], class_: str, *, close: bool = False
+) -> Markup:
     """A line through points."""
     drawn = "L".join(f"{a:.1f},{b:.1f}" for a, b in points)
     return tag("path", d=f"M{drawn}{'Z' if close else ''}", class_=class_)

@@ -12,7 +12,7 @@ from tasks.report import words
 from tasks.report.collect import Artifact, Data, Study
 from tasks.report.figures import bands
 from tasks.report.judge import Row, answer, best_of
-from tasks.report.pictures import Point, curve, histogram, scatter, strip
+from tasks.report.pictures import Point, curve, histogram, ruler, scatter, strip
 from tasks.report.svg import COLOURS
 
 BATCHES = ("1", "256")
@@ -55,6 +55,7 @@ class Section:
     beats: bool  # whether the best learner scores above the data's own mean
     verdicts: dict[str, int]  # how many compressed artifacts got which, against best
     pace: str  # latency of the choice, in words
+    ruler: Markup
     references: list[Line]
     lines: list[Line]
     pareto: list[tuple[str, Markup]]
@@ -110,12 +111,13 @@ def section(study: Study, data: Data, rows: Sequence[Row]) -> Section:
         beats=float(best.metrics["score"]["iqm"]) > levels[1],
         verdicts=dict(Counter(r.best.word for r in rows if not r.is_parent)),
         pace=_pace(choice.artifact, best, "1") if choice else "",
+        ruler=ruler(span, [("0", 0.0), ("data", levels[1]), ("100", 100.0)]),
         references=references,
         lines=lines,
         pareto=_pareto(rows, lines, levels[1]),
         curves=[
             (learner, colours[learner], [
-                curve(name, *band[[0, 1, 3, 2]], colours[learner])
+                curve(name, band, colours[learner])
                 for name, band in bands(frame).items()
             ])
             for learner, frame in data.curves.items()
@@ -186,8 +188,10 @@ def _pareto(
     mean = ("the data's mean", level)
     found = [
         (
-            "Score against size",
-            scatter(sized, "Score against size", "file size, kB", words.short, mean),
+            "Score against file size",
+            scatter(
+                sized, "Score against file size", "file size, kB", words.short, mean
+            ),
         )
     ]
     if timed:
@@ -207,15 +211,17 @@ def unmeasured(rows: Iterable[Row]) -> list[str]:
 
 
 def timed(rows: Iterable[Row]) -> str:
-    """How latencies were measured, one clause a way."""
+    """How latencies were measured, one clause a way, and how busy the machine was."""
+    found = [row.artifact.latency for row in rows if row.artifact.latency]
     ways = {
-        f"{found['machine'].get('cpu')}, {found['machine'].get('cores')} cores; "
-        f"onnxruntime {found.get('onnxruntime')}, threads {found.get('threads')}, "
-        f"{found.get('repeats')} repeats": None
-        for found in (row.artifact.latency for row in rows)
-        if found is not None
+        f"{one['machine'].get('cpu')}, {one['machine'].get('cores')} cores; "
+        f"onnxruntime {one.get('onnxruntime')}, threads {one.get('threads')}, "
+        f"{one.get('repeats')} calls of the first seed's file": None
+        for one in found
     }
-    return "; and ".join(ways)
+    loads = [float(one["load"]) for one in found if "load" in one]
+    busy = f"; load average {min(loads):.1f} to {max(loads):.1f}" if loads else ""
+    return "; and ".join(ways) + busy
 
 
 def mean_error(error: Any) -> str:
@@ -232,8 +238,10 @@ def pairs(block: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
         label = f"{prefix}{name}".replace("_", " ")
         if isinstance(value, Mapping):
             found += pairs(value, f"{label}, ")
+        elif isinstance(value, list):
+            found.append((label, ", ".join(map(str, value))))
         elif isinstance(value, bool) or not isinstance(value, int | float):
-            found.append((label, value if isinstance(value, str) else json.dumps(value)))
+            found.append((label, str(value)))
         else:
             found.append((label, words.short(value)))
     return found

@@ -61,7 +61,7 @@ def card(name: str, world: str) -> dict[str, Any]:
         "length": {"min": 20, "mean": 250.0, "max": 1000},
         "terminated": 0.93, "truncated": 0.07,
         "observation": vector, "action": action,
-        "coverage": {"cells": 4096, "share": 0.31},
+        "coverage": {"axes": 2, "cells": 1024, "occupied": 317, "share": 0.31},
         "sources": [
             {"name": f"sac-{k * 30}k", "episodes": 80, "steps": 20_000,
              "return_mean": low + (high - low) * k * 0.09} for k in range(5)],
@@ -71,7 +71,7 @@ def card(name: str, world: str) -> dict[str, Any]:
 
 def curves(path: Path, learner: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    names = {"bc": ["loss"], "iql": ["value_loss", "critic_loss", "actor_loss", "value"],
+    names = {"bc": ["loss"], "iql": ["value_loss", "critic_loss", "actor_loss", "q"],
              }.get(learner, ["critic_loss", "actor_loss", "q"])  # fmt: skip
     lines = [",".join(["update", "seed", *names])]
     draw = np.random.default_rng(len(learner))
@@ -106,9 +106,7 @@ def episodes(
 
     def figures(values: Any) -> dict[str, float]:
         draws = np.random.default_rng(0)
-        ends = interval(
-            values, iqm, draws, resamples=500, confidence=0.95, seeds=True
-        )
+        ends = interval(values, iqm, draws, resamples=500, confidence=0.95, seeds=True)
         return {"mean": values.mean(), "iqm": float(iqm(values.ravel())),
                 "low": ends[0], "high": ends[1]}  # fmt: skip
 
@@ -135,7 +133,8 @@ def artifact(root: Path, dataset: str, world: str, learner: str, variant: str) -
         "mode": mode, "bits_nominal": bits,
         "layers": [{"name": n, "kind": "dense", "shape": s, "bits": bits,
                     "bytes": s[0] * s[1] * bits // 8,
-                    "error": [error * (1 + k / 9) for k in SEEDS]} for n, s in shapes],
+                    "error": None if last == "distill" else
+                    [error * (1 + k / 9) for k in SEEDS]} for n, s in shapes],
         "parameters": count, "parameters_before": 69_635,
         "bytes_weights": int(count * bits / 8), "bytes_weights_before": 278_540,
         "calibration": None if variant == "float32" else {
@@ -147,7 +146,7 @@ def artifact(root: Path, dataset: str, world: str, learner: str, variant: str) -
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(digest(leaf, seed).encode())
         dump(file.with_suffix(".json"), {
-            "schema": 1, "world": world, "env_id": WORLDS[world]["env_id"], "mode": mode,
+            "schema": 1, "world": world, "env_id": "", "mode": mode,
             "dataset": {"name": dataset, "sha256": digest("data", dataset)},
             "learner": learner, "variant": variant, "seed": seed, "opset": 21, "ir": 10,
             "weights_sha256": digest("weights", leaf),
@@ -163,6 +162,7 @@ def artifact(root: Path, dataset: str, world: str, learner: str, variant: str) -
     dump(profile / "latency.json", {
         "schema": 1, "machine": {"cpu": "Some CPU @ 2.6 GHz", "cores": 2},
         "onnxruntime": "1.31.1", "threads": 1, "mode": mode, "repeats": 2000,
+        "load": 0.4,
         "batches": {"1": {"p50_us": one, "p99_us": one * 1.3},
                     "256": {"p50_us": many, "p99_us": many * 1.2}}})  # fmt: skip
 
@@ -177,7 +177,7 @@ def write_study(
     for dataset, world in datasets.items():
         place = root / "data/datasets" / f"{dataset}-v0"
         dump(place / "card.json", card(dataset, world))
-        block = {"_target_": f"tasks.worlds.{world}.X", "name": world, "max_steps": 1000,
+        block = {"_target_": f"tasks.worlds.{world}.X", "name": world,
                  "measured": "20 episodes each", **WORLDS[world]}  # fmt: skip
         dump(place / "world.json", {"schema": 1, "world": block, "sources_sha256": {}})
         for learner in learners:
@@ -185,16 +185,18 @@ def write_study(
             for variant in variants:
                 artifact(root, dataset, world, learner, variant)
     dump(root / "environment.json", {
-        "python": "3.11.2", "platform": "Linux-6.1-x86_64", "cpu": "Some CPU @ 2.6 GHz",
-        "cores": 2, "packages": {"torch": "2.13.0", "onnxruntime": "1.31.1",
-                                 "numpy": "2.4.6", "gymnasium": "1.4.0"}})  # fmt: skip
+        "schema": 1, "python": "3.11.2", "threads": 1,
+        "platform": {"libc": "glibc 2.36", "machine": "x86_64", "system": "Linux"},
+        "cpu": {"model": "Some CPU", "cores": 2, "flags": ["avx2", "avx512_vnni"]},
+        "packages": {"torch": "2.13.0", "onnxruntime": "1.31.1"}})  # fmt: skip
     here = Path(__file__).parents[2] / "params"
     params = {
         "study": {"name": "quickstart", "title": "Hopper from mixed experience",
                   "seeds": SEEDS, "updates": STEPS, "batch": 256,
                   "datasets": list(datasets), "learners": list(learners),
                   "variants": list(variants)},
-        "evaluate": {"returns": _yaml(here / "evaluate/returns.yaml")},
+        "evaluate": {"returns": {
+            **_yaml(here / "evaluate/returns.yaml"), "resamples": 300}},
         "report": {"html": _yaml(here / "report/html.yaml")},
     }  # fmt: skip
     (root / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
@@ -205,9 +207,7 @@ def _yaml(path: Path) -> Any:
 
 
 @pytest.fixture
-def make_study(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Path]:
+def make_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
     """Write a study and stand in its folder."""
 
     def make(datasets: dict[str, str] | None = None, **options: Any) -> Path:
