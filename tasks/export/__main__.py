@@ -5,7 +5,6 @@
 ``seed-<k>.json`` beside it. Where parity fails it writes nothing.
 """
 
-import argparse
 from pathlib import Path
 
 import numpy as np
@@ -18,38 +17,36 @@ from tasks.artifacts.params import build, load, pick
 from tasks.artifacts.parity import check_parity
 from tasks.artifacts.policy import load_policy, statistics_sha256
 from tasks.artifacts.stage import run_stage
+from tasks.artifacts.variants import Variant
 from tasks.export import Exporter
 
 
 def main() -> None:
     """See the module."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("dataset", "learner", "variant"):
-        parser.add_argument(f"--{name}", required=True)
-    given = parser.parse_args()
+    params = load()
+    variant = Variant.parse(params, __doc__ or "")
     torch.set_num_threads(1)
-    branch = Path(given.dataset, given.learner, given.variant)
     exporter: Exporter = build(
-        pick(load(), "export", "feedforward"), "export.feedforward"
+        pick(params, "export", "feedforward"), "export.feedforward"
     )
-    source = Path("data/compressed") / branch
+    source, out = variant.folder("compressed"), variant.folder("onnx")
     policy, origin = load_policy(source)
-    report = read_json(source / "compression.json", f"dvc repro {given.variant}")
+    report = read_json(source / "compression.json", "dvc repro")
     origin |= {
-        "variant": given.variant,
+        "variant": variant.variant,
         "weights_sha256": sha256(source / "policy.safetensors"),
         "statistics_sha256": statistics_sha256(policy),
     }
     draw = np.random.default_rng(0)
-    dataset = Path("data/datasets") / f"{given.dataset}-v0"
+    dataset = Path("data/datasets") / f"{variant.dataset}-v0"
     rows = load_observations(dataset, exporter.rows, draw)
-    with whole_folder(Path("data/onnx") / branch) as folder:
+    with whole_folder(out) as folder:
         for k, seed in enumerate(origin["seeds"]):
             path = folder / f"seed-{seed}.onnx"
             model = exporter.model(policy, k)
             contract = contract_of(policy, k, origin, report["mode"])
             candidate = OnnxPolicy(model.SerializeToString(), contract, "exact")
-            shown = Path("data/onnx") / branch / path.name
+            shown = out / path.name
             parity = check_parity(
                 shown, policy, k, candidate, rows, draw, exporter.tolerance
             )
