@@ -1,14 +1,16 @@
-"""What recording, policy and writing add to bare stepping: ``python benchmarks/generate.py``.
+"""What recording, policy and writing add to bare stepping.
 
-Makes the same Hopper episodes three ways, alternating, and prints JSON: CPU seconds (one
-thread each, so neighbours on the machine do not count) of bare
-stepping of the same batch (actions replayed), of ``tasks.generate`` and of writing, and
-Gymnasium's own ``env.step`` one environment at a time on the same actions. The policy is
-an untrained 2x256 network unless ``data/behaviors`` has the one that is asked for.
+``python benchmarks/generate.py`` makes the same Hopper episodes several ways and
+prints JSON: CPU seconds (one thread each, so that neighbours do not count) of bare
+stepping of the same batch (actions replayed), of ``tasks.generate``, of writing, and of
+Gymnasium's own ``env.step``, one environment at a time on the same actions. The policy
+is an untrained 2x256 network unless ``--policy`` names one of data/behaviors.
 """
 
 import argparse
+import itertools
 import json
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -34,7 +36,7 @@ def untrained(world: World, hidden: int = 256) -> Behavior:
     """A gaussian policy of two hidden layers that was never trained."""
     (width,), (actions,) = world.observation_space.shape or (), world.action_space.shape
     sizes = [width, hidden, hidden, 2 * actions]
-    layers = [Linear(1, a, b) for a, b in zip(sizes[:-1], sizes[1:], strict=True)]
+    layers = [Linear(1, a, b) for a, b in itertools.pairwise(sizes)]
     for number, layer in enumerate(layers):
         layer.initialise([generator(0, f"benchmark{number}")])
     low, high = (
@@ -124,7 +126,7 @@ def main() -> None:
             seconds["load"].append(time.process_time() - begun)
     best = {name: min(values) for name, values in seconds.items()}
     steps = sum(len(e) for e in episodes)
-    print(
+    sys.stdout.write(
         json.dumps(
             {
                 "policy": actor.name,
@@ -142,6 +144,7 @@ def main() -> None:
             },
             indent=2,
         )
+        + "\n"
     )
 
 

@@ -176,6 +176,21 @@ def _needed(plan: Plan, lengths: Counts) -> int:
     return int(enough[0]) + 1 if len(enough) else PER_PART
 
 
+def _wanted(plan: Plan, book: Recorder, lengths: Counts) -> int:
+    """How many episodes more a budget of steps will probably take.
+
+    Episodes in flight are expected to grow as long as the mean of those that ended, or
+    to the time limit while none has. A wrong guess costs time, never an episode.
+    """
+    if plan.steps is None:
+        return plan.limit
+    running = book.number >= 0
+    ended = np.delete(lengths, book.number[running])
+    expected = ended.mean() if len(ended) else book.actions.shape[1]
+    total = ended.sum() + np.maximum(book.at[running], expected).sum()
+    return int(np.ceil((plan.steps - total) / expected))
+
+
 def _share(plan: Plan, lengths: Counts, done: int) -> float:
     """Share of the plan that is done."""
     if plan.steps is not None:
@@ -189,7 +204,8 @@ def _fill(
     """Give free slots the next episodes; the lengths with room for them."""
     free = book.number < 0
     started = len(lengths)
-    new = np.flatnonzero(free)[: max(0, _needed(plan, lengths) - started)]
+    room = min(_needed(plan, lengths) - started, _wanted(plan, book, lengths))
+    new = np.flatnonzero(free)[: max(0, room)]
     if not len(new):
         return lengths
     mask = np.zeros(len(free), bool)

@@ -10,8 +10,6 @@ import pytest
 
 from tasks.artifacts.card import coverage
 from tasks.artifacts.dataset import (
-    Episode,
-    check_episodes,
     load_observations,
     load_transitions,
     write_dataset,
@@ -19,113 +17,8 @@ from tasks.artifacts.dataset import (
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import sha256
 from tasks.worlds import World
+from tests.artifacts.made_up import BLOCK, ID, episode, hopper, three  # noqa: F401
 from tests.worlds.harness import load
-
-ID = "made-up-v0"
-BLOCK = {"_target_": "tasks.worlds.hopper.Hopper", "name": "hopper"}
-
-
-@pytest.fixture(scope="module")
-def world() -> World:
-    return load("hopper", ref_min=0.0, ref_max=10.0)
-
-
-def episode(seed: int, steps: int = 5, terminated: bool = True) -> Episode:
-    """A made-up episode of the hopper's shapes."""
-    draw = np.random.default_rng(seed)
-    end, none = np.arange(steps) == steps - 1, np.zeros(steps, bool)
-    return Episode(
-        observations=draw.normal(size=(steps + 1, 11)),
-        actions=draw.uniform(-1, 1, (steps, 3)).astype(np.float32),
-        rewards=draw.normal(size=steps),
-        terminations=end if terminated else none,
-        truncations=none if terminated else end,
-        infos={
-            "qpos": draw.normal(size=(steps + 1, 6)),
-            "qvel": draw.normal(size=(steps + 1, 6)),
-        },
-        seed=seed,
-        source="a" if seed < 2 else "b",
-    )
-
-
-def three() -> list[Episode]:
-    return [episode(0), episode(1, 3, terminated=False), episode(2, 1)]
-
-
-def change(values: np.ndarray, at: tuple[int, ...], to: float) -> np.ndarray:
-    values = values.copy()
-    values[at] = to
-    return values
-
-
-BAD = {
-    "nan observation": (
-        lambda e: {"observations": change(e.observations, (2, 4), np.nan)},
-        "episode 1, step 2, observations: found nan",
-    ),
-    "infinite reward": (
-        lambda e: {"rewards": change(e.rewards, (1,), np.inf)},
-        "episode 1, step 1, rewards: found inf",
-    ),
-    "nan qpos": (
-        lambda e: {"infos": {"qpos": change(e.infos["qpos"], (3, 0), np.nan)}},
-        "episode 1, step 3, infos/qpos",
-    ),
-    "short qpos": (
-        lambda e: {"infos": {"qpos": e.infos["qpos"][:-1]}},
-        "episode 1, step 0, infos/qpos: found shape",
-    ),
-    "action width": (
-        lambda e: {"actions": e.actions[:, :2]},
-        r"episode 1, step 0, actions: found shape \(3, 2\)",
-    ),
-    "observation width": (
-        lambda e: {"observations": e.observations[:, :9]},
-        "episode 1, step 0, observations",
-    ),
-    "action out of bounds": (
-        lambda e: {"actions": change(e.actions, (2, 1), 1.5)},
-        "episode 1, step 2, actions: found 1.5 in column 1, expected -1.0 to 1.0",
-    ),
-    "final observation": (
-        lambda e: {"observations": e.observations[:-1]},
-        "episode 1, step 3, observations: .*final observation is missing",
-    ),
-    "empty": (
-        lambda e: {"observations": e.observations[:1], "rewards": e.rewards[:0]},
-        "episode 1, rewards: found 0 steps",
-    ),
-    "both ends": (
-        lambda e: {"terminations": e.truncations},
-        "episode 1, step 2, terminations/truncations: found both",
-    ),
-    "no end": (
-        lambda e: {"truncations": e.terminations},
-        "episode 1, step 2, terminations/truncations: found neither",
-    ),
-    "early end": (
-        lambda e: {"terminations": e.truncations[::-1]},
-        "episode 1, step 0, .*before the last step",
-    ),
-}
-
-
-@pytest.mark.parametrize("case", BAD)
-def test_bad_episodes_are_refused_before_anything_is_written(
-    case: str, world: World, tmp_path: Path
-):
-    spoil, message = BAD[case]
-    episodes = three()
-    episodes[1] = dataclasses.replace(episodes[1], **spoil(episodes[1]))
-    with pytest.raises(RefusedError, match=f"{ID}: {message}"):
-        write_dataset(tmp_path / ID, ID, episodes, world, BLOCK)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_no_episodes_are_refused(world: World):
-    with pytest.raises(RefusedError, match="episodes: found none"):
-        check_episodes([], world.observation_space, world.action_space, ID)
 
 
 @pytest.mark.parametrize("name", ["hopper", "hopper-v", "a/b-v0", "hop per-v0", "é-v0"])
@@ -140,15 +33,6 @@ def test_wrong_id_is_refused_before_anything_is_created(
 def test_id_must_be_the_folders_name(world: World, tmp_path: Path):
     with pytest.raises(RefusedError, match="found made-up-v0, expected other-v0"):
         write_dataset(tmp_path / "other-v0", ID, three(), world, BLOCK)
-
-
-def test_equal_rewards_and_duplicates_warn(world: World):
-    spaces = world.observation_space, world.action_space
-    same = [dataclasses.replace(e, rewards=np.ones(len(e))) for e in three()]
-    with pytest.warns(UserWarning, match="rewards: all equal 1.0"):
-        check_episodes(same, *spaces, ID)
-    with pytest.warns(UserWarning, match="episode 3 is the same as episode 0"):
-        check_episodes([*three(), episode(0)], *spaces, ID)
 
 
 def test_same_episodes_same_bytes(world: World, tmp_path: Path):

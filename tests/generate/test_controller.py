@@ -25,7 +25,7 @@ def test_shortest_ways_go_around_the_wall():
 @pytest.mark.parametrize("noise", [0.0, 0.5])
 def test_it_reaches_the_goal_and_stays(noise: float):
     world = load("pointmaze_umaze")
-    controller = make("controller", noise=noise, episodes=8, steps=None)
+    controller = make("controller", noise=noise, episodes=5, steps=None)
     episodes = controller.episodes(world, quiet)
     assert min(e.ret for e in episodes) > 100
     assert all(e.rewards[-1] == 1 for e in episodes)

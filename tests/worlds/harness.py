@@ -121,6 +121,18 @@ class WorldTests:
             by_itself = alone.step(plan[t, 1:])[0]
         assert seen[1].tobytes() == by_itself[0].tobytes()
 
+    def test_threads_change_nothing(self):
+        world = load(self.name)
+        one, three = world.make(5), world.make(5)
+        three.threads = 3
+        plan = actions(world, 15, 5)
+        for batch in (one, three):
+            batch.reset(seed=[1, 2, 3, 4, 5])
+            batch.ended[1] = True
+        for action in plan:
+            for a, b in zip(one.step(action)[:4], three.step(action)[:4], strict=True):
+                assert a.tobytes() == b.tobytes()
+
     def test_reset_to_continues_the_trajectory(self):
         """MuJoCo's solver starts colder than it did, so not to the last bit."""
         world = load(self.name)
