@@ -69,7 +69,9 @@ class Fit:
 
     def _step(self, x: Tensor, targets: Tensor) -> Tensor:
         for group in self.optimiser.param_groups:
-            group["lr"] = self.rate / 2 * (1 + math.cos(math.pi * self.done / self.steps))
+            group["lr"] = (
+                self.rate / 2 * (1 + math.cos(math.pi * self.done / self.steps))
+            )
         self.done += 1
         loss = (readout(self.policy, x) - targets).square().mean((1, 2))  # (S,)
         self.optimiser.zero_grad()

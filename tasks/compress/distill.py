@@ -53,7 +53,9 @@ class Distill(Compressor):
         """Fit the student, visiting states before each round."""
         p = self.settings
         widths = (policy.observation_width, *p.hidden, policy.action_width)
-        student = rebuild(policy, list(MLP(rows.seeds, "distill", widths).layers), "tanh")
+        student = rebuild(
+            policy, list(MLP(rows.seeds, "distill", widths).layers), "tanh"
+        )
         fit = Fit(
             student, rows.seeds, "distill", p.steps * (p.rounds + 1), p.batch, p.rate
         )

@@ -40,7 +40,9 @@ def test_rounds_add_states_the_student_visits():
     changed = {"hidden": [8], "rounds": 2, "envs": 2, "visit_steps": 10, "steps": 5}
     _, report = make_compressor("distill", **changed).compress(policy, rows)
     # teacher's round and two of the student's, 2 x 10 states each
-    assert report["calibration"]["what"].endswith("beside the rows 60 visited states a seed")
+    assert report["calibration"]["what"].endswith(
+        "beside the rows 60 visited states a seed"
+    )
 
 
 def test_visited_states_are_where_the_policy_goes():
@@ -71,7 +73,7 @@ def test_an_ended_episode_is_followed_by_another():
 def test_seed_k_alone_is_seed_k_of_the_stack():
     policy = make_policy((16, 16), observation=3, action=1)
     extra = {"width": 3, "world": make_pendulum()}
-    changed = {"rounds": 1, "envs": 1, "visit_steps": 20, "steps": 20}
+    changed = {"rounds": 1, "envs": 1, "visit_steps": 20, "steps": 20, "hidden": [8]}
     compressor = make_compressor("distill", **changed)
     stacked, _ = compressor.compress(policy, make_rows(**extra))
     alone, _ = compressor.compress(take(policy, 2), make_rows(seeds=(2,), **extra))
@@ -82,7 +84,9 @@ def test_seed_k_alone_is_seed_k_of_the_stack():
 
 
 def test_a_quantised_teacher_will_do():
-    before, _ = make_compressor("int8_static").compress(make_policy((64, 64)), make_rows())
+    before, _ = make_compressor("int8_static").compress(
+        make_policy((64, 64)), make_rows()
+    )
     student, _ = make_compressor("distill", hidden=[8], steps=5).compress(
         before, make_rows()
     )

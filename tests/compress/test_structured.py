@@ -19,7 +19,11 @@ def test_dead_units_go_and_nothing_changes():
     policy.layers[0].bias[:, :, 5:21] = -1e3  # never fire
     policy.layers[2].weight[:, 8:24] = 0  # nobody listens
     small, report = make_compressor("structured", steps=0).compress(policy, rows)
-    assert [layer["shape"] for layer in report["layers"]] == [[11, 16], [16, 16], [16, 3]]
+    assert [layer["shape"] for layer in report["layers"]] == [
+        [11, 16],
+        [16, 16],
+        [16, 3],
+    ]
     stacked = rows.observations.expand(3, -1, -1)
     assert (small(stacked) - policy(stacked)).abs().max() < 1e-5
 
@@ -32,7 +36,9 @@ def test_each_seed_loses_its_own_units():
     small = prune(policy, x, 7 / 8)
     for k in range(3):
         kept = [i for i in range(8) if i != k]
-        assert torch.equal(small.layers[0].weight[k], policy.layers[0].weight[k][:, kept])
+        assert torch.equal(
+            small.layers[0].weight[k], policy.layers[0].weight[k][:, kept]
+        )
         assert torch.equal(small.layers[1].weight[k], policy.layers[1].weight[k][kept])
 
 
