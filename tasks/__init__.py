@@ -1,4 +1,4 @@
-"""The stages of Offcut: worlds -> generate -> train -> compress -> export -> evaluate -> report.
+"""The stages of Offcut: worlds -> generate, train, compress, export, evaluate, report.
 
 One room a stage, one file a method. A stage is started as ``python -m tasks.<stage>``.
 """

@@ -18,9 +18,14 @@ class RefusedError(Exception):
     def __init__(
         self, where: object, field: str, found: object, expected: object, mend: str
     ) -> None:
-        self.where, self.field = str(where), field
-        self.found, self.expected, self.mend = str(found), str(expected), mend
+        self.where, self.field = _line(where), _line(field)
+        self.found, self.expected, self.mend = _line(found), _line(expected), _line(mend)
         super().__init__(
-            f"{self.where}: {field}: found {self.found}, "
-            f"expected {self.expected}; {mend}"
+            f"{self.where}: {self.field}: found {self.found}, "
+            f"expected {self.expected}; {self.mend}"
         )
+
+
+def _line(value: object) -> str:
+    """The text of a value on one line."""
+    return " ".join(str(value).split())

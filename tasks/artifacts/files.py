@@ -1,5 +1,7 @@
 """Files that appear whole or not at all, and their hashes."""
 
+import errno
+import glob
 import hashlib
 import json
 import os
@@ -13,6 +15,8 @@ from typing import Any
 from tasks.artifacts.errors import RefusedError
 
 MIN_FREE_BYTES = 64 * 1024 * 1024
+TEMPORARY = ".tmp"  # git and DVC ignore what ends so
+MAKE_ROOM = "make room, e.g. with: dvc gc --workspace"
 
 
 def sha256(path: Path) -> str:
@@ -44,19 +48,18 @@ def write_json(path: Path, value: Any) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text; the file is whole or absent (temporary, then renamed)."""
     check_writable(path.parent)
-    with tempfile.NamedTemporaryFile(
-        "w", dir=path.parent, prefix=f".{path.name}.", delete=False, encoding="utf-8"
-    ) as stream:
-        temporary = Path(stream.name)
-        try:
+    handle, name = tempfile.mkstemp(TEMPORARY, f".{path.name}.", path.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-    temporary.chmod(0o644)
-    temporary.replace(path)
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def read_json(path: Path, made_by: str) -> Any:
@@ -75,7 +78,7 @@ def read_json(path: Path, made_by: str) -> Any:
         raise RefusedError(
             path, "file", "nothing", "a file", f"make it with: {made_by}"
         ) from None
-    except json.JSONDecodeError as error:
+    except ValueError as error:  # not UTF-8, or not JSON
         raise RefusedError(
             path, "content", str(error), "JSON", f"make it again with: {made_by}"
         ) from error
@@ -93,15 +96,17 @@ def check_writable(folder: Path, need: int = MIN_FREE_BYTES) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder, prefix=".probe."):
+        with tempfile.NamedTemporaryFile(
+            dir=folder, prefix=".probe.", suffix=TEMPORARY
+        ):
             pass
     except OSError as error:
         raise RefusedError(
             folder,
-            "permissions",
+            "output folder",
             error.strerror or str(error),
             "a folder this user can write to",
-            f"run: chmod u+w {folder}",
+            _mend(error, folder),
         ) from error
     free = shutil.disk_usage(folder).free
     if free < need:
@@ -110,16 +115,28 @@ def check_writable(folder: Path, need: int = MIN_FREE_BYTES) -> None:
             "free bytes",
             free,
             f"at least {need}",
-            "make room, e.g. with: dvc gc --workspace",
+            MAKE_ROOM,
         )
+
+
+def _mend(error: OSError, folder: Path) -> str:
+    """What to do about a folder that cannot be written."""
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return f"run: chmod u+w {folder}"
+    if error.errno in (errno.EEXIST, errno.ENOTDIR):
+        return "move away the file that stands in its place"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return MAKE_ROOM
+    return "put the project on a disk that can be written"
 
 
 @contextmanager
 def whole_folder(folder: Path, need: int = MIN_FREE_BYTES) -> Iterator[Path]:
     """Yield an empty folder that becomes ``folder`` only if the block succeeds.
 
-    What stood at ``folder`` before stays until then, so a stage that is killed
-    leaves either the old output or the new one, never half of one.
+    What stood at ``folder`` before stays until then. A stage that is killed leaves
+    the old output, the new one or, between two renames, none; never half of one. What
+    it left beside them goes at the next call: one process at a time makes an output.
 
     Args:
         folder: The output.
@@ -129,7 +146,10 @@ def whole_folder(folder: Path, need: int = MIN_FREE_BYTES) -> Iterator[Path]:
         RefusedError: As :func:`check_writable`.
     """
     check_writable(folder.parent, need)
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    prefix = f".{folder.name}."
+    for left in folder.parent.glob(f"{glob.escape(prefix)}*{TEMPORARY}"):
+        shutil.rmtree(left, ignore_errors=True)
+    temporary = Path(tempfile.mkdtemp(TEMPORARY, prefix, folder.parent))
     temporary.chmod(0o755)
     try:
         yield temporary
@@ -137,7 +157,7 @@ def whole_folder(folder: Path, need: int = MIN_FREE_BYTES) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     if folder.exists():
-        old = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.old."))
+        old = Path(tempfile.mkdtemp(TEMPORARY, prefix, folder.parent))
         folder.replace(old / folder.name)
         temporary.replace(folder)
         shutil.rmtree(old)

@@ -20,6 +20,7 @@ import yaml
 from tasks.artifacts.errors import RefusedError
 
 PARAMS = Path("params.yaml")
+MEND = "change it in params/ and run: make params"
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ class Params:
                 f"{where}.{error.field}",
                 error.found,
                 error.expected,
-                f"change {where}.{error.field} in params/",
+                error.mend,
             ) from None
 
 
@@ -126,15 +127,25 @@ def _check(field: str, value: Any, hint: Any) -> None:
         hint, *rest = get_args(hint)
         limits = tuple(rest)
     if not _fits(value, hint):
-        name = getattr(hint, "__name__", str(hint))
-        raise RefusedError(PARAMS, field, repr(value), f"a {name}", f"change {field}")
+        raise RefusedError(PARAMS, field, repr(value), _words(hint), MEND)
     values = value if isinstance(value, tuple) else (value,)
     for limit in limits:
         for one in values:
             if one is not None and one not in limit:
-                raise RefusedError(
-                    PARAMS, field, repr(one), str(limit), f"change {field}"
-                )
+                raise RefusedError(PARAMS, field, repr(one), str(limit), MEND)
+
+
+def _words(hint: Any) -> str:
+    """A type as a user of YAML would say it."""
+    if get_origin(hint) is tuple:
+        one, *rest = get_args(hint)
+        count = "" if Ellipsis in rest else f"{len(rest) + 1} "
+        return f"a list of {count}{_words(one)}"
+    if get_origin(hint) in (typing.Union, types.UnionType):
+        return " or ".join(_words(option) for option in get_args(hint))
+    names = {float: "finite number", int: "whole number", bool: "true or false"}
+    names |= {str: "text", type(None): "null"}
+    return names.get(hint, getattr(hint, "__name__", str(hint)))
 
 
 def _fits(value: Any, hint: Any) -> bool:
@@ -142,14 +153,15 @@ def _fits(value: Any, hint: Any) -> bool:
     origin = get_origin(hint)
     if origin in (typing.Union, types.UnionType):
         return any(_fits(value, option) for option in get_args(hint))
-    if origin is tuple:
-        return isinstance(value, tuple) and all(
-            _fits(v, get_args(hint)[0]) for v in value
-        )
+    if origin is tuple and isinstance(value, tuple):
+        one, *rest = get_args(hint)
+        count = len(value) if Ellipsis in rest else len(rest) + 1
+        return len(value) == count and all(_fits(v, one) for v in value)
     if origin is not None:
         return isinstance(value, origin)
     if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        return number and math.isfinite(value)
     if hint is int:
         return isinstance(value, int) and not isinstance(value, bool)
     return isinstance(value, hint)
@@ -159,14 +171,17 @@ def load(path: Path = PARAMS) -> dict[str, Any]:
     """The composed parameters of this run.
 
     Raises:
-        RefusedError: If the file is missing.
+        RefusedError: If the file is missing or is not a mapping in YAML.
     """
+    wanted = ("the composed study", "run: make params")
     try:
-        loaded: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise RefusedError(
-            path, "file", "nothing", "the composed study", "run: make params"
-        ) from None
+        raise RefusedError(path, "file", "nothing", *wanted) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise RefusedError(path, "content", error, *wanted) from None
+    if not isinstance(loaded, dict):
+        raise RefusedError(path, "content", f"{loaded!r:.40}", *wanted)
     return loaded
 
 
@@ -176,12 +191,18 @@ def pick(params: Mapping[str, Any], group: str, name: str) -> dict[str, Any]:
     Raises:
         RefusedError: If the study has no such block; names the nearest one.
     """
-    known = params.get(group, {})
+    known = params.get(group) or {}
+    if not isinstance(known, Mapping):
+        raise RefusedError(PARAMS, group, f"{known!r:.40}", "a mapping", MEND)
     if name not in known:
         raise RefusedError(
             PARAMS, f"{group}.{name}", "an unknown name", *_nearest(name, known)
         )
-    block: dict[str, Any] = known[name]
+    block = known[name]
+    if not isinstance(block, dict):
+        raise RefusedError(
+            PARAMS, f"{group}.{name}", f"{block!r:.40}", "a mapping", MEND
+        )
     return block
 
 
@@ -197,7 +218,12 @@ def build(block: Mapping[str, Any], where: str, **extra: Any) -> Any:
         RefusedError: If the target is not a class of this project, or its
             parameters are refused.
     """
-    cls = resolve(str(block.get("_target_", "")), where)
+    target = str(block.get("_target_", ""))
+    cls = resolve(target, where)
+    if not hasattr(cls, "Parameters"):
+        raise RefusedError(
+            PARAMS, f"{where}._target_", target, "a class with Parameters", MEND
+        )
     return cls(params=cls.Parameters.parse(block, where), **extra)
 
 
@@ -212,9 +238,13 @@ def resolve(target: str, where: str, package: str = "tasks.") -> Any:
     module, _, name = target.rpartition(".")
     if module.startswith(package):
         try:
-            return getattr(importlib.import_module(module), name)
-        except (ModuleNotFoundError, AttributeError):
-            pass
+            found = getattr(importlib.import_module(module), name, None)
+        except ModuleNotFoundError as error:
+            if not str(error.name).startswith("tasks"):
+                raise  # the module is there and lacks a dependency
+            found = None
+        if isinstance(found, type) and found.__module__.startswith(package):
+            return found
     raise RefusedError(
         PARAMS,
         f"{where}._target_",

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import read_json, sha256, write_json
@@ -34,7 +35,7 @@ def save_policy(folder: Path, policy: Policy, origin: Mapping[str, Any]) -> None
     """
     weights = folder / "policy.safetensors"
     tensors = {k: v.detach().contiguous() for k, v in policy.state_dict().items()}
-    save_file(tensors, weights)
+    weights.write_bytes(save(tensors))
     spec = {
         "schema": SCHEMA,
         "policy": policy.spec(),
@@ -52,29 +53,31 @@ def load_policy(folder: Path) -> tuple[Policy, dict[str, Any]]:
         The policy and its origin.
 
     Raises:
-        RefusedError: If a file is missing, the weights' hash is not the one policy.json
-            states, or they do not fit the class.
+        RefusedError: If a file is missing, policy.json lacks a key or names a class
+            outside tasks.nets, the weights' hash is not the one policy.json states, or
+            they do not fit the class.
     """
     mend = "make it again with: dvc repro"
-    spec = read_json(folder / "policy.json", "dvc repro")
-    if spec.get("schema") != SCHEMA:
-        raise RefusedError(
-            folder / "policy.json", "schema", spec.get("schema"), SCHEMA, mend
-        )
+    spec = _read_spec(folder / "policy.json", mend)
     weights = folder / "policy.safetensors"
     found = sha256(weights) if weights.exists() else "nothing"
     if found != spec["weights_sha256"]:
         raise RefusedError(weights, "sha256", found, spec["weights_sha256"], mend)
-    policy = Policy.from_spec(spec["policy"])
+    try:
+        policy = Policy.from_spec(spec["policy"])
+    except RefusedError as error:
+        raise RefusedError(
+            folder / "policy.json", error.field, error.found, error.expected, mend
+        ) from None
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RefusedError(
+            folder / "policy.json", "policy", repr(error), "what Policy.spec gave", mend
+        ) from None
     try:
         policy.load_state_dict(load_file(weights))
-    except RuntimeError as error:
+    except (RuntimeError, SafetensorError) as error:
         raise RefusedError(
-            weights,
-            "tensors",
-            str(error).replace("\n", " "),
-            "those of the class",
-            mend,
+            weights, "tensors", error, "those of the class", mend
         ) from None
     policy.requires_grad_(requires_grad=False)
     found = statistics_sha256(policy)
@@ -83,3 +86,15 @@ def load_policy(folder: Path) -> tuple[Policy, dict[str, Any]]:
             weights, "statistics", found, spec["statistics_sha256"], mend
         )
     return policy, spec["origin"]
+
+
+def _read_spec(path: Path, mend: str) -> dict[str, Any]:
+    """policy.json, with its schema and keys checked."""
+    spec = read_json(path, "dvc repro")
+    found = spec.get("schema") if isinstance(spec, dict) else f"{spec!r:.40}"
+    if found != SCHEMA:
+        raise RefusedError(path, "schema", found, SCHEMA, mend)
+    for key in ("policy", "origin", "weights_sha256", "statistics_sha256"):
+        if key not in spec:
+            raise RefusedError(path, key, "nothing", "a value", mend)
+    return dict(spec)

@@ -3,10 +3,10 @@
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # files are also opened where importing torch costs too much
     import onnx
+    import torch
 
 
 class Graph:
@@ -31,7 +31,7 @@ class Graph:
         return name
 
     def constant(
-        self, name: str, value: torch.Tensor | np.ndarray, kind: str | None = None
+        self, name: str, value: "torch.Tensor | np.ndarray", kind: str | None = None
     ) -> str:
         """Append an initialiser; return its name.
 
@@ -47,7 +47,9 @@ class Graph:
         from onnx import TensorProto, helper, numpy_helper
 
         self._claim(name)
-        array = np.asarray(value.detach().cpu() if torch.is_tensor(value) else value)
+        if not isinstance(value, np.ndarray):
+            value = value.detach().cpu().numpy()
+        array = np.asarray(value)
         if kind is not None:
             number = getattr(TensorProto, kind)
             array = array.astype(helper.tensor_dtype_to_np_dtype(number))

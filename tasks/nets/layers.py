@@ -3,6 +3,7 @@
 import hashlib
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,13 @@ def generator(seed: int, name: str) -> torch.Generator:
     """
     digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
+
+
+def affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Weighted sum plus bias, x W + b: (S, B, I), (S, I, O), (S, 1, O) -> (S, B, O)."""
+    if weight.shape[-1] == 1:  # as a matrix product several times slower
+        return (x * weight.transpose(1, 2)).sum(-1, keepdim=True) + bias
+    return torch.baddbmm(bias, x, weight)
 
 
 class Linear(nn.Module):
@@ -54,10 +62,7 @@ class Linear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(S, B, inputs) -> (S, B, outputs)."""
-        if self.outputs == 1:  # as a matrix product several times slower
-            product = x * self.weight.transpose(1, 2)  # (S, B, inputs)
-            return product.sum(-1, keepdim=True) + self.bias
-        return torch.baddbmm(self.bias, x, self.weight)
+        return affine(x, self.weight, self.bias)
 
     def spec(self) -> dict[str, int | str]:
         """Class and arguments, for policy.json."""
@@ -89,22 +94,33 @@ class MLP(nn.Module):
     ) -> None:
         super().__init__()
         self.members = members
-        self.layers = nn.ModuleList(
+        layers = [
             Linear(len(seeds) * members, i, o)
-            for i, o in zip(widths, widths[1:], strict=False)
-        )
+            for i, o in pairwise(widths)
+        ]
         generators = [generator(seed, name) for seed in seeds]
-        for layer in self.layers:
+        for layer in layers:
             layer.initialise(generators)
+        self.layers = nn.ModuleList(layers)
 
     def forward(self, x: Tensor) -> Tensor:
         """(S, B, inputs) -> (S, B, outputs), or (S, E, B, outputs) of an ensemble."""
         seeds = len(x)
-        if self.members > 1:
-            x = x.repeat_interleave(self.members, dim=0)  # (S*E, B, inputs)
+        if self.members > 1:  # (S*E, B, inputs)
+            x = x.unsqueeze(1).expand(-1, self.members, -1, -1).flatten(0, 1)
         for layer in self.layers[:-1]:
-            x = torch.relu(layer(x))
+            x = torch.relu_(layer(x))
         x = self.layers[-1](x)
         if self.members > 1:
             return x.view(seeds, self.members, *x.shape[1:])
+        return x
+
+    def member(self, x: Tensor, e: int) -> Tensor:
+        """One member of an ensemble alone: (S, B, inputs) -> (S, B, outputs)."""
+        stack = slice(e, None, self.members)  # the stack lies seed by seed
+        for i, layer in enumerate(self.layers):
+            x = torch.relu_(x) if i else x
+            weight: Tensor = layer.weight
+            bias: Tensor = layer.bias
+            x = affine(x, weight[stack], bias[stack])
         return x

@@ -46,7 +46,7 @@ class Policy(nn.Module):
         super().__init__()
         if head not in ("tanh", "gaussian"):
             raise ValueError(f"unknown head {head!r}")
-        self.layers = nn.ModuleList(layers)
+        self.layers: Any = nn.ModuleList(layers)  # torch types its items too widely
         self.head = head
         self.observation_mean: Tensor
         self.observation_std: Tensor

@@ -109,6 +109,19 @@ class Learner(nn.Module, ABC):
     def policy(self) -> Policy:
         """The trained policy, sharing this learner's tensors."""
 
+    def rewards(self, reward: Tensor, returns: Tensor) -> Tensor:
+        """The rewards it learns from; called once, before the first update.
+
+        Args:
+            reward: (N,), as logged.
+            returns: (episodes,), undiscounted.
+
+        Returns:
+            (N,); by default as logged.
+        """
+        del returns
+        return reward
+
     def descend(self, name: str, loss: Tensor) -> None:
         """Step one optimiser down the gradient of the summed losses.
 

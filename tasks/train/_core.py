@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,8 @@ from torch.optim import Adam
 from tasks.nets.layers import MLP
 from tasks.nets.policy import LOG_STD_MAX, LOG_STD_MIN, Policy
 from tasks.train import Spaces
+
+AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
 
 def actor(
@@ -53,8 +56,13 @@ class Critics(nn.Module):
         """(S, B, O) and (S, B, A) -> (S, E, B)."""
         return self.net(torch.cat([observation, action], dim=-1)).squeeze(-1)
 
+    def first(self, observation: Tensor, action: Tensor) -> Tensor:
+        """Q_1 alone: (S, B, O) and (S, B, A) -> (S, B)."""
+        x = torch.cat([observation, action], dim=-1)
+        return self.net.member(x, 0).squeeze(-1)
 
-def frozen_copy(module: nn.Module, fresh: nn.Module) -> nn.Module:
+
+def frozen_copy(module: AnyModule, fresh: AnyModule) -> AnyModule:
     """Make ``fresh`` a target network: the same numbers, no gradients."""
     fresh.load_state_dict(module.state_dict())
     return fresh.requires_grad_(False)

@@ -11,16 +11,19 @@ What a world can do beyond stepping is a capability, asked for with :func:`requi
 |---|---|---|
 | ``reset_to`` | batch | start an episode in a given state |
 | ``set_params`` | batch | change physical parameters |
-| ``termination_fn`` | world | whether (s, a, s') ends an episode, without the simulator |
+| ``termination_fn`` | world | whether (s, a, s') ends an episode, no simulator |
 """
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
+import gymnasium
 import numpy as np
 from gymnasium import Space
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.spaces import Box
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
@@ -66,7 +69,7 @@ class WorldParams(Params):
             )
 
 
-class Batch(VectorEnv[Floats, Floats, Floats], ABC):
+class Batch(VectorEnv[Floats, Floats, Any], ABC):
     """Several sub-environments of one world, stepped together.
 
     Args:
@@ -75,6 +78,8 @@ class Batch(VectorEnv[Floats, Floats, Floats], ABC):
 
     Attributes:
         ended: (N,) bool, which sub-environments are parked.
+        threads: That may step sub-environments at once; 1 unless set, and a world may
+            use fewer. Results do not depend on it.
     """
 
     metadata: dict[str, Any] = {"autoreset_mode": AutoresetMode.DISABLED}  # noqa: RUF012
@@ -82,6 +87,7 @@ class Batch(VectorEnv[Floats, Floats, Floats], ABC):
     def __init__(self, world: "World", num_envs: int) -> None:
         self.world = world
         self.num_envs = num_envs
+        self.threads = 1
         self.single_observation_space = world.observation_space
         self.single_action_space = world.action_space
         self.observation_space = batch_space(world.observation_space, num_envs)
@@ -113,13 +119,14 @@ class Batch(VectorEnv[Floats, Floats, Floats], ABC):
         """
         mask = np.ones(self.num_envs, bool)
         if options and "reset_mask" in options:
-            mask = options["reset_mask"]
+            mask = np.asarray(options["reset_mask"], dtype=bool)
         if seed is None or isinstance(seed, int):
             seed = [None if seed is None else seed + i for i in range(self.num_envs)]
-        for i in np.flatnonzero(mask):
-            if seed[i] is None:
+        for i in map(int, np.flatnonzero(mask)):
+            start = seed[i]
+            if start is None:
                 raise ValueError("every reset needs a seed, or runs cannot be repeated")
-            self._reset_one(int(i), int(seed[i] or 0))
+            self._reset_one(i, int(start))
         self.ended[mask], self.steps[mask] = False, 0
         self.observation = self._observe()
         return self.observation, self.state()
@@ -184,6 +191,12 @@ class World(ABC):
     @abstractmethod
     def make(self, num_envs: int) -> Batch:
         """A batch of sub-environments, to be reset before the first step."""
+
+    def env_spec(self) -> EnvSpec:
+        """Gymnasium's recipe for one such environment, with this world's time limit."""
+        spec = copy.deepcopy(gymnasium.spec(self.params.env_id))
+        spec.max_episode_steps = self.params.max_steps
+        return spec
 
     def score(self, returns: Floats) -> Floats:
         """Returns normalised to 0 (random policy) .. 100 (best behaviour policy)."""

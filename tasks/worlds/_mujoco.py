@@ -8,11 +8,14 @@ difference is the Python around the physics (Hopper-v5: 0.17 instead of 0.26 ms 
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import gymnasium
 import mujoco
 import numpy as np
+from numpy.typing import NDArray
 
 from tasks.worlds import Batch, Flags, Floats, World, WorldParams
 
@@ -40,6 +43,7 @@ class MujocoBatch(Batch):
         super().__init__(world, num_envs)
         self.envs = [world.single() for _ in range(num_envs)]
         self._sims = [(env.model, env.data) for env in self.envs]
+        self._pool: ThreadPoolExecutor | None = None
         self._frames = self.envs[0].frame_skip
         model = self.envs[0].model
         self.qpos = np.zeros((num_envs, model.nq))
@@ -58,14 +62,25 @@ class MujocoBatch(Batch):
 
     def _step(self, actions: Floats, live: Flags) -> tuple[Floats, Flags]:
         before = self.qpos.copy()
-        for i in np.flatnonzero(live):
+        rows = np.flatnonzero(live)
+        if self.threads > 1 and len(rows) > 1:
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(self.threads)
+            parts = np.array_split(rows, self.threads)
+            list(self._pool.map(partial(self._advance, actions), parts))
+        else:
+            self._advance(actions, rows)
+        terminated = self.world.unhealthy(self.qpos, self.qvel)
+        rewards = self.world.reward(before, self.qpos, self.qvel, actions)
+        return np.where(live, rewards, 0.0), terminated & live
+
+    def _advance(self, actions: Floats, rows: NDArray[np.intp]) -> None:
+        """Step some sub-environments; mj_step works without the interpreter's lock."""
+        for i in rows:
             model, data = self._sims[i]
             data.ctrl[:] = actions[i]
             mujoco.mj_step(model, data, nstep=self._frames)
             self.qpos[i], self.qvel[i] = data.qpos, data.qvel
-        terminated = self.world.unhealthy(self.qpos, self.qvel)
-        rewards = self.world.reward(before, self.qpos, self.qvel, actions)
-        return np.where(live, rewards, 0.0), terminated & live
 
     def _observe(self) -> Floats:
         return self.world.observe(self.qpos, self.qvel)
@@ -113,6 +128,9 @@ class MujocoBatch(Batch):
 
     def close_extras(self, **_: Any) -> None:
         """Close the sub-environments."""
+        if self._pool is not None:
+            self._pool.shutdown()
+            self._pool = None
         for env in self.envs:
             env.close()
 
@@ -129,14 +147,25 @@ class MujocoWorld(World):
         self._env = env
 
     def single(self) -> Any:
-        """One bare environment of Gymnasium, without wrappers."""
-        return gymnasium.make(self.params.env_id).unwrapped
+        """One bare environment of Gymnasium, without wrappers.
+
+        MuJoCo's remarks on Gymnasium's model files are not the user's concern; its
+        warnings while stepping are, and stay.
+        """
+        before = mujoco.get_mju_user_warning()
+        mujoco.set_mju_user_warning(lambda _: None)
+        try:
+            return gymnasium.make(self.params.env_id).unwrapped
+        finally:
+            mujoco.set_mju_user_warning(before)
 
     def make(self, num_envs: int) -> MujocoBatch:
         """See :meth:`tasks.worlds.World.make`."""
         return MujocoBatch(self, num_envs)
 
-    def forward_reward(self, before: Floats, after: Floats, actions: Floats) -> Floats:
+    def forward_reward(
+        self, before: Floats, after: Floats, actions: Floats
+    ) -> tuple[Floats, Floats]:
         """Forward speed times its weight, and the control cost: two (N,) arrays."""
         env = self._env
         speed = (after[:, 0] - before[:, 0]) / env.dt

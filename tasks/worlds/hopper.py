@@ -2,8 +2,10 @@
 
 | | shape | unit |
 |---|---|---|
-| observation | (11,) | height (m), 4 angles (rad), 2 velocities (m/s), 4 angular (rad/s), clipped to +-10 |
+| observation | (11,) | height (m), 4 angles (rad), their 6 velocities |
 | action | (3,) | torque at thigh, leg, foot, [-1, 1] x gear |
+
+Velocities (m/s, rad/s; that along x first) are clipped to +-10.
 
 Reward a step: forward speed (m/s) + 1 if healthy - 0.001 ||action||^2. Terminates when
 height <= 0.7 m, |torso angle| >= 0.2 rad or a state variable leaves (-100, 100).

@@ -2,7 +2,7 @@
 
 | | shape | unit |
 |---|---|---|
-| observation | (3,) | cos and sin of the angle from upright, angular speed (rad/s), [-8, 8] |
+| observation | (3,) | cos, sin of the angle from upright, speed (rad/s), [-8, 8] |
 | action | (1,) | torque (N m), [-2, 2] |
 
 Reward a step: -(angle^2 + 0.1 speed^2 + 0.001 torque^2), from -16.27 to 0. Never
@@ -13,6 +13,7 @@ Source: Gymnasium 1.x ``Pendulum-v1``; the arithmetic follows it to the last bit
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -29,7 +30,8 @@ class PendulumBatch(Batch):
 
     def __init__(self, world: World, num_envs: int) -> None:
         super().__init__(world, num_envs)
-        self.angle, self.speed = np.zeros(num_envs), np.zeros(num_envs)
+        self.angle: Floats = np.zeros(num_envs)
+        self.speed: Floats = np.zeros(num_envs)
         self.psi = dict(NOMINAL)
 
     def _reset_one(self, i: int, seed: int) -> None:
@@ -88,7 +90,7 @@ class Pendulum(World):
         self.action_space = env.action_space
         self.step_seconds = DT
 
-    def single(self) -> gymnasium.Env:
+    def single(self) -> Any:
         """One bare environment of Gymnasium, without wrappers."""
         return gymnasium.make(self.params.env_id).unwrapped
 

@@ -2,8 +2,10 @@
 
 | | shape | unit |
 |---|---|---|
-| observation | (17,) | height (m), 7 angles (rad), 9 velocities (m/s, rad/s), clipped to +-10 |
+| observation | (17,) | height (m), 7 angles (rad), their 9 velocities |
 | action | (6,) | torque at six joints, [-1, 1] x gear |
+
+Velocities (m/s, rad/s; that along x first) are clipped to +-10.
 
 Reward a step: forward speed (m/s) + 1 if healthy - 0.001 ||action||^2. Terminates when
 height leaves (0.8, 2.0) m or |torso angle| >= 1 rad. Control step 0.008 s; truncated

@@ -1,0 +1,77 @@
+# `make` lists the targets. pip is used as the user configured it.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+PY := $(VENV)/bin/python
+# One thread a process, one process a core; nothing is sent anywhere.
+export OMP_NUM_THREADS := 1
+export DVC_NO_ANALYTICS := 1
+export ITERATIVE_DO_NOT_TRACK := 1
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+# The stamp's name is a checksum of what was installed: a second set-up does nothing.
+STAMP := $(VENV)/installed-$(shell cat requirements.lock pyproject.toml | cksum | cut -d' ' -f1)
+
+.PHONY: help setup run report study params test check bench lock browser
+
+help:  ## show this list
+	@grep -E '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | awk 'BEGIN {FS = ":.*## "} {printf "  %-8s %s\n", $$1, $$2}'
+
+setup: $(STAMP)  ## install the locked versions into .venv, describe the machine
+	@$(PY) -m tasks.artifacts.environment
+
+$(STAMP):
+	@python=; for name in python3.11 python3.12 python3 python; do \
+	  if $$name -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null; \
+	  then python=$$name; break; fi; done; \
+	if [ -z "$$python" ]; then echo "set-up needs Python 3.11 or 3.12 on the PATH" >&2; exit 1; fi; \
+	if ! command -v git >/dev/null; then echo "set-up needs git on the PATH" >&2; exit 1; fi; \
+	echo "set-up: $$($$python --version), versions of requirements.lock"; \
+	$$python -m venv $(VENV)
+	@$(PY) -m pip install --quiet -r requirements.lock
+	@$(PY) -m pip install --quiet --no-deps -e .
+	@rm -f $(VENV)/installed-*; touch $@
+
+run: setup  ## run the graph of params.yaml; what has not changed is skipped
+	@dvc repro
+	@[ -f data/report/index.html ] || $(PY) -m tasks.report
+	@echo "report: $(CURDIR)/data/report/index.html"
+
+report: setup  ## render the report again from what the stages wrote
+	@$(PY) -m tasks.report
+	@echo "report: $(CURDIR)/data/report/index.html"
+
+study: setup  ## run another study as an experiment: make study NAME=...
+	@[ -n "$(NAME)" ] || { echo "say which: make study NAME=one of" $(basename $(notdir $(wildcard params/study/*.yaml))) >&2; exit 1; }
+	@dvc exp run -S study=$(NAME)
+
+params: setup  ## compose params.yaml, the default study, from params/
+	@$(PY) -m tasks.artifacts.compose
+
+test: setup browser  ## all tests, two at a time (budget: 10 minutes on 2 cores)
+	@$(PY) -m pytest -n 2
+
+check: setup  ## lint, format, types, layout; changes nothing
+	@ruff check
+	@ruff format --check
+	@mypy
+	@$(PY) -m pytest -q tests/test_layout.py
+
+bench: setup  ## measure generating, training and evaluating against peers
+	@$(PY) -m benchmarks
+
+lock: setup  ## move requirements.lock to the newest versions pyproject.toml allows
+	@$(PY) -m pip install --quiet --upgrade --upgrade-strategy eager -e '.[dev]'
+	@{ sed -n '/^#/p' requirements.lock; $(PY) -m pip freeze --exclude-editable | sed 's/+cpu$$//'; } > requirements.new
+	@mv requirements.new requirements.lock
+
+browser:
+	@if command -v chromium || command -v chromium-browser || command -v google-chrome; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "browser: installing Debian's chromium for the tests of the report"; \
+	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; } >/dev/null \
+	  || echo "browser: chromium could not be installed; the tests that open the report in it are skipped"; \
+	else echo "browser: no chromium, and only root may install it; the tests that open the report in it are skipped"; fi >&2

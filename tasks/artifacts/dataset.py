@@ -1,0 +1,234 @@
+"""Datasets: Minari HDF5 folders, written whole and read without Minari.
+
+    <folder>/data/main_data.hdf5   episodes, as Minari 0.5.4 lays them out
+    <folder>/data/metadata.json    spaces, environment, reference scores
+    <folder>/card.json             what the dataset holds, and main_data.hdf5's hash
+    <folder>/world.json            the world it was made in
+
+With ``MINARI_DATASETS_PATH`` set to the folder's parent, ``minari.load_dataset`` and
+``recover_environment`` work. Reading goes straight to HDF5: no import of Minari, and
+nothing is believed before the hash in card.json fits.
+"""
+
+import inspect
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.artifacts._minari import MAIN, METADATA, box, read_episodes, write_episodes
+from tasks.artifacts.card import card
+from tasks.artifacts.episodes import Episode, check_episodes
+from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.files import (
+    MIN_FREE_BYTES,
+    read_json,
+    sha256,
+    whole_folder,
+    write_json,
+)
+
+if TYPE_CHECKING:
+    from tasks.worlds import World
+
+__all__ = [
+    "Episode",
+    "Transitions",
+    "check_episodes",
+    "check_id",
+    "load_observations",
+    "load_transitions",
+    "write_dataset",
+]
+
+Array = NDArray[np.float32]
+
+SCHEMA = 1
+ID = re.compile(r"^([-_\w][-_\w/]*[-_\w]+/)?[-_\w]+-v\d+$", re.ASCII)
+STD_FLOOR = 1e-3  # added to the deviation, as TD3+BC does (arXiv 2106.06860)
+
+
+def check_id(folder: Path, dataset_id: str) -> None:
+    """Refuse an id Minari could not read back, or that is not the folder's name.
+
+    Raises:
+        RefusedError: Before anything is created.
+    """
+    if not ID.match(dataset_id):
+        raise RefusedError(
+            folder,
+            "dataset_id",
+            repr(dataset_id),
+            "letters, digits, - and _, ending in -v and a number",
+            "name it like hopper-medium-v0",
+        )
+    if not f"/{folder.absolute().as_posix()}".endswith(f"/{dataset_id}"):
+        raise RefusedError(
+            folder, "dataset_id", dataset_id, folder.name, "name both the same"
+        )
+
+
+def write_dataset(
+    folder: Path,
+    dataset_id: str,
+    episodes: Sequence[Episode],
+    world: "World",
+    world_block: Mapping[str, Any],
+    description: str = "",
+) -> dict[str, Any]:
+    """Check episodes and write them with card.json and world.json.
+
+    The same episodes give the same bytes in every file.
+
+    Args:
+        folder: Where it goes; its path ends in ``dataset_id``.
+        dataset_id: With version, e.g. ``hopper_medium-v0``.
+        episodes: In the order they shall have.
+        world: Where they were made.
+        world_block: Its block of params.yaml, for world.json.
+        description: How they were made, in words.
+
+    Returns:
+        The card.
+
+    Raises:
+        RefusedError: If the id or an episode is refused, or the disk is; then nothing
+            is left.
+    """
+    check_id(folder, dataset_id)
+    check_episodes(episodes, world.observation_space, world.action_space, dataset_id)
+    need = MIN_FREE_BYTES + 2 * sum(episode.nbytes for episode in episodes)
+    with whole_folder(folder, need) as temporary:
+        write_episodes(temporary, dataset_id, episodes, world, description)
+        told = card(dataset_id, episodes, world, sha256(temporary / MAIN))
+        write_json(temporary / "card.json", told)
+        write_json(temporary / "world.json", _world(world, world_block))
+    return told
+
+
+def _world(world: "World", block: Mapping[str, Any]) -> dict[str, Any]:
+    """What world.json says: parameters, and hashes of the code that stepped it."""
+    files = {
+        Path(inspect.getfile(cls))
+        for cls in type(world).__mro__
+        if cls.__module__.startswith("tasks.worlds")
+    }
+    hashes = {f"tasks/worlds/{file.name}": sha256(file) for file in files}
+    return {"schema": SCHEMA, "world": dict(block), "sources_sha256": hashes}
+
+
+@dataclass(frozen=True)
+class Transitions:
+    """A dataset as flat arrays: N steps of all episodes, in order.
+
+    Attributes:
+        observation: (N, O), units of the world.
+        action: (N, A), inside the world's bounds.
+        reward: (N,), units of the world.
+        next_observation: (N, O), the true one also where the episode was truncated.
+        terminated: (N,), 1.0 where the task ended; truncated steps are 0.0.
+        episode: (N,) int64, number of the episode.
+        observation_mean: (O,).
+        observation_std: (O,), deviation + 1e-3, so a constant sensor cannot blow up.
+        action_low: (A,), the world's bounds.
+        action_high: (A,).
+        returns: (episodes,) float64, undiscounted.
+        dataset_id: With version.
+        sha256: Of main_data.hdf5.
+    """
+
+    observation: Array
+    action: Array
+    reward: Array
+    next_observation: Array
+    terminated: Array
+    episode: NDArray[np.int64]
+    observation_mean: Array
+    observation_std: Array
+    action_low: Array
+    action_high: Array
+    returns: NDArray[np.float64]
+    dataset_id: str
+    sha256: str
+
+
+def load_transitions(folder: Path) -> Transitions:
+    """Read a dataset.
+
+    Raises:
+        RefusedError: If a file is missing, its hash is not the card's, the id is not
+            the folder's, or an episode is refused.
+    """
+    told, metadata = _open(folder)
+    observations = box(folder, metadata, "observation_space")
+    actions = box(folder, metadata, "action_space")
+    episodes = read_episodes(folder / MAIN, int(metadata["total_episodes"]))
+    check_episodes(episodes, observations, actions, folder / MAIN)
+    observation = np.concatenate([e.observations[:-1] for e in episodes])
+    width, (a,) = observation[0].size, actions.shape
+    flat = observation.reshape(-1, width)
+    after = np.concatenate([e.observations[1:] for e in episodes]).reshape(-1, width)
+    mean, std = flat.mean(axis=0, dtype=np.float64), flat.std(axis=0, dtype=np.float64)
+    ends = np.concatenate([e.terminations for e in episodes])
+    return Transitions(
+        observation=flat.astype(np.float32),
+        action=np.concatenate([e.actions for e in episodes])
+        .reshape(-1, a)
+        .astype(np.float32),
+        reward=np.concatenate([e.rewards for e in episodes]).astype(np.float32),
+        next_observation=after.astype(np.float32),
+        terminated=ends.astype(np.float32),
+        episode=np.repeat(np.arange(len(episodes)), [len(e) for e in episodes]),
+        observation_mean=mean.astype(np.float32),
+        observation_std=(std + STD_FLOOR).astype(np.float32),
+        action_low=actions.low.astype(np.float32),
+        action_high=actions.high.astype(np.float32),
+        returns=np.array([e.ret for e in episodes]),
+        dataset_id=str(metadata["dataset_id"]),
+        sha256=str(told["sha256"]),
+    )
+
+
+def load_observations(folder: Path, rows: int, generator: np.random.Generator) -> Array:
+    """Observations drawn evenly from a dataset, for calibration and parity.
+
+    Args:
+        folder: The dataset.
+        rows: How many; without repetition as long as the dataset has as many steps.
+        generator: The only source of chance.
+
+    Returns:
+        (rows, O), float32.
+
+    Raises:
+        RefusedError: As :func:`load_transitions`.
+    """
+    every = load_transitions(folder).observation
+    return every[generator.choice(len(every), rows, replace=rows > len(every))]
+
+
+def _open(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """card.json and metadata.json, once the hash and the id fit."""
+    name = re.sub(r"-v[0-9]+$", "", folder.name)
+    made_by = f"python -m tasks.generate --dataset {name}"
+    told = read_json(folder / "card.json", made_by)
+    main = folder / MAIN
+    found = sha256(main) if main.exists() else "nothing"
+    if found != told.get("sha256"):
+        mend = f"make it again with: {made_by}"
+        raise RefusedError(main, "sha256", found, told.get("sha256", "a hash"), mend)
+    metadata = read_json(folder / METADATA, made_by)
+    for file, said in (("card.json", told), (METADATA, metadata)):
+        if said.get("dataset_id") != folder.name:
+            raise RefusedError(
+                folder / file,
+                "dataset_id",
+                said.get("dataset_id"),
+                folder.name,
+                "name the folder like the dataset",
+            )
+    return told, metadata

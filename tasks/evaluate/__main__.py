@@ -1,0 +1,122 @@
+"""Play files: ``python -m tasks.evaluate --dataset D --learner L --variant V``.
+
+Writes ``data/evaluations/<D>/<L>/<V>/``: ``episodes.parquet``, a row an episode, and
+``metrics.json``. The world is the one the dataset was recorded in.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from tasks.artifacts.files import read_json, whole_folder, write_json
+from tasks.artifacts.onnx_policy import OnnxPolicy
+from tasks.artifacts.params import build, load, pick
+from tasks.artifacts.stage import run_stage
+from tasks.artifacts.variants import Variant
+from tasks.evaluate import Episodes, Evaluator
+from tasks.evaluate._contract import check_fits
+from tasks.worlds import World
+
+METHOD = "returns"
+
+
+def world_of(dataset: str) -> World:
+    """The world a dataset was recorded in.
+
+    Raises:
+        RefusedError: If the dataset is not there.
+    """
+    path = Path("data/datasets") / f"{dataset}-v0" / "world.json"
+    block = read_json(path, f"python -m tasks.generate --dataset {dataset}")["world"]
+    return build(block, f"dataset.{dataset}.world")
+
+
+def open_policies(
+    variant: Variant, world: World, mode: str | None
+) -> dict[int, OnnxPolicy]:
+    """Every seed's policy, after all checks.
+
+    Raises:
+        RefusedError: If a file is missing, or does not fit its hash, the variant or the
+            world.
+    """
+    policies = {}
+    for seed, path in variant.files().items():
+        policy = OnnxPolicy.open(path, mode)
+        variant.check(path, seed, policy.contract)
+        check_fits(path, policy.contract, world)
+        policies[seed] = policy
+    return policies
+
+
+def played(
+    evaluator: Evaluator, world: World, policies: dict[int, OnnxPolicy], title: str
+) -> Episodes:
+    """Run the evaluator behind a progress bar."""
+    finished: dict[int, Any] = {}
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("episodes, {task.fields[state]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        total = len(policies) * evaluator.params.episodes
+        task = bar.add_task(title, total=total, state="")
+
+        def tell(seed: int, step: int, returns: Any, live: int) -> None:
+            finished[seed] = returns
+            done = np.concatenate(list(finished.values()))
+            mean = f"{done.mean():.1f}" if len(done) else "-"
+            state = f"seed {seed} step {step}: {live} live, mean return {mean}"
+            bar.update(task, completed=len(done), state=state)
+
+        return evaluator.run(world, policies, tell)
+
+
+def main() -> None:
+    """The stage."""
+    params = load()
+    variant = Variant.parse(params, __doc__ or "")
+    evaluator: Evaluator = build(pick(params, "evaluate", METHOD), f"evaluate.{METHOD}")
+    world = world_of(variant.dataset)
+    mode = evaluator.params.mode
+    policies = open_policies(variant, world, None if mode == "auto" else mode)
+    with whole_folder(variant.folder("evaluations")) as folder:
+        title = f"{variant.dataset} {variant.learner} {variant.variant}"
+        episodes = played(evaluator, world, policies, title)
+        session = next(iter(policies.values())).session_info()
+        metrics = {
+            "schema": 1,
+            "dataset": variant.dataset,
+            "learner": variant.learner,
+            "variant": variant.variant,
+            "world": world.params.name,
+            "mode": session["mode"],
+            "episodes": evaluator.params.episodes,
+            "seeds": list(variant.seeds),
+            "session": session,
+            **evaluator.summary(world, episodes),
+        }
+        episodes.write(folder / "episodes.parquet")
+        write_json(folder / "metrics.json", metrics)
+    score = metrics["score"]
+    print(
+        f"{title}: return {metrics['return']['iqm']:.1f}, score {score['iqm']:.1f} "
+        f"[{score['low']:.1f}, {score['high']:.1f}], "
+        f"{metrics['terminated']:.0%} terminated"
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(run_stage(main))

@@ -1,0 +1,154 @@
+"""Undiscounted return in the real world, batched over episodes.
+
+Each training seed's file plays one batch of ``episodes`` sub-environments, reset with
+start_seed, start_seed + 1, ... One that has ended is parked and neither stepped nor
+shown to the policy, so an episode counts once, however long the others last. The policy
+is deterministic: noise inputs are zero. Evaluation starts lie below 2^20, training's
+above.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+
+from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.params import PARAMS, OneOf, Params, Range
+from tasks.evaluate import Episodes, Evaluator, Tell
+from tasks.evaluate.statistics import interval, iqm
+
+if TYPE_CHECKING:
+    from tasks.artifacts.onnx_policy import OnnxPolicy
+    from tasks.worlds import Batch, World
+
+STARTS = 2**20  # training starts at or above it
+TELL_EVERY = 50  # steps
+
+
+@dataclass(frozen=True)
+class ReturnsParams(Params):
+    """See params/evaluate/returns.yaml for units and ranges."""
+
+    episodes: Annotated[int, Range(1)]
+    start_seed: Annotated[int, Range(0)]
+    mode: Annotated[str, OneOf(("auto", "exact", "native"))]
+    threads: Annotated[int, Range(1, 64)]
+    confidence: Annotated[float, Range(0, 1, open=True)]
+    resamples: Annotated[int, Range(100)]
+    resample_seed: Annotated[int, Range(0)]
+    margin: Annotated[float, Range(0, 1, open=True)]
+
+    def __post_init__(self) -> None:
+        """Also refuse start seeds that training may have met."""
+        super().__post_init__()
+        last = self.start_seed + self.episodes - 1
+        if last >= STARTS:
+            raise RefusedError(
+                PARAMS,
+                "start_seed",
+                f"{self.start_seed}, so that the last of the starts is {last}",
+                f"all of them below {STARTS}",
+                "lower start_seed or episodes",
+            )
+
+
+class Returns(Evaluator):
+    """See the module."""
+
+    Parameters = ReturnsParams
+    params: ReturnsParams
+
+    def run(
+        self, world: "World", policies: "Mapping[int, OnnxPolicy]", tell: Tell
+    ) -> Episodes:
+        """See :meth:`Evaluator.run`."""
+        params = self.params
+        batch = world.make(params.episodes)
+        batch.threads = params.threads
+        starts = params.start_seed + np.arange(params.episodes)
+        parts = [
+            play(batch, policy, seed, starts, tell)
+            for seed, policy in sorted(policies.items())
+        ]
+        batch.close()
+        return Episodes.join(parts)
+
+    def summary(self, world: "World", episodes: Episodes) -> dict[str, Any]:
+        """Return and score: mean and iqm over seeds x episodes, interval of the iqm.
+
+        The interval is hierarchical, over seeds and episodes; see ``statistics.py``.
+        """
+        table = episodes.table()
+        each = [
+            {"seed": seed, "mean": float(row.mean()), "std": float(row.std())}
+            for seed, row in zip(episodes.seeds, table, strict=True)
+        ]
+        return {
+            "return": self._figures(table),
+            "score": self._figures(world.score(table)),
+            "per_seed": each,
+            "length_mean": float(episodes.length.mean()),
+            "terminated": float(episodes.terminated.mean()),
+        }
+
+    def _figures(self, table: Any) -> dict[str, float]:
+        low, high = interval(
+            table,
+            iqm,
+            np.random.default_rng(self.params.resample_seed),
+            resamples=self.params.resamples,
+            confidence=self.params.confidence,
+            seeds=True,
+        )
+        middle = float(iqm(table.ravel()))
+        return {"mean": float(table.mean()), "iqm": middle, "low": low, "high": high}
+
+
+def play(
+    batch: "Batch", policy: "OnnxPolicy", seed: int, starts: Any, tell: Tell
+) -> Episodes:
+    """One episode from each start.
+
+    Args:
+        batch: As many sub-environments as starts.
+        policy: Sees only rows of sub-environments that still run.
+        seed: The training seed, for the table.
+        starts: (N,), start seeds.
+        tell: Called every 50 steps and at the end.
+
+    Raises:
+        RefusedError: If an action is not finite: a simulator would only warn, reset
+            itself and go on.
+    """
+    n = len(starts)
+    returns, terminated = np.zeros(n), np.zeros(n, dtype=bool)
+    actions = np.zeros(batch.action_space.shape or (n,), np.float32)
+    observation, _ = batch.reset(seed=starts.tolist())
+    step = 0
+    while (live := np.flatnonzero(~batch.ended)).size:
+        if step % TELL_EVERY == 0:
+            tell(seed, step, returns[batch.ended], live.size)
+        acted = policy.act(observation[live])
+        if not np.isfinite(acted).all():
+            raise RefusedError(
+                f"seed-{seed}.onnx",
+                "action",
+                f"a number that is not finite at step {step}",
+                "finite actions",
+                "export and train it again with: dvc repro",
+            )
+        actions[live] = acted
+        observation, rewards, fell, _, _ = batch.step(actions)
+        returns += rewards
+        terminated |= fell
+        step += 1
+    tell(seed, step, returns, 0)
+    return Episodes(
+        np.full(n, seed, np.int64),
+        np.arange(n, dtype=np.int64),
+        np.asarray(starts, np.int64),
+        returns,
+        batch.steps.copy(),
+        terminated,
+    )

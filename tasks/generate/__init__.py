@@ -1,0 +1,50 @@
+"""Generate: a world and behaviour policies become a dataset.
+
+A method's file defines one :class:`Generator`. Which episodes there are is a pure
+function of its parameters: an episode's start seed and its noise depend on the seed,
+the part and the episode's own number alone, so neither the number of sub-environments
+in flight nor the order in which episodes end changes a result (but for float rounding
+inside the behaviour network, whose batch they share).
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from tasks.artifacts.episodes import Episode
+from tasks.artifacts.params import Params
+
+if TYPE_CHECKING:
+    from tasks.worlds import World
+
+BEHAVIORS = Path("data/behaviors")
+
+# called now and then with the share of the work done, 0..1, and words on where it is
+Progress = Callable[[float, str], None]
+
+
+class Generator(ABC):
+    """One way of making experience.
+
+    Args:
+        params: Its block of ``params/generate/``.
+        behaviors: Folder of behaviour policies, ``<world>/<name>.onnx`` inside.
+    """
+
+    Parameters: ClassVar[type[Params]]
+
+    def __init__(self, params: Params, behaviors: Path = BEHAVIORS) -> None:
+        self.params, self.behaviors = params, behaviors
+
+    @abstractmethod
+    def episodes(self, world: "World", progress: Progress) -> list[Episode]:
+        """Make the episodes, in the order of their numbers.
+
+        Args:
+            world: Where.
+            progress: Called as the work goes on.
+
+        Raises:
+            RefusedError: If a behaviour policy is missing or does not fit the world.
+        """

@@ -1,0 +1,60 @@
+"""Make one dataset: ``python -m tasks.generate --dataset D``.
+
+Writes ``data/datasets/<D>-v0/``: Minari HDF5, card.json, world.json.
+"""
+
+import argparse
+import logging
+from pathlib import Path
+
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from tasks.artifacts.dataset import check_id, write_dataset
+from tasks.artifacts.files import check_writable
+from tasks.artifacts.params import build, load, pick
+from tasks.artifacts.stage import run_stage
+
+DATASETS = Path("data/datasets")
+
+
+def main() -> None:
+    """Command of the stage ``generate``; all chance comes from the params' seed."""
+    parser = argparse.ArgumentParser(prog="python -m tasks.generate")
+    parser.add_argument("--dataset", required=True, help="a name under dataset:")
+    name = parser.parse_args().dataset
+    logging.getLogger("gymnasium").setLevel(logging.ERROR)
+    block = pick(load(), "dataset", name)
+    world = build(block["world"], f"dataset.{name}.world")
+    generator = build(block["generate"], f"dataset.{name}.generate")
+    folder = DATASETS / f"{name}-v0"
+    check_id(folder, folder.name)
+    check_writable(folder.parent)
+    columns = (
+        TextColumn("generate {task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns) as bar:
+        task = bar.add_task(name, total=1.0)
+
+        def progress(share: float, words: str) -> None:
+            bar.update(task, completed=share, description=f"{name}: {words}")
+
+        episodes = generator.episodes(world, progress)
+    card = write_dataset(folder, folder.name, episodes, world, block["world"])
+    print(
+        f"{folder}: {card['episodes']} episodes, {card['steps']} steps, return "
+        f"{card['return']['mean']:.1f} ({card['return']['min']:.1f} to "
+        f"{card['return']['max']:.1f}), sha256 {card['sha256'][:12]}"
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(run_stage(main))

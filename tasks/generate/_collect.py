@@ -1,0 +1,204 @@
+"""The recording loop: several episodes in flight, each whole when it leaves."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.artifacts.episodes import Episode
+from tasks.generate._behaviors import Behavior
+from tasks.worlds import Batch, Flags, Floats, World
+
+Counts = NDArray[np.int64]
+
+PER_PART, PER_SEED = 100_000, 10_000_000  # episodes; keep start seeds apart
+FIRST_START = 2**30  # training and evaluation start below
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to collect with one behaviour.
+
+    Attributes:
+        seed: Of the dataset, 0..100.
+        part: Number of the part, 0..99.
+        episodes: How many; None if ``steps`` says.
+        steps: Episodes are taken, in order, until they hold as many steps; the last
+            one is whole.
+        in_flight: Sub-environments stepped together; changes speed, not results.
+    """
+
+    seed: int
+    part: int
+    episodes: int | None
+    steps: int | None
+    in_flight: int
+
+    def start_seed(self, number: int) -> int:
+        """Start seed of an episode."""
+        return FIRST_START + self.seed * PER_SEED + self.part * PER_PART + number
+
+    def generator(self, number: int) -> np.random.Generator:
+        """The episode's own source of noise."""
+        return np.random.default_rng([self.seed, self.part, number])
+
+    @property
+    def limit(self) -> int:
+        """Most episodes there may be."""
+        return PER_PART if self.episodes is None else self.episodes
+
+
+class Recorder:
+    """One slot a sub-environment: arrays long enough for the longest episode.
+
+    Args:
+        batch: Reset or not.
+        slots: Its sub-environments.
+    """
+
+    def __init__(self, batch: Batch, slots: int) -> None:
+        limit = batch.world.params.max_steps
+        self.batch, self.rows = batch, np.arange(slots)
+        self.at = np.zeros(slots, np.int64)  # steps recorded
+        self.number = np.full(slots, -1)  # episode in the slot, -1 for none
+        seen = batch.observation
+        self.observations = np.zeros((slots, limit + 1, *seen.shape[1:]), seen.dtype)
+        width = batch.world.action_space.shape
+        self.actions = np.zeros((slots, limit, *width), np.float32)
+        self.rewards = np.zeros((slots, limit))
+        self.noise = np.zeros((slots, limit, *width), np.float32)
+        self.infos = {
+            name: np.zeros((slots, limit + 1, *value.shape[1:]), value.dtype)
+            for name, value in batch.state().items()
+        }
+
+    def begin(self, slot: int, number: int, noise: Floats) -> None:
+        """A slot gets an episode, whose sub-environment has just been reset."""
+        self.number[slot], self.at[slot] = number, 0
+        self.noise[slot] = noise
+
+    def first(self, slots: Flags) -> None:
+        """Store the start of the episodes in some slots."""
+        self.observations[slots, 0] = self.batch.observation[slots]
+        for name, value in self.batch.state().items():
+            self.infos[name][slots, 0] = value[slots]
+
+    def step(self, behavior: Behavior) -> tuple[Flags, Flags]:
+        """Act and record in all slots; rows of parked ones are never read.
+
+        Returns:
+            Which slots' episodes terminated and were truncated.
+        """
+        rows, at = self.rows, np.minimum(self.at, self.actions.shape[1] - 1)
+        actions = behavior.actions(self.batch.observation, self.noise[rows, at])
+        seen, rewards, terminated, truncated, infos = self.batch.step(actions)
+        self.actions[rows, at], self.rewards[rows, at] = actions, rewards
+        self.observations[rows, at + 1] = seen
+        for name, value in infos.items():
+            self.infos[name][rows, at + 1] = value
+        self.at += self.number >= 0
+        return terminated, truncated
+
+    def take(self, slot: int, terminated: bool, plan: Plan, source: str) -> Episode:
+        """The episode that ended in a slot, which becomes free."""
+        steps, number = int(self.at[slot]), int(self.number[slot])
+        self.number[slot] = -1
+        end = np.zeros(steps, bool)
+        end[-1] = True
+        none = np.zeros(steps, bool)
+        return Episode(
+            observations=self.observations[slot, : steps + 1].copy(),
+            actions=self.actions[slot, :steps].copy(),
+            rewards=self.rewards[slot, :steps].copy(),
+            terminations=end if terminated else none,
+            truncations=none if terminated else end,
+            infos={k: v[slot, : steps + 1].copy() for k, v in self.infos.items()},
+            seed=plan.start_seed(number),
+            source=source,
+        )
+
+
+def collect(
+    world: World, behavior: Behavior, plan: Plan, progress: Callable[[float], None]
+) -> list[Episode]:
+    """Record whole episodes of one behaviour.
+
+    With a budget of steps, no episode starts once those before it, finished or in
+    flight, hold enough; of the few in flight then, only those that are needed are
+    kept. So the same episodes come out however many are in flight.
+
+    Args:
+        world: Where.
+        behavior: Who acts.
+        plan: How many, from which seeds.
+        progress: Called every 100 steps with the share done, 0..1.
+    """
+    slots = min(plan.in_flight, plan.limit)
+    if plan.steps is not None:  # a small budget needs no crowd
+        slots = min(slots, -(-plan.steps // 10))
+    batch = world.make(slots)
+    batch.reset(seed=[plan.start_seed(0)] * slots)
+    batch.ended[:] = True  # until a slot gets an episode
+    book, done = Recorder(batch, slots), {}
+    lengths: Counts = np.zeros(0, np.int64)  # steps so far of episodes 0, 1, ...
+    fill, count = True, 0
+    while True:
+        if fill:
+            lengths = _fill(batch, book, behavior, plan, lengths)
+            fill = False
+        if (book.number < 0).all():
+            break
+        terminated, truncated = book.step(behavior)
+        busy = book.number >= 0
+        lengths[book.number[busy]] = book.at[busy]
+        for slot in map(int, np.flatnonzero(terminated | truncated)):
+            number = int(book.number[slot])
+            done[number] = book.take(slot, bool(terminated[slot]), plan, behavior.name)
+            fill = True
+        count += 1
+        if count % 100 == 0:
+            enough = _needed(plan, lengths)
+            book.number[(book.number >= enough)] = -1
+            batch.ended[book.number < 0] = True
+            fill = True
+            progress(_share(plan, lengths, len(done)))
+    batch.close()
+    progress(1.0)
+    return [done[number] for number in range(_needed(plan, lengths))]
+
+
+def _needed(plan: Plan, lengths: Counts) -> int:
+    """How many of the first episodes are enough; no bound while more must start."""
+    if plan.steps is None:
+        return plan.limit
+    enough = np.flatnonzero(np.cumsum(lengths) >= plan.steps)
+    return int(enough[0]) + 1 if len(enough) else PER_PART
+
+
+def _share(plan: Plan, lengths: Counts, done: int) -> float:
+    """Share of the plan that is done."""
+    if plan.steps is not None:
+        return min(1.0, float(np.sum(lengths)) / plan.steps)
+    return done / plan.limit
+
+
+def _fill(
+    batch: Batch, book: Recorder, behavior: Behavior, plan: Plan, lengths: Counts
+) -> Counts:
+    """Give free slots the next episodes; the lengths with room for them."""
+    free = book.number < 0
+    started = len(lengths)
+    new = np.flatnonzero(free)[: max(0, _needed(plan, lengths) - started)]
+    if not len(new):
+        return lengths
+    mask = np.zeros(len(free), bool)
+    mask[new] = True
+    seeds = [0] * len(free)
+    limit = book.actions.shape[1]
+    for number, slot in enumerate(map(int, new), started):
+        seeds[slot] = plan.start_seed(number)
+        book.begin(slot, number, behavior.draw(plan.generator(number), limit))
+    batch.reset(seed=seeds, options={"reset_mask": mask})
+    book.first(mask)
+    return np.concatenate([lengths, np.zeros(len(new), lengths.dtype)])

@@ -1,0 +1,109 @@
+"""Profile: bytes, operators and latency of a variant's ONNX files.
+
+What a file is (``static``) is deterministic and cached; how long it takes depends on
+the machine and the moment, so it is measured each time and part of no identity.
+
+A method's file defines one :class:`Profiler`.
+"""
+
+import re
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tasks.artifacts.params import Params
+
+if TYPE_CHECKING:
+    import onnx
+
+    from tasks.artifacts.onnx_policy import OnnxPolicy
+
+BITS = {"FLOAT": 32, "DOUBLE": 64, "BOOL": 8}  # others have them in their name
+
+
+class Profiler(ABC):
+    """One way to measure how long a policy takes.
+
+    Args:
+        params: The method's parameters.
+    """
+
+    Parameters: ClassVar[type[Params]]
+
+    def __init__(self, params: Params) -> None:
+        self.params: Any = params
+
+    @abstractmethod
+    def measure(self, policy: "OnnxPolicy") -> dict[str, Any]:
+        """The figures of ``latency.json``."""
+
+
+def static(paths: Sequence[Path]) -> dict[str, Any]:
+    """What the files of a variant are; counts are those of the first file.
+
+    Args:
+        paths: One file a training seed; already checked.
+
+    Returns:
+        ``bytes`` (mean of the files), ``bytes_per_seed``, ``parameters`` (weights and
+        biases of the layers), ``operators`` (nodes by type), ``initialisers`` (bytes by
+        element type, packed), ``opset``, ``ir``.
+    """
+    import onnx
+
+    model = onnx.load(paths[0])
+    sizes = [path.stat().st_size for path in paths]
+    stored: Counter[str] = Counter()
+    for tensor in model.graph.initializer:
+        kind = onnx.TensorProto.DataType.Name(tensor.data_type)
+        stored[kind] += -(-_count(tensor) * _bits(kind) // 8)
+    return {
+        "bytes": sum(sizes) / len(sizes),
+        "bytes_per_seed": sizes,
+        "parameters": _parameters(model.graph),
+        "operators": Counter(node.op_type for node in model.graph.node),
+        "initialisers": stored,
+        "opset": max(entry.version for entry in model.opset_import),
+        "ir": model.ir_version,
+    }
+
+
+def _parameters(graph: "onnx.GraphProto") -> int:
+    """Elements of the layers' initialisers, without scales and zero points."""
+    scales = {
+        name
+        for node in graph.node
+        if node.op_type in ("QuantizeLinear", "DequantizeLinear")
+        for name in node.input[1:]
+    }
+    return sum(
+        _count(tensor)
+        for tensor in graph.initializer
+        if re.match(r"layer\d+\.", tensor.name) and tensor.name not in scales
+    )
+
+
+def _count(tensor: "onnx.TensorProto") -> int:
+    """Elements of a tensor."""
+    count = 1
+    for size in tensor.dims:
+        count *= size
+    return count
+
+
+def _bits(kind: str) -> int:
+    """Bits of an element type, e.g. 4 for UINT4 and 8 for FLOAT8E4M3FN."""
+    if kind in BITS:
+        return BITS[kind]
+    found = re.search(r"\d+", kind)
+    return int(found.group()) if found else 0
+
+
+def words(batches: Mapping[str, Mapping[str, float]]) -> str:
+    """Latencies in one line, for the log."""
+    return ", ".join(
+        f"batch {b}: p50 {t['p50_us']:.1f} us, p99 {t['p99_us']:.1f} us"
+        for b, t in batches.items()
+    )

@@ -1,0 +1,99 @@
+"""Latency of one call of onnxruntime, as a percentile of many.
+
+Batch sizes take turns in rounds, so that a slow moment of the machine hits all of them.
+The policy is warmed up first; the call is ``session.run`` with inputs that are ready,
+which is what a control loop pays.
+"""
+
+import os
+import platform
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+
+from tasks.artifacts.params import OneOf, Params, Range
+from tasks.profile import Profiler
+
+if TYPE_CHECKING:
+    from tasks.artifacts.onnx_policy import OnnxPolicy
+
+
+@dataclass(frozen=True)
+class LatencyParams(Params):
+    """See params/profile/latency.yaml for units and ranges."""
+
+    batches: Annotated[tuple[int, ...], Range(1)]
+    repeats: Annotated[int, Range(10)]
+    rounds: Annotated[int, Range(1)]
+    warm_up: Annotated[int, Range(1)]
+    threads: Annotated[int, Range(1, 64)]
+    mode: Annotated[str, OneOf(("auto", "exact", "native"))]
+
+
+class Latency(Profiler):
+    """See the module."""
+
+    Parameters = LatencyParams
+    params: LatencyParams
+
+    def measure(self, policy: "OnnxPolicy") -> dict[str, Any]:
+        """See :meth:`Profiler.measure`."""
+        params = self.params
+        feeds = {b: _feed(policy, b) for b in params.batches}
+        for feed in feeds.values():
+            _time(policy, feed, params.warm_up)
+        taken: dict[int, list[int]] = {b: [] for b in params.batches}
+        for calls in _split(params.repeats, params.rounds):
+            for b, feed in feeds.items():
+                taken[b] += _time(policy, feed, calls)
+        return {
+            "machine": {"cpu": cpu(), "cores": os.cpu_count()},
+            "load": os.getloadavg()[0],
+            "onnxruntime": policy.session_info()["onnxruntime"],
+            "threads": policy.threads,
+            "mode": policy.mode,
+            "repeats": params.repeats,
+            "batches": {str(b): _percentiles(times) for b, times in taken.items()},
+        }
+
+
+def _time(policy: "OnnxPolicy", feed: dict[str, Any], calls: int) -> list[int]:
+    """Nanoseconds of each call."""
+    run, clock, taken = policy.session.run, time.perf_counter_ns, []
+    for _ in range(calls):
+        begin = clock()
+        run(["action"], feed)
+        taken.append(clock() - begin)
+    return taken
+
+
+def _feed(policy: "OnnxPolicy", batch: int) -> dict[str, Any]:
+    """Standard normal inputs of the contract's widths."""
+    draw = np.random.default_rng(0)
+    return {
+        name: draw.standard_normal((batch, *entry["shape"][1:]), np.float32)
+        for name, entry in policy.contract["inputs"].items()
+    }
+
+
+def _split(total: int, parts: int) -> list[int]:
+    """Nearly equal whole numbers with the given sum."""
+    return [total * (i + 1) // parts - total * i // parts for i in range(parts)]
+
+
+def _percentiles(nanoseconds: list[int]) -> dict[str, float]:
+    p50, p99 = np.percentile(nanoseconds, [50, 99]) / 1000
+    return {"p50_us": round(float(p50), 3), "p99_us": round(float(p99), 3)}
+
+
+def cpu() -> str:
+    """The processor's name."""
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,45 @@
+"""Report: everything a study measured becomes one page, and numbers DVC can compare.
+
+A method's file defines one :class:`Report`. It gets the collected study and judged
+rows (``collect.py``, ``judge.py``), reads and writes no file itself, and returns the
+page's text. The command writes:
+
+| file | holds | DVC |
+|---|---|---|
+| ``data/report/metrics.json`` | numbers by dataset, learner, variant | metrics |
+| ``data/report/plots/*.csv`` | what the pictures draw, apart from time | plots |
+| ``data/report/index.html`` | the page, latencies included | not an output |
+
+Latency changes from run to run, so only the page holds it: the first two have the same
+bytes whenever the artifacts have.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar
+
+from tasks.artifacts.params import Params
+from tasks.report.collect import Study
+from tasks.report.judge import Row
+
+
+class Report(ABC):
+    """One way to show a study.
+
+    Args:
+        params: Its block of ``params/report/``.
+    """
+
+    Parameters: ClassVar[type[Params]]
+
+    def __init__(self, params: Params) -> None:
+        self.params = params
+
+    @abstractmethod
+    def page(self, study: Study, rows: Sequence[Row]) -> str:
+        """The whole page.
+
+        Args:
+            study: What was collected.
+            rows: One an artifact, judged, in the order of the study.
+        """

@@ -1,0 +1,39 @@
+"""Report on the study: ``python -m tasks.report``."""
+
+import argparse
+from pathlib import Path
+
+from tasks.artifacts.files import check_writable, whole_folder, write_json, write_text
+from tasks.artifacts.params import build, load, pick
+from tasks.artifacts.stage import run_stage
+from tasks.report import Report
+from tasks.report.collect import collect
+from tasks.report.figures import metrics, plots
+from tasks.report.judge import rows
+
+OUT = Path("data/report")
+METHOD, EVALUATION = "html", "returns"
+
+
+def main() -> None:
+    """Collect, judge, then write."""
+    argparse.ArgumentParser(prog="python -m tasks.report", description=__doc__).parse_args()
+    params = load()
+    report: Report = build(pick(params, "report", METHOD), f"report.{METHOD}")
+    where = f"evaluate.{EVALUATION}"
+    evaluation = build(pick(params, "evaluate", EVALUATION), where).params
+    study = collect(params)
+    judged = rows(study, evaluation)
+    numbers, drawn = metrics(judged), plots(study, judged)
+    page = report.page(study, judged)
+    check_writable(OUT)
+    with whole_folder(OUT / "plots") as folder:
+        for name, text in drawn.items():
+            write_text(folder / name, text)
+    write_json(OUT / "metrics.json", numbers)
+    write_text(OUT / "index.html", page)
+    print(f"wrote {OUT}: {len(judged)} artifacts, {len(page) / 1e3:.0f} kB")
+
+
+if __name__ == "__main__":
+    raise SystemExit(run_stage(main))

@@ -1,0 +1,247 @@
+"""The report's pictures: Pareto scatter, learning curve, histogram, interval strip."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from tasks.report import words
+from tasks.report.svg import Scale, axes, line, mark, padded, path, svg, tag
+
+Floats = NDArray[np.float64]
+PLACES = ((10, 4, ""), (-10, 4, "end"), (0, -11, "mid"), (0, 19, "mid"))
+
+
+@dataclass(frozen=True)
+class Point:
+    """One artifact in a scatter.
+
+    Attributes:
+        key: Ties the mark to its rows in the tables.
+        label: Drawn beside it where it lies on the front.
+        tip: Shown on hover and focus.
+        x: Cost; smaller is better.
+        y: Score with its interval ``low``..``high``; larger is better.
+        colour: Class number.
+        shape: Shape number.
+    """
+
+    key: str
+    label: str
+    tip: str
+    x: float
+    y: float
+    low: float
+    high: float
+    colour: int
+    shape: int
+
+
+def front(points: Sequence[Point]) -> list[Point]:
+    """Those no other point beats in both cost and score, by cost."""
+    best: list[Point] = []
+    for point in sorted(points, key=lambda p: (p.x, -p.y)):
+        if not best or point.y > best[-1].y:
+            best.append(point)
+    return best
+
+
+def scatter(
+    points: Sequence[Point],
+    title: str,
+    x_name: str,
+    x_format: Callable[[float], str],
+    level: tuple[str, float],
+) -> Markup:
+    """Score against a cost on a log axis, with intervals and the Pareto front.
+
+    Args:
+        points: At least one.
+        title: Read aloud.
+        x_name: Cost and unit.
+        x_format: Of the ticks.
+        level: Name and score of the dashed line.
+    """
+    width, height = 540, 350
+    x = Scale(*padded([p.x for p in points], 0.09, log=True), 46, width - 14, log=True)
+    ends = [v for p in points for v in (p.low, p.high)]
+    y = Scale(*padded([*ends, level[1]], 0.07), height - 46, 34)
+    best = front(points)
+    steps: list[tuple[float, float]] = [(x(best[0].x), y.start)]
+    for a, b in zip(best, [*best[1:], None], strict=True):
+        steps += [(x(a.x), y(a.y)), (x(b.x) if b else x.end, y(a.y))]
+    drawn: list[str] = [
+        axes(x, y, x_format, words.short, (x_name, "normalised score, IQM")),
+        line(x.start, y(level[1]), x.end, y(level[1]), "level"),
+        tag("text", level[0], x=x.start + 4, y=y(level[1]) - 5, class_="note"),
+        path(steps, "front"),
+    ]
+    for p in sorted(points, key=lambda p: p in best):
+        at = x(p.x)
+        drawn.append(
+            tag(
+                "g",
+                line(at, y(p.low), at, y(p.high), "whisker"),
+                tag("circle", cx=at, cy=y(p.y), r=11, class_="reach"),
+                mark(p.shape, at, y(p.y), "", 1.15),
+                class_=f"point c{p.colour}{'' if p in best else ' behind'}",
+                data_key=p.key,
+                data_tip=p.tip,
+                tabindex="0",
+            )
+        )
+    drawn.append(_labels(points, best, x, y))
+    return svg(width, height, title, *drawn, class_="picture")
+
+
+def _labels(
+    points: Sequence[Point], best: Sequence[Point], x: Scale, y: Scale
+) -> Markup:
+    """Names of the front, each where it meets no mark and no other name, or not."""
+    taken = [(x(p.x) - 7, y(p.y) - 7, x(p.x) + 7, y(p.y) + 7) for p in points]
+    taken += [(x(p.x) - 1, y(p.high), x(p.x) + 1, y(p.low)) for p in points]
+    drawn = []
+    for p in reversed(best):
+        wide = 6.6 * len(p.label)
+        for dx, dy, anchor in PLACES:
+            left = x(p.x) + dx - {"": 0.0, "end": wide, "mid": wide / 2}[anchor]
+            low = y(p.y) + dy
+            box = (left, low - 10, left + wide, low + 3)
+            inside = x.start < box[0] and box[2] < x.end and y.end - 6 < box[1]
+            if inside and box[3] < y.start and not any(_meet(box, t) for t in taken):
+                taken.append(box)
+                at = {"x": x(p.x) + dx, "y": low}
+                drawn.append(tag("text", p.label, **at, class_=f"label {anchor}"))
+                break
+    return Markup().join(drawn)
+
+
+Box = tuple[float, float, float, float]
+
+
+def _meet(a: Box, b: Box) -> bool:
+    """Whether two boxes overlap."""
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+
+
+def curve(
+    name: str, update: Floats, low: Floats, middle: Floats, high: Floats, colour: int
+) -> Markup:
+    """One metric over updates: mean line, band from the lowest to the highest seed.
+
+    Args:
+        name: The metric.
+        update: (N,).
+        low: (N,), lowest seed.
+        middle: (N,), mean over seeds.
+        high: (N,), highest seed.
+        colour: Class number.
+    """
+    width, height = 300, 170
+    keep = np.isfinite(low) & np.isfinite(high)
+    if keep.sum() < 2:
+        return Markup()
+    update, low, middle, high = update[keep], low[keep], middle[keep], high[keep]
+    x = Scale(float(update[0]), float(update[-1]), 50, width - 14)
+    y = Scale(*padded([*low, *high]), height - 26, 30)
+    above = [(x(u), y(v)) for u, v in zip(update, high, strict=True)]
+    below = [(x(u), y(v)) for u, v in zip(update, low, strict=True)]
+    centre = [(x(u), y(v)) for u, v in zip(update, middle, strict=True)]
+    return svg(
+        width,
+        height,
+        f"{name} over updates",
+        tag("text", name.replace("_", " "), x=0, y=14, class_="name"),
+        axes(x, y, _thousands, words.short, counts=(3, 3)),
+        path([*above, *reversed(below)], "band", close=True),
+        path(centre, "stroke"),
+        class_=f"small c{colour}",
+    )
+
+
+def _thousands(value: float) -> str:
+    """20000 as 20k."""
+    return f"{value / 1000:g}k" if value >= 1000 else f"{value:g}"
+
+
+def histogram(
+    edges: Sequence[float], counts: Sequence[float], levels: Sequence[tuple[str, float]]
+) -> Markup:
+    """Counts of episodes by return.
+
+    Args:
+        edges: One more than counts, rising.
+        counts: Episodes.
+        levels: Names and places of upright lines.
+    """
+    width, height = 540, 210
+    x = Scale(edges[0], max(edges[-1], edges[0] + 1e-9), 46, width - 14)
+    y = Scale(0, max(counts) * 1.08 or 1, height - 46, 34)
+    bars = [
+        tag(
+            "rect",
+            x=x(a) + 0.5,
+            y=y(n),
+            width=max(x(b) - x(a) - 1, 0.5),
+            height=y.start - y(n),
+            class_="bar",
+            data_tip=f"{words.number(a, 0)} to {words.number(b, 0)}: {n:g} episodes",
+        )
+        for a, b, n in zip(edges[:-1], edges[1:], counts, strict=True)
+    ]
+    lines = [
+        part
+        for row, (name, value) in enumerate(levels)
+        if edges[0] <= value <= edges[-1]
+        for part in (
+            line(x(value), y.start, x(value), y.end, "level"),
+            tag("text", name, x=x(value) + 4, y=y.end + 8 + 13 * row, class_="note"),
+        )
+    ]
+    return svg(
+        width,
+        height,
+        "Histogram of episode returns",
+        axes(x, y, words.short, words.short, ("return of an episode", "episodes"), (6, 4)),
+        *bars,
+        *lines,
+        class_="picture",
+    )
+
+
+def strip(
+    span: tuple[float, float],
+    levels: Sequence[float],
+    value: tuple[float, float, float] | float,
+    colour: int | None,
+    shape: int = 0,
+) -> Markup:
+    """A score on the line all rows of a table share.
+
+    Args:
+        span: Ends of the line.
+        levels: Places of the upright lines.
+        value: (low, score, high), or a score without an interval.
+        colour: Class number; None for a reference.
+        shape: Shape number.
+    """
+    x = Scale(*span, 6, 154)
+    low, score, high = (value,) * 3 if isinstance(value, int | float) else value
+    return svg(
+        160,
+        22,
+        f"{words.number(score)} {words.interval(low, high)}",
+        line(6, 11, 154, 11, "grid"),
+        *(line(x(v), 3, x(v), 19, "level") for v in levels),
+        line(x(low), 11, x(high), 11, "whisker"),
+        mark(shape, x(score), 11, "", 0.95),
+        class_=f"strip {'plain' if colour is None else f'c{colour}'}",
+    )
+
+
+def symbol(colour: int | None, shape: int) -> Markup:
+    """A mark for legends and tables."""
+    name = "plain" if colour is None else f"c{colour}"
+    return svg(14, 14, "", mark(shape, 7, 7, ""), class_=f"symbol {name}")

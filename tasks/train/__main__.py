@@ -1,0 +1,113 @@
+"""Train a learner on a dataset: ``python -m tasks.train --dataset D --learner L``.
+
+Writes ``data/policies/<D>/<L>/``: policy.json and policy.safetensors (all seeds
+stacked) and curves.csv. Killed and run again, it goes on where it was and ends with
+the same bytes.
+"""
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from tasks.artifacts.dataset import load_transitions
+from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.files import check_writable, read_json, whole_folder, write_text
+from tasks.artifacts.params import PARAMS, Params, Range, build, load, pick
+from tasks.artifacts.policy import save_policy
+from tasks.artifacts.stage import run_stage
+from tasks.train import Learner
+from tasks.train._checkpoint import Checkpoint
+from tasks.train._progress import Progress
+from tasks.train.engine import identity, settle, spaces, train
+
+CHECKPOINTS = Path(".offcut/checkpoints")
+
+
+@dataclass(frozen=True)
+class Effort(Params):
+    """What a study says of training."""
+
+    seeds: Annotated[tuple[int, ...], Range(0)]
+    updates: Annotated[int, Range(1)]
+    batch: Annotated[int, Range(1)]
+
+    def __post_init__(self) -> None:
+        """Also refuse a list that is empty or names a seed twice."""
+        super().__post_init__()
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
+            raise RefusedError(
+                PARAMS,
+                "seeds",
+                list(self.seeds),
+                "at least one seed, none twice",
+                "change seeds",
+            )
+
+
+def main() -> None:
+    """Command of the stage ``train``."""
+    parser = argparse.ArgumentParser(prog="python -m tasks.train", description=__doc__)
+    parser.add_argument("--dataset", required=True, help="a name in study.datasets")
+    parser.add_argument("--learner", required=True, help="a name in study.learners")
+    arguments = parser.parse_args()
+    dataset, name = arguments.dataset, arguments.learner
+
+    settle()
+    params = load()
+    block = pick(params, "train", name)
+    pick(params, "dataset", dataset)
+    study = params.get("study", {})
+    effort = Effort.parse(
+        {k: study[k] for k in ("seeds", "updates", "batch") if k in study}, "study"
+    )
+    source = Path("data/datasets") / f"{dataset}-v0"
+    output = Path("data/policies") / dataset / name
+    check_writable(output.parent)
+    data = load_transitions(source)
+    learner: Learner = build(
+        block,
+        f"train.{name}",
+        spaces=spaces(data),
+        seeds=effort.seeds,
+        updates=effort.updates,
+    )
+    key = identity(learner, block, data.sha256, effort.updates, effort.batch)
+    checkpoint = Checkpoint(CHECKPOINTS / key)
+    with Progress(f"{dataset} {name}", effort.updates) as progress:
+        curves = train(
+            learner,
+            data,
+            effort.updates,
+            effort.batch,
+            checkpoint=checkpoint,
+            report=progress,
+        )
+    world = read_json(
+        source / "world.json", f"python -m tasks.generate --dataset {dataset}"
+    )
+    origin = {
+        "seeds": list(effort.seeds),
+        "learner": name,
+        "dataset": dataset,
+        "dataset_sha256": data.sha256,
+        "world": world["world"]["name"],
+        "env_id": world["world"]["env_id"],
+        "step_seconds": _step_seconds(world),
+        "updates": effort.updates,
+    }
+    with whole_folder(output) as folder:
+        save_policy(folder, learner.policy(), origin)
+        write_text(folder / "curves.csv", curves.csv())
+    checkpoint.remove()
+
+
+def _step_seconds(world: dict[str, Any]) -> float:
+    """Control step, simulated seconds: as recorded, or asked of the world itself."""
+    if "step_seconds" in world:
+        return float(world["step_seconds"])
+    return float(build(world["world"], "world").step_seconds)
+
+
+if __name__ == "__main__":
+    raise SystemExit(run_stage(main))

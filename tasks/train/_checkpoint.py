@@ -1,0 +1,87 @@
+"""The last good state of a training, outside every stage's output.
+
+One file a state, ``<updates done>-<sha256 of its content>.safetensors``: its name says
+whether it is whole, so writing it is one rename and reading it needs nothing else.
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors.torch import load, save
+from torch import Tensor
+
+NAME = re.compile(r"(\d{12})-([0-9a-f]{64})\.safetensors")
+
+
+@dataclass
+class State:
+    """What a checkpoint holds.
+
+    Attributes:
+        step: Updates done.
+        tensors: Of the learner, and ``curves``.
+        columns: Names of the curves' columns.
+    """
+
+    step: int
+    tensors: dict[str, Tensor]
+    columns: list[str]
+
+
+class Checkpoint:
+    """A folder that holds the newest state of one training.
+
+    Args:
+        folder: Its own folder; its name is the hash of everything that determines the
+            training, so what is found there may be continued.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def save(
+        self, step: int, tensors: Mapping[str, Tensor], columns: Sequence[str]
+    ) -> None:
+        """Write a state whole, then delete what the folder held before."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        data = save(
+            {k: v.detach().contiguous() for k, v in tensors.items()},
+            {"columns": json.dumps(list(columns))},
+        )
+        name = f"{step:012d}-{hashlib.sha256(data).hexdigest()}.safetensors"
+        with tempfile.NamedTemporaryFile(
+            dir=self.folder, prefix=".", delete=False
+        ) as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(stream.name).replace(self.folder / name)
+        for other in self.folder.iterdir():
+            if other.name != name:
+                other.unlink()
+
+    def load(self) -> State | None:
+        """The newest state whose content has the hash in its name; None without."""
+        files = self.folder.iterdir() if self.folder.is_dir() else ()
+        for file in sorted(files, reverse=True):
+            match = NAME.fullmatch(file.name)
+            if match is None:
+                continue
+            data = file.read_bytes()
+            if hashlib.sha256(data).hexdigest() != match[2]:
+                continue
+            header = int.from_bytes(data[:8], "little")
+            metadata = json.loads(data[8 : 8 + header])["__metadata__"]
+            return State(int(match[1]), load(data), json.loads(metadata["columns"]))
+        return None
+
+    def remove(self) -> None:
+        """Delete the folder; the output is in place."""
+        shutil.rmtree(self.folder, ignore_errors=True)

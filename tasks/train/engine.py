@@ -1,0 +1,292 @@
+"""The offline loop: batches, noise, curves and checkpoints for any learner.
+
+Everything random is stateless: block b of seed k is drawn from
+``np.random.default_rng([k, b, stream])``, a block being :data:`BLOCK` updates. So a
+seed's batches do not depend on the other seeds, and resuming needs no generator.
+
+Shapes: N transitions, S seeds, B batch, O observation, A action, W = 2 O + A + 2.
+"""
+
+import hashlib
+import inspect
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+import tasks
+from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.files import canonical, sha256
+from tasks.train import Batch, Learner, Spaces
+from tasks.train._checkpoint import Checkpoint
+
+if TYPE_CHECKING:
+    from tasks.artifacts.dataset import Transitions
+
+BLOCK = 256  # updates whose batches are drawn at once
+CHECKPOINT_SECONDS = 15.0  # at least this long between two checkpoints
+BOUNDS_SLACK = 1e-5  # rounding allowed of an action scaled to [-1, 1]
+
+
+@dataclass
+class Curves:
+    """What training looked like: one row a seed and log.
+
+    Attributes:
+        columns: ``update``, ``seed``, then the learner's metrics.
+        rows: (rows, columns); metrics are means since the log before.
+    """
+
+    columns: list[str] = field(default_factory=list)
+    rows: list[NDArray[np.float64]] = field(default_factory=list)
+
+    def csv(self) -> str:
+        """As text: whole numbers first, metrics with nine digits."""
+        lines = [",".join(self.columns)]
+        for update, seed, *values in self.rows:
+            numbers = [f"{value:.9g}" for value in values]
+            lines.append(",".join([str(int(update)), str(int(seed)), *numbers]))
+        return "\n".join(lines) + "\n"
+
+
+def settle() -> None:
+    """One thread and deterministic kernels: the same run, the same bytes."""
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(mode=True)
+    torch.manual_seed(0)
+
+
+def spaces(data: "Transitions") -> Spaces:
+    """Widths, statistics and bounds of a dataset."""
+    return Spaces(
+        torch.as_tensor(data.observation_mean, dtype=torch.float32),
+        torch.as_tensor(data.observation_std, dtype=torch.float32),
+        torch.as_tensor(data.action_low, dtype=torch.float32),
+        torch.as_tensor(data.action_high, dtype=torch.float32),
+    )
+
+
+def pack(learner: Learner, data: "Transitions") -> Tensor:
+    """One table, so that one gather makes a batch.
+
+    Returns:
+        (N, W) float32: normalised observation, action in [-1, 1], reward as the
+        learner wants it, terminated, normalised next observation.
+
+    Raises:
+        RefusedError: If a number is not finite or an action lies outside its bounds.
+    """
+    s = learner.spaces
+    observation, after, action, reward, terminated = (
+        torch.as_tensor(x, dtype=torch.float32)
+        for x in (
+            data.observation,
+            data.next_observation,
+            data.action,
+            data.reward,
+            data.terminated,
+        )
+    )
+    low, high = s.action_low, s.action_high
+    scaled = (action - (high + low) / 2) / ((high - low) / 2)
+    returns = torch.as_tensor(data.returns, dtype=torch.float64)
+    table = torch.cat(
+        [
+            (observation - s.observation_mean) / s.observation_std,
+            scaled.clamp(-1, 1),
+            learner.rewards(reward, returns)[:, None],
+            terminated[:, None],
+            (after - s.observation_mean) / s.observation_std,
+        ],
+        dim=1,
+    )
+    mend = "generate the dataset again"
+    if not table.isfinite().all():
+        row = int((~table.isfinite()).any(1).nonzero()[0])
+        found = f"a number in row {row} that is not finite"
+        raise RefusedError(data.dataset_id, "rows", found, "finite numbers", mend)
+    if (excess := float(scaled.abs().max())) > 1 + BOUNDS_SLACK:
+        raise RefusedError(
+            data.dataset_id, "action", f"{excess:.6g} scaled", "[-1, 1]", mend
+        )
+    return table
+
+
+class Sampler:
+    """Batches of any update, drawn a block at a time.
+
+    Args:
+        table: From :func:`pack`.
+        learner: Whose seeds, widths and noise it draws for.
+        batch: B.
+    """
+
+    def __init__(self, table: Tensor, learner: Learner, batch: int) -> None:
+        self.table, self.learner, self.batch = table, learner, batch
+        o, a = learner.spaces.observation, learner.spaces.action
+        self.cuts = [o, a, 1, 1, o]
+        self.block = -1
+        self.index: Tensor  # (BLOCK, S*B)
+        self.noise: dict[str, Tensor]  # (BLOCK, S, B, A) each
+
+    def __call__(self, step: int) -> Batch:
+        """The batch of one update."""
+        block, i = divmod(step, BLOCK)
+        if block != self.block:
+            self._draw(block)
+        seeds = len(self.learner.seeds)
+        rows = self.table.index_select(0, self.index[i])
+        rows = rows.view(seeds, self.batch, -1)
+        o, a, r, d, o2 = torch.split(rows, self.cuts, dim=-1)
+        noise = {name: x[i] for name, x in self.noise.items()}
+        return Batch(o, a, r.squeeze(-1), o2, d.squeeze(-1), noise)
+
+    def _draw(self, block: int) -> None:
+        """Stream 0 of a seed gives its rows, stream 1, 2... its noises."""
+        seeds, n = self.learner.seeds, len(self.table)
+        shape = (BLOCK, self.batch)
+        self.block = block
+        index = np.stack(
+            [np.random.default_rng([k, block, 0]).integers(0, n, shape) for k in seeds],
+            axis=1,
+        )
+        self.index = torch.from_numpy(index).view(BLOCK, -1)
+        self.noise = {}
+        actions = self.learner.spaces.action
+        for stream, name in enumerate(self.learner.noise, start=1):
+            draws = [np.random.default_rng([k, block, stream]) for k in seeds]
+            normal = [g.standard_normal((*shape, actions), np.float32) for g in draws]
+            self.noise[name] = torch.from_numpy(np.stack(normal, axis=1))
+
+
+def identity(
+    learner: Learner, block: Mapping[str, Any], dataset: str, updates: int, batch: int
+) -> str:
+    """Hash of everything that determines a training; a checkpoint's folder name.
+
+    Args:
+        learner: Its seeds, and the files its class is made of.
+        block: Its parameters.
+        dataset: SHA-256 of the dataset.
+        updates: Number of updates.
+        batch: B.
+    """
+    here = Path(tasks.__path__[0])
+    files = [Path(inspect.getfile(type(learner)))]
+    for pattern in ("nets/*.py", "train/__init__.py", "train/_core.py"):
+        files += sorted(here.glob(pattern))
+    whole = {
+        "params": dict(block),
+        "sources": [sha256(file) for file in [*files, Path(__file__)]],
+        "dataset": dataset,
+        "seeds": list(learner.seeds),
+        "updates": updates,
+        "batch": batch,
+        "versions": [torch.__version__, np.__version__],
+    }
+    return hashlib.sha256(canonical(whole).encode()).hexdigest()
+
+
+def train(
+    learner: Learner,
+    data: "Transitions",
+    updates: int,
+    batch: int,
+    *,
+    checkpoint: Checkpoint | None = None,
+    report: Callable[[int, dict[str, float]], None] = lambda *_: None,
+    every: float = CHECKPOINT_SECONDS,
+) -> Curves:
+    """Train a learner on a dataset, continuing from a checkpoint if there is one.
+
+    A checkpoint is taken where a row of the curves is complete, and no result depends
+    on when.
+
+    Args:
+        learner: Freshly built; trained in place.
+        data: The transitions.
+        updates: Number of updates.
+        batch: Rows an update and seed.
+        checkpoint: Where the state is kept meanwhile.
+        report: Called after each log with updates done and metrics, mean over seeds.
+        every: Seconds between checkpoints.
+
+    Raises:
+        RefusedError: If the data cannot be trained on, or a metric or weight stops
+            being finite; the last checkpoint then stays.
+    """
+    sample = Sampler(pack(learner, data), learner, batch)
+    log_every = min(max(updates // 100, 1), 1000)
+    curves, start = Curves(), 0
+    if checkpoint and (state := checkpoint.load()):
+        start, rows = state.step, state.tensors.pop("curves")
+        curves = Curves(state.columns, list(rows.numpy()))
+        learner.restore(state.tensors)
+    recent: list[dict[str, Tensor]] = []
+    saved = time.monotonic()
+    for step in range(start, updates):
+        recent.append(learner.update(sample(step), step))
+        done = step + 1
+        if done % log_every and done != updates:
+            continue
+        means = _log(curves, learner, recent, done)
+        recent.clear()
+        report(done, means)
+        due = done == updates or time.monotonic() - saved >= every
+        if checkpoint and due:
+            tensors = learner.tensors()
+            _check_weights(learner, tensors, done)
+            rows = torch.from_numpy(np.stack(curves.rows))
+            checkpoint.save(done, {**tensors, "curves": rows}, curves.columns)
+            saved = time.monotonic()
+    _check_weights(learner, learner.tensors(), updates)
+    return curves
+
+
+def _log(
+    curves: Curves, learner: Learner, recent: Sequence[Mapping[str, Tensor]], done: int
+) -> dict[str, float]:
+    """Add a row a seed; returns the metrics' means over seeds."""
+    names = list(recent[0])
+    values = torch.stack(
+        [torch.stack([metrics[name] for name in names]) for metrics in recent]
+    ).double()  # (updates, metrics, S)
+    if not values.isfinite().all():
+        step, metric, seed = (int(i) for i in (~values.isfinite()).nonzero()[0])
+        at = done - len(recent) + step
+        _refuse(learner, names[metric], learner.seeds[seed], at)
+    means = values.mean(0)  # (metrics, S)
+    curves.columns = ["update", "seed", *names]
+    for k, seed in enumerate(learner.seeds):
+        curves.rows.append(np.array([done, seed, *means[:, k].tolist()]))
+    return dict(zip(names, means.mean(1).tolist(), strict=True))
+
+
+def _check_weights(learner: Learner, tensors: Mapping[str, Tensor], done: int) -> None:
+    """Refuse weights or moments that are not finite."""
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            seeds = len(learner.seeds)
+            k = 0
+            if tensor.dim() and len(tensor) % seeds == 0:
+                finite = tensor.isfinite().view(seeds, -1).all(1)
+                k = int((~finite).nonzero()[0])
+            _refuse(learner, name, learner.seeds[k], done)
+
+
+def _refuse(learner: Learner, what: str, seed: int, step: int) -> None:
+    """Training has diverged."""
+    name = type(learner).__module__.rpartition(".")[2]
+    raise RefusedError(
+        f"train.{name}",
+        what,
+        f"a number that is not finite at update {step} of seed {seed}",
+        "finite numbers",
+        f"lower the learning rates in params/train/{name}.yaml",
+    )

@@ -1,0 +1,346 @@
+"""Datasets: refused before anything is written, written byte-stable, read back."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from tasks.artifacts.card import coverage
+from tasks.artifacts.dataset import (
+    Episode,
+    check_episodes,
+    load_observations,
+    load_transitions,
+    write_dataset,
+)
+from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.files import sha256
+from tasks.worlds import World
+from tests.worlds.harness import load
+
+ID = "made-up-v0"
+BLOCK = {"_target_": "tasks.worlds.hopper.Hopper", "name": "hopper"}
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    return load("hopper", ref_min=0.0, ref_max=10.0)
+
+
+def episode(seed: int, steps: int = 5, terminated: bool = True) -> Episode:
+    """A made-up episode of the hopper's shapes."""
+    draw = np.random.default_rng(seed)
+    end, none = np.arange(steps) == steps - 1, np.zeros(steps, bool)
+    return Episode(
+        observations=draw.normal(size=(steps + 1, 11)),
+        actions=draw.uniform(-1, 1, (steps, 3)).astype(np.float32),
+        rewards=draw.normal(size=steps),
+        terminations=end if terminated else none,
+        truncations=none if terminated else end,
+        infos={
+            "qpos": draw.normal(size=(steps + 1, 6)),
+            "qvel": draw.normal(size=(steps + 1, 6)),
+        },
+        seed=seed,
+        source="a" if seed < 2 else "b",
+    )
+
+
+def three() -> list[Episode]:
+    return [episode(0), episode(1, 3, terminated=False), episode(2, 1)]
+
+
+def change(values: np.ndarray, at: tuple[int, ...], to: float) -> np.ndarray:
+    values = values.copy()
+    values[at] = to
+    return values
+
+
+BAD = {
+    "nan observation": (
+        lambda e: {"observations": change(e.observations, (2, 4), np.nan)},
+        "episode 1, step 2, observations: found nan",
+    ),
+    "infinite reward": (
+        lambda e: {"rewards": change(e.rewards, (1,), np.inf)},
+        "episode 1, step 1, rewards: found inf",
+    ),
+    "nan qpos": (
+        lambda e: {"infos": {"qpos": change(e.infos["qpos"], (3, 0), np.nan)}},
+        "episode 1, step 3, infos/qpos",
+    ),
+    "short qpos": (
+        lambda e: {"infos": {"qpos": e.infos["qpos"][:-1]}},
+        "episode 1, step 0, infos/qpos: found shape",
+    ),
+    "action width": (
+        lambda e: {"actions": e.actions[:, :2]},
+        r"episode 1, step 0, actions: found shape \(3, 2\)",
+    ),
+    "observation width": (
+        lambda e: {"observations": e.observations[:, :9]},
+        "episode 1, step 0, observations",
+    ),
+    "action out of bounds": (
+        lambda e: {"actions": change(e.actions, (2, 1), 1.5)},
+        "episode 1, step 2, actions: found 1.5 in column 1, expected -1.0 to 1.0",
+    ),
+    "final observation": (
+        lambda e: {"observations": e.observations[:-1]},
+        "episode 1, step 3, observations: .*final observation is missing",
+    ),
+    "empty": (
+        lambda e: {"observations": e.observations[:1], "rewards": e.rewards[:0]},
+        "episode 1, rewards: found 0 steps",
+    ),
+    "both ends": (
+        lambda e: {"terminations": e.truncations},
+        "episode 1, step 2, terminations/truncations: found both",
+    ),
+    "no end": (
+        lambda e: {"truncations": e.terminations},
+        "episode 1, step 2, terminations/truncations: found neither",
+    ),
+    "early end": (
+        lambda e: {"terminations": e.truncations[::-1]},
+        "episode 1, step 0, .*before the last step",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_episodes_are_refused_before_anything_is_written(
+    case: str, world: World, tmp_path: Path
+):
+    spoil, message = BAD[case]
+    episodes = three()
+    episodes[1] = dataclasses.replace(episodes[1], **spoil(episodes[1]))
+    with pytest.raises(RefusedError, match=f"{ID}: {message}"):
+        write_dataset(tmp_path / ID, ID, episodes, world, BLOCK)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_episodes_are_refused(world: World):
+    with pytest.raises(RefusedError, match="episodes: found none"):
+        check_episodes([], world.observation_space, world.action_space, ID)
+
+
+@pytest.mark.parametrize("name", ["hopper", "hopper-v", "a/b-v0", "hop per-v0", "é-v0"])
+def test_wrong_id_is_refused_before_anything_is_created(
+    name: str, world: World, tmp_path: Path
+):
+    with pytest.raises(RefusedError, match="dataset_id"):
+        write_dataset(tmp_path / "new" / name, name, three(), world, BLOCK)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_id_must_be_the_folders_name(world: World, tmp_path: Path):
+    with pytest.raises(RefusedError, match="found made-up-v0, expected other-v0"):
+        write_dataset(tmp_path / "other-v0", ID, three(), world, BLOCK)
+
+
+def test_equal_rewards_and_duplicates_warn(world: World):
+    spaces = world.observation_space, world.action_space
+    same = [dataclasses.replace(e, rewards=np.ones(len(e))) for e in three()]
+    with pytest.warns(UserWarning, match="rewards: all equal 1.0"):
+        check_episodes(same, *spaces, ID)
+    with pytest.warns(UserWarning, match="episode 3 is the same as episode 0"):
+        check_episodes([*three(), episode(0)], *spaces, ID)
+
+
+def test_same_episodes_same_bytes(world: World, tmp_path: Path):
+    for place in ("one", "two"):
+        write_dataset(tmp_path / place / ID, ID, three(), world, BLOCK)
+    files = sorted(
+        p.relative_to(tmp_path / "one")
+        for p in (tmp_path / "one").rglob("*")
+        if p.is_file()
+    )
+    assert [p.name for p in files] == [
+        "card.json",
+        "main_data.hdf5",
+        "metadata.json",
+        "world.json",
+    ]
+    for file in files:
+        assert sha256(tmp_path / "one" / file) == sha256(tmp_path / "two" / file)
+    assert [p.name for p in (tmp_path / "one").iterdir()] == [ID]
+
+
+def test_minari_reads_it(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    import minari
+
+    episodes = three()
+    write_dataset(tmp_path / ID, ID, episodes, world, BLOCK)
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+    assert list(minari.list_local_datasets()) == [ID]
+    dataset = minari.load_dataset(ID)
+    assert dataset.spec.total_steps == 9
+    assert dataset.storage.metadata["ref_max_score"] == 10.0
+    assert dataset.storage.metadata["jpeg_encoding"] is False
+    for ours, theirs in zip(episodes, dataset.iterate_episodes(), strict=True):
+        assert np.array_equal(ours.observations, theirs.observations)
+        assert np.array_equal(ours.actions, theirs.actions)
+        assert np.array_equal(ours.rewards, theirs.rewards)
+        assert np.array_equal(ours.truncations, theirs.truncations)
+        assert np.array_equal(ours.infos["qpos"], theirs.infos["qpos"])
+    told = list(dataset.storage.get_episode_metadata(range(3)))
+    assert [t["source"] for t in told] == ["a", "a", "b"]
+    assert [t["seed"] for t in told] == [0, 1, 2]
+    env = dataset.recover_environment()
+    assert env.spec.id == "Hopper-v5"
+    assert env.observation_space == world.observation_space
+
+
+def test_minari_recovers_the_flattened_maze(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    import minari
+
+    maze = load("pointmaze_umaze")
+    one = episode(0)
+    one = dataclasses.replace(
+        one, observations=one.observations[:, :6], actions=one.actions[:, :2]
+    )
+    write_dataset(tmp_path / ID, ID, [one], maze, BLOCK)
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+    env = minari.load_dataset(ID).recover_environment()
+    batch = maze.make(1)
+    assert np.array_equal(env.reset(seed=4)[0], batch.reset(seed=[4])[0][0])
+
+
+def test_card_and_world(world: World, tmp_path: Path):
+    episodes = three()
+    card = write_dataset(tmp_path / ID, ID, episodes, world, BLOCK)
+    assert card == json.loads((tmp_path / ID / "card.json").read_text())
+    returns = [e.ret for e in episodes]
+    assert card["episodes"] == 3
+    assert card["steps"] == 9
+    assert card["return"]["mean"] == pytest.approx(np.mean(returns))
+    assert sum(card["return"]["histogram"]["counts"]) == 3
+    assert card["score_mean"] == pytest.approx(10 * np.mean(returns))
+    assert card["length"] == {"min": 1, "mean": 3.0, "max": 5}
+    assert card["terminated"] == pytest.approx(2 / 3)
+    assert card["truncated"] == pytest.approx(1 / 3)
+    assert [(s["name"], s["episodes"], s["steps"]) for s in card["sources"]] == [
+        ("a", 2, 8),
+        ("b", 1, 1),
+    ]
+    assert len(card["action"]["std"]) == 3
+    assert card["sha256"] == sha256(tmp_path / ID / "data/main_data.hdf5")
+    told = json.loads((tmp_path / ID / "world.json").read_text())
+    assert told["world"] == BLOCK
+    assert told["sources_sha256"].keys() == {
+        "tasks/worlds/__init__.py",
+        "tasks/worlds/_mujoco.py",
+        "tasks/worlds/hopper.py",
+    }
+
+
+def test_coverage_grows_with_variety():
+    draw = np.random.default_rng(0)
+    varied = draw.normal(size=(4000, 5))
+    repeated = np.tile(varied[:40], (100, 1))
+    assert coverage(repeated)["occupied"] <= 40
+    assert coverage(varied)["share"] > 5 * coverage(repeated)["share"]
+    assert coverage(np.ones((7, 3)))["occupied"] == 1
+    assert coverage(varied[:, :1])["cells"] == 32
+
+
+def test_transitions(world: World, tmp_path: Path):
+    episodes = three()
+    card = write_dataset(tmp_path / ID, ID, episodes, world, BLOCK)
+    data = load_transitions(tmp_path / ID)
+    assert data.observation.shape == data.next_observation.shape == (9, 11)
+    assert data.observation.dtype == data.action.dtype == np.float32
+    assert data.reward.dtype == data.terminated.dtype == np.float32
+    assert data.episode.tolist() == [0] * 5 + [1] * 3 + [2]
+    assert data.terminated.tolist() == [0, 0, 0, 0, 1, 0, 0, 0, 1]
+    truncated = episodes[1].observations[-1].astype(np.float32)
+    assert np.array_equal(data.next_observation[7], truncated)
+    assert np.array_equal(data.next_observation[0], data.observation[1])
+    flat = np.concatenate([e.observations[:-1] for e in episodes])
+    np.testing.assert_allclose(data.observation_mean, flat.mean(0), rtol=1e-6)
+    np.testing.assert_allclose(data.observation_std, flat.std(0) + 1e-3, rtol=1e-6)
+    assert data.action_low.tolist() == [-1, -1, -1]
+    assert data.action_high.tolist() == [1, 1, 1]
+    np.testing.assert_allclose(data.returns, [e.ret for e in episodes])
+    assert (data.dataset_id, data.sha256) == (ID, card["sha256"])
+
+
+def test_observations_for_calibration(world: World, tmp_path: Path):
+    write_dataset(tmp_path / ID, ID, three(), world, BLOCK)
+    every = load_transitions(tmp_path / ID).observation
+    rows = load_observations(tmp_path / ID, 9, np.random.default_rng(1))
+    again = load_observations(tmp_path / ID, 9, np.random.default_rng(1))
+    assert rows.tobytes() == again.tobytes()
+    assert {r.tobytes() for r in rows} == {r.tobytes() for r in every}
+    assert load_observations(tmp_path / ID, 50, np.random.default_rng(1)).shape == (
+        50,
+        11,
+    )
+
+
+def spoil_file(folder: Path, what: str) -> None:
+    """Change a stored dataset behind its card's back, then mend the card's hash."""
+    main = folder / "data/main_data.hdf5"
+    with h5py.File(main, "a") as file:
+        group = file["episode_1"]
+        if what == "nan":
+            group["observations"][2, 4] = np.nan
+        elif what == "missing":
+            del group["rewards"]
+        else:
+            old = group[what][()]
+            del group[what]
+            group[what] = old[:, :2] if what == "actions" else old[:-1]
+    card = json.loads((folder / "card.json").read_text())
+    (folder / "card.json").write_text(json.dumps(card | {"sha256": sha256(main)}))
+
+
+@pytest.mark.parametrize(
+    ("what", "message"),
+    [
+        ("nan", "main_data.hdf5: episode 1, step 2, observations: found nan"),
+        ("actions", "main_data.hdf5: episode 1, step 0, actions: found shape"),
+        ("observations", "main_data.hdf5: episode 1, .*final observation"),
+        ("missing", "main_data.hdf5: episode 1"),
+    ],
+)
+def test_bad_dataset_is_refused_when_read(
+    what: str, message: str, world: World, tmp_path: Path
+):
+    write_dataset(tmp_path / ID, ID, three(), world, BLOCK)
+    spoil_file(tmp_path / ID, what)
+    with pytest.raises(RefusedError, match=message):
+        load_transitions(tmp_path / ID)
+
+
+def test_hash_and_id_are_checked_first(world: World, tmp_path: Path):
+    folder = tmp_path / ID
+    with pytest.raises(RefusedError, match="--dataset made-up"):
+        load_transitions(folder)
+    write_dataset(folder, ID, three(), world, BLOCK)
+    folder.rename(tmp_path / "other-v0")
+    with pytest.raises(RefusedError, match="dataset_id: found made-up-v0"):
+        load_transitions(tmp_path / "other-v0")
+    main = tmp_path / "other-v0/data/main_data.hdf5"
+    main.write_bytes(main.read_bytes()[:-1] + b"x")
+    with pytest.raises(RefusedError, match="hdf5: sha256"):
+        load_transitions(tmp_path / "other-v0")
+    main.unlink()
+    with pytest.raises(RefusedError, match="sha256: found nothing"):
+        load_transitions(tmp_path / "other-v0")
+
+
+def test_full_disk_leaves_nothing(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    usage = type("Usage", (), {"free": 1000})
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
+    with pytest.raises(RefusedError, match="free bytes: found 1000"):
+        write_dataset(tmp_path / ID, ID, three(), world, BLOCK)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,72 @@
+import errno
+
+import pytest
+
+from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.stage import run_stage
+
+
+def raising(error: BaseException):
+    def main() -> None:
+        raise error
+
+    return main
+
+
+def test_success_is_zero_and_silent(capsys: pytest.CaptureFixture[str]):
+    assert run_stage(lambda: None) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_refused_input_is_one_line_and_exit_code_one(
+    capsys: pytest.CaptureFixture[str],
+):
+    error = RefusedError("data.hdf5", "reward", "NaN", "numbers", "fix\nthe row")
+    assert run_stage(raising(error)) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == (
+        "refused: data.hdf5: reward: found NaN, expected numbers; fix the row\n"
+    )
+
+
+def full_disk() -> None:
+    with open("/dev/full", "w") as stream:  # noqa: PTH123
+        stream.write("x")
+
+
+def test_a_disk_that_fills_up_is_refused(capsys: pytest.CaptureFixture[str]):
+    assert run_stage(full_disk) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("refused: ")
+    assert "No space left on device" in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.EROFS, "Read-only file system", "out.json"),
+        PermissionError(errno.EACCES, "Permission denied", "out.json"),
+        OSError("Can't write data (file write failed: No space left on device)"),
+    ],
+)
+def test_what_a_disk_refuses_is_one_line(
+    error: OSError, capsys: pytest.CaptureFixture[str]
+):
+    assert run_stage(raising(error)) == 1
+    assert (error.strerror or str(error)) in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        FileNotFoundError(errno.ENOENT, "No such file", "policy.json"),
+        OSError("file signature not found"),
+        ZeroDivisionError(),
+        KeyboardInterrupt(),
+    ],
+)
+def test_a_fault_of_the_code_keeps_its_traceback(error: BaseException):
+    with pytest.raises(type(error)):
+        run_stage(raising(error))

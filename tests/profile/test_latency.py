@@ -1,0 +1,138 @@
+"""Latency and static figures, and the stage's command."""
+
+import json
+import sys
+
+import numpy as np
+import onnx
+import pytest
+
+from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.files import sha256
+from tasks.artifacts.onnx_policy import OnnxPolicy
+from tasks.artifacts.params import build
+from tasks.artifacts.stage import run_stage
+from tasks.profile import static
+from tasks.profile.__main__ import main
+from tasks.profile.latency import _split
+from tests.variant_files import (
+    DATASET,
+    LATENCY,
+    LEARNER,
+    method,
+    onnx_folder,
+    policy,
+    study,
+    write,
+)
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A study of two seeds, float32 exported; call it to run the stage."""
+    monkeypatch.chdir(tmp_path)
+    where = study(tmp_path)
+    files = onnx_folder(tmp_path, "float32")
+    write(files, policy(where, 2, [[0, 0, 1.0]], "gaussian"), where, "float32")
+
+    def run(variant="float32"):
+        arguments = ["--dataset", DATASET, "--learner", LEARNER, "--variant", variant]
+        monkeypatch.setattr(sys, "argv", ["profile", *arguments])
+        return run_stage(main)
+
+    run.files, run.world = files, where
+    run.out = tmp_path / "data/profiles" / DATASET / LEARNER / "float32"
+    return run
+
+
+def test_static_figures_are_those_of_the_files(place):
+    assert place() == 0
+    found = json.loads((place.out / "static.json").read_text())
+    sizes = [(place.files / f"seed-{k}.onnx").stat().st_size for k in (0, 1)]
+    assert found["bytes_per_seed"] == sizes
+    assert found["bytes"] == np.mean(sizes)
+    assert found["parameters"] == 3 * 2 + 2
+    assert found["operators"]["Gemm"] == 1
+    assert found["operators"]["Slice"] == 2
+    # layer 8, mean and std 6, scale and offset 2, limits of log std 2
+    assert found["initialisers"]["FLOAT"] == 4 * (8 + 6 + 2 + 2)
+    assert (found["opset"], found["ir"]) == (21, 10)
+
+
+def test_packed_types_and_scales_are_counted_as_such(tmp_path):
+    """Nine 4-bit codes are five bytes; scales are no parameters."""
+    helper = onnx.helper
+    nodes = [
+        helper.make_node("DequantizeLinear", ["layer0.weight", "layer0.scale"], ["w"])
+    ]
+    initialisers = [
+        helper.make_tensor("layer0.weight", onnx.TensorProto.INT4, [3, 3], [1] * 9),
+        helper.make_tensor("layer0.scale", onnx.TensorProto.FLOAT16, [], [0.5]),
+        helper.make_tensor("observation_mean", onnx.TensorProto.FLOAT, [3], [0] * 3),
+    ]
+    output = helper.make_tensor_value_info("w", onnx.TensorProto.FLOAT16, [3, 3])
+    graph = helper.make_graph(nodes, "g", [], [output], initialisers)
+    path = tmp_path / "seed-0.onnx"
+    path.write_bytes(helper.make_model(graph).SerializeToString())
+    found = static([path])
+    assert found["initialisers"] == {"INT4": 5, "FLOAT16": 2, "FLOAT": 12}
+    assert found["parameters"] == 9
+
+
+def test_static_is_the_same_again_and_latency_ordered(place, capsys):
+    place()
+    first = sha256(place.out / "static.json")
+    place()
+    assert sha256(place.out / "static.json") == first
+    assert "p99" in capsys.readouterr().out
+    found = json.loads((place.out / "latency.json").read_text())
+    assert sorted(found["batches"]) == ["1", "4"]
+    for times in found["batches"].values():
+        assert 0 < times["p50_us"] <= times["p99_us"]
+    assert (found["threads"], found["mode"], found["seed"]) == (1, "exact", 0)
+    assert found["repeats"] == LATENCY["repeats"]
+    assert found["machine"]["cpu"]
+
+
+def test_every_repeat_is_timed(place):
+    """Warm-up is not, and each batch size gets its own rows."""
+    profiler = build(method("profile", "latency", **LATENCY), "profile.latency")
+    acting = OnnxPolicy.open(place.files / "seed-0.onnx")
+    calls = []
+
+    class Session:
+        def run(self, outputs, feed):
+            assert outputs == ["action"]
+            calls.append(len(feed["observation"]))
+            assert feed["noise"].shape == (calls[-1], 1)
+
+    acting.session = Session()
+    profiler.measure(acting)
+    assert calls.count(1) == calls.count(4) == LATENCY["repeats"] + LATENCY["warm_up"]
+    assert calls[4:44] == ([1] * 10 + [4] * 10) * 2
+    assert _split(10, 4) == [2, 3, 2, 3]
+
+
+def test_wrong_hash_and_missing_file_are_refused(place, capsys):
+    file = place.files / "seed-1.onnx"
+    file.write_bytes(file.read_bytes() + b"\0")
+    assert place() == 1
+    assert "seed-1.onnx: sha256" in capsys.readouterr().err
+    file.unlink()
+    assert place() == 1
+    assert "python -m tasks.export" in capsys.readouterr().err
+    assert not place.out.exists()
+
+
+def test_wrong_seed_and_unknown_variant_are_refused(place, capsys):
+    write(place.files, policy(place.world, 2, [[0, 0, 1]]), place.world, "f", seed=1)
+    assert place() == 1
+    assert "variant: found f" in capsys.readouterr().err
+    assert place("flot32") == 1
+    assert "did you mean float32?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("changes", [{"batches": [0]}, {"repeats": 1}, {"threads": 0}])
+def test_bad_parameters_are_refused(changes):
+    with pytest.raises(RefusedError, match=f"profile.latency.{next(iter(changes))}"):
+        build(method("profile", "latency", **changes), "profile.latency")

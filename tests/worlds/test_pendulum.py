@@ -1,0 +1,7 @@
+"""Pendulum on the shared harness."""
+
+from tests.worlds.harness import WorldTests
+
+
+class TestPendulum(WorldTests):
+    name = "pendulum"
