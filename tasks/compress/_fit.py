@@ -75,6 +75,6 @@ class Fit:
         self.done += 1
         loss = (readout(self.policy, x) - targets).square().mean((1, 2))  # (S,)
         self.optimiser.zero_grad()
-        loss.sum().backward()
+        torch.autograd.backward(loss.sum())
         self.optimiser.step()
         return loss.detach()

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 
@@ -33,7 +35,7 @@ def test_the_file_of_a_2x256_policy_is_a_fifth():
 
 
 @pytest.mark.parametrize("bits", [4, 8])
-def test_every_layers_error_is_below_round_to_nearest(bits):
+def test_every_layers_error_is_below_round_to_nearest(bits: int):
     policy, rows = take(make_policy((64, 64)), 0), make_rows(512).observations
     x = policy.normalise(rows[None])
     for layer in policy.layers:
@@ -59,7 +61,7 @@ def test_without_correlation_it_is_round_to_nearest():
 
 @pytest.mark.parametrize("head", ["tanh", "gaussian"])
 @pytest.mark.parametrize("mode", ["exact", "native"])
-def test_torch_and_onnxruntime_agree(head, mode):
+def test_torch_and_onnxruntime_agree(head: str, mode: str):
     changed = {"block": 16, "edge_bits": 4}
     small, _ = make_compressor("gptq4", **changed).compress(
         make_policy((33, 48), head), make_rows()
@@ -103,6 +105,6 @@ def test_seed_k_alone_is_seed_k_of_the_stack_bit_for_bit():
         ({"damp": 0.1}, r"compress.gptq4.damp.*did you mean damping"),
     ],
 )
-def test_parameters_out_of_range_are_refused(changed, message):
+def test_parameters_out_of_range_are_refused(changed: dict[str, Any], message: str):
     with pytest.raises(RefusedError, match=message):
         make_compressor("gptq4", **changed)

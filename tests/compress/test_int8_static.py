@@ -33,7 +33,9 @@ def test_the_file_of_a_2x256_policy_is_a_third():
 
 @pytest.mark.parametrize("head", ["tanh", "gaussian"])
 @pytest.mark.parametrize("mode", ["exact", "native"])
-def test_torch_and_onnxruntime_agree_far_outside_the_calibrated_range(head, mode):
+def test_torch_and_onnxruntime_agree_far_outside_the_calibrated_range(
+    head: str, mode: str
+):
     small, _ = make_compressor("int8_static").compress(
         make_policy((64, 48), head), make_rows()
     )
@@ -102,7 +104,7 @@ def test_seed_k_alone_is_seed_k_of_the_stack_bit_for_bit():
 
 
 @pytest.mark.parametrize("first", ["structured", "distill"])
-def test_it_follows_compressors_that_give_float_layers(first):
+def test_it_follows_compressors_that_give_float_layers(first: str):
     before, _ = make_compressor(first).compress(make_policy((64, 64)), make_rows())
     small, report = make_compressor("int8_static").compress(before, make_rows())
     assert report["bytes_weights"] < 0.5 * report["bytes_weights_before"]
@@ -110,7 +112,7 @@ def test_it_follows_compressors_that_give_float_layers(first):
 
 
 @pytest.mark.parametrize("first", ["int8_static", "gptq4"])
-def test_a_quantised_policy_is_refused(first):
+def test_a_quantised_policy_is_refused(first: str):
     before, _ = make_compressor(first).compress(make_policy(), make_rows())
     with pytest.raises(RefusedError, match=r"policy.layers\[0\].*can take: Linear"):
         make_compressor("int8_static").compress(before, make_rows())

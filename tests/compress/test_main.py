@@ -44,7 +44,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     card.mkdir(parents=True)
     write_json(card / "card.json", {"sha256": SHA})
 
-    def load_observations(folder, rows, generator):
+    def load_observations(
+        folder: Path, rows: int, generator: np.random.Generator
+    ) -> np.ndarray:
         assert isinstance(generator, np.random.Generator)
         return make_rows(rows, width=3).observations.numpy()
 
@@ -60,7 +62,9 @@ def run(monkeypatch: pytest.MonkeyPatch, compressor: str, *rest: str) -> int:
 
 
 @pytest.mark.parametrize("name", ["float32", "int8_static", "gptq4", "distill"])
-def test_it_writes_the_same_bytes_twice(place, monkeypatch, name):
+def test_it_writes_the_same_bytes_twice(
+    place: Path, monkeypatch: pytest.MonkeyPatch, name: str
+):
     target = place / "data/compressed/made-up/bc" / name
     assert run(monkeypatch, name) == 0
     assert {p.name for p in target.iterdir()} == {
@@ -76,7 +80,7 @@ def test_it_writes_the_same_bytes_twice(place, monkeypatch, name):
     assert origin["dataset_sha256"] == SHA
 
 
-def test_the_report_says_what_was_done(place, monkeypatch):
+def test_the_report_says_what_was_done(place: Path, monkeypatch: pytest.MonkeyPatch):
     assert run(monkeypatch, "int8_static") == 0
     folder = place / "data/compressed/made-up/bc/int8_static"
     report = json.loads((folder / "compression.json").read_text())
@@ -97,7 +101,7 @@ def test_the_report_says_what_was_done(place, monkeypatch):
     assert stored == report["bytes_weights"]
 
 
-def test_float32_keeps_policy_and_actions(place, monkeypatch):
+def test_float32_keeps_policy_and_actions(place: Path, monkeypatch: pytest.MonkeyPatch):
     assert run(monkeypatch, "float32") == 0
     folder = place / "data/compressed/made-up/bc/float32"
     report = json.loads((folder / "compression.json").read_text())
@@ -107,7 +111,9 @@ def test_float32_keeps_policy_and_actions(place, monkeypatch):
     assert same_tensors(before, after)
 
 
-def test_a_chain_begins_where_the_first_ended(place, monkeypatch):
+def test_a_chain_begins_where_the_first_ended(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+):
     assert run(monkeypatch, "distill") == 0
     assert run(monkeypatch, "int8_static", "--after", "distill") == 0
     branch = place / "data/compressed/made-up/bc"
@@ -122,7 +128,7 @@ def test_a_chain_begins_where_the_first_ended(place, monkeypatch):
 
 
 def test_an_input_that_cannot_be_taken_leaves_the_old_output(
-    place, monkeypatch, capsys
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     assert run(monkeypatch, "gptq4") == 0
     assert run(monkeypatch, "structured", "--after", "gptq4") == 1
@@ -140,13 +146,21 @@ def test_an_input_that_cannot_be_taken_leaves_the_old_output(
         (["int8_static", "--after", "distill"], "policy.json: file: found nothing"),
     ],
 )
-def test_unknown_names_are_refused(place, monkeypatch, capsys, words, message):
+def test_unknown_names_are_refused(
+    place: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    message: str,
+):
     assert run(monkeypatch, *words) == 1
     assert message in capsys.readouterr().err
     assert not (place / "data/compressed").exists()
 
 
-def test_a_policy_of_another_dataset_is_refused(place, monkeypatch, capsys):
+def test_a_policy_of_another_dataset_is_refused(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
     write_json(place / "data/datasets/made-up-v0/card.json", {"sha256": "ef" * 32})
     assert run(monkeypatch, "int8_static") == 1
     assert "which the policy was trained on" in capsys.readouterr().err

@@ -52,7 +52,7 @@ def test_the_file_is_really_smaller_and_runs():
 
 
 @pytest.mark.parametrize("head", ["tanh", "gaussian"])
-def test_fine_tuning_brings_the_actions_back(head):
+def test_fine_tuning_brings_the_actions_back(head: str):
     policy, rows = make_policy((32, 32), head), make_rows(512)
     stacked = rows.observations.expand(3, -1, -1)
 
@@ -82,12 +82,12 @@ def test_seed_k_alone_is_seed_k_of_the_stack():
 
 
 @pytest.mark.parametrize("first", ["int8_static", "gptq4"])
-def test_a_quantised_policy_is_refused(first):
+def test_a_quantised_policy_is_refused(first: str):
     before, _ = make_compressor(first).compress(make_policy(), make_rows())
     with pytest.raises(RefusedError, match="can take: Linear"):
         make_compressor("structured").compress(before, make_rows())
 
 
 def test_a_share_that_prunes_nothing_is_refused():
-    with pytest.raises(RefusedError, match="bytes of weights.*fewer than the"):
+    with pytest.raises(RefusedError, match=r"bytes of weights.*fewer than the"):
         make_compressor("structured", keep=0.999).compress(make_policy(), make_rows())

@@ -54,7 +54,7 @@ def test_actions_keep_to_the_bounds_whatever_comes():
 
 @pytest.mark.parametrize("head", ["tanh", "gaussian"])
 @pytest.mark.parametrize("scale", [1.0, 1e3])
-def test_the_onnx_graph_acts_as_the_policy(head, scale):
+def test_the_onnx_graph_acts_as_the_policy(head: str, scale: float):
     policy, x = made(head), scale * rows()
     noise = torch.randn(2, 9, 3, generator=torch.Generator().manual_seed(1))
     wanted = policy(x, noise).numpy()

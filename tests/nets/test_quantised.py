@@ -37,7 +37,7 @@ def inputs_of(layer: torch.nn.Module, rows: int = 64) -> torch.Tensor:
 
 @pytest.mark.parametrize("mode", ["exact", "native"])
 @pytest.mark.parametrize("shape", [(11, 256), (256, 64), (64, 3), (5, 1)])
-def test_int8_gives_the_same_numbers_everywhere(shape, mode):
+def test_int8_gives_the_same_numbers_everywhere(shape: tuple[int, int], mode: str):
     layer = int8_layer(*shape)
     x = inputs_of(layer)
     for k in range(2):
@@ -68,7 +68,9 @@ SHAPES = [(11, 64, 32), (256, 64, 32), (33, 5, 16), (48, 3, 32), (7, 1, 16)]
 @pytest.mark.parametrize("mode", ["exact", "native"])
 @pytest.mark.parametrize("bits", [4, 8])
 @pytest.mark.parametrize(("inputs", "outputs", "block"), SHAPES)
-def test_blocks_give_the_same_numbers_in_both_modes(inputs, outputs, block, bits, mode):
+def test_blocks_give_the_same_numbers_in_both_modes(
+    inputs: int, outputs: int, block: int, bits: int, mode: str
+):
     layer = block_layer(inputs, outputs, bits, block)
     x = inputs_of(layer)
     for k in range(2):
@@ -104,13 +106,13 @@ def test_codes_come_back_as_they_went_in():
 
 
 @pytest.mark.parametrize(("bits", "block"), [(3, 32), (4, 8), (4, 48)])
-def test_storage_that_does_not_exist_is_refused(bits, block):
-    with pytest.raises(ValueError, match="bits|power of two"):
+def test_storage_that_does_not_exist_is_refused(bits: int, block: int):
+    with pytest.raises(ValueError, match=r"bits|power of two"):
         BlockLinear(1, 64, 64, bits, block)
 
 
 @pytest.mark.parametrize("layer", [int8_layer(11, 6), block_layer(11, 6, 4, 16)])
-def test_a_spec_rebuilds_the_layer(layer):
+def test_a_spec_rebuilds_the_layer(layer: Int8Linear | BlockLinear):
     arguments = {k: v for k, v in layer.spec().items() if k != "class"}
     fresh = type(layer)(2, **arguments)
     fresh.load_state_dict(layer.state_dict())
