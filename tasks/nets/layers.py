@@ -117,7 +117,6 @@ class MLP(nn.Module):
         stack = slice(e, None, self.members)  # the stack lies seed by seed
         for i, layer in enumerate(self.layers):
             x = torch.relu_(x) if i else x
-            weight: Tensor = layer.weight
-            bias: Tensor = layer.bias
-            x = affine(x, weight[stack], bias[stack])
+            weight = layer.get_parameter("weight")[stack]
+            x = affine(x, weight, layer.get_parameter("bias")[stack])
         return x

@@ -49,10 +49,13 @@ class Checkpoint:
     def save(
         self, step: int, tensors: Mapping[str, Tensor], columns: Sequence[str]
     ) -> None:
-        """Write a state whole, then delete what the folder held before."""
+        """Write a state whole, then delete what the folder held before.
+
+        Tensors may share memory, as statistics of actor and target do.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         data = save(
-            {k: v.detach().contiguous() for k, v in tensors.items()},
+            {k: v.detach().contiguous().clone() for k, v in tensors.items()},
             {"columns": json.dumps(list(columns))},
         )
         name = f"{step:012d}-{hashlib.sha256(data).hexdigest()}.safetensors"

@@ -5,6 +5,7 @@ from types import TracebackType
 from typing import Self
 
 from rich import progress
+from rich.console import Console
 
 LINES = 10  # in a log
 
@@ -25,7 +26,7 @@ class Progress:
             progress.MofNCompleteColumn(),
             progress.TimeRemainingColumn(),
             progress.TextColumn("{task.fields[metrics]}"),
-            console=progress.Console(file=sys.stderr, highlight=False),
+            console=Console(file=sys.stderr, highlight=False),
             auto_refresh=False,
         )
         self.live = self.bar.console.is_terminal

@@ -1,0 +1,149 @@
+"""What recording, policy and writing add to bare stepping: ``python benchmarks/generate.py``.
+
+Makes the same Hopper episodes three ways, alternating, and prints JSON: CPU seconds (one
+thread each, so neighbours on the machine do not count) of bare
+stepping of the same batch (actions replayed), of ``tasks.generate`` and of writing, and
+Gymnasium's own ``env.step`` one environment at a time on the same actions. The policy is
+an untrained 2x256 network unless ``data/behaviors`` has the one that is asked for.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from pathlib import Path
+
+import gymnasium
+import numpy as np
+import torch
+import yaml
+
+from tasks.artifacts.dataset import load_transitions, write_dataset
+from tasks.artifacts.episodes import Episode
+from tasks.artifacts.onnx_policy import OnnxPolicy, build_model, contract_of
+from tasks.artifacts.params import build
+from tasks.generate import BEHAVIORS
+from tasks.generate._behaviors import Behavior, Network, open_behavior
+from tasks.generate._collect import Plan, collect
+from tasks.nets.layers import Linear, generator
+from tasks.nets.policy import Policy
+from tasks.worlds import World
+
+
+def untrained(world: World, hidden: int = 256) -> Behavior:
+    """A gaussian policy of two hidden layers that was never trained."""
+    (width,), (actions,) = world.observation_space.shape or (), world.action_space.shape
+    sizes = [width, hidden, hidden, 2 * actions]
+    layers = [Linear(1, a, b) for a, b in zip(sizes[:-1], sizes[1:], strict=True)]
+    for number, layer in enumerate(layers):
+        layer.initialise([generator(0, f"benchmark{number}")])
+    low, high = (
+        torch.from_numpy(x) for x in (world.action_space.low, world.action_space.high)
+    )
+    policy = Policy(
+        layers, "gaussian", torch.zeros(width), torch.ones(width), low, high
+    )
+    origin = dict.fromkeys(
+        ("learner", "dataset", "dataset_sha256", "weights_sha256", "statistics_sha256"),
+        "",
+    )
+    origin |= {
+        "seeds": [0],
+        "world": "hopper",
+        "env_id": "Hopper-v5",
+        "step_seconds": 0.008,
+    }
+    contract = contract_of(policy, 0, origin, "exact")
+    model = build_model(policy, 0).SerializeToString()
+    return Network(
+        "untrained", world.action_space, 1.0, OnnxPolicy(model, contract, "exact")
+    )
+
+
+def bare(world: World, episodes: list[Episode], in_flight: int) -> float:
+    """Seconds to step the same batch through the same actions, nothing else."""
+    batch, spent = world.make(in_flight), 0.0
+    for first in range(0, len(episodes), in_flight):
+        group = episodes[first : first + in_flight]
+        limit = max(len(e) for e in group)
+        actions = np.zeros((limit, in_flight, *world.action_space.shape), np.float32)
+        for slot, episode in enumerate(group):
+            actions[: len(episode), slot] = episode.actions
+        mask = np.arange(in_flight) < len(group)
+        seeds = [e.seed for e in group] + [0] * (in_flight - len(group))
+        begun = time.process_time()
+        batch.reset(seed=seeds, options={"reset_mask": mask})
+        for action in actions:
+            batch.step(action)
+        spent += time.process_time() - begun
+    batch.close()
+    return spent
+
+
+def one_at_a_time(world: World, episodes: list[Episode]) -> float:
+    """Seconds of Gymnasium's own loop over the same episodes."""
+    env = gymnasium.make(world.env_spec())
+    begun = time.process_time()
+    for episode in episodes:
+        env.reset(seed=episode.seed)
+        for action in episode.actions:
+            env.step(action)
+    return time.process_time() - begun
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--policy", help="a file under data/behaviors/hopper")
+    parser.add_argument("--steps", type=int, default=20_000)
+    parser.add_argument("--in-flight", type=int, default=16)
+    parser.add_argument("--rounds", type=int, default=3)
+    given = parser.parse_args()
+    block = yaml.safe_load(Path("params/world/hopper.yaml").read_text(encoding="utf-8"))
+    world: World = build(block, "world")
+    actor = untrained(world)
+    if given.policy:
+        actor = open_behavior(BEHAVIORS, world, given.policy, 1.0)
+    plan = Plan(0, 0, None, given.steps, given.in_flight)
+    seconds: dict[str, list[float]] = {
+        k: [] for k in ("bare", "collect", "write", "gymnasium", "load")
+    }
+    for _ in range(given.rounds):
+        begun = time.process_time()
+        episodes = collect(world, actor, plan, lambda _: None)
+        seconds["collect"].append(time.process_time() - begun)
+        seconds["bare"].append(bare(world, episodes, given.in_flight))
+        seconds["gymnasium"].append(one_at_a_time(world, episodes))
+        with tempfile.TemporaryDirectory() as folder:
+            place = Path(folder) / "benchmark-v0"
+            begun = time.process_time()
+            write_dataset(place, place.name, episodes, world, block)
+            seconds["write"].append(time.process_time() - begun)
+            begun = time.process_time()
+            load_transitions(place)
+            seconds["load"].append(time.process_time() - begun)
+    best = {name: min(values) for name, values in seconds.items()}
+    steps = sum(len(e) for e in episodes)
+    print(
+        json.dumps(
+            {
+                "policy": actor.name,
+                "episodes": len(episodes),
+                "steps": steps,
+                "in_flight": given.in_flight,
+                "seconds": {k: round(v, 3) for k, v in best.items()},
+                "microseconds_a_step": {
+                    k: round(1e6 * v / steps, 1) for k, v in best.items()
+                },
+                "added_share": round(
+                    (best["collect"] + best["write"]) / best["bare"] - 1, 3
+                ),
+                "batch_against_gymnasium": round(best["gymnasium"] / best["bare"], 2),
+            },
+            indent=2,
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""The stage's command."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tasks.artifacts.dataset import load_transitions
+from tasks.artifacts.files import sha256
+from tasks.artifacts.stage import run_stage
+from tasks.generate.__main__ import main
+
+
+def study(folder: Path, **changes: object) -> None:
+    """A params.yaml with one small dataset."""
+    world = yaml.safe_load(Path("params/world/pendulum.yaml").read_text("utf-8"))
+    block = yaml.safe_load(Path("params/generate/rollout.yaml").read_text("utf-8"))
+    block |= {"policy": "random", "episodes": 2, "steps": None}
+    dataset = {"tiny": {"world": world, "generate": block | changes}}
+    (folder / "params.yaml").write_text(yaml.safe_dump({"dataset": dataset}))
+
+
+def run(name: str, monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setattr(sys, "argv", ["generate", "--dataset", name])
+    return run_stage(main)
+
+
+def test_it_writes_the_same_dataset_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    study(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert run("tiny", monkeypatch) == 0
+    folder = Path("data/datasets/tiny-v0")
+    assert "2 episodes, 400 steps" in capsys.readouterr().out
+    assert len(load_transitions(folder).reward) == 400
+    before = sha256(folder)
+    assert run("tiny", monkeypatch) == 0
+    assert sha256(folder) == before
+    assert [p.name for p in folder.parent.iterdir()] == ["tiny-v0"]
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "message"),
+    [
+        ("tine", {}, "dataset.tine: found an unknown name, expected one of tiny"),
+        ("tiny", {"policy": "gone"}, "gone.onnx: policy: found nothing"),
+        ("tiny", {"seed": -1}, "dataset.tiny.generate.seed: found -1"),
+    ],
+)
+def test_refusals_are_one_line_and_leave_nothing(
+    name: str,
+    changes: dict[str, object],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    study(tmp_path, **changes)
+    monkeypatch.chdir(tmp_path)
+    assert run(name, monkeypatch) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("refused: ")
+    assert message in error
+    assert error.count("\n") == 1
+    assert not list(tmp_path.glob("data/datasets/*"))

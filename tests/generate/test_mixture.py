@@ -1,0 +1,74 @@
+"""Mixtures: every part in its place, refused as a whole if one is wrong."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks.artifacts.errors import RefusedError
+from tests.generate.test_rollout import behavior, equal, make, quiet
+from tests.worlds.harness import load
+
+
+def test_parts_follow_each_other(tmp_path: Path):
+    world = load("hopper")
+    behaviors = behavior(tmp_path, world, "small", "gaussian")
+    behavior(tmp_path, world, "other", "tanh")
+    parts = [
+        {"policy": "small", "episodes": 3},
+        {"policy": "other", "steps": 40, "noise": 0.1},
+        {"policy": "random", "episodes": 2},
+    ]
+    heard: list[float] = []
+
+    def progress(share: float, words: str) -> None:
+        heard.append(share)
+
+    mixture = make("mixture", parts=parts, behaviors=behaviors)
+    episodes = mixture.episodes(world, progress)
+    sources = [e.source for e in episodes]
+    assert sources == sorted(sources, key=["small", "other", "random"].index)
+    assert sources.count("small") == 3
+    assert sources.count("random") == 2
+    assert sum(len(e) for e in episodes if e.source == "other") >= 40
+    assert len({e.seed for e in episodes}) == len(episodes)
+    assert heard == sorted(heard)
+    assert heard[-1] == 1.0
+
+
+def test_first_part_equals_a_rollout_and_later_ones_do_not():
+    world = load("hopper")
+    parts = [{"policy": "random", "episodes": 2}] * 2
+    mixed = make("mixture", parts=parts).episodes(world, quiet)
+    alone = make("rollout", policy="random", episodes=2, steps=None)
+    equal(mixed[:2], alone.episodes(world, quiet))
+    assert mixed[2].actions[0].tobytes() != mixed[0].actions[0].tobytes()
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ([], "generate.parts: found 0"),
+        ([{"policy": "random"}], "parts[0].episodes: found None episodes"),
+        ([{"policy": "a", "steps": 0}], "parts[0].steps: found 0"),
+        (
+            [{"policy": "a", "steps": 9}, {"polcy": "b", "steps": 9}],
+            "parts[1].polcy: found an unknown key",
+        ),
+        (["random"], "generate.parts: found"),
+    ],
+)
+def test_bad_parts_are_refused(parts: list[Any], message: str):
+    with pytest.raises(RefusedError) as error:
+        make("mixture", parts=parts)
+    assert message in str(error.value)
+
+
+def test_a_missing_policy_is_refused_before_any_step(tmp_path: Path):
+    world = load("hopper")
+    parts = [{"policy": "random", "episodes": 1}, {"policy": "gone", "episodes": 1}]
+    heard: list[float] = []
+    mixture = make("mixture", parts=parts, behaviors=tmp_path)
+    with pytest.raises(RefusedError, match="gone"):
+        mixture.episodes(world, lambda share, _: heard.append(share))
+    assert heard == []

@@ -1,0 +1,187 @@
+"""Rollouts: whole episodes, whatever is in flight."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from tasks.artifacts.episodes import Episode, check_episodes
+from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.onnx_policy import build_model, contract_of, write_onnx
+from tasks.artifacts.params import build
+from tasks.nets.layers import Linear, generator
+from tasks.nets.policy import Policy
+from tasks.worlds import World
+from tests.worlds.harness import load
+
+
+def quiet(share: float, words: str) -> None:
+    """No progress bar."""
+
+
+def make(name: str, **changes: Any) -> Any:
+    """The generator of params/generate/<name>.yaml, some of its values changed."""
+    block = yaml.safe_load(Path(f"params/generate/{name}.yaml").read_text("utf-8"))
+    behaviors = changes.pop("behaviors", Path("nowhere"))
+    return build(block | changes, "generate", behaviors=behaviors)
+
+
+def behavior(folder: Path, world: World, name: str, head: str, hidden: int = 8) -> Path:
+    """Write a small ONNX policy and give the folder of behaviours."""
+    width, actions = world.observation_space.shape[0], world.action_space.shape[0]
+    outputs = 2 * actions if head == "gaussian" else actions
+    layers = [Linear(1, width, hidden), Linear(1, hidden, outputs)]
+    for number, layer in enumerate(layers):
+        layer.initialise([generator(0, f"{name}{number}")])
+    space = world.action_space
+    policy = Policy(
+        layers,
+        head,
+        torch.zeros(width),
+        torch.ones(width),
+        torch.from_numpy(space.low),
+        torch.from_numpy(space.high),
+    )
+    origin = {
+        "seeds": [0],
+        "learner": "sac",
+        "dataset": "none",
+        "dataset_sha256": "",
+        "world": world.params.name,
+        "env_id": world.params.env_id,
+        "step_seconds": world.step_seconds,
+        "weights_sha256": "",
+        "statistics_sha256": "",
+    }
+    place = folder / world.params.name
+    place.mkdir(parents=True, exist_ok=True)
+    model = build_model(policy, 0)
+    write_onnx(place / f"{name}.onnx", model, contract_of(policy, 0, origin, "exact"))
+    return folder
+
+
+def equal(a: list[Episode], b: list[Episode], tolerance: float = 0.0) -> None:
+    """The same episodes, to a tolerance."""
+    assert [len(e) for e in a] == [len(e) for e in b]
+    for x, y in zip(a, b, strict=True):
+        assert x.seed == y.seed
+        np.testing.assert_allclose(x.actions, y.actions, rtol=0, atol=tolerance)
+        np.testing.assert_allclose(
+            x.observations, y.observations, rtol=0, atol=100 * tolerance
+        )
+        assert np.array_equal(x.terminations, y.terminations)
+
+
+@pytest.mark.parametrize("budget", [{"episodes": 9, "steps": None}, {"steps": 130}])
+def test_episodes_do_not_depend_on_how_many_are_in_flight(budget: dict[str, Any]):
+    world = load("hopper")
+    runs = [
+        make("rollout", policy="random", in_flight=n, **budget).episodes(world, quiet)
+        for n in (1, 4, 16)
+    ]
+    equal(runs[0], runs[1])
+    equal(runs[0], runs[2])
+    check_episodes(runs[0], world.observation_space, world.action_space, "made")
+
+
+def test_episodes_are_what_gymnasium_gives():
+    """Stepping Gymnasium with the recorded actions gives what was recorded."""
+    import gymnasium
+
+    world = load("hopper")
+    episodes = make("rollout", policy="random", episodes=3, steps=None).episodes(
+        world, quiet
+    )
+    env = gymnasium.make(world.env_spec())
+    for episode in episodes:
+        seen, _ = env.reset(seed=episode.seed)
+        rows, rewards = [seen], []
+        for action in episode.actions:
+            seen, reward, terminated, truncated, _ = env.step(action)
+            rows.append(seen)
+            rewards.append(reward)
+        assert np.array_equal(episode.observations, rows)
+        assert np.array_equal(episode.rewards, rewards)
+        assert (episode.terminations[-1], episode.truncations[-1]) == (
+            terminated,
+            truncated,
+        )
+        assert np.array_equal(episode.infos["qpos"][:, 1:], np.array(rows)[:, :5])
+
+
+def test_steps_budget_takes_whole_episodes_and_stops():
+    world = load("hopper")
+    rollout = make("rollout", policy="random", steps=200)
+    lengths = [len(e) for e in rollout.episodes(world, quiet)]
+    assert sum(lengths[:-1]) < 200 <= sum(lengths)
+
+
+def test_truncated_episodes_end_so():
+    world = load("halfcheetah", max_steps=7)
+    rollout = make("rollout", policy="random", steps=20)
+    episodes = rollout.episodes(world, quiet)
+    assert [len(e) for e in episodes] == [7, 7, 7]
+    assert all(e.truncations[-1] and not e.terminations.any() for e in episodes)
+
+
+def test_seeds_differ_between_episodes_and_datasets():
+    world = load("pendulum", max_steps=5)
+    a, b = (
+        make("rollout", policy="random", episodes=3, steps=None, seed=s) for s in (0, 1)
+    )
+    seeds = [e.seed for g in (a, b) for e in g.episodes(world, quiet)]
+    assert len(set(seeds)) == 6
+    assert min(seeds) >= 2**30  # away from those of training and evaluation
+
+
+@pytest.mark.parametrize("head", ["tanh", "gaussian"])
+def test_network_acts_with_its_noise(head: str, tmp_path: Path):
+    world = load("hopper")
+    behaviors = behavior(tmp_path, world, "small", head)
+
+    def run(**changes: Any) -> list[Episode]:
+        given = {"policy": "small", "episodes": 4, "steps": None} | changes
+        return make("rollout", behaviors=behaviors, **given).episodes(world, quiet)
+
+    still, noisy = run(noise=0.0), run(noise=0.5)
+    assert {e.source for e in still} == {"small"}
+    difference = np.abs(still[0].actions[0] - noisy[0].actions[0])
+    assert 0 < difference.max() < 2
+    assert np.array_equal(still[0].observations[0], noisy[0].observations[0])
+    check_episodes(noisy, world.observation_space, world.action_space, "made")
+    equal(noisy, run(noise=0.5))
+    equal(noisy, run(noise=0.5, in_flight=1), 1e-4)
+
+
+def test_bad_policies_are_refused(tmp_path: Path):
+    world = load("hopper")
+    behaviors = behavior(tmp_path, world, "small", "tanh")
+    wanted = {"behaviors": behaviors, "episodes": 1, "steps": None}
+    with pytest.raises(RefusedError, match=r"expected random, small; run: .*behaviors"):
+        make("rollout", policy="smal", **wanted).episodes(world, quiet)
+    walker = load("walker2d")
+    (tmp_path / "hopper").rename(tmp_path / "walker2d")
+    with pytest.raises(RefusedError, match=r"width: found \[11, 3\].*\[17, 6\]"):
+        make("rollout", policy="small", **wanted).episodes(walker, quiet)
+    with (tmp_path / "walker2d/small.onnx").open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(RefusedError, match="sha256"):
+        make("rollout", policy="small", **wanted).episodes(walker, quiet)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"episodes": 3, "steps": 10}, "found 3 episodes and 10 steps"),
+        ({"episodes": None, "steps": None}, "None episodes and None steps"),
+        ({"noise": -1.0}, "generate.noise: found -1.0"),
+        ({"polciy": "x"}, "did you mean policy?"),
+    ],
+)
+def test_bad_parameters_are_refused(changes: dict[str, Any], message: str):
+    with pytest.raises(RefusedError) as error:
+        make("rollout", **changes)
+    assert message in str(error.value)

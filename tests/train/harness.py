@@ -1,0 +1,276 @@
+"""What every learner's test buys: tiny data, a float64 reference, common checks."""
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from torch import Tensor
+
+from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.files import sha256
+from tasks.artifacts.params import build
+from tasks.artifacts.policy import save_policy
+from tasks.train import Batch, Learner, Spaces
+from tasks.train._checkpoint import Checkpoint
+from tasks.train.engine import identity, settle, spaces, train
+
+PARAMS = Path(__file__).parents[2] / "params/train"
+O, A = 3, 2  # noqa: E741 - widths of the tiny data
+SAME_SEED = 1e-5  # tolerance: seed k alone against seed k of a stack
+
+
+def transitions(n: int = 96, **replace: Any) -> Any:
+    """Random transitions with the fields of ``artifacts.dataset.Transitions``."""
+    g = np.random.default_rng(7)
+    normal = lambda *shape: g.standard_normal(shape).astype(np.float32)  # noqa: E731
+    fields: dict[str, Any] = {
+        "observation": 2 * normal(n, O) + 1,
+        "next_observation": 2 * normal(n, O) + 1,
+        "action": np.array([1, 4], np.float32) + np.tanh(normal(n, A)) * [1, 2],
+        "reward": normal(n),
+        "terminated": (g.random(n) < 0.1).astype(np.float32),
+        "observation_mean": np.ones(O, np.float32),
+        "observation_std": np.full(O, 2, np.float32),
+        "action_low": np.array([0, 2], np.float32),
+        "action_high": np.array([2, 6], np.float32),
+        "episode": np.arange(n) * 3 // n,
+        "returns": np.array([-3.0, 5.0, 1.0], np.float32),
+        "dataset_id": "tiny-v0",
+        "sha256": "ab" * 32,
+    }
+    return SimpleNamespace(**{**fields, **replace})
+
+
+def block(name: str, **override: Any) -> dict[str, Any]:
+    """The learner's own YAML with small networks and what the test changes."""
+    loaded = yaml.safe_load((PARAMS / f"{name}.yaml").read_text())
+    small = {"actor_hidden": [8, 7], "critic_hidden": [9, 6]}
+    return {**loaded, **{k: v for k, v in small.items() if k in loaded}, **override}
+
+
+def make(
+    name: str,
+    seeds: tuple[int, ...] = (3, 1),
+    updates: int = 10,
+    data: Any = None,
+    **override: Any,
+) -> Any:
+    """A fresh learner."""
+    settle()
+    of = spaces(data or transitions())
+    where = f"train.{name}"
+    return build(
+        block(name, **override), where, spaces=of, seeds=seeds, updates=updates
+    )
+
+
+def unit_spaces() -> Spaces:
+    """No normalisation, actions in [-1, 1]."""
+    one = torch.ones(A)
+    return Spaces(torch.zeros(O), torch.ones(O), -one, one)
+
+
+def random_batch(learner: Learner, rows: int = 16) -> Batch:
+    """Random rows, every fourth terminated."""
+    g = torch.Generator().manual_seed(5)
+    s = len(learner.seeds)
+    normal = lambda *shape: torch.randn(s, rows, *shape, generator=g)  # noqa: E731
+    noise = {name: normal(A) for name in learner.noise}
+    terminated = (torch.arange(rows) % 4 == 0).float().repeat(s, 1)
+    return Batch(
+        normal(O), normal(A).tanh(), 3 * normal(), normal(O), terminated, noise
+    )
+
+
+def constant(module: torch.nn.Module, *biases: list[float]) -> None:
+    """Turn a network without hidden layers into constants, one list a member."""
+    with torch.no_grad():
+        for name, parameter in module.named_parameters():
+            value = torch.tensor(biases)[:, None] if name.endswith("bias") else 0.0
+            parameter.copy_(value * torch.ones_like(parameter))
+
+
+def two_rows(action: list[list[float]], **noise: list[list[float]]) -> Batch:
+    """Observation 0, reward 1, the second row terminated; one seed."""
+    return Batch(
+        torch.zeros(1, 2, O),
+        torch.tensor([action]),
+        torch.ones(1, 2),
+        torch.zeros(1, 2, O),
+        torch.tensor([[0.0, 1.0]]),
+        {name: torch.tensor([value]) for name, value in noise.items()},
+    )
+
+
+class Reference:
+    """One seed's numbers in float64, for equations written down plainly.
+
+    Args:
+        learner: Before its update.
+        k: Which slice.
+        batch: Of all seeds.
+    """
+
+    def __init__(self, learner: Learner, k: int, batch: Batch) -> None:
+        self.learner, self.k = learner, k
+        self.t = {n: self._slice(p) for n, p in learner.named_parameters()}
+        self.gradients: dict[str, Tensor] = {}
+        self.o, self.a = batch.observation[k].double(), batch.action[k].double()
+        self.r, self.d = batch.reward[k].double(), batch.terminated[k].double()
+        self.o2 = batch.next_observation[k].double()
+        self.noise = {n: x[k].double() for n, x in batch.noise.items()}
+
+    def _slice(self, x: Tensor) -> Tensor:
+        rows = x.detach().double().chunk(len(self.learner.seeds))[self.k]
+        return rows.clone().requires_grad_()
+
+    def net(self, name: str, x: Tensor, e: int = 0) -> Tensor:
+        """Member e of a perceptron, layer after layer."""
+        i = 0
+        while f"{name}.layers.{i}.weight" in self.t:
+            x = x.clamp(min=0) if i else x
+            weight = self.t[f"{name}.layers.{i}.weight"][e]
+            x = x @ weight + self.t[f"{name}.layers.{i}.bias"][e]
+            i += 1
+        return x
+
+    def q(self, name: str, o: Tensor, a: Tensor) -> list[Tensor]:
+        """Both critics."""
+        x = torch.cat([o, a], 1)
+        return [self.net(f"{name}.net", x, e)[:, 0] for e in (0, 1)]
+
+    def step(self, names: tuple[str, ...], loss: Tensor, rate: float) -> None:
+        """The first step of Adam: its moments' corrections cancel."""
+        keys = [k for k in self.t if k.startswith(names)]
+        gradients = torch.autograd.grad(loss, [self.t[k] for k in keys])
+        for k, g in zip(keys, gradients, strict=True):
+            self.gradients[k] = g
+            moved = self.t[k] - rate * g / (g.abs() + 1e-8)
+            self.t[k] = moved.detach().requires_grad_()
+
+    def polyak(self, target: str, source: str, rate: float) -> None:
+        """Target <- (1 - rate) target + rate source."""
+        for k in self.t:
+            if k.startswith(target + "."):
+                new = self.t[source + k[len(target) :]]
+                self.t[k] = (1 - rate) * self.t[k] + rate * new
+
+    def check(self) -> None:
+        """The learner, after its update, agrees to 1e-5: gradients and weights."""
+        found = {
+            k
+            for k, p in self.learner.named_parameters()
+            if p.grad is not None and p.grad.any()
+        }
+        assert found == {k for k, g in self.gradients.items() if g.any()}
+        for name, parameter in self.learner.named_parameters():
+            moved = self._slice(parameter)
+            torch.testing.assert_close(moved, self.t[name], atol=1e-5, rtol=0)
+            if name in self.gradients:
+                assert parameter.grad is not None
+                g, truth = self._slice(parameter.grad), self.gradients[name]
+                scale = float(truth.abs().max())
+                torch.testing.assert_close(g, truth, atol=1e-5 * scale, rtol=0)
+
+
+def check_bootstrap(name: str, **override: Any) -> None:
+    """A truncated row looks at its next observation, a terminated one does not."""
+    losses = {}
+    for terminated in (0.0, 1.0):
+        for shift in (0.0, 1.0):
+            learner = make(name, **override)
+            batch = random_batch(learner)
+            batch.terminated.fill_(terminated)
+            batch.next_observation.add_(shift)
+            losses[terminated, shift] = learner.update(batch, 0)["critic_loss"]
+    assert torch.equal(losses[1.0, 0.0], losses[1.0, 1.0])
+    assert not torch.equal(losses[0.0, 0.0], losses[0.0, 1.0])
+
+
+def check_seed_alone(name: str, updates: int = 40, **override: Any) -> None:
+    """Slice k of a stack and the same seed alone end at the same policy."""
+    data, weights = transitions(), {}
+    for seeds in ((3, 1, 8), (1,)):
+        learner = make(name, seeds, updates, **override)
+        train(learner, data, updates, batch=16)
+        weights[seeds] = [p.detach().clone() for p in learner.policy().parameters()]
+    for stacked, alone in zip(weights[3, 1, 8], weights[1,], strict=True):
+        torch.testing.assert_close(stacked[1:2], alone, atol=SAME_SEED, rtol=0)
+        assert not torch.allclose(stacked[0:1], alone, atol=1e-3)
+
+
+def check_same_bytes(name: str, folder: Path, **override: Any) -> None:
+    """The same run twice writes the same file."""
+    hashes = []
+    for run in ("first", "second"):
+        learner = make(name, updates=20, **override)
+        train(learner, transitions(), 20, batch=16)
+        (folder / run).mkdir()
+        save_policy(folder / run, learner.policy(), {})
+        hashes.append(sha256(folder / run / "policy.safetensors"))
+    assert hashes[0] == hashes[1]
+
+
+def check_resume(name: str, folder: Path, **override: Any) -> None:
+    """Stopped after a checkpoint and built anew, it ends with the same bits."""
+    data, stop = transitions(), 13
+    whole = make(name, updates=30, **override)
+    curves = train(whole, data, 30, batch=16)
+
+    def interrupt(done: int, metrics: dict[str, float]) -> None:
+        if done == stop:
+            raise KeyboardInterrupt
+
+    checkpoint = Checkpoint(folder / "checkpoint")
+    with pytest.raises(KeyboardInterrupt):
+        train(
+            make(name, updates=30, **override),
+            data,
+            30,
+            batch=16,
+            checkpoint=checkpoint,
+            report=interrupt,
+            every=0,
+        )
+    state = checkpoint.load()
+    assert state is not None
+    assert state.step == stop - 1
+    again = make(name, updates=30, **override)
+    resumed = train(again, data, 30, batch=16, checkpoint=checkpoint)
+    assert resumed.csv() == curves.csv()
+    for key, tensor in whole.tensors().items():
+        assert torch.equal(tensor, again.tensors()[key]), key
+
+
+def check_refusals(name: str, field: str, value: Any) -> None:
+    """A value out of its range and a misspelt key; both name where."""
+    with pytest.raises(RefusedError) as refused:
+        make(name, **{field: value})
+    assert refused.value.field == f"train.{name}.{field}"
+    with pytest.raises(RefusedError, match=f"did you mean {field}\\?"):
+        make(name, **{field[:-1]: value})
+
+
+def killable(
+    folder: Path, say: Callable[[int], None] = lambda _: None, every: float = 0
+) -> None:
+    """Train with checkpoints, saying at each log how far it is; write the result."""
+    learner = make("td3_bc", (0, 4), 400)
+    data = transitions()
+    key = identity(learner, block("td3_bc"), data.sha256, 400, 16)
+    curves = train(
+        learner,
+        data,
+        400,
+        batch=16,
+        checkpoint=Checkpoint(folder / key),
+        report=lambda done, _: say(done),
+        every=every,
+    )
+    save_policy(folder, learner.policy(), {})
+    (folder / "curves.csv").write_text(curves.csv())

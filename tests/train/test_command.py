@@ -1,0 +1,121 @@
+"""The command of the stage: what it writes, and what it refuses."""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.files import sha256
+from tasks.artifacts.policy import load_policy
+
+from . import harness
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """An empty project with params.yaml and a dataset; yields ``run(*arguments)``."""
+    monkeypatch.chdir(tmp_path)
+    study = {"seeds": [3, 1], "updates": 20, "batch": 8}
+    params = {
+        "study": study,
+        "dataset": {"tiny": {}},
+        "train": {name: harness.block(name) for name in ("bc", "iql")},
+    }
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+    source = Path("data/datasets/tiny-v0")
+    source.mkdir(parents=True)
+    world = {"name": "point", "env_id": "Point-v0"}
+    told = {"schema": 1, "world": world, "step_seconds": 0.02}
+    (source / "world.json").write_text(json.dumps(told))
+    fake = ModuleType("tasks.artifacts.dataset")
+    fake.load_transitions = lambda _: harness.transitions()  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "tasks.artifacts.dataset", fake)
+    monkeypatch.delitem(sys.modules, "tasks.train.__main__", raising=False)
+
+    def run(*arguments: str) -> None:
+        from tasks.train.__main__ import main
+
+        monkeypatch.setattr(sys, "argv", ["train", *arguments])
+        main()
+
+    yield run
+    sys.modules.pop("tasks.train.__main__", None)
+
+
+def test_command_writes_policy_and_curves(project: Any):
+    project("--dataset", "tiny", "--learner", "iql")
+    folder = Path("data/policies/tiny/iql")
+    names = {"policy.json", "policy.safetensors", "curves.csv"}
+    assert {file.name for file in folder.iterdir()} == names
+    assert {file.name for file in folder.parent.iterdir()} == {"iql"}
+    policy, origin = load_policy(folder)
+    assert policy.seeds == 2
+    assert origin == {
+        "seeds": [3, 1],
+        "learner": "iql",
+        "dataset": "tiny",
+        "dataset_sha256": "ab" * 32,
+        "world": "point",
+        "env_id": "Point-v0",
+        "step_seconds": 0.02,
+        "updates": 20,
+    }
+    curves = (folder / "curves.csv").read_text().splitlines()
+    assert curves[0] == "update,seed,value_loss,critic_loss,actor_loss,value"
+    assert len(curves) == 41
+    assert not list(Path(".offcut/checkpoints").iterdir())
+
+
+def test_command_twice_writes_the_same_bytes(project: Any):
+    hashes = []
+    for _ in range(2):
+        project("--dataset", "tiny", "--learner", "bc")
+        hashes.append(sha256(Path("data/policies/tiny/bc")))
+    assert hashes[0] == hashes[1]
+
+
+@pytest.mark.parametrize(
+    ("change", "arguments", "words"),
+    [
+        ({}, ("tiny", "iqll"), "train.iqll: found an unknown name.*did you mean iql?"),
+        ({}, ("tini", "iql"), "dataset.tini: found .*did you mean tiny?"),
+        ({"batch": 0}, ("tiny", "bc"), r"study.batch: found 0, expected \[1, inf\]"),
+        ({"seeds": [1, 1]}, ("tiny", "bc"), "study.seeds: found .*none twice"),
+        ({"seeds": []}, ("tiny", "bc"), "study.seeds: found .*at least one"),
+        ({"updates": 2.5}, ("tiny", "bc"), "study.updates: found 2.5, expected a int"),
+    ],
+)
+def test_command_refuses_before_it_writes(
+    project: Any, change: dict[str, Any], arguments: tuple[str, str], words: str
+):
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    params["study"] |= change
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+    with pytest.raises(RefusedError, match=words):
+        project("--dataset", arguments[0], "--learner", arguments[1])
+    assert not Path("data/policies").exists()
+
+
+def test_a_refused_training_keeps_the_old_output(
+    project: Any, monkeypatch: pytest.MonkeyPatch
+):
+    project("--dataset", "tiny", "--learner", "iql")
+    old = sha256(Path("data/policies/tiny/iql"))
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    params["train"]["iql"]["critic_rate"] = 1.0
+    params["train"]["iql"]["discount"] = 1.0
+    params["study"]["updates"] = 400
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+    huge = harness.transitions(reward=np.full(96, 1e35, np.float32))
+    monkeypatch.setattr("tasks.train.__main__.load_transitions", lambda _: huge)
+    with pytest.raises(RefusedError, match=r"train\.iql: .* not finite at update"):
+        project("--dataset", "tiny", "--learner", "iql")
+    assert sha256(Path("data/policies/tiny/iql")) == old
+    assert {file.name for file in Path("data/policies/tiny").iterdir()} == {"iql"}
