@@ -130,7 +130,7 @@ class Compressor(ABC):
                 f"fewer than the {before} before",
                 "choose stronger parameters for it, or another compressor",
             )
-        return result.policy, report
+        return result.policy.requires_grad_(requires_grad=False), report
 
     def _check_policy(self, policy: Policy) -> None:
         for i, layer in enumerate(policy.layers):

@@ -1,7 +1,7 @@
 """Compress one policy.
 
-``python -m tasks.compress --dataset D --learner L --compressor C [--after FIRST]`` reads
-``data/policies/D/L``, or with ``--after`` what another compressor made of it,
+``python -m tasks.compress --dataset D --learner L --compressor C [--after FIRST]``
+reads ``data/policies/D/L``, or with ``--after`` what another compressor made of it,
 ``data/compressed/D/L/FIRST``. It writes ``data/compressed/D/L/C`` (``FIRST-C``):
 policy.json, policy.safetensors and compression.json.
 """

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from tasks.nets.layers import Linear
 from tasks.nets.policy import LOG_STD_MAX, LOG_STD_MIN, Policy
 
 
@@ -52,6 +53,11 @@ def rebuild(
     fresh.action_scale.copy_(policy.action_scale)
     fresh.action_offset.copy_(policy.action_offset)
     return fresh
+
+
+def linears(policy: Policy) -> list[Linear]:
+    """The layers of a policy that has float layers alone."""
+    return [layer for layer in policy.layers if isinstance(layer, Linear)]
 
 
 def readout(policy: Policy, x: Tensor) -> Tensor:

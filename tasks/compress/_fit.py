@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 import torch
+from rich.console import Console
 from rich.progress import Progress
 from torch import Tensor
 from torch.optim import Adam
@@ -38,6 +39,7 @@ class Fit:
         self.steps, self.done = steps, 0
         self.generators = [generator(seed, name) for seed in seeds]
         self.rate = rate
+        policy.layers.requires_grad_(requires_grad=True)
         self.optimiser = Adam(policy.layers.parameters(), lr=rate, fused=True)
 
     def run(self, x: Tensor, targets: Tensor, steps: int) -> Tensor:
@@ -56,22 +58,23 @@ class Fit:
         stack = torch.arange(len(x))[:, None]
         picks = torch.stack(draws, dim=1)  # (steps, S, B)
         losses = []
-        self.policy.layers.requires_grad_(requires_grad=True)
-        with torch.enable_grad(), Progress(transient=True) as progress:
+        hidden = not Console().is_terminal
+        with torch.enable_grad(), Progress(transient=True, disable=hidden) as progress:
             bar = progress.add_task(self.name, total=steps)
             for pick in picks:
                 loss = self._step(x[stack, pick], targets[stack, pick])
                 losses.append(loss)
                 progress.update(bar, advance=1)
-        self.policy.requires_grad_(requires_grad=False)
         return torch.stack(losses[-max(1, steps // 10) :]).mean(0)
 
     def _step(self, x: Tensor, targets: Tensor) -> Tensor:
         for group in self.optimiser.param_groups:
-            group["lr"] = self.rate / 2 * (1 + math.cos(math.pi * self.done / self.steps))
+            group["lr"] = (
+                self.rate / 2 * (1 + math.cos(math.pi * self.done / self.steps))
+            )
         self.done += 1
         loss = (readout(self.policy, x) - targets).square().mean((1, 2))  # (S,)
         self.optimiser.zero_grad()
-        loss.sum().backward()
+        torch.autograd.backward(loss.sum())
         self.optimiser.step()
         return loss.detach()

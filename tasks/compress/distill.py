@@ -1,8 +1,9 @@
 """Distillation: a small student learns the policy's actions where both of them go.
 
 Regression on the teacher's actions, first on dataset rows and states the teacher
-visits, then in rounds also on states the student itself visits, labelled by the teacher:
-DAgger, Ross et al. 2011 (arXiv 1011.0686), with the student acting alone from round 1.
+visits, then in rounds also on states the student itself visits, labelled by the
+teacher: DAgger, Ross et al. 2011 (arXiv 1011.0686), with the student acting alone from
+round 1 on.
 A gaussian teacher gives its mean; the student has a tanh head and no noise input.
 """
 
@@ -53,7 +54,9 @@ class Distill(Compressor):
         """Fit the student, visiting states before each round."""
         p = self.settings
         widths = (policy.observation_width, *p.hidden, policy.action_width)
-        student = rebuild(policy, list(MLP(rows.seeds, "distill", widths).layers), "tanh")
+        student = rebuild(
+            policy, list(MLP(rows.seeds, "distill", widths).layers), "tanh"
+        )
         fit = Fit(
             student, rows.seeds, "distill", p.steps * (p.rounds + 1), p.batch, p.rate
         )

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import PARAMS, Range
 from tasks.compress import CalibratedParams, Compressor, Result, Rows
-from tasks.compress._calib import rebuild, stack, take
+from tasks.compress._calib import linears, rebuild, stack, take
 from tasks.nets.policy import Policy
 from tasks.nets.quantised import BlockLinear
 
@@ -65,7 +65,7 @@ class Gptq4(Compressor):
     def _one(self, policy: Policy, observations: Tensor) -> Policy:
         x = policy.normalise(observations[None])  # (1, N, I)
         layers: list[BlockLinear] = []
-        for linear in policy.layers:
+        for linear in linears(policy):
             edge = len(layers) in (0, len(policy.layers) - 1)
             bits = self.edge_bits if edge else 4
             layer = BlockLinear(1, linear.inputs, linear.outputs, bits, self.block)
@@ -84,7 +84,7 @@ def block_scales(weight: Tensor, bits: int, block: int) -> Tensor:
     """Symmetric scales: (N, I) -> (N, ceil(I / block)), positive."""
     top = 2 ** (bits - 1) - 1
     padded = nn.functional.pad(weight, (0, -weight.shape[1] % block))
-    largest = padded.unflatten(1, (-1, block)).abs().amax(2)
+    largest = padded.reshape(len(weight), -1, block).abs().amax(2)
     return (largest / top).clamp(min=1e-12)
 
 

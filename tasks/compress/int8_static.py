@@ -20,7 +20,7 @@ from torch import Tensor
 
 from tasks.artifacts.params import Range
 from tasks.compress import CalibratedParams, Compressor, Result, Rows
-from tasks.compress._calib import rebuild, stack, take
+from tasks.compress._calib import linears, rebuild, stack, take
 from tasks.nets.policy import Policy
 from tasks.nets.quantised import Int8Linear
 
@@ -58,16 +58,17 @@ class Int8Static(Compressor):
         low, high = self._range(x)
         step = significant((high - low) / 255, 4)
         zero = (-low / step).round().clamp(0, 255)
-        layers = []
-        for linear in policy.layers:
-            last = len(layers) == len(policy.layers) - 1
+        before = linears(policy)
+        layers: list[Int8Linear] = []
+        for linear in before:
+            last = len(layers) == len(before) - 1
             if not last:  # put the hidden activations' range on a power of two
                 wanted = self._range(torch.relu(linear(x)))[1] / 255
                 next_step = significant(wanted, 1)
                 factor = next_step / wanted
-                linear.weight *= factor
-                linear.bias *= factor
-                policy.layers[len(layers) + 1].weight /= factor
+                linear.weight.mul_(factor)
+                linear.bias.mul_(factor)
+                before[len(layers) + 1].weight.div_(factor)
             layers.append(self._layer(linear.weight, linear.bias, step, zero))
             x = torch.relu(linear(x))
             if not last:

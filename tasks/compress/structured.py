@@ -15,7 +15,7 @@ from torch import Tensor
 
 from tasks.artifacts.params import Range
 from tasks.compress import CalibratedParams, Compressor, Result, Rows
-from tasks.compress._calib import readout, rebuild
+from tasks.compress._calib import linears, readout, rebuild
 from tasks.compress._fit import Fit
 from tasks.nets.layers import Linear
 from tasks.nets.policy import Policy
@@ -61,12 +61,13 @@ def prune(policy: Policy, x: Tensor, keep: float) -> Policy:
         x: Normalised observations, (S, N, O).
         keep: Share of units, at least one unit stays.
     """
-    weights = [layer.weight for layer in policy.layers]  # (S, I, N)
-    biases = [layer.bias for layer in policy.layers]  # (S, 1, N)
-    for i, layer in enumerate(policy.layers[:-1]):
+    before = linears(policy)
+    weights: list[Tensor] = [layer.weight for layer in before]  # (S, I, N)
+    biases: list[Tensor] = [layer.bias for layer in before]  # (S, 1, N)
+    for i, layer in enumerate(before[:-1]):
         x = torch.relu(layer(x))
         size = x.square().mean(1).sqrt()  # (S, H)
-        importance = size * policy.layers[i + 1].weight.norm(dim=2)
+        importance = size * before[i + 1].weight.norm(dim=2)
         count = max(1, round(keep * layer.outputs))
         order = importance.argsort(dim=1, descending=True, stable=True)
         units = order[:, :count].sort(dim=1).values  # (S, count)
@@ -75,7 +76,8 @@ def prune(policy: Policy, x: Tensor, keep: float) -> Policy:
         weights[i + 1] = weights[i + 1].take_along_dim(units[..., None], dim=1)
     layers = []
     for weight, bias in zip(weights, biases, strict=True):
-        linear = Linear(*weight.shape)
+        stack, inputs, outputs = weight.shape
+        linear = Linear(stack, inputs, outputs)
         linear.weight.data.copy_(weight)
         linear.bias.data.copy_(bias)
         layers.append(linear)

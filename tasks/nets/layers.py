@@ -94,10 +94,7 @@ class MLP(nn.Module):
     ) -> None:
         super().__init__()
         self.members = members
-        layers = [
-            Linear(len(seeds) * members, i, o)
-            for i, o in pairwise(widths)
-        ]
+        layers = [Linear(len(seeds) * members, i, o) for i, o in pairwise(widths)]
         generators = [generator(seed, name) for seed in seeds]
         for layer in layers:
             layer.initialise(generators)

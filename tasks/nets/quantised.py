@@ -1,15 +1,15 @@
 """Stacked layers that hold integers, as their ONNX nodes do.
 
-| layer | weights | inputs | ONNX | which session mode |
-|---|---|---|---|---|
-| ``Int8Linear`` | INT8, a scale an output unit | UINT8, one scale | QDQ around Gemm | any |
-| ``BlockLinear`` | INT4 or INT8, a scale a block of inputs | float | DQ, Gemm | any |
+| layer | weights | inputs | ONNX |
+|---|---|---|---|
+| ``Int8Linear`` | INT8, a scale an output unit | UINT8, one scale | QDQ, Gemm |
+| ``BlockLinear`` | INT4 or INT8, a scale a block of inputs | float | DQ, Gemm |
 
-Both run in the standard ONNX domain, without custom operators. In onnxruntime 1.31.1:
+Both use the standard ONNX domain, without custom operators, and give the same numbers
+with and without ``session.disable_quant_qdq=1``. In onnxruntime 1.31.1:
 
 - QDQ around Gemm becomes an integer QGemm only where the weights' DequantizeLinear has
-  a zero point, so an all-zero one is written. With ``session.disable_quant_qdq=1`` the
-  same file is computed in float.
+  a zero point, so an all-zero one is written.
 - DequantizeLinear before a Gemm that does not transpose becomes MatMulNBits with int8
   activations (error 1e-2 instead of 1e-6). So the codes lie transposed, outputs
   first, and the Gemm has ``transB=1``, which is left as it is.
@@ -186,7 +186,7 @@ class BlockLinear(nn.Module):
 
 
 def pack(codes: Tensor) -> Tensor:
-    """Codes -8..7 (S, n) int8 -> two a byte (S, ceil(n / 2)) uint8, low nibble first."""
+    """Codes -8..7 (S, n) int8 -> two a byte (S, ceil(n / 2)) uint8, low first."""
     padded = nn.functional.pad(codes, (0, codes.shape[1] % 2))
     nibbles = (padded & 0xF).to(torch.uint8)
     return nibbles[:, 0::2] | (nibbles[:, 1::2] << 4)

@@ -1,0 +1,68 @@
+import math
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+from tasks.nets.graph import Graph
+from tasks.nets.layers import MLP, Linear, generator
+from tests.nets.harness import run_layer
+
+
+def made(stack: int, inputs: int, outputs: int) -> Linear:
+    layer = Linear(stack, inputs, outputs)
+    layer.initialise([generator(seed, "test") for seed in range(stack)])
+    return layer.requires_grad_(requires_grad=False)
+
+
+@pytest.mark.parametrize("outputs", [1, 5])
+def test_a_stack_is_its_slices_side_by_side(outputs: int):
+    layer, x = made(3, 7, outputs), torch.randn(3, 4, 7)
+    for k in range(3):
+        wanted = x[k] @ layer.weight[k] + layer.bias[k]
+        torch.testing.assert_close(layer(x)[k], wanted)
+
+
+@pytest.mark.parametrize("outputs", [1, 5])
+def test_the_onnx_nodes_do_what_forward_does(outputs: int):
+    layer, x = made(3, 7, outputs), torch.randn(3, 4, 7)
+    for k in range(3):
+        got = run_layer(layer, x[k].numpy(), k, "exact")
+        np.testing.assert_allclose(got, layer(x)[k].numpy(), atol=1e-6)
+
+
+def test_a_slice_is_drawn_from_its_own_seed():
+    together, alone = MLP((3, 8), "net", (4, 6, 2)), MLP((8,), "net", (4, 6, 2))
+    for one, other in zip(together.layers, alone.layers, strict=True):
+        assert torch.equal(one.weight[1:], other.weight)
+        assert torch.equal(one.bias[1:], other.bias)
+        assert not torch.equal(one.weight[0], one.weight[1])
+    other_name = MLP((8,), "another", (4, 6, 2))
+    assert not torch.equal(other_name.layers[0].weight, alone.layers[0].weight)
+
+
+def test_weights_lie_within_torchs_bound():
+    layer = made(2, 400, 50)
+    bound = 1 / math.sqrt(400)
+    assert layer.weight.abs().max() <= bound
+    assert layer.weight.abs().max() > 0.99 * bound
+    assert layer.bias.abs().max() <= bound
+
+
+def test_an_ensemble_has_members_of_its_own():
+    net = MLP((0, 1), "net", (4, 6, 2), members=3)
+    y = net(torch.randn(2, 5, 4))
+    assert y.shape == (2, 3, 5, 2)
+    assert not torch.allclose(y[:, 0], y[:, 1])
+
+
+def test_a_name_is_given_once():
+    graph = Graph()
+    graph.constant("x", torch.zeros(1))
+    with pytest.raises(ValueError, match="two values named x"):
+        graph.add("Relu", "y", name="x")
+
+
+def test_onnxruntime_is_there_in_the_version_the_tests_speak_of():
+    assert onnxruntime.__version__.startswith("1.31.")
