@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.worlds import Flags, Floats, World
+from tasks.worlds import Batch, Flags, Floats
 
 # (observations of the live rows (L, O), their episode numbers (L,)) -> actions (L, A)
 Act = Callable[[Floats, NDArray[np.int64]], Floats]
@@ -29,7 +29,7 @@ class Played:
 
 
 def play(
-    world: World,
+    batch: Batch,
     act: Act,
     start_seeds: Sequence[int],
     progress: Callable[[Played], Any] | None = None,
@@ -39,25 +39,22 @@ def play(
     The network is fed the episodes that still live, so late steps are cheap.
 
     Args:
-        world: Where.
-        act: The policy; see ``Act``.
+        batch: Where, N sub-environments.
+        act: The policy; see ``Act``. Its actions are clipped to the world's bounds.
         start_seeds: N; an episode's start state depends on its seed alone.
         progress: Called after each step with the state so far.
     """
     n = len(start_seeds)
-    env = world.make(n)
     so_far = Played(np.zeros(n), np.zeros(n, np.int64), np.zeros(n, bool))
-    observation, _ = env.reset(seed=list(start_seeds))
-    low, high = world.action_space.low, world.action_space.high
-    actions = np.zeros((n, *low.shape), world.action_space.dtype)
-    while not env.ended.all():
-        live = np.flatnonzero(~env.ended)
-        actions[live] = np.clip(act(observation[live], live), low, high)
-        observation, reward, terminated, _, _ = env.step(actions)
+    observation, _ = batch.reset(seed=list(start_seeds))
+    space = batch.world.action_space
+    actions = np.zeros((n, *space.low.shape), space.dtype)
+    while (live := np.flatnonzero(~batch.ended)).size:
+        actions[live] = np.clip(act(observation[live], live), space.low, space.high)
+        observation, reward, terminated, _, _ = batch.step(actions)
         so_far.returns[live] += reward[live]
         so_far.lengths[live] += 1
         so_far.terminated[live] = terminated[live]
         if progress:
             progress(so_far)
-    env.close()
     return so_far
