@@ -21,7 +21,7 @@ from tasks.artifacts.onnx_policy import (
     contract_of,
     write_onnx,
 )
-from tasks.artifacts.params import Params, Range, build, load, pick
+from tasks.artifacts.params import Params, Range, build, known, load
 from tasks.artifacts.parity import check_parity
 from tasks.artifacts.policy import load_policy, save_policy, statistics_sha256
 from tasks.artifacts.stage import run_stage
@@ -31,6 +31,9 @@ from tasks.train import Learner, Spaces
 from tasks.worlds import Floats, World
 from tasks.worlds.episodes import Played
 
+# Behaviours belong to no study, so their parameters are read where they stand.
+FOLDER, WORLDS = Path("params/behaviors"), Path("params/world")
+SAC = Path("params/train/sac.yaml")
 TOLERANCE = 1e-5  # parity, relative to max(1, |action|)
 
 
@@ -129,17 +132,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--world", required=True)
     name = parser.parse_args().world
-    everything = load()
-    block = pick(everything, "behaviors", name)
-    world: World = build(block["world"], f"behaviors.{name}.world")
-    params = BehaviorParams.parse(block["training"], f"behaviors.{name}.training")
+    known(name, [path.stem for path in FOLDER.glob("*.yaml")], "behaviors")
+    world: World = build(load(WORLDS / f"{name}.yaml"), f"world.{name}")
+    params = BehaviorParams.parse(load(FOLDER / f"{name}.yaml"), f"behaviors.{name}")
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(mode=True)
     out = Path("data/behaviors") / name
     check_writable(out.parent)
     scratch = Path(".offcut/behaviors") / name
     shutil.rmtree(scratch, ignore_errors=True)
-    folders = train(params, world, pick(everything, "train", "sac"), scratch)
+    folders = train(params, world, load(SAC), scratch)
     finish(params, world, folders, out)
     shutil.rmtree(scratch)
 
