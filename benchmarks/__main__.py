@@ -128,17 +128,21 @@ def render(results: dict[str, Any]) -> str:
         ]
         for row in results["train"]["rows"]
     ]
+    busy = ""
+    if load["before"] > 0.5:
+        busy = " The machine was not idle: wall seconds and what follows from\nthem, "
+        busy += "two threads above all, are worse than they would be alone."
     return f"""# Benchmarks
 
 Made by `make bench` from [results.json](results.json); do not edit. Each file here says
 how it measures.
 
 {machine["model"]}, {machine["cores"]} cores, one thread unless said; {versions}; load
-average {load["before"]} before, {load["after"]} after.
+average {load["before"]} before, {load["after"]} after.{busy}
 
 ## Budgets
 
-{table("what | against | figure | budget | |", judged)}
+{table("what | against | figure | budget | met", judged)}
 
 The budget of training is a later target.
 

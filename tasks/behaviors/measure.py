@@ -22,13 +22,16 @@ def measure(world: World, policy: Policy, k: int, episodes: int) -> Played:
 
 
 def act_with(policy: Policy, k: int, observation: Floats, noise: Floats) -> Floats:
-    """Actions of seed slice ``k``: (B, O), (B, A) -> (B, A)."""
+    """Actions of seed slice ``k``, in bounds: (B, O), (B, A) -> (B, A)."""
     stack = (policy.seeds, -1, -1)
     o = torch.from_numpy(observation.astype(np.float32)).expand(stack)
     z = torch.from_numpy(noise.astype(np.float32)).expand(stack)
     with torch.no_grad():
-        actions: Floats = policy(o, z)[k].numpy()
-    return actions
+        actions = policy(o, z)[k]
+        reach = policy.action_scale
+        low, high = policy.action_offset - reach, policy.action_offset + reach
+        clipped: Floats = actions.clamp(low, high).numpy()
+    return clipped
 
 
 def random_return(world: World, episodes: int) -> Played:

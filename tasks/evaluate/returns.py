@@ -21,10 +21,8 @@ from tasks.evaluate.statistics import interval, iqm
 if TYPE_CHECKING:
     from tasks.artifacts.onnx_policy import OnnxPolicy
     from tasks.worlds import Batch, Floats, World
-    from tasks.worlds.episodes import Played
 
 STARTS = 2**20  # training starts at or above it
-TELL_EVERY = 50  # steps
 
 
 @dataclass(frozen=True)
@@ -136,10 +134,8 @@ def play(
             )
         return acted
 
-    def progress(so_far: "Played") -> None:
-        step, live = int(batch.steps.max()), int((~batch.ended).sum())
-        if step % TELL_EVERY == 0 or not live:
-            tell(seed, step, so_far.returns[batch.ended], live)
+    def progress(step: int, returns: Any, live: int) -> None:
+        tell(seed, step, returns[batch.ended], live)
 
     n = len(starts)
     played = play_batch(batch, act, starts.tolist(), progress)
