@@ -126,6 +126,4 @@ class Controller(Generator):
         p = self.params
         behavior = Waypoints(world, p.gain, p.damping, p.noise)
         plan = Plan(p.seed, 0, p.episodes, p.steps, p.in_flight)
-        return collect(
-            world, behavior, plan, lambda share: progress(share, behavior.name)
-        )
+        return collect(world, [(behavior, plan)], progress)

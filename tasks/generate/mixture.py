@@ -69,18 +69,15 @@ class Mixture(Generator):
 
     def episodes(self, world: World, progress: Progress) -> list[Episode]:
         """See :meth:`tasks.generate.Generator.episodes`."""
-        p, parts = self.params, self.params.parsed()
-        behaviors = [
-            open_behavior(self.behaviors, world, part.policy, part.noise)
-            for part in parts
-        ]
-        made: list[Episode] = []
-        for number, (part, behavior) in enumerate(zip(parts, behaviors, strict=True)):
-
-            def say(share: float, number: int = number) -> None:
-                share = (number + share) / len(parts)
-                progress(share, f"{parts[number].policy} ({number + 1}/{len(parts)})")
-
-            plan = Plan(p.seed, number, part.episodes, part.steps, p.in_flight)
-            made += collect(world, behavior, plan, say)
-        return made
+        p = self.params
+        return collect(
+            world,
+            [
+                (
+                    open_behavior(self.behaviors, world, part.policy, part.noise),
+                    Plan(p.seed, number, part.episodes, part.steps, p.in_flight),
+                )
+                for number, part in enumerate(self.params.parsed())
+            ],
+            progress,
+        )

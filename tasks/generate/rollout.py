@@ -56,4 +56,4 @@ class Rollout(Generator):
         p = self.params
         behavior = open_behavior(self.behaviors, world, p.policy, p.noise)
         plan = Plan(p.seed, 0, p.episodes, p.steps, p.in_flight)
-        return collect(world, behavior, plan, lambda share: progress(share, p.policy))
+        return collect(world, [(behavior, plan)], progress)
