@@ -52,7 +52,7 @@ params: setup  ## compose params.yaml, the default study, from params/
 	@$(PY) -m tasks.artifacts.compose
 
 test: setup browser  ## all tests, two at a time (budget: 10 minutes on 2 cores)
-	@$(PY) -m pytest -n 2
+	@$(PY) -m pytest -n 2 --dist loadgroup
 
 check: setup  ## lint, format, types, layout; changes nothing
 	@ruff check
