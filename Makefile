@@ -36,7 +36,10 @@ $(STAMP):
 	@rm -f $(VENV)/installed-*; touch $@
 
 run: setup  ## run the graph of params.yaml; what has not changed is skipped
+	@[ ! -f .offcut/dvc.lock ] || $(PY) -m tasks.artifacts.lockfile
+	@mkdir -p .offcut && cp dvc.lock .offcut/dvc.lock
 	@dvc repro
+	@rm .offcut/dvc.lock
 	@[ -f data/report/index.html ] || $(PY) -m tasks.report
 	@echo "report: $(CURDIR)/data/report/index.html"
 
