@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.artifacts.episodes import Episode
+from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.params import PARAMS
 from tasks.generate import Progress
 from tasks.generate._behaviors import Behavior
 from tasks.worlds import Batch, Flags, Floats, World
@@ -15,6 +17,22 @@ Counts = NDArray[np.int64]
 
 PER_PART, PER_SEED = 100_000, 10_000_000  # episodes; keep start seeds apart
 FIRST_START = 2**30  # training and evaluation start below
+
+
+def check_budget(episodes: int | None, steps: int | None) -> None:
+    """Refuse a budget that is not exactly one of episodes and steps.
+
+    Raises:
+        RefusedError: If both or neither are given.
+    """
+    if (episodes is None) == (steps is None):
+        raise RefusedError(
+            PARAMS,
+            "episodes",
+            f"{episodes} episodes and {steps} steps",
+            "one of them, the other null",
+            "set one to null",
+        )
 
 
 @dataclass(frozen=True)

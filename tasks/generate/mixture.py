@@ -12,8 +12,7 @@ from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import PARAMS, Params, Range
 from tasks.generate import Generator, Progress
 from tasks.generate._behaviors import open_behavior
-from tasks.generate._collect import PER_PART, Plan, collect
-from tasks.generate.rollout import check_budget
+from tasks.generate._collect import PER_PART, Plan, check_budget, collect
 from tasks.worlds import World
 
 
