@@ -36,7 +36,10 @@ $(STAMP):
 	@rm -f $(VENV)/installed-*; touch $@
 
 run: setup  ## run the graph of params.yaml; what has not changed is skipped
+	@[ ! -f .offcut/dvc.lock ] || $(PY) -m tasks.artifacts.lockfile
+	@mkdir -p .offcut && cp dvc.lock .offcut/dvc.lock
 	@dvc repro
+	@rm .offcut/dvc.lock
 	@[ -f data/report/index.html ] || $(PY) -m tasks.report
 	@echo "report: $(CURDIR)/data/report/index.html"
 
@@ -52,7 +55,7 @@ params: setup  ## compose params.yaml, the default study, from params/
 	@$(PY) -m tasks.artifacts.compose
 
 test: setup browser  ## all tests, two at a time (budget: 10 minutes on 2 cores)
-	@$(PY) -m pytest -n 2
+	@$(PY) -m pytest -n 2 --dist loadgroup
 
 check: setup  ## lint, format, types, layout; changes nothing
 	@ruff check

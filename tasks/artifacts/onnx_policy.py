@@ -28,6 +28,8 @@ OPSET, IR = 21, 10  # onnxruntime 1.31 takes at most opset 26 and IR 13
 KEY = "offcut.contract"
 MODES = ("exact", "native")
 MEND = "make it again with: dvc repro"
+# what opening needs; evaluate and profile compare the rest with what they expect
+REQUIRED = ("inputs", "outputs", "carry", "mode", "onnx_sha256")
 
 Floats = NDArray[np.float32]
 
@@ -145,17 +147,20 @@ class OnnxPolicy:
                 the graph holds external data or operators outside the standard
                 domain, or needs a newer opset than onnxruntime runs.
         """
-        contract = read_json(path.with_suffix(".json"), "dvc repro")
+        contract = _read_contract(path.with_suffix(".json"))
         found = sha256(path) if path.exists() else "nothing"
-        expected = contract.get("onnx_sha256", "a hash")
-        if found != expected:
-            raise RefusedError(path, "sha256", found, expected, MEND)
+        if found != contract["onnx_sha256"]:
+            raise RefusedError(path, "sha256", found, contract["onnx_sha256"], MEND)
         data = path.read_bytes()
         _check_model(path, data, contract)
         mode = mode or contract["mode"]
         if mode not in MODES:
             raise RefusedError(path, "mode", mode, " or ".join(MODES), MEND)
-        return cls(data, contract, mode, threads)
+        try:
+            return cls(data, contract, mode, threads)
+        except Exception as error:  # onnxruntime raises several kinds
+            expected = "a graph onnxruntime runs"
+            raise RefusedError(path, "graph", error, expected, MEND) from error
 
     def act(
         self, observation: NDArray[Any], noise: NDArray[Any] | None = None
@@ -217,27 +222,61 @@ def _check_model(path: Path, data: bytes, contract: Mapping[str, Any]) -> None:
                 "all data inside the file",
                 "save the model as one file",
             )
-    inside = {p.key: p.value for p in model.metadata_props}.get(KEY, "{}")
+    inside = _inside(model)
     beside = {k: v for k, v in contract.items() if k != "onnx_sha256"}
-    if json.loads(inside) != beside:
-        keys = [k for k in beside if json.loads(inside).get(k) != beside[k]]
-        raise RefusedError(
-            path, KEY, f"other values for {', '.join(keys)}", "those beside it", MEND
-        )
-    opset = max(entry.version for entry in model.opset_import)
+    keys = [k for k in inside | beside if inside.get(k) != beside.get(k)]
+    if keys:
+        found = f"other values for {', '.join(sorted(keys))}"
+        raise RefusedError(path, KEY, found, "those beside it", MEND)
+    opset = max((entry.version for entry in model.opset_import), default=0)
     if opset > 26 or model.ir_version > 13:
         found = f"{opset} / {model.ir_version}"
         raise RefusedError(path, "opset / IR", found, "at most 26 / 13", MEND)
-    for name, entry in contract["inputs"].items():
-        widths = {v.name: v.type.tensor_type.shape.dim[-1] for v in model.graph.input}
-        if name not in widths or widths[name].dim_value != entry["shape"][1]:
+    ends = (("inputs", model.graph.input), ("outputs", model.graph.output))
+    has = {
+        f"{field}.{v.name}.shape": [d.dim_value for d in v.type.tensor_type.shape.dim]
+        for field, values in ends
+        for v in values
+    }
+    said = {
+        f"{field}.{name}.shape": [0, *entry["shape"][1:]]  # 0: any batch
+        for field, _ in ends
+        for name, entry in contract[field].items()
+    }
+    for name in has | said:
+        if has.get(name) != said.get(name):
+            raise RefusedError(path, name, has.get(name), said.get(name), MEND)
+
+
+def _read_contract(path: Path) -> dict[str, Any]:
+    """The contract beside a file, with its schema, keys and shapes checked."""
+    contract = read_json(path, "dvc repro")
+    schema = contract.get("schema") if isinstance(contract, dict) else "no object"
+    if schema != SCHEMA:
+        raise RefusedError(path, "schema", schema, SCHEMA, MEND)
+    for key in REQUIRED:
+        if key not in contract:
+            raise RefusedError(path, key, "nothing", "a value", MEND)
+    for field in ("inputs", "outputs"):
+        try:
+            fits = all(e["shape"][0] == "batch" for e in contract[field].values())
+        except (AttributeError, IndexError, KeyError, TypeError):
+            fits = False
+        if not fits:
             raise RefusedError(
-                path,
-                f"inputs.{name}",
-                sorted(widths),
-                f"width {entry['shape'][1]}",
-                MEND,
+                path, field, contract[field], "shapes [batch, width]", MEND
             )
+    return dict(contract)
+
+
+def _inside(model: onnx.ModelProto) -> dict[str, Any]:
+    """The contract a model carries; nothing where it carries none."""
+    text = {p.key: p.value for p in model.metadata_props}.get(KEY, "{}")
+    try:
+        contract = json.loads(text)
+    except ValueError:
+        contract = {}
+    return contract if isinstance(contract, dict) else {}
 
 
 def _nodes(graph: onnx.GraphProto) -> list[onnx.NodeProto]:

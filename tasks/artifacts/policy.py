@@ -24,6 +24,16 @@ def statistics_sha256(policy: Policy) -> str:
     return digest.hexdigest()
 
 
+def weights_sha256(policy: Policy) -> str:
+    """Hash of every tensor but the normaliser's: names, types, shapes and values."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(policy.state_dict().items()):
+        if name not in STATISTICS:
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+            digest.update(tensor.detach().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
 def save_policy(folder: Path, policy: Policy, origin: Mapping[str, Any]) -> None:
     """Write a policy into a folder that :func:`files.whole_folder` will put in place.
 
@@ -40,29 +50,30 @@ def save_policy(folder: Path, policy: Policy, origin: Mapping[str, Any]) -> None
         "schema": SCHEMA,
         "policy": policy.spec(),
         "origin": dict(origin),
-        "weights_sha256": sha256(weights),
+        "file_sha256": sha256(weights),
+        "weights_sha256": weights_sha256(policy),
         "statistics_sha256": statistics_sha256(policy),
     }
     write_json(folder / "policy.json", spec)
 
 
 def load_policy(folder: Path) -> tuple[Policy, dict[str, Any]]:
-    """Read a policy after checking its hash.
+    """Read a policy after checking its hashes.
 
     Returns:
         The policy and its origin.
 
     Raises:
         RefusedError: If a file is missing, policy.json lacks a key or names a class
-            outside tasks.nets, the weights' hash is not the one policy.json states, or
-            they do not fit the class.
+            outside tasks.nets, a hash (of the file, of the weights, of the statistics)
+            is not the one policy.json states, or the tensors do not fit the class.
     """
     mend = "make it again with: dvc repro"
     spec = _read_spec(folder / "policy.json", mend)
     weights = folder / "policy.safetensors"
     found = sha256(weights) if weights.exists() else "nothing"
-    if found != spec["weights_sha256"]:
-        raise RefusedError(weights, "sha256", found, spec["weights_sha256"], mend)
+    if found != spec["file_sha256"]:
+        raise RefusedError(weights, "sha256", found, spec["file_sha256"], mend)
     try:
         policy = Policy.from_spec(spec["policy"])
     except RefusedError as error:
@@ -80,11 +91,11 @@ def load_policy(folder: Path) -> tuple[Policy, dict[str, Any]]:
             weights, "tensors", error, "those of the class", mend
         ) from None
     policy.requires_grad_(requires_grad=False)
-    found = statistics_sha256(policy)
-    if found != spec["statistics_sha256"]:
-        raise RefusedError(
-            weights, "statistics", found, spec["statistics_sha256"], mend
-        )
+    hashes = {"weights": weights_sha256, "statistics": statistics_sha256}
+    for name, hash_of in hashes.items():
+        found, stated = hash_of(policy), spec[f"{name}_sha256"]
+        if found != stated:
+            raise RefusedError(weights, name, found, stated, mend)
     return policy, spec["origin"]
 
 
@@ -94,7 +105,8 @@ def _read_spec(path: Path, mend: str) -> dict[str, Any]:
     found = spec.get("schema") if isinstance(spec, dict) else f"{spec!r:.40}"
     if found != SCHEMA:
         raise RefusedError(path, "schema", found, SCHEMA, mend)
-    for key in ("policy", "origin", "weights_sha256", "statistics_sha256"):
+    hashes = ("file_sha256", "weights_sha256", "statistics_sha256")
+    for key in ("policy", "origin", *hashes):
         if key not in spec:
             raise RefusedError(path, key, "nothing", "a value", mend)
     return dict(spec)

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 
-from tasks.artifacts.files import check_writable, sha256, whole_folder, write_json
+from tasks.artifacts.files import check_writable, whole_folder, write_json
 from tasks.artifacts.onnx_policy import (
     OnnxPolicy,
     build_model,
@@ -23,7 +23,12 @@ from tasks.artifacts.onnx_policy import (
 )
 from tasks.artifacts.params import Params, Range, build, known, load
 from tasks.artifacts.parity import check_parity
-from tasks.artifacts.policy import load_policy, save_policy, statistics_sha256
+from tasks.artifacts.policy import (
+    load_policy,
+    save_policy,
+    statistics_sha256,
+    weights_sha256,
+)
 from tasks.artifacts.stage import run_stage
 from tasks.behaviors.measure import choose, measure, random_return, visited
 from tasks.behaviors.online import run
@@ -114,7 +119,7 @@ def export(
         "dataset": "online",
         "dataset_sha256": "",
         "learner": "sac",
-        "weights_sha256": sha256(checkpoint / "policy.safetensors"),
+        "weights_sha256": weights_sha256(policy),
         "statistics_sha256": statistics_sha256(policy),
     }
     contract = contract_of(policy, k, about, "exact")

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 
 from tasks.artifacts.dataset import load_observations
-from tasks.artifacts.files import read_json, sha256, whole_folder
+from tasks.artifacts.files import read_json, whole_folder
 from tasks.artifacts.onnx_policy import OnnxPolicy, contract_of, write_onnx
 from tasks.artifacts.params import build, load, pick
 from tasks.artifacts.parity import check_parity
-from tasks.artifacts.policy import load_policy, statistics_sha256
+from tasks.artifacts.policy import load_policy, statistics_sha256, weights_sha256
 from tasks.artifacts.stage import run_stage
 from tasks.artifacts.variants import Variant
 from tasks.export import Exporter
@@ -34,7 +34,7 @@ def main() -> None:
     report = read_json(source / "compression.json", "dvc repro")
     origin |= {
         "variant": variant.variant,
-        "weights_sha256": sha256(source / "policy.safetensors"),
+        "weights_sha256": weights_sha256(policy),
         "statistics_sha256": statistics_sha256(policy),
     }
     draw = np.random.default_rng(0)

@@ -9,7 +9,12 @@ from safetensors.torch import load_file, save_file
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import sha256, write_json
-from tasks.artifacts.policy import load_policy, save_policy, statistics_sha256
+from tasks.artifacts.policy import (
+    load_policy,
+    save_policy,
+    statistics_sha256,
+    weights_sha256,
+)
 from tasks.nets.policy import Policy
 from tasks.train import Spaces
 from tasks.train._core import actor
@@ -32,9 +37,9 @@ def folder(tmp_path: Path) -> Path:
 
 
 def restate(folder: Path, **changes: Any) -> None:
-    """Change policy.json; its hash fits the weights that lie there."""
+    """Change policy.json; its hash fits the file that lies there."""
     spec = json.loads((folder / "policy.json").read_text())
-    spec["weights_sha256"] = sha256(folder / "policy.safetensors")
+    spec["file_sha256"] = sha256(folder / "policy.safetensors")
     write_json(folder / "policy.json", spec | changes)
 
 
@@ -62,14 +67,24 @@ def test_the_same_policy_is_the_same_bytes(tmp_path: Path):
     assert sha256(tmp_path / "a") == sha256(tmp_path / "b")
 
 
-def test_statistics_have_a_hash_of_their_own(tmp_path: Path):
+def test_weights_and_statistics_have_hashes_of_their_own(tmp_path: Path):
     specs = []
     for name, policy in (("a", made()), ("b", made(mean=0.501))):
         (tmp_path / name).mkdir()
         save_policy(tmp_path / name, policy, ORIGIN)
         specs.append(json.loads((tmp_path / name / "policy.json").read_text()))
     assert specs[0]["statistics_sha256"] != specs[1]["statistics_sha256"]
+    assert specs[0]["file_sha256"] != specs[1]["file_sha256"]
+    assert specs[0]["weights_sha256"] == specs[1]["weights_sha256"]
     assert specs[0]["statistics_sha256"] == statistics_sha256(made())
+
+
+def test_one_changed_weight_changes_the_weights_hash_alone():
+    policy, other = made(), made()
+    with torch.no_grad():
+        other.layers[0].bias[1, 0, 0] += 1e-3
+    assert weights_sha256(policy) != weights_sha256(other)
+    assert statistics_sha256(policy) == statistics_sha256(other)
 
 
 def test_one_changed_byte_is_refused(folder: Path):
@@ -107,7 +122,8 @@ def test_json_that_is_no_object_is_refused(folder: Path, content: str):
 
 
 @pytest.mark.parametrize(
-    "key", ["policy", "origin", "weights_sha256", "statistics_sha256"]
+    "key",
+    ["policy", "origin", "file_sha256", "weights_sha256", "statistics_sha256"],
 )
 def test_a_missing_key_is_refused(folder: Path, key: str):
     spec = json.loads((folder / "policy.json").read_text())
@@ -124,6 +140,16 @@ def test_other_statistics_are_refused(folder: Path):
     change_tensors(folder, shift)
     restate(folder)
     with pytest.raises(RefusedError, match="statistics: found"):
+        load_policy(folder)
+
+
+def test_other_weights_are_refused(folder: Path):
+    def shift(tensors: dict[str, Any]) -> None:
+        tensors["layers.0.bias"] += 1e-3
+
+    change_tensors(folder, shift)
+    restate(folder)
+    with pytest.raises(RefusedError, match="weights: found"):
         load_policy(folder)
 
 

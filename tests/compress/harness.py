@@ -20,6 +20,7 @@ from tasks.worlds.pendulum import Pendulum
 
 torch.set_num_threads(1)  # what the stage does
 SEEDS = (0, 1, 2)
+PARAMS = Path(__file__).parents[2] / "params/compress"
 
 
 def make_policy(
@@ -56,7 +57,7 @@ def make_rows(count: int = 256, width: int = 11, **extra: Any) -> Rows:
 
 def make_compressor(name: str, **changed: Any) -> Compressor:
     """One of params/compress/, with few rows and steps unless told otherwise."""
-    block = yaml.safe_load(Path(f"params/compress/{name}.yaml").read_text())
+    block = yaml.safe_load((PARAMS / f"{name}.yaml").read_text())
     small = {
         "structured": {"steps": 40},
         "distill": {"steps": 150, "rounds": 0, "hidden": [16, 16]},

@@ -1,0 +1,49 @@
+"""Mend a dvc.lock that a killed run left half-written.
+
+DVC writes dvc.lock in place after each stage, which takes a third of a second at a
+hundred stages; killed just then, it leaves the first part and refuses to start again.
+So ``make run`` keeps a copy while it runs. If one lies there from an earlier run,
+``python -m tasks.artifacts.lockfile`` puts it back where dvc.lock is not whole.
+Nothing is lost: what the killed run had finished comes from DVC's cache.
+"""
+
+from pathlib import Path
+
+import yaml
+
+from tasks.artifacts.files import write_text
+from tasks.artifacts.stage import run_stage
+
+LOCK, KEPT = Path("dvc.lock"), Path(".offcut/dvc.lock")
+
+
+def whole(text: str, before: str) -> bool:
+    """Whether a dvc.lock is complete.
+
+    Args:
+        text: What stands in it.
+        before: What stood in it when the run began; a run removes no stage.
+    """
+    try:
+        stages = yaml.safe_load(text)["stages"]
+        missing = yaml.safe_load(before)["stages"].keys() - stages.keys()
+        last = list(stages.values())[-1:]
+        ends = all(list(stage)[-1] == "outs" for stage in last)
+    except (yaml.YAMLError, TypeError, KeyError, AttributeError, IndexError):
+        return False
+    return ends and not missing and text.endswith("\n")
+
+
+def main() -> None:
+    """See the module."""
+    if not KEPT.exists():
+        return
+    before = KEPT.read_text(encoding="utf-8")
+    text = LOCK.read_text(encoding="utf-8", errors="replace") if LOCK.exists() else ""
+    if not whole(text, before):
+        write_text(LOCK, before)
+        print(f"{LOCK}: half-written by a run that was killed; put back")  # noqa: T201
+
+
+if __name__ == "__main__":
+    raise SystemExit(run_stage(main))

@@ -1,0 +1,68 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tasks.artifacts.lockfile import KEPT, LOCK, main, whole
+
+BEFORE = yaml.safe_dump(
+    {
+        "schema": "2.0",
+        "stages": {
+            name: {
+                "cmd": f"python -m {name}",
+                "deps": [{"path": "a", "md5": "0" * 32, "size": 1}],
+                "outs": [{"path": name, "md5": "1" * 32, "size": 2}],
+            }
+            for name in ("generate", "train", "report")
+        },
+    },
+    sort_keys=False,
+)
+OTHER = BEFORE.replace("1" * 32, "2" * 32)
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    KEPT.parent.mkdir()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.2, 0.5, 0.8, 0.9])
+def test_a_half_written_lock_is_put_back(
+    share: float, capsys: pytest.CaptureFixture[str]
+):
+    KEPT.write_text(BEFORE)
+    LOCK.write_text(OTHER[: int(share * len(OTHER))])
+    main()
+    assert LOCK.read_text() == BEFORE
+    assert "put back" in capsys.readouterr().out
+
+
+def test_a_lock_cut_at_any_line_is_not_whole():
+    """Until the outputs of the last stage, behind which nothing comes."""
+    lines = BEFORE.splitlines(keepends=True)
+    outs = max(i for i, line in enumerate(lines) if "outs:" in line)
+    cuts = ["".join(lines[:n]) for n in range(outs)]
+    assert [whole(cut, BEFORE) for cut in cuts] == [False] * outs
+    assert whole(BEFORE, BEFORE)
+
+
+def test_a_whole_lock_stays(capsys: pytest.CaptureFixture[str]):
+    KEPT.write_text(BEFORE)
+    LOCK.write_text(OTHER)
+    main()
+    assert LOCK.read_text() == OTHER
+    assert capsys.readouterr().out == ""
+
+
+def test_without_a_copy_nothing_happens():
+    LOCK.write_text("half")
+    main()
+    assert LOCK.read_text() == "half"
+
+
+def test_a_lock_that_is_gone_is_put_back():
+    KEPT.write_text(BEFORE)
+    main()
+    assert LOCK.read_text() == BEFORE

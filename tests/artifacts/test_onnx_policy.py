@@ -1,0 +1,249 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.files import read_json, sha256, write_json
+from tasks.artifacts.onnx_policy import (
+    KEY,
+    OnnxPolicy,
+    build_model,
+    contract_of,
+    write_onnx,
+)
+from tasks.nets.policy import Policy
+from tests.compress.harness import make_policy
+
+ORIGIN = {
+    "seeds": [4, 7],
+    "learner": "bc",
+    "dataset": "hops",
+    "dataset_sha256": "ab" * 32,
+    "world": "hopper",
+    "env_id": "Hopper-v5",
+    "step_seconds": 0.008,
+    "variant": "float32",
+    "weights_sha256": "cd" * 32,
+    "statistics_sha256": "ef" * 32,
+}
+
+
+def write(path: Path, policy: Policy, k: int = 0) -> Path:
+    write_onnx(path, build_model(policy, k), contract_of(policy, k, ORIGIN, "exact"))
+    return path
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return write(tmp_path / "seed-4.onnx", make_policy(seeds=(4, 7)))
+
+
+def change(path: Path, edit: Callable[[onnx.ModelProto], Any]) -> None:
+    """Edit the model; the hash beside it is made to fit."""
+    model = onnx.load(path, load_external_data=False)
+    edit(model)
+    path.write_bytes(model.SerializeToString())
+    restate(path)
+
+
+def restate(path: Path, both: bool = False, **changes: Any) -> None:
+    """Change the contract beside a file, or inside it too; hashes fit."""
+    contract = read_json(path.with_suffix(".json"), "")
+    stated = {k: v for k, v in (contract | changes).items() if v is not None}
+    del stated["onnx_sha256"]
+    if both:
+        model = onnx.load(path)
+        del model.metadata_props[:]
+        helper.set_model_props(model, {KEY: json.dumps(stated)})
+        path.write_bytes(model.SerializeToString())
+    write_json(path.with_suffix(".json"), stated | {"onnx_sha256": sha256(path)})
+
+
+def refused(path: Path, match: str) -> None:
+    with pytest.raises(RefusedError, match=match) as caught:
+        OnnxPolicy.open(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_was_written_is_opened(file: Path):
+    opened = OnnxPolicy.open(file)
+    assert (opened.mode, opened.threads) == ("exact", 1)
+    assert opened.contract == read_json(file.with_suffix(".json"), "")
+    assert opened.session_info()["mode"] == "exact"
+    assert OnnxPolicy.open(file, "native", 2).session_info()["threads"] == 2
+
+
+def test_the_same_policy_is_the_same_bytes(tmp_path: Path):
+    one, again = (
+        write(tmp_path / name, make_policy(seeds=(4, 7))) for name in ("a", "b")
+    )
+    other = write(tmp_path / "c", make_policy(seeds=(4, 7)), 1)
+    assert one.read_bytes() == again.read_bytes()
+    assert one.read_bytes() != other.read_bytes()
+
+
+def test_the_file_holds_no_debug_metadata(file: Path):
+    model = onnx.load(file)
+    assert [p.key for p in model.metadata_props] == [KEY]
+    assert not model.doc_string
+    assert not model.graph.doc_string
+    for part in (*model.graph.node, *model.graph.initializer, *model.graph.input):
+        assert not part.metadata_props
+        assert not part.doc_string
+    assert b"/" not in b"".join(n.name.encode() for n in model.graph.node)
+    assert (model.opset_import[0].version, model.ir_version) == (21, 10)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 7, 17])
+def test_any_batch_gives_the_same_actions(file: Path, batch: int):
+    opened = OnnxPolicy.open(file)
+    rows = np.random.default_rng(0).normal(size=(17, 11))
+    parts = np.array_split(rows, range(batch, 17, batch))
+    whole = opened.act(rows)
+    assert (whole.shape, whole.dtype) == ((17, 3), np.float32)
+    found = np.concatenate([opened.act(part) for part in parts])
+    np.testing.assert_allclose(found, whole, rtol=0, atol=1e-6)
+    assert whole.min() >= -2
+    assert whole.max() <= 1
+
+
+def test_noise_moves_a_gaussian_policy_and_no_other(tmp_path: Path):
+    rows = np.random.default_rng(0).normal(size=(5, 11))
+    noise = np.random.default_rng(1).normal(size=(5, 3))
+    for head, moved in (("tanh", False), ("gaussian", True)):
+        path = write(tmp_path / f"{head}.onnx", make_policy(head=head, seeds=(4, 7)))
+        opened = OnnxPolicy.open(path)
+        still = opened.act(rows)
+        assert np.array_equal(still, opened.act(rows, np.zeros((5, 3))))
+        assert (not np.array_equal(still, opened.act(rows, noise))) == moved
+
+
+def test_another_hash_is_refused(file: Path):
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    refused(file, "sha256: found .*make it again")
+
+
+def test_a_missing_file_or_contract_is_refused(file: Path):
+    moved = file.with_suffix(".kept")
+    file.rename(moved)
+    refused(file, "sha256: found nothing")
+    moved.rename(file)
+    file.with_suffix(".json").unlink()
+    refused(file, r"seed-4\.json: file: found nothing")
+
+
+def test_a_file_without_a_contract_inside_is_refused(file: Path):
+    change(file, lambda m: m.ClearField("metadata_props"))
+    refused(file, "offcut.contract: found other values for carry, dataset")
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "3"])
+def test_a_contract_inside_that_is_no_object_is_refused(file: Path, text: str):
+    change(file, lambda m: setattr(m.metadata_props[0], "value", text))
+    refused(file, "offcut.contract: found other values")
+
+
+def test_a_contract_that_differs_from_the_one_beside_is_refused(file: Path):
+    restate(file, world="walker2d", seed=5)
+    refused(file, "found other values for seed, world, expected those beside it")
+    restate(file, world="hopper", seed=4)
+    assert OnnxPolicy.open(file).contract["seed"] == 4
+    restate(file, note="said beside the file only")
+    refused(file, "found other values for note")
+
+
+@pytest.mark.parametrize("key", ["inputs", "outputs", "carry", "mode"])
+def test_a_contract_that_lacks_a_key_is_refused(file: Path, key: str):
+    restate(file, both=True, **{key: None})
+    refused(file, f"{key}: found nothing, expected a value")
+
+
+@pytest.mark.parametrize("content", ["[]", "3", '{"schema": 2}', "{}"])
+def test_a_contract_of_another_kind_is_refused(file: Path, content: str):
+    file.with_suffix(".json").write_text(content)
+    refused(file, "schema: found .*expected 1")
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"inputs": {"observation": {"shape": ["batch", 12]}}}, r"found \[0, 11\]"),
+        ({"inputs": {"o": {"shape": ["batch", 11]}}}, "inputs.observation.shape"),
+        ({"inputs": {}}, r"observation\.shape: found \[0, 11\], expected None"),
+        ({"inputs": {"observation": {}}}, r"inputs: found .*shapes \[batch, width\]"),
+        ({"inputs": ["observation"]}, "inputs: found"),
+        ({"inputs": {"observation": {"shape": [1, 11]}}}, "inputs: found"),
+        ({"outputs": {"action": {"shape": ["batch", 2]}}}, "outputs.action.shape"),
+        ({"mode": "fast"}, "mode: found fast, expected exact or native"),
+    ],
+)
+def test_a_contract_that_does_not_describe_the_graph_is_refused(
+    file: Path, changes: dict[str, Any], match: str
+):
+    restate(file, both=True, **changes)
+    refused(file, match)
+
+
+def external(model: onnx.ModelProto, location: str) -> None:
+    tensor = next(t for t in model.graph.initializer if t.name == "layer0.weight")
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value=location)
+
+
+@pytest.mark.parametrize("location", ["weights.bin", "../../secret", "/etc/hostname"])
+def test_external_data_is_refused(file: Path, location: str):
+    change(file, lambda m: external(m, location))
+    refused(file, f"initialiser layer0.weight: found external data in {location}")
+
+
+def branches(node: onnx.NodeProto, *initialisers: TensorProto) -> onnx.NodeProto:
+    """An If with the node in its branches."""
+    out = helper.make_tensor_value_info("out", TensorProto.FLOAT, None)
+    body = helper.make_graph([node], "branch", [], [out], initializer=initialisers)
+    return helper.make_node("If", ["yes"], ["z"], then_branch=body, else_branch=body)
+
+
+def test_a_custom_operator_is_refused(file: Path):
+    spy = helper.make_node("Spy", ["action"], ["out"], domain="com.elsewhere")
+    for node in (spy, branches(spy)):
+        write(file, make_policy(seeds=(4, 7)))
+        change(file, lambda m, node=node: m.graph.node.append(node))
+        refused(file, r"found the operator com\.elsewhere\.Spy, expected .*standard")
+
+
+def test_external_data_inside_a_branch_is_refused(file: Path):
+    hidden = TensorProto(name="hidden", data_type=TensorProto.FLOAT, dims=[1])
+    hidden.data_location = TensorProto.EXTERNAL
+    hidden.external_data.add(key="location", value="elsewhere.bin")
+    node = helper.make_node("Identity", ["hidden"], ["out"])
+    change(file, lambda m: m.graph.node.append(branches(node, hidden)))
+    refused(file, r"initialiser hidden: found external data in elsewhere\.bin")
+
+
+def test_a_newer_opset_or_ir_is_refused(file: Path):
+    change(file, lambda m: setattr(m.opset_import[0], "version", 27))
+    refused(file, "opset / IR: found 27 / 10, expected at most 26 / 13")
+    change(file, lambda m: setattr(m.opset_import[0], "version", 21))
+    change(file, lambda m: setattr(m, "ir_version", 14))
+    refused(file, "opset / IR: found 21 / 14")
+
+
+@pytest.mark.parametrize("content", [b"not a model", b"\x80\x04junk"])
+def test_a_file_that_is_no_onnx_is_refused(file: Path, content: bytes):
+    file.write_bytes(content)
+    restate(file)
+    refused(file, "content: found .*expected an ONNX model")
+
+
+def test_a_graph_that_cannot_run_is_refused(file: Path):
+    change(file, lambda m: setattr(m.graph.node[0], "op_type", "Nonsense"))
+    refused(file, "graph: found .*Nonsense.*expected a graph onnxruntime runs")

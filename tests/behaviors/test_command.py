@@ -1,0 +1,176 @@
+"""The command on a tiny run, and the policies that lie in git."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+import tasks.behaviors.__main__ as command
+from tasks.artifacts.files import read_json
+from tasks.artifacts.onnx_policy import OnnxPolicy
+from tasks.artifacts.stage import run_stage
+from tasks.worlds.episodes import Played, play
+from tests.worlds.harness import load
+
+ROOT = Path(__file__).parents[2]
+WORLDS = sorted(p.parent.name for p in ROOT.glob("data/behaviors/*/behaviors.json"))
+TINY = {
+    "seeds": [0, 3],
+    "steps": 200,
+    "start_steps": 40,
+    "batch": 8,
+    "updates_per_step": 0.25,
+    "checkpoint_every": 50,
+    "episodes": 2,
+    "replay": 2,
+}
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with a tiny run's parameters."""
+    shutil.copytree(ROOT / "params", tmp_path / "params")
+    monkeypatch.chdir(tmp_path)
+    parameters()
+    return tmp_path
+
+
+def parameters(**changes: Any) -> None:
+    path = Path("params/behaviors/pendulum.yaml")
+    block = yaml.safe_load(path.read_text("utf-8")) | TINY | changes
+    path.write_text(yaml.safe_dump(block))
+
+
+def run(monkeypatch: pytest.MonkeyPatch, world: str = "pendulum") -> int:
+    monkeypatch.setattr("sys.argv", ["behaviors", "--world", world])
+    return run_stage(command.main)
+
+
+def test_a_run_writes_policies_and_their_figures(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+):
+    assert run(monkeypatch) == 0
+    out = Path("data/behaviors/pendulum")
+    told = read_json(out / "behaviors.json", "")
+    assert (told["schema"], told["world"]) == (1, "pendulum")
+    assert told["seed"] in TINY["seeds"]
+    policies = told["policies"]
+    assert {"random", "expert", "medium", "replay-0"} <= policies.keys()
+    assert {p.stem for p in out.glob("*.onnx")} == policies.keys() - {"random"}
+    for name in policies.keys() - {"random"}:
+        opened = OnnxPolicy.open(out / f"{name}.onnx")
+        assert opened.contract["seed"] == told["seed"]
+        assert opened.contract["parity"]["max"] <= 1e-5
+        assert opened.act(np.zeros((2, 3))).shape == (2, 1)
+        assert policies[name]["step"] in (50, 100, 150, 200)
+    assert policies["expert"]["share"] == 1
+    assert policies["replay-0"]["step"] == 50
+    assert policies["random"]["length_mean"] == 200
+    assert not list(Path(".offcut/behaviors").iterdir())
+    assert [p.name for p in out.parent.iterdir()] == ["pendulum"]
+
+
+def test_the_same_run_writes_the_same_policies(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+):
+    runs = []
+    for _ in range(2):
+        assert run(monkeypatch) == 0
+        files = Path("data/behaviors/pendulum").glob("*.onnx")
+        runs.append({p.name: p.read_bytes() for p in files})
+    assert runs[0] == runs[1]
+
+
+@pytest.mark.parametrize(
+    ("world", "changes", "message"),
+    [
+        ("pendulun", {}, "behaviors.pendulun: found an unknown name"),
+        ("pendulum", {"steps": 0}, "behaviors.pendulum.steps: found 0, expected [1"),
+        ("pendulum", {"medium": [0.3, 1.0]}, "medium: found 1.0, expected (0, 1)"),
+        ("pendulum", {"step": 5}, "did you mean steps?"),
+    ],
+)
+def test_bad_parameters_are_refused(
+    place: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    world: str,
+    changes: dict[str, Any],
+    message: str,
+):
+    parameters(**changes)
+    assert run(monkeypatch, world) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not Path("data").exists()
+    assert not Path(".offcut").exists()
+
+
+def kept(world: str, name: str) -> tuple[OnnxPolicy, dict[str, Any]]:
+    """A policy that lies in git, and what behaviors.json says of the world's."""
+    folder = ROOT / "data/behaviors" / world
+    told = json.loads((folder / "behaviors.json").read_text())
+    return OnnxPolicy.open(folder / f"{name}.onnx"), told
+
+
+def replayed(world: str, name: str, episodes: int, sampled: bool) -> Played:
+    opened, told = kept(world, name)
+    seeds = yaml.safe_load((ROOT / f"params/behaviors/{world}.yaml").read_text())[
+        "seeds"
+    ]
+    k, width = seeds.index(told["seed"]), opened.contract["inputs"]["noise"]["shape"][1]
+    draws = [np.random.default_rng([k, e]) for e in range(episodes)]
+
+    def act(observation: Any, live: Any) -> Any:
+        noise = np.stack([draws[i].standard_normal(width) for i in live])
+        return opened.act(observation, noise if sampled else None)
+
+    return play(load(world), act, range(episodes))
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_the_policies_in_git_open_and_fit_their_world(world: str):
+    folder, made = ROOT / "data/behaviors" / world, load(world)
+    _, told = kept(world, "expert")
+    names = told["policies"].keys() - {"random"}
+    assert {"expert", "medium"} <= names
+    assert {p.stem for p in folder.glob("*.onnx")} == names
+    for name in names:
+        contract = kept(world, name)[0].contract
+        assert contract["world"] == told["world"] == world
+        assert contract["env_id"] == told["env_id"] == made.params.env_id
+        assert contract["step_seconds"] == pytest.approx(made.step_seconds)
+        shape = contract["inputs"]["observation"]["shape"]
+        assert shape == ["batch", *made.observation_space.shape]
+        assert contract["outputs"]["action"]["high"] == made.action_space.high.tolist()
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_medium_lies_in_the_share_its_parameters_ask_for(world: str):
+    told = kept(world, "medium")[1]["policies"]
+    text = (ROOT / f"params/behaviors/{world}.yaml").read_text("utf-8")
+    low, high = yaml.safe_load(text)["medium"]
+    floor = told["random"]["return_mean"]
+    share = (told["medium"]["return_mean"] - floor) / (
+        told["expert"]["return_mean"] - floor
+    )
+    assert share == pytest.approx(told["medium"]["share"], abs=1e-3)
+    assert low <= share <= high
+
+
+def test_hoppers_expert_hops():
+    played = replayed("hopper", "expert", 2, sampled=False)
+    assert played.returns.min() >= 2000
+    assert kept("hopper", "expert")[1]["policies"]["expert"]["return_mean"] >= 2000
+
+
+def test_pendulums_expert_balances():
+    played = replayed("pendulum", "expert", 20, sampled=True)
+    told = kept("pendulum", "expert")[1]["policies"]["expert"]
+    assert played.returns.mean() >= -200
+    assert played.returns.mean() == pytest.approx(told["return_mean"], abs=5)

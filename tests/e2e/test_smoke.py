@@ -1,0 +1,223 @@
+"""The whole graph on the smallest study, in a repository of its own."""
+
+import csv
+import io
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tasks.artifacts.files import sha256
+from tasks.artifacts.onnx_policy import OnnxPolicy
+from tests.e2e.project import Project
+
+# one worker runs them all, on one run of the graph: pytest -n 2 --dist loadgroup
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e")]
+
+BRANCH = "pendulum_mixture-bc"
+VARIANTS = ("float32", "distill-int8_static")
+STAGES = {
+    "generate@pendulum_mixture",
+    f"train@{BRANCH}",
+    *(f"compress@{BRANCH}-{name}" for name in ("float32", "distill")),
+    f"chain@{BRANCH}-distill-int8_static",
+    *(f"{s}@{BRANCH}-{v}" for s in ("export", "evaluate", "profile") for v in VARIANTS),
+    "report",
+}
+CACHED = ("datasets", "policies", "compressed", "onnx", "evaluations", "profiles")
+KILLS = 3
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    made = Project(tmp_path_factory.mktemp("e2e") / "clone")
+    assert made.repro() == STAGES
+    made.commit()
+    yield made
+    shutil.rmtree(made.folder)
+
+
+def test_every_artifact_is_there_and_opens(project: Project):
+    page = project.data("report/index.html").read_text("utf-8")
+    assert "<title>" in page
+    assert not re.search(r'(?:src|href)="https?:', page)
+    metrics = json.loads(project.data("report/metrics.json").read_text())
+    assert metrics
+    leaf = ("pendulum_mixture", "bc")
+    for variant in VARIANTS:
+        scores = project.data("evaluations", *leaf, variant, "metrics.json")
+        assert json.loads(scores.read_text())["seeds"] == [0, 1]
+        latency = project.data("profiles", *leaf, variant, "latency.json")
+        assert set(json.loads(latency.read_text())["batches"]) == {"1", "256"}
+        files = sorted(project.data("onnx", *leaf, variant).glob("*.onnx"))
+        assert [p.name for p in files] == ["seed-0.onnx", "seed-1.onnx"]
+        for path in files:
+            opened = OnnxPolicy.open(path)
+            assert opened.contract["variant"] == variant
+            assert opened.contract["parity"]["max"] <= 1e-4
+            assert np.abs(opened.act(np.ones((3, 3)))).max() <= 2
+    assert not project.leftovers()
+
+
+def test_a_second_run_does_nothing(project: Project):
+    lock = project.lock()
+    assert "up to date" in project.dvc("status")
+    assert project.repro() == set()
+    assert project.lock() == lock
+    assert project.run("git", "status", "--porcelain") == ""
+
+
+def test_forced_stages_write_the_same_bytes(project: Project):
+    """Three of them; the killed runs below make every one again, from nothing."""
+    lock = project.lock()
+    forced = [s for s in STAGES if s.startswith(("generate", "train", "chain"))]
+    assert project.repro("-f", "-s", "--no-run-cache", *forced) == set(forced)
+    assert project.lock() == lock
+
+
+@pytest.mark.parametrize(
+    ("file", "stages"),
+    [
+        ("tasks/train/bc.py", {f"train@{BRANCH}"}),
+        ("tasks/compress/distill.py", {f"compress@{BRANCH}-distill"}),
+        ("tasks/compress/int8_static.py", {f"chain@{BRANCH}-distill-int8_static"}),
+        ("tasks/compress/gptq4.py", set()),
+    ],
+)
+def test_an_edited_method_is_stale_alone(project: Project, file: str, stages: set[str]):
+    path = project.folder / file
+    before = path.read_text()
+    path.write_text(before + "# edited\n")
+    try:
+        assert project.repro("--dry") == stages
+    finally:
+        path.write_text(before)
+
+
+# in one process, since starting costs more than refusing; a file stands in the way
+BLOCKED = """
+import runpy, sys
+from pathlib import Path
+for line in sys.stdin.read().split("\\n"):
+    stage, folder, *arguments = line.split()
+    kept = Path(folder).rename("kept")
+    Path(folder).write_text("in the way")
+    sys.argv = [stage, *arguments]
+    try:
+        runpy.run_module(f"tasks.{stage}", run_name="__main__")
+    except SystemExit as ended:
+        print(stage, ended.code, flush=True)
+    assert Path(folder).read_text() == "in the way"
+    Path(folder).unlink()
+    kept.rename(folder)
+"""
+
+
+def test_every_stage_refuses_an_output_it_cannot_write(project: Project):
+    of = "--dataset pendulum_mixture --learner bc"
+    variant = f"{of} --variant float32"
+    lines = [
+        "generate data/datasets --dataset pendulum_mixture",
+        f"train data/policies/pendulum_mixture {of}",
+        f"compress data/compressed/pendulum_mixture/bc {of} --compressor float32",
+        f"export data/onnx/pendulum_mixture/bc {variant}",
+        f"evaluate data/evaluations/pendulum_mixture/bc {variant}",
+        f"profile data/profiles/pendulum_mixture/bc/float32 {variant}",
+        "report data/report",
+    ]
+    said = project.run("python", "-c", BLOCKED, given="\n".join(lines))
+    ended = dict(re.findall(r"^(\w+) (\d)$", said, re.MULTILINE))
+    assert ended == {line.split()[0]: "1" for line in lines}
+    refusals = [s for s in said.splitlines() if s.startswith("refused: ")]
+    assert len(refusals) == len(lines)
+    assert all("move away the file that stands in its place" in s for s in refusals)
+    assert "up to date" in project.dvc("status")
+
+
+def test_a_changed_compressor_reruns_only_its_branch(project: Project):
+    """Its output changes, so all that stands on it runs, and nothing else."""
+    other = "compress.distill.steps=60"
+    project.run("python", "-m", "tasks.artifacts.compose", "study=smoke", other)
+    assert project.repro() == {
+        "report",
+        f"compress@{BRANCH}-distill",
+        *(
+            f"{stage}@{BRANCH}-distill-int8_static"
+            for stage in ("chain", "export", "evaluate", "profile")
+        ),
+    }
+    project.restore()
+
+
+def test_killed_at_random_moments_it_ends_with_the_same_lock(project: Project):
+    lock = project.lock()
+    hashes = {name: sha256(project.data(name)) for name in ("onnx", "report/plots")}
+    for name in CACHED:
+        shutil.rmtree(project.data(name))
+    shutil.rmtree(project.folder / ".dvc/cache")
+    moments = random.Random(0)  # noqa: S311
+    kept = project.folder / ".offcut/dvc.lock"  # as `make run` does
+    kept.write_bytes(lock)
+    for _ in range(KILLS):
+        running = subprocess.Popen(
+            ["python", "-m", "dvc", "repro", "--no-run-cache"],
+            cwd=project.folder,
+            env=project.env,
+            start_new_session=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        with pytest.raises(subprocess.TimeoutExpired):
+            running.wait(moments.uniform(2, 8))
+        os.killpg(running.pid, signal.SIGKILL)
+        assert running.wait() == -signal.SIGKILL
+        project.run("python", "-m", "tasks.artifacts.lockfile")
+    assert "report" in project.repro("--no-run-cache")
+    assert project.lock() == lock
+    assert {name: sha256(project.data(name)) for name in hashes} == hashes
+    assert not project.leftovers()
+    assert "up to date" in project.dvc("status")
+
+
+def test_an_experiment_runs_and_compares(project: Project):
+    project.dvc("exp", "run", "-S", "study=smoke", "-S", "train.bc.actor_rate=0.002")
+    rows = list(csv.DictReader(io.StringIO(project.dvc("exp", "show", "--csv"))))
+    rates = {row["train.bc.actor_rate"] for row in rows}
+    assert rates == {"0.001", "0.002"}
+    changed: Any = json.loads(project.dvc("metrics", "diff", "--json"))
+    assert "data/report/metrics.json" in str(changed)
+    assert "diff" in str(changed)
+    project.restore()
+    assert "up to date" in project.dvc("status")
+
+
+def test_an_override_out_of_range_is_refused(project: Project):
+    lock, policies = project.lock(), sha256(project.data("onnx"))
+    given = ("-S", "study=smoke", "-S", "train.bc.actor_rate=2")
+    output = project.dvc("exp", "run", *given, code=255)
+    refusals = [s for s in output.splitlines() if s.startswith("refused: ")]
+    assert refusals == [
+        "refused: params.yaml: train.bc.actor_rate: found 2, expected [0, 1]; "
+        "change it in params/ and run: make params"
+    ]
+    assert project.lock() == lock
+    assert sha256(project.data("onnx")) == policies
+    assert not project.data("policies", "pendulum_mixture", "bc").exists()
+    assert not project.leftovers()
+    project.restore()
+
+
+def test_an_unknown_override_is_refused(project: Project):
+    said = project.dvc(
+        "exp", "run", "-S", "study=smoke", "-S", "train.bc.actor_rat=1", code=255
+    )
+    assert "actor_rat" in said
+    assert project.run("git", "status", "--porcelain") == ""

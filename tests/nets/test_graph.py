@@ -1,0 +1,78 @@
+"""The writer of ONNX graphs."""
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import TensorProto, numpy_helper
+
+from tasks.nets.graph import Graph
+
+
+def test_nodes_and_constants_stand_in_the_order_they_were_added():
+    graph = Graph()
+    weight = graph.constant("weight", torch.ones(2, 3))
+    product = graph.add("MatMul", "x", weight, name="product")
+    out = graph.add("LeakyRelu", product, name="out", alpha=0.5)
+    assert (weight, product, out) == ("weight", "product", "out")
+    assert [
+        (n.op_type, n.domain, list(n.input), list(n.output)) for n in graph.nodes
+    ] == [
+        ("MatMul", "", ["x", "weight"], ["product"]),
+        ("LeakyRelu", "", ["product"], ["out"]),
+    ]
+    assert graph.nodes[1].attribute[0].f == 0.5
+    assert [t.name for t in graph.initialisers] == ["weight"]
+
+
+@pytest.mark.parametrize("again", ["node", "constant"])
+@pytest.mark.parametrize("first", ["node", "constant"])
+def test_a_name_is_given_once(first: str, again: str):
+    graph = Graph()
+
+    def take(kind: str) -> None:
+        if kind == "node":
+            graph.add("Relu", "x", name="same")
+        else:
+            graph.constant("same", np.zeros(1, np.float32))
+
+    take(first)
+    with pytest.raises(ValueError, match="two values named same"):
+        take(again)
+    assert len(graph.nodes) + len(graph.initialisers) == 1
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int64, np.int8, np.uint8])
+def test_a_constant_keeps_type_shape_and_values(dtype: type):
+    graph = Graph()
+    value = np.arange(6).astype(dtype).reshape(2, 3).T  # not contiguous
+    graph.constant("c", value)
+    read = numpy_helper.to_array(graph.initialisers[0])
+    assert read.dtype == dtype
+    assert np.array_equal(read, value)
+
+
+def test_a_tensor_that_wants_gradients_is_a_constant_too():
+    graph = Graph()
+    graph.constant("c", torch.nn.Parameter(torch.full((2,), 0.1)))
+    read = numpy_helper.to_array(graph.initialisers[0])
+    assert np.array_equal(read, np.full(2, 0.1, np.float32))
+
+
+def test_four_bit_codes_are_packed_two_a_byte():
+    graph = Graph()
+    codes = np.array([[-8, 7, -1], [0, 1, 3]])
+    graph.constant("c", codes, kind="INT4")
+    tensor = graph.initialisers[0]
+    assert tensor.data_type == TensorProto.INT4
+    assert tensor.raw_data == bytes([0x78, 0x0F, 0x31])
+    assert np.array_equal(numpy_helper.to_array(tensor).astype(int), codes)
+
+
+def test_constants_lie_inside_the_file():
+    graph = Graph()
+    graph.constant("big", np.zeros((1000, 100), np.float32))
+    tensor = graph.initialisers[0]
+    assert tensor.data_location == TensorProto.DEFAULT
+    assert len(tensor.raw_data) == 400_000
+    assert isinstance(tensor, onnx.TensorProto)
