@@ -113,7 +113,7 @@ def render(results: dict[str, Any]) -> str:
     played = [
         [name.replace("_", " ")]
         + [way[k] for k in ("wall_seconds", "cpu_seconds", "cpu_us_per_step")]
-        for name, way in ways.items()
+        for name, way in sorted(ways.items())
     ]
     floor = results["evaluate"]["floor_us_per_step"]
     physics = results["evaluate"]["physics_share_of_ours_1_thread"]
@@ -142,7 +142,7 @@ average {load["before"]} before, {load["after"]} after.{busy}
 
 ## Budgets
 
-{table("what | against | figure | budget | met", judged)}
+{table("what | against | figure | budget | verdict", judged)}
 
 The budget of training is a later target.
 
