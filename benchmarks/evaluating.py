@@ -2,17 +2,17 @@
 
     python -m benchmarks.evaluating [--episodes 100] [--rounds 3]
 
-All play the same starts with the same 2x256 policy, which stands until it falls (about
-150 steps, feet on the ground: the dear part of the physics). The peers are Gymnasium's
-own loop over ``gymnasium.make("Hopper-v5")``, with onnxruntime or with torch eager at
-batch 1, one thread. Ways take turns in rounds and the best round counts. Printed as
-JSON: wall and CPU seconds (on a busy machine only the latter mean something),
-microseconds a step, ratios, and the floor: ``mj_step`` and nothing else.
+`make bench` runs it too. All play the same starts with the same 2x256 policy, which
+stands until it falls (about 150 steps, feet on the ground: the dear part of the
+physics). The peers are Gymnasium's own loop over ``gymnasium.make("Hopper-v5")``, with
+onnxruntime or with torch eager at batch 1, one thread. Ways take turns in rounds and
+the best round counts. Printed as JSON: wall and CPU seconds (on a busy machine only the
+latter mean something), microseconds a step, ratios, and the floor: ``mj_step`` and
+nothing else.
 """
 
 import argparse
 import json
-import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -22,7 +22,6 @@ from typing import Any
 import gymnasium
 import mujoco
 import numpy as np
-import onnxruntime
 import torch
 
 from tasks.artifacts.onnx_policy import OnnxPolicy, build_model, contract_of, write_onnx
@@ -103,12 +102,8 @@ def floor(world: World, policy: OnnxPolicy, episodes: int) -> tuple[float, int]:
     return spent / 1e9, steps
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--episodes", type=int, default=100)
-    parser.add_argument("--rounds", type=int, default=3)
-    given = parser.parse_args()
+def measure(episodes: int = 100, rounds: int = 3) -> dict[str, Any]:
+    """All ways, in turns; the best round of each."""
     torch.set_num_threads(1)
     world = build(HOPPER, "world.hopper")
     net = actor(world)
@@ -147,7 +142,7 @@ def main() -> None:
         rows = torch.as_tensor(observation, dtype=torch.float32).unsqueeze(0)
         return eager(rows).squeeze(0).numpy()
 
-    n = given.episodes
+    n = episodes
     ways: dict[str, Callable[[], Result]] = {
         "ours_1_thread": lambda: ours(world, policy, n, 1),
         "ours_2_threads": lambda: ours(world, policy, n, 2),
@@ -158,7 +153,7 @@ def main() -> None:
     cpu: dict[str, list[float]] = {name: [] for name in ways}
     results: dict[str, Result] = {}
     bare = []
-    for _ in range(given.rounds):
+    for _ in range(rounds):
         for name, way in ways.items():
             begin = time.perf_counter(), time.process_time()
             results[name] = way()
@@ -185,24 +180,22 @@ def main() -> None:
         for mine in ("ours_1_thread", "ours_2_threads")
     }
     physics = min(spent for spent, _ in bare)
-    print(  # noqa: T201
-        json.dumps(
-            {
-                "episodes": n,
-                "cores": os.cpu_count(),
-                "load": round(os.getloadavg()[0], 2),
-                "onnxruntime": onnxruntime.__version__,
-                "mujoco": mujoco.__version__,
-                "ways": table,
-                "floor_us_per_step": round(physics / bare[0][1] * 1e6, 1),
-                "physics_share_of_ours_1_thread": round(
-                    physics / best["ours_1_thread"][1], 2
-                ),
-                "ratios": ratios,
-            },
-            indent=2,
-        )
-    )
+    return {
+        "episodes": n,
+        "ways": table,
+        "floor_us_per_step": round(physics / bare[0][1] * 1e6, 1),
+        "physics_share_of_ours_1_thread": round(physics / best["ours_1_thread"][1], 2),
+        "ratios": ratios,
+    }
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--episodes", type=int, default=100)
+    parser.add_argument("--rounds", type=int, default=3)
+    given = parser.parse_args()
+    print(json.dumps(measure(given.episodes, given.rounds), indent=2))  # noqa: T201
 
 
 if __name__ == "__main__":

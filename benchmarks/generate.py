@@ -1,6 +1,8 @@
 """What recording, policy and writing add to bare stepping.
 
-``python benchmarks/generate.py`` makes the same Hopper episodes several ways and
+    python -m benchmarks.generate [--policy medium]
+
+`make bench` runs it too. It makes the same Hopper episodes several ways and
 prints JSON: CPU seconds (one thread each, so that neighbours do not count) of bare
 stepping of the same batch (actions replayed), of ``tasks.generate``, of writing, and of
 Gymnasium's own ``env.step``, one environment at a time on the same actions. The policy
@@ -10,10 +12,10 @@ is an untrained 2x256 network unless ``--policy`` names one of data/behaviors.
 import argparse
 import itertools
 import json
-import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -93,28 +95,34 @@ def one_at_a_time(world: World, episodes: list[Episode]) -> float:
     return time.process_time() - begun
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--policy", help="a file under data/behaviors/hopper")
-    parser.add_argument("--steps", type=int, default=20_000)
-    parser.add_argument("--in-flight", type=int, default=16)
-    parser.add_argument("--rounds", type=int, default=3)
-    given = parser.parse_args()
+def measure(
+    policy: str | None = None,
+    steps: int = 20_000,
+    in_flight: int = 16,
+    rounds: int = 3,
+) -> dict[str, Any]:
+    """All ways, in turns; the best round of each.
+
+    Args:
+        policy: A name under data/behaviors/hopper, or None for an untrained network.
+        steps: Budget of a round; the last episode is whole.
+        in_flight: Sub-environments stepped together.
+        rounds: How many.
+    """
     block = yaml.safe_load(Path("params/world/hopper.yaml").read_text(encoding="utf-8"))
     world: World = build(block, "world")
     actor = untrained(world)
-    if given.policy:
-        actor = open_behavior(BEHAVIORS, world, given.policy, 1.0)
-    plan = Plan(0, 0, None, given.steps, given.in_flight)
+    if policy:
+        actor = open_behavior(BEHAVIORS, world, policy, 1.0)
+    plan = Plan(0, 0, None, steps, in_flight)
     seconds: dict[str, list[float]] = {
         k: [] for k in ("bare", "collect", "write", "gymnasium", "load")
     }
-    for _ in range(given.rounds):
+    for _ in range(rounds):
         begun = time.process_time()
-        episodes = collect(world, actor, plan, lambda _: None)
+        episodes = collect(world, [(actor, plan)], lambda *_: None)
         seconds["collect"].append(time.process_time() - begun)
-        seconds["bare"].append(bare(world, episodes, given.in_flight))
+        seconds["bare"].append(bare(world, episodes, in_flight))
         seconds["gymnasium"].append(one_at_a_time(world, episodes))
         with tempfile.TemporaryDirectory() as folder:
             place = Path(folder) / "benchmark-v0"
@@ -125,27 +133,28 @@ def main() -> None:
             load_transitions(place)
             seconds["load"].append(time.process_time() - begun)
     best = {name: min(values) for name, values in seconds.items()}
-    steps = sum(len(e) for e in episodes)
-    sys.stdout.write(
-        json.dumps(
-            {
-                "policy": actor.name,
-                "episodes": len(episodes),
-                "steps": steps,
-                "in_flight": given.in_flight,
-                "seconds": {k: round(v, 3) for k, v in best.items()},
-                "microseconds_a_step": {
-                    k: round(1e6 * v / steps, 1) for k, v in best.items()
-                },
-                "added_share": round(
-                    (best["collect"] + best["write"]) / best["bare"] - 1, 3
-                ),
-                "batch_against_gymnasium": round(best["gymnasium"] / best["bare"], 2),
-            },
-            indent=2,
-        )
-        + "\n"
-    )
+    total = sum(len(e) for e in episodes)
+    return {
+        "policy": actor.name,
+        "episodes": len(episodes),
+        "steps": total,
+        "in_flight": in_flight,
+        "seconds": {k: round(v, 3) for k, v in best.items()},
+        "microseconds_a_step": {k: round(1e6 * v / total, 1) for k, v in best.items()},
+        "added_share": round((best["collect"] + best["write"]) / best["bare"] - 1, 3),
+        "batch_against_gymnasium": round(best["gymnasium"] / best["bare"], 2),
+    }
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--policy", help="a file under data/behaviors/hopper")
+    parser.add_argument("--steps", type=int, default=20_000)
+    parser.add_argument("--in-flight", type=int, default=16)
+    parser.add_argument("--rounds", type=int, default=3)
+    given = vars(parser.parse_args())
+    print(json.dumps(measure(**given), indent=2))  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
 """Training speed beside the machine's matrix-product rate: prints JSON.
 
-    python benchmarks/training.py [--updates 60] [--repeats 3]
+    python -m benchmarks.training [--updates 60] [--repeats 3]
 
-Updates x seeds per second of td3_bc and iql on random transitions (11 observations,
-3 actions, batch 256) with one thread, drawing of batches included. The product rate is
-measured before and after every row, as other work on the machine changes both; the
-best of the repeats counts.
+`make bench` runs it too. Updates x seeds per second of td3_bc and iql on random
+transitions (11 observations, 3 actions, batch 256) with one thread, drawing of batches
+included. The product rate is measured before and after every row, as other work on the
+machine changes both; the best of the repeats counts.
 """
 
 import argparse
@@ -71,7 +71,7 @@ def operations(learner: Learner, sample: Sampler) -> float:
     return counter.get_total_flops() / 2 / len(learner.seeds)
 
 
-def measure(name: str, hidden: int, seeds: int, updates: int, repeats: int) -> Any:
+def row(name: str, hidden: int, seeds: int, updates: int, repeats: int) -> Any:
     """One row of the table."""
     block = yaml.safe_load((PARAMS / f"{name}.yaml").read_text())
     block |= {k: [hidden] * 2 for k in ("actor_hidden", "critic_hidden")}
@@ -106,25 +106,24 @@ def measure(name: str, hidden: int, seeds: int, updates: int, repeats: int) -> A
     }
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--updates", type=int, default=60, help="a repeat, >= 1")
-    parser.add_argument("--repeats", type=int, default=3, help=">= 1")
-    arguments = parser.parse_args()
+def measure(updates: int = 60, repeats: int = 3) -> dict[str, Any]:
+    """All rows of the table; the best of the repeats counts."""
     settle()
     rows = [
-        measure(name, hidden, seeds, arguments.updates, arguments.repeats)
+        row(name, hidden, seeds, updates, repeats)
         for name in ("td3_bc", "iql")
         for hidden, seeds in ROWS
     ]
-    report = {
-        "threads": torch.get_num_threads(),
-        "batch": BATCH,
-        "torch": torch.__version__,
-        "rows": rows,
-    }
-    print(json.dumps(report, indent=2))  # noqa: T201
+    return {"batch": BATCH, "rows": rows}
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--updates", type=int, default=60, help="a repeat, >= 1")
+    parser.add_argument("--repeats", type=int, default=3, help=">= 1")
+    given = parser.parse_args()
+    print(json.dumps(measure(given.updates, given.repeats), indent=2))  # noqa: T201
 
 
 if __name__ == "__main__":

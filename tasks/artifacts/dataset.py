@@ -111,14 +111,19 @@ def write_dataset(
 
 
 def _world(world: "World", block: Mapping[str, Any]) -> dict[str, Any]:
-    """What world.json says: parameters, and hashes of the code that stepped it."""
+    """What world.json says: parameters, control step, hashes of the code behind it."""
     files = {
         Path(inspect.getfile(cls))
         for cls in type(world).__mro__
         if cls.__module__.startswith("tasks.worlds")
     }
     hashes = {f"tasks/worlds/{file.name}": sha256(file) for file in files}
-    return {"schema": SCHEMA, "world": dict(block), "sources_sha256": hashes}
+    return {
+        "schema": SCHEMA,
+        "world": dict(block),
+        "step_seconds": world.step_seconds,
+        "sources_sha256": hashes,
+    }
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,6 @@ PACKAGES = (
     "pandas",
     "pyarrow",
     "safetensors",
-    "scipy",
     "torch",
 )
 # instruction sets that change which kernels torch and onnxruntime pick

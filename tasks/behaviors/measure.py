@@ -18,17 +18,20 @@ def measure(world: World, policy: Policy, k: int, episodes: int) -> Played:
         return act_with(policy, k, observation, noise)
 
     draws = [np.random.default_rng([k, e]) for e in range(episodes)]
-    return play(world, act, range(episodes))
+    return play(world.make(episodes), act, range(episodes))
 
 
 def act_with(policy: Policy, k: int, observation: Floats, noise: Floats) -> Floats:
-    """Actions of seed slice ``k``: (B, O), (B, A) -> (B, A)."""
+    """Actions of seed slice ``k``, in bounds: (B, O), (B, A) -> (B, A)."""
     stack = (policy.seeds, -1, -1)
     o = torch.from_numpy(observation.astype(np.float32)).expand(stack)
     z = torch.from_numpy(noise.astype(np.float32)).expand(stack)
     with torch.no_grad():
-        actions: Floats = policy(o, z)[k].numpy()
-    return actions
+        actions = policy(o, z)[k]
+        reach = policy.action_scale
+        low, high = policy.action_offset - reach, policy.action_offset + reach
+        clipped: Floats = actions.clamp(low, high).numpy()
+    return clipped
 
 
 def random_return(world: World, episodes: int) -> Played:
@@ -36,7 +39,7 @@ def random_return(world: World, episodes: int) -> Played:
     low, high = world.action_space.low, world.action_space.high
     draws = [np.random.default_rng([e, 2]) for e in range(episodes)]
     return play(
-        world,
+        world.make(episodes),
         lambda _, live: np.stack([draws[i].uniform(low, high) for i in live]),
         range(episodes),
     )
@@ -82,5 +85,5 @@ def visited(world: World, policy: Policy, k: int, count: int) -> Floats:
         return act_with(policy, k, observation, np.zeros((len(observation), width)))
 
     width = policy.action_width
-    play(world, act, range(10))
+    play(world.make(10), act, range(10))
     return np.concatenate(seen)[:count]

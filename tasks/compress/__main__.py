@@ -80,9 +80,8 @@ def run(given: argparse.Namespace, params: dict[str, Any]) -> Path:
     policy, origin = load_policy(source)
     world = None
     if compressor.roams:
-        where = f"dataset.{given.dataset}"
-        place = pick(params, "dataset", given.dataset)["world"]
-        world = build(place, f"{where}.world")
+        about = Path("data/datasets") / f"{given.dataset}-v0" / "world.json"
+        world = build(read_json(about, "dvc repro")["world"], "world")
     count = getattr(compressor.params, "rows", 1000)
     rows, held_out = read_rows(given.dataset, count, origin["dataset_sha256"])
     sha, seeds = origin["dataset_sha256"], tuple(origin["seeds"])

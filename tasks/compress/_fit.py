@@ -4,11 +4,10 @@ import math
 from collections.abc import Sequence
 
 import torch
-from rich.console import Console
-from rich.progress import Progress
 from torch import Tensor
 from torch.optim import Adam
 
+from tasks.artifacts.progress import Progress
 from tasks.compress._calib import readout
 from tasks.nets.layers import generator
 from tasks.nets.policy import Policy
@@ -58,13 +57,10 @@ class Fit:
         stack = torch.arange(len(x))[:, None]
         picks = torch.stack(draws, dim=1)  # (steps, S, B)
         losses = []
-        hidden = not Console().is_terminal
-        with torch.enable_grad(), Progress(transient=True, disable=hidden) as progress:
-            bar = progress.add_task(self.name, total=steps)
-            for pick in picks:
-                loss = self._step(x[stack, pick], targets[stack, pick])
-                losses.append(loss)
-                progress.update(bar, advance=1)
+        with torch.enable_grad(), Progress(self.name, steps) as progress:
+            for done, pick in enumerate(picks, 1):
+                losses.append(self._step(x[stack, pick], targets[stack, pick]))
+                progress(done)
         return torch.stack(losses[-max(1, steps // 10) :]).mean(0)
 
     def _step(self, x: Tensor, targets: Tensor) -> Tensor:

@@ -8,18 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-)
 
 from tasks.artifacts.files import read_json, whole_folder, write_json
 from tasks.artifacts.onnx_policy import OnnxPolicy
 from tasks.artifacts.params import build, load, pick
+from tasks.artifacts.progress import Progress
 from tasks.artifacts.stage import run_stage
 from tasks.artifacts.variants import Variant
 from tasks.evaluate import Episodes, Evaluator
@@ -63,23 +56,15 @@ def played(
 ) -> Episodes:
     """Run the evaluator behind a progress bar."""
     finished: dict[int, Any] = {}
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("episodes, {task.fields[state]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        total = len(policies) * evaluator.params.episodes
-        task = bar.add_task(title, total=total, state="")
+    total = len(policies) * evaluator.params.episodes
+    with Progress(title, total) as progress:
 
         def tell(seed: int, step: int, returns: Any, live: int) -> None:
             finished[seed] = returns
             done = np.concatenate(list(finished.values()))
             mean = f"{done.mean():.1f}" if len(done) else "-"
-            state = f"seed {seed} step {step}: {live} live, mean return {mean}"
-            bar.update(task, completed=len(done), state=state)
+            words = f"seed {seed} step {step}: {live} live, mean return {mean}"
+            progress(len(done), words)
 
         return evaluator.run(world, policies, tell)
 

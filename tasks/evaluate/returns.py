@@ -20,10 +20,9 @@ from tasks.evaluate.statistics import interval, iqm
 
 if TYPE_CHECKING:
     from tasks.artifacts.onnx_policy import OnnxPolicy
-    from tasks.worlds import Batch, World
+    from tasks.worlds import Batch, Floats, World
 
 STARTS = 2**20  # training starts at or above it
-TELL_EVERY = 50  # steps
 
 
 @dataclass(frozen=True)
@@ -121,34 +120,30 @@ def play(
         RefusedError: If an action is not finite: a simulator would only warn, reset
             itself and go on.
     """
-    n = len(starts)
-    returns, terminated = np.zeros(n), np.zeros(n, dtype=bool)
-    actions = np.zeros(batch.action_space.shape or (n,), np.float32)
-    observation, _ = batch.reset(seed=starts.tolist())
-    step = 0
-    while (live := np.flatnonzero(~batch.ended)).size:
-        if step % TELL_EVERY == 0:
-            tell(seed, step, returns[batch.ended], live.size)
-        acted = policy.act(observation[live])
+    from tasks.worlds.episodes import play as play_batch  # the report needs none
+
+    def act(observation: "Floats", _: Any) -> "Floats":
+        acted = policy.act(observation)
         if not np.isfinite(acted).all():
             raise RefusedError(
                 f"seed-{seed}.onnx",
                 "action",
-                f"a number that is not finite at step {step}",
+                f"a number that is not finite at step {batch.steps.max()}",
                 "finite actions",
                 "export and train it again with: dvc repro",
             )
-        actions[live] = acted
-        observation, rewards, fell, _, _ = batch.step(actions)
-        returns += rewards
-        terminated |= fell
-        step += 1
-    tell(seed, step, returns, 0)
+        return acted
+
+    def progress(step: int, returns: Any, live: int) -> None:
+        tell(seed, step, returns[batch.ended], live)
+
+    n = len(starts)
+    played = play_batch(batch, act, starts.tolist(), progress)
     return Episodes(
         np.full(n, seed, np.int64),
         np.arange(n, dtype=np.int64),
         np.asarray(starts, np.int64),
-        returns,
-        batch.steps.copy(),
-        terminated,
+        played.returns,
+        played.lengths,
+        played.terminated,
     )

@@ -7,17 +7,10 @@ import argparse
 import logging
 from pathlib import Path
 
-from rich.progress import (
-    BarColumn,
-    Progress,
-    TaskProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
-
 from tasks.artifacts.dataset import check_id, write_dataset
 from tasks.artifacts.files import check_writable
 from tasks.artifacts.params import build, load, pick
+from tasks.artifacts.progress import Progress
 from tasks.artifacts.stage import run_stage
 
 DATASETS = Path("data/datasets")
@@ -35,18 +28,7 @@ def main() -> None:
     folder = DATASETS / f"{name}-v0"
     check_id(folder, folder.name)
     check_writable(folder.parent)
-    columns = (
-        TextColumn("generate {task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns) as bar:
-        task = bar.add_task(name, total=1.0)
-
-        def progress(share: float, words: str) -> None:
-            bar.update(task, completed=share, description=f"{name}: {words}")
-
+    with Progress(f"generate {name}", 1.0) as progress:
         episodes = generator.episodes(world, progress)
     card = write_dataset(folder, folder.name, episodes, world, block["world"])
     print(

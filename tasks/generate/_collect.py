@@ -1,12 +1,15 @@
 """The recording loop: several episodes in flight, each whole when it leaves."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tasks.artifacts.episodes import Episode
+from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.params import PARAMS
+from tasks.generate import Progress
 from tasks.generate._behaviors import Behavior
 from tasks.worlds import Batch, Flags, Floats, World
 
@@ -14,6 +17,22 @@ Counts = NDArray[np.int64]
 
 PER_PART, PER_SEED = 100_000, 10_000_000  # episodes; keep start seeds apart
 FIRST_START = 2**30  # training and evaluation start below
+
+
+def check_budget(episodes: int | None, steps: int | None) -> None:
+    """Refuse a budget that is not exactly one of episodes and steps.
+
+    Raises:
+        RefusedError: If both or neither are given.
+    """
+    if (episodes is None) == (steps is None):
+        raise RefusedError(
+            PARAMS,
+            "episodes",
+            f"{episodes} episodes and {steps} steps",
+            "one of them, the other null",
+            "set one to null",
+        )
 
 
 @dataclass(frozen=True)
@@ -47,6 +66,12 @@ class Plan:
     def limit(self) -> int:
         """Most episodes there may be."""
         return PER_PART if self.episodes is None else self.episodes
+
+    @property
+    def slots(self) -> int:
+        """Sub-environments it can use; a small budget needs no crowd."""
+        most = self.limit if self.steps is None else -(-self.steps // 10)
+        return min(self.in_flight, most)
 
 
 class Recorder:
@@ -120,9 +145,9 @@ class Recorder:
 
 
 def collect(
-    world: World, behavior: Behavior, plan: Plan, progress: Callable[[float], None]
+    world: World, parts: Sequence[tuple[Behavior, Plan]], progress: Progress
 ) -> list[Episode]:
-    """Record whole episodes of one behaviour.
+    """Record whole episodes of one behaviour after the other, all in one batch.
 
     With a budget of steps, no episode starts once those before it, finished or in
     flight, hold enough; of the few in flight then, only those that are needed are
@@ -130,17 +155,29 @@ def collect(
 
     Args:
         world: Where.
-        behavior: Who acts.
-        plan: How many, from which seeds.
-        progress: Called every 100 steps with the share done, 0..1.
+        parts: Who acts, and how many episodes from which seeds.
+        progress: Called every 100 steps and at the end of a part.
     """
-    slots = min(plan.in_flight, plan.limit)
-    if plan.steps is not None:  # a small budget needs no crowd
-        slots = min(slots, -(-plan.steps // 10))
-    batch = world.make(slots)
-    batch.reset(seed=[plan.start_seed(0)] * slots)
+    batch = world.make(max(plan.slots for _, plan in parts))
+    batch.reset(seed=[parts[0][1].start_seed(0)] * batch.num_envs)
     batch.ended[:] = True  # until a slot gets an episode
-    book, done = Recorder(batch, slots), {}
+    made: list[Episode] = []
+    for number, (behavior, plan) in enumerate(parts):
+        words = f"{behavior.name} ({number + 1}/{len(parts)})"
+
+        def say(share: float, number: int = number, words: str = words) -> None:
+            progress((number + share) / len(parts), words)
+
+        made += _part(batch, behavior, plan, say)
+    batch.close()
+    return made
+
+
+def _part(
+    batch: Batch, behavior: Behavior, plan: Plan, progress: Callable[[float], None]
+) -> list[Episode]:
+    """Record the episodes of one behaviour; the batch is parked before and after."""
+    book, done = Recorder(batch, batch.num_envs), {}
     lengths: Counts = np.zeros(0, np.int64)  # steps so far of episodes 0, 1, ...
     fill, count = True, 0
     while True:
@@ -163,7 +200,6 @@ def collect(
             batch.ended[book.number < 0] = True
             fill = True
             progress(_share(plan, lengths, len(done)))
-    batch.close()
     progress(1.0)
     return [done[number] for number in range(_needed(plan, lengths))]
 

@@ -18,8 +18,7 @@ from tasks.artifacts.episodes import Episode
 from tasks.artifacts.params import Params, Range
 from tasks.generate import Generator, Progress
 from tasks.generate._behaviors import Array, Behavior
-from tasks.generate._collect import PER_PART, Plan, collect
-from tasks.generate.rollout import check_budget
+from tasks.generate._collect import PER_PART, Plan, check_budget, collect
 from tasks.worlds import Floats, World, require
 
 
@@ -126,6 +125,4 @@ class Controller(Generator):
         p = self.params
         behavior = Waypoints(world, p.gain, p.damping, p.noise)
         plan = Plan(p.seed, 0, p.episodes, p.steps, p.in_flight)
-        return collect(
-            world, behavior, plan, lambda share: progress(share, behavior.name)
-        )
+        return collect(world, [(behavior, plan)], progress)

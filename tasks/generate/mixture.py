@@ -12,8 +12,7 @@ from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import PARAMS, Params, Range
 from tasks.generate import Generator, Progress
 from tasks.generate._behaviors import open_behavior
-from tasks.generate._collect import PER_PART, Plan, collect
-from tasks.generate.rollout import check_budget
+from tasks.generate._collect import PER_PART, Plan, check_budget, collect
 from tasks.worlds import World
 
 
@@ -69,18 +68,15 @@ class Mixture(Generator):
 
     def episodes(self, world: World, progress: Progress) -> list[Episode]:
         """See :meth:`tasks.generate.Generator.episodes`."""
-        p, parts = self.params, self.params.parsed()
-        behaviors = [
-            open_behavior(self.behaviors, world, part.policy, part.noise)
-            for part in parts
-        ]
-        made: list[Episode] = []
-        for number, (part, behavior) in enumerate(zip(parts, behaviors, strict=True)):
-
-            def say(share: float, number: int = number) -> None:
-                share = (number + share) / len(parts)
-                progress(share, f"{parts[number].policy} ({number + 1}/{len(parts)})")
-
-            plan = Plan(p.seed, number, part.episodes, part.steps, p.in_flight)
-            made += collect(world, behavior, plan, say)
-        return made
+        p = self.params
+        return collect(
+            world,
+            [
+                (
+                    open_behavior(self.behaviors, world, part.policy, part.noise),
+                    Plan(p.seed, number, part.episodes, part.steps, p.in_flight),
+                )
+                for number, part in enumerate(self.params.parsed())
+            ],
+            progress,
+        )

@@ -4,28 +4,11 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from tasks.artifacts.episodes import Episode
-from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.params import PARAMS, Params, Range
+from tasks.artifacts.params import Params, Range
 from tasks.generate import Generator, Progress
 from tasks.generate._behaviors import open_behavior
-from tasks.generate._collect import PER_PART, Plan, collect
+from tasks.generate._collect import PER_PART, Plan, check_budget, collect
 from tasks.worlds import World
-
-
-def check_budget(episodes: int | None, steps: int | None) -> None:
-    """Refuse a budget that is not exactly one of episodes and steps.
-
-    Raises:
-        RefusedError: If both or neither are given.
-    """
-    if (episodes is None) == (steps is None):
-        raise RefusedError(
-            PARAMS,
-            "episodes",
-            f"{episodes} episodes and {steps} steps",
-            "one of them, the other null",
-            "set one to null",
-        )
 
 
 @dataclass(frozen=True)
@@ -56,4 +39,4 @@ class Rollout(Generator):
         p = self.params
         behavior = open_behavior(self.behaviors, world, p.policy, p.noise)
         plan = Plan(p.seed, 0, p.episodes, p.steps, p.in_flight)
-        return collect(world, behavior, plan, lambda share: progress(share, p.policy))
+        return collect(world, [(behavior, plan)], progress)

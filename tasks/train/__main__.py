@@ -8,17 +8,17 @@ the same bytes.
 import argparse
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from tasks.artifacts.dataset import load_transitions
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import check_writable, read_json, whole_folder, write_text
 from tasks.artifacts.params import PARAMS, Params, Range, build, load, pick
 from tasks.artifacts.policy import save_policy
+from tasks.artifacts.progress import Progress
 from tasks.artifacts.stage import run_stage
 from tasks.train import Learner
 from tasks.train._checkpoint import Checkpoint
-from tasks.train._progress import Progress
 from tasks.train.engine import identity, settle, spaces, train
 
 CHECKPOINTS = Path(".offcut/checkpoints")
@@ -74,14 +74,18 @@ def main() -> None:
     )
     key = identity(learner, block, data.sha256, effort.updates, effort.batch)
     checkpoint = Checkpoint(CHECKPOINTS / key)
-    with Progress(f"{dataset} {name}", effort.updates) as progress:
+    with Progress(f"{dataset} {name}", effort.updates, lines=10) as progress:
+
+        def report(done: int, metrics: dict[str, float]) -> None:
+            progress(done, "  ".join(f"{k} {v:.4g}" for k, v in metrics.items()))
+
         curves = train(
             learner,
             data,
             effort.updates,
             effort.batch,
             checkpoint=checkpoint,
-            report=progress,
+            report=report,
         )
     world = read_json(
         source / "world.json", f"python -m tasks.generate --dataset {dataset}"
@@ -93,20 +97,13 @@ def main() -> None:
         "dataset_sha256": data.sha256,
         "world": world["world"]["name"],
         "env_id": world["world"]["env_id"],
-        "step_seconds": _step_seconds(world),
+        "step_seconds": world["step_seconds"],
         "updates": effort.updates,
     }
     with whole_folder(output) as folder:
         save_policy(folder, learner.policy(), origin)
         write_text(folder / "curves.csv", curves.csv())
     checkpoint.remove()
-
-
-def _step_seconds(world: dict[str, Any]) -> float:
-    """Control step, simulated seconds: as recorded, or asked of the world itself."""
-    if "step_seconds" in world:
-        return float(world["step_seconds"])
-    return float(build(world["world"], "world").step_seconds)
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ def main() -> None:
     else:
         behavior = open_behavior(BEHAVIORS, world, given.policy, 0.0)
     plan = Plan(SEED, 0, given.episodes, None, 16)
-    episodes = collect(world, behavior, plan, lambda _: None)
+    episodes = collect(world, [(behavior, plan)], lambda *_: None)
     returns = np.array([episode.ret for episode in episodes])
     found = {
         "world": given.world,

@@ -2,15 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.worlds import Flags, Floats, World
+from tasks.worlds import Batch, Flags, Floats
 
 # (observations of the live rows (L, O), their episode numbers (L,)) -> actions (L, A)
 Act = Callable[[Floats, NDArray[np.int64]], Floats]
+TELL_EVERY = 50  # steps
 
 
 @dataclass(frozen=True)
@@ -29,35 +29,36 @@ class Played:
 
 
 def play(
-    world: World,
+    batch: Batch,
     act: Act,
     start_seeds: Sequence[int],
-    progress: Callable[[Played], Any] | None = None,
+    progress: Callable[[int, NDArray[np.float64], int], None] | None = None,
 ) -> Played:
     """Play one episode a start seed, all side by side.
 
     The network is fed the episodes that still live, so late steps are cheap.
 
     Args:
-        world: Where.
-        act: The policy; see ``Act``.
+        batch: Where, N sub-environments.
+        act: The policy; see ``Act``. Its actions lie inside the world's bounds.
         start_seeds: N; an episode's start state depends on its seed alone.
-        progress: Called after each step with the state so far.
+        progress: Called every 50 steps and at the end with steps taken, returns so far
+            (N,), and how many episodes still live.
     """
     n = len(start_seeds)
-    env = world.make(n)
-    so_far = Played(np.zeros(n), np.zeros(n, np.int64), np.zeros(n, bool))
-    observation, _ = env.reset(seed=list(start_seeds))
-    low, high = world.action_space.low, world.action_space.high
-    actions = np.zeros((n, *low.shape), world.action_space.dtype)
-    while not env.ended.all():
-        live = np.flatnonzero(~env.ended)
-        actions[live] = np.clip(act(observation[live], live), low, high)
-        observation, reward, terminated, _, _ = env.step(actions)
-        so_far.returns[live] += reward[live]
-        so_far.lengths[live] += 1
-        so_far.terminated[live] = terminated[live]
-        if progress:
-            progress(so_far)
-    env.close()
-    return so_far
+    returns, terminated = np.zeros(n), np.zeros(n, bool)
+    space = batch.world.action_space
+    actions = np.zeros((n, *space.low.shape), space.dtype)
+    observation, _ = batch.reset(seed=list(start_seeds))
+    step = 0
+    while (live := np.flatnonzero(~batch.ended)).size:
+        if progress and step % TELL_EVERY == 0:
+            progress(step, returns, live.size)
+        actions[live] = act(observation[live], live)
+        observation, rewards, fell, _, _ = batch.step(actions)
+        returns += rewards  # 0 where parked
+        terminated |= fell
+        step += 1
+    if progress:
+        progress(step, returns, 0)
+    return Played(returns, batch.steps.copy(), terminated)

@@ -116,6 +116,7 @@ def test_card_and_world(world: World, tmp_path: Path):
     assert len(card["action"]["std"]) == 3
     assert card["sha256"] == sha256(tmp_path / ID / "data/main_data.hdf5")
     told = json.loads((tmp_path / ID / "world.json").read_text())
+    assert told["step_seconds"] == 0.008
     assert told["world"] == BLOCK
     assert told["sources_sha256"].keys() == {
         "tasks/worlds/__init__.py",

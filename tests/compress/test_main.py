@@ -33,8 +33,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     blocks = {p.stem: yaml.safe_load(p.read_text()) for p in PARAMS.glob("*.yaml")}
     blocks["distill"] |= {"steps": 10, "rounds": 1, "envs": 1, "visit_steps": 5}
     blocks["distill"] |= {"hidden": [16, 16]}
-    dataset = {"made-up": {"world": PENDULUM}}
-    params = {"compress": blocks, "dataset": dataset}
+    params = {"compress": blocks}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
     policy = tmp_path / "data/policies/made-up/bc"
     policy.mkdir(parents=True)
@@ -43,6 +42,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     card = tmp_path / "data/datasets/made-up-v0"
     card.mkdir(parents=True)
     write_json(card / "card.json", {"sha256": SHA})
+    write_json(card / "world.json", {"world": PENDULUM})
 
     def load_observations(
         folder: Path, rows: int, generator: np.random.Generator

@@ -36,6 +36,27 @@ def test_parts_follow_each_other(tmp_path: Path):
     assert heard[-1] == 1.0
 
 
+def test_parts_share_one_batch_and_none_sees_what_another_left(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    world = load("hopper")
+    parts = [{"policy": "random", "steps": 5}, {"policy": "random", "episodes": 6}]
+    together = make("mixture", parts=parts).episodes(world, quiet)
+    made, real = [], world.make
+    monkeypatch.setattr(world, "make", lambda n: (made.append(n), real(n))[1])
+    again = make("mixture", parts=parts, in_flight=3).episodes(world, quiet)
+    assert made == [3]
+    equal(together, again)
+    assert [e.seed - together[-1].seed for e in together[-6:]] == [
+        -5,
+        -4,
+        -3,
+        -2,
+        -1,
+        0,
+    ]
+
+
 def test_first_part_equals_a_rollout_and_later_ones_do_not():
     world = load("hopper")
     parts = [{"policy": "random", "episodes": 2}] * 2

@@ -89,7 +89,7 @@ def test_command_twice_writes_the_same_bytes(project: Any):
         ({"batch": 0}, ("tiny", "bc"), r"study.batch: found 0, expected \[1, inf\]"),
         ({"seeds": [1, 1]}, ("tiny", "bc"), "study.seeds: found .*none twice"),
         ({"seeds": []}, ("tiny", "bc"), "study.seeds: found .*at least one"),
-        ({"updates": 2.5}, ("tiny", "bc"), "study.updates: found 2.5, expected whole number"),
+        ({"updates": 2.5}, ("tiny", "bc"), "updates: found 2.5, expected whole number"),
     ],
 )
 def test_command_refuses_before_it_writes(

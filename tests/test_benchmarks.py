@@ -1,0 +1,43 @@
+"""Benchmarks: what `make bench` writes can be read and says what was measured."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+from benchmarks.__main__ import budgets, render
+
+HERE = Path(__file__).parents[1] / "benchmarks"
+
+
+def results() -> dict[str, Any]:
+    return json.loads((HERE / "results.json").read_text(encoding="utf-8"))
+
+
+def test_the_page_is_rendered_from_the_results():
+    assert (HERE / "README.md").read_text(encoding="utf-8") == render(results())
+
+
+def test_budgets_are_judged_from_the_figures():
+    found = results()
+    assert budgets(found) == found["budgets"]
+    assert len(found["budgets"]) == 7
+    better = copy.deepcopy(found)
+    for row in better["generate"]:
+        row["added_share"] = 0.39
+    for ratio in better["evaluate"]["ratios"].values():
+        ratio["wall"] = 5.0
+    for row in better["train"]["rows"]:
+        row["share_of_product_rate"] = 0.6
+    assert all(row["met"] for row in budgets(better))
+    better["generate"][0]["added_share"] = 0.41
+    better["evaluate"]["ratios"]["one_at_a_time_torch / ours_2_threads"]["wall"] = 4.9
+    better["train"]["rows"][-2]["share_of_product_rate"] = 0.59  # iql, 2x256, 5 seeds
+    better["budgets"] = budgets(better)
+    met = [row["met"] for row in better["budgets"]]
+    assert met == [False, True, True, True, False, True, False]
+    page = render(better)
+    assert page.count("| not met |") == 3
+    assert page.count("| met |") == 4
+    assert "41%" in page
+    assert "4.9 x" in page

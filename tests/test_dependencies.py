@@ -1,0 +1,80 @@
+"""What is imported is declared, and what is declared is used."""
+
+import ast
+import sys
+import tomllib
+from functools import cache
+from importlib.metadata import packages_distributions, requires
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+MAIN = PROJECT["project"]["dependencies"]
+DEV = PROJECT["project"]["optional-dependencies"]["dev"]
+# started as programs or loaded by pytest
+COMMANDS = {"dvc", "mypy", "pre-commit", "pytest-timeout", "pytest-xdist", "ruff"}
+OURS = {"tasks", "tests", "benchmarks"}
+
+
+def names(requirements: list[str]) -> set[str]:
+    return {canonicalize_name(Requirement(text).name) for text in requirements}
+
+
+def extras(requirements: list[str]) -> set[str]:
+    """What extras named in the requirements bring, such as gymnasium[mujoco]."""
+    found = set()
+    for requirement in map(Requirement, requirements):
+        brought = map(Requirement, requires(requirement.name) or [])
+        found |= {
+            canonicalize_name(other.name)
+            for other in brought
+            for extra in requirement.extras
+            if other.marker and other.marker.evaluate({"extra": extra})
+            if not other.marker.evaluate({"extra": ""})
+        }
+    return found
+
+
+@cache
+def imported(folder: str) -> frozenset[str]:
+    """Distributions whose modules a folder imports, type checking included."""
+    modules: set[str] = set()
+    for path in (ROOT / folder).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                modules |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                modules.add(str(node.module).split(".")[0])
+    modules -= set(sys.stdlib_module_names) | OURS
+    owners = packages_distributions()
+    return frozenset(canonicalize_name(min(owners.get(m, [m]))) for m in modules)
+
+
+@pytest.mark.parametrize(
+    ("folder", "declared"),
+    [("tasks", MAIN), ("benchmarks", MAIN), ("tests", MAIN + DEV)],
+)
+def test_what_is_imported_is_declared(folder: str, declared: list[str]):
+    assert imported(folder) - names(declared) - extras(declared) == set()
+
+
+def test_what_is_declared_is_used():
+    assert names(MAIN) - imported("tasks") - COMMANDS == set()
+    assert names(DEV) - imported("tests") - COMMANDS == set()
+
+
+def test_development_tools_are_no_dependency_of_the_stages():
+    assert names(DEV) & imported("tasks") == set()
+
+
+def test_every_file_beside_the_code_is_package_data():
+    data = PROJECT["tool"]["setuptools"]["package-data"]
+    for path in (ROOT / "tasks").rglob("*.*"):
+        if path.is_dir() or path.suffix in {".py", ".pyc"}:
+            continue
+        package = ".".join(path.parent.relative_to(ROOT).parts)
+        assert any(path.match(pattern) for pattern in data.get(package, [])), path
