@@ -130,7 +130,7 @@ def replayed(world: str, name: str, episodes: int, sampled: bool) -> Played:
         noise = np.stack([draws[i].standard_normal(width) for i in live])
         return opened.act(observation, noise if sampled else None)
 
-    return play(load(world), act, range(episodes))
+    return play(load(world).make(episodes), act, range(episodes))
 
 
 @pytest.mark.parametrize("world", WORLDS)
