@@ -40,16 +40,18 @@ class Variant:
         Raises:
             RefusedError: If the study has no such name; names the nearest one.
         """
-        parser = argparse.ArgumentParser(description=doc.split("\n", maxsplit=1)[0])
-        names = ("dataset", "learner", "variant")
-        for name in names:
-            parser.add_argument(f"--{name}", required=True)
-        given = vars(parser.parse_args(argv))
+        given = _arguments(params, doc, ("dataset", "learner", "variant"), argv)
+        return cls(**given, seeds=tuple((params.get("study") or {}).get("seeds", ())))
+
+    @classmethod
+    def parse_all(
+        cls, params: Mapping[str, Any], doc: str, argv: list[str] | None = None
+    ) -> list[Self]:
+        """All variants of the learner a command line names; see :meth:`parse`."""
+        given = _arguments(params, doc, ("dataset", "learner"), argv)
         study = params.get("study") or {}
-        for name in names:
-            known(given[name], study.get(f"{name}s", ()), f"study.{name}s")
-        dataset, learner, variant = (given[name] for name in names)
-        return cls(dataset, learner, variant, tuple(study.get("seeds", ())))
+        seeds = tuple(study.get("seeds", ()))
+        return [cls(**given, variant=v, seeds=seeds) for v in study.get("variants", ())]
 
     def folder(self, kind: str) -> Path:
         """``data/<kind>/<dataset>/<learner>/<variant>``."""
@@ -101,3 +103,20 @@ class Variant:
             f"--dataset {self.dataset} --learner {self.learner} "
             f"--variant {self.variant}"
         )
+
+
+def _arguments(
+    params: Mapping[str, Any],
+    doc: str,
+    names: tuple[str, ...],
+    argv: list[str] | None,
+) -> dict[str, str]:
+    """Options of a command line, each a name its study knows."""
+    parser = argparse.ArgumentParser(description=doc.split("\n", maxsplit=1)[0])
+    for name in names:
+        parser.add_argument(f"--{name}", required=True)
+    given = vars(parser.parse_args(argv))
+    study = params.get("study") or {}
+    for name in names:
+        known(given[name], study.get(f"{name}s", ()), f"study.{name}s")
+    return given

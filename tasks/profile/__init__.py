@@ -1,4 +1,4 @@
-"""Profile: bytes, operators and latency of a variant's ONNX files.
+"""Profile: bytes, operators and latency of the ONNX files of a learner's variants.
 
 What a file is (``static``) is deterministic and cached; how long it takes depends on
 the machine and the moment, so it is measured each time and part of no identity.
@@ -36,8 +36,14 @@ class Profiler(ABC):
         self.params: Any = params
 
     @abstractmethod
-    def measure(self, policy: "OnnxPolicy") -> dict[str, Any]:
-        """The figures of ``latency.json``."""
+    def measure(
+        self, policies: Mapping[str, "OnnxPolicy"]
+    ) -> dict[str, dict[str, Any]]:
+        """The figures of each variant's ``latency.json``, measured side by side.
+
+        Args:
+            policies: One a variant, by its name.
+        """
 
 
 def static(paths: Sequence[Path]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
-"""Measure files: ``python -m tasks.profile --dataset D --learner L --variant V``.
+"""Measure files: ``python -m tasks.profile --dataset D --learner L``.
 
-Writes ``data/profiles/<D>/<L>/<V>/``: ``static.json`` (bytes, operators: the same each
-time) and ``latency.json`` (of the first training seed's file; never the same).
+Writes ``data/profiles/<D>/<L>/<V>/`` of each variant of the study: ``static.json``
+(bytes, operators: the same each time) and ``latency.json`` (of the first training
+seed's file; never the same). One process times all variants, so that they compare.
 """
 
 from tasks.artifacts.files import check_writable, write_json
@@ -17,27 +18,31 @@ METHOD = "latency"
 def main() -> None:
     """The stage."""
     params = load()
-    variant = Variant.parse(params, __doc__ or "")
+    variants = Variant.parse_all(params, __doc__ or "")
     profiler: Profiler = build(pick(params, "profile", METHOD), f"profile.{METHOD}")
     mode = None if profiler.params.mode == "auto" else profiler.params.mode
-    files = variant.files()
-    policies = {}
-    for seed, path in files.items():  # opening checks the hash and the contract
-        policies[seed] = OnnxPolicy.open(path, mode, profiler.params.threads)
-        variant.check(path, seed, policies[seed].contract)
-    folder = variant.folder("profiles")
-    check_writable(folder)
-    first = variant.seeds[0]
-    head = {
-        "schema": 1,
-        "dataset": variant.dataset,
-        "learner": variant.learner,
-        "variant": variant.variant,
-    }
-    measured = profiler.measure(policies[first])
-    write_json(folder / "static.json", {**head, **static(list(files.values()))})
-    write_json(folder / "latency.json", {**head, "seed": first, **measured})
-    print(f"{variant.learner} {variant.variant}: {words(measured['batches'])}")
+    firsts: dict[str, OnnxPolicy] = {}
+    for variant in variants:
+        for seed, path in variant.files().items():
+            # opening checks the hash and the contract
+            policy = OnnxPolicy.open(path, mode, profiler.params.threads)
+            variant.check(path, seed, policy.contract)
+            firsts.setdefault(variant.variant, policy)
+        check_writable(variant.folder("profiles").parent)
+    measured = profiler.measure(firsts)
+    for variant in variants:
+        folder, timed = variant.folder("profiles"), measured[variant.variant]
+        check_writable(folder)
+        head = {
+            "schema": 1,
+            "dataset": variant.dataset,
+            "learner": variant.learner,
+            "variant": variant.variant,
+        }
+        described = static(list(variant.files().values()))
+        write_json(folder / "static.json", {**head, **described})
+        write_json(folder / "latency.json", {**head, "seed": variant.seeds[0], **timed})
+        print(f"{variant.learner} {variant.variant}: {words(timed['batches'])}")
 
 
 if __name__ == "__main__":

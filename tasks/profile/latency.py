@@ -1,13 +1,14 @@
 """Latency of one call of onnxruntime, as a percentile of many.
 
-Batch sizes take turns in rounds, so that a slow moment of the machine hits all of them.
-The policy is warmed up first; the call is ``session.run`` with inputs that are ready,
-which is what a control loop pays.
+Variants and batch sizes take turns in rounds, so that a slow moment of the machine hits
+all of them and they can be compared. A policy is warmed up first; the call is
+``session.run`` with inputs that are ready, which is what a control loop pays.
 """
 
 import os
 import platform
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -39,24 +40,32 @@ class Latency(Profiler):
     Parameters = LatencyParams
     params: LatencyParams
 
-    def measure(self, policy: "OnnxPolicy") -> dict[str, Any]:
+    def measure(
+        self, policies: Mapping[str, "OnnxPolicy"]
+    ) -> dict[str, dict[str, Any]]:
         """See :meth:`Profiler.measure`."""
         params = self.params
-        feeds = {b: _feed(policy, b) for b in params.batches}
-        for feed in feeds.values():
-            _time(policy, feed, params.warm_up)
-        taken: dict[int, list[int]] = {b: [] for b in params.batches}
+        turns = [(name, b) for name in policies for b in params.batches]
+        feeds = {(name, b): _feed(policies[name], b) for name, b in turns}
+        taken: dict[tuple[str, int], list[int]] = {turn: [] for turn in turns}
+        for turn in turns:
+            _time(policies[turn[0]], feeds[turn], params.warm_up)
         for calls in _split(params.repeats, params.rounds):
-            for b, feed in feeds.items():
-                taken[b] += _time(policy, feed, calls)
+            for turn in turns:
+                taken[turn] += _time(policies[turn[0]], feeds[turn], calls)
         return {
-            "machine": {"cpu": cpu(), "cores": os.cpu_count()},
-            "load": os.getloadavg()[0],
-            "onnxruntime": policy.session_info()["onnxruntime"],
-            "threads": policy.threads,
-            "mode": policy.mode,
-            "repeats": params.repeats,
-            "batches": {str(b): _percentiles(times) for b, times in taken.items()},
+            name: {
+                "machine": {"cpu": cpu(), "cores": os.cpu_count()},
+                "load": os.getloadavg()[0],
+                "onnxruntime": policy.session_info()["onnxruntime"],
+                "threads": policy.threads,
+                "mode": policy.mode,
+                "repeats": params.repeats,
+                "batches": {
+                    str(b): _percentiles(taken[name, b]) for b in params.batches
+                },
+            }
+            for name, policy in policies.items()
         }
 
 

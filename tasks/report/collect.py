@@ -189,7 +189,8 @@ def _artifact(
     options = f"--dataset {dataset} --learner {learner}"
 
     def command(stage: str) -> str:
-        return f"python -m tasks.{stage} {options} --variant {variant}"
+        one = "" if stage == "profile" else f" --variant {variant}"
+        return f"python -m tasks.{stage} {options}{one}"
 
     after, _, last = variant.rpartition("-")
     first = f" --after {after}" if after else ""

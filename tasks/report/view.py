@@ -201,10 +201,9 @@ def _pareto(
 
 
 def unmeasured(rows: Iterable[Row]) -> list[str]:
-    """The commands that measure the latencies that are missing."""
+    """The command that measures it, for each latency that is missing."""
     return [
-        f"python -m tasks.profile --dataset {a.dataset} --learner {a.learner} "
-        f"--variant {a.variant}"
+        f"python -m tasks.profile --dataset {a.dataset} --learner {a.learner}"
         for a in (row.artifact for row in rows)
         if a.latency is None
     ]

@@ -130,7 +130,7 @@ def test_every_stage_refuses_an_output_it_cannot_write(project: Project):
         f"compress data/compressed/pendulum_mixture/bc {of} --compressor float32",
         f"export data/onnx/pendulum_mixture/bc {variant}",
         f"evaluate data/evaluations/pendulum_mixture/bc {variant}",
-        f"profile data/profiles/pendulum_mixture/bc/float32 {variant}",
+        f"profile data/profiles/pendulum_mixture/bc {of}",
         "report data/report",
     ]
     said = project.run("python", "-c", BLOCKED, given="\n".join(lines))

@@ -31,19 +31,22 @@ from tests.variant_files import (
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A study of two seeds, float32 exported; call it to run the stage."""
+    """A study of two seeds and two variants, exported; call it to run the stage."""
     monkeypatch.chdir(tmp_path)
     where = study(tmp_path)
+    for variant in ("float32", "int8_static"):
+        files = onnx_folder(tmp_path, variant)
+        write(files, policy(where, 2, [[0, 0, 1.0]], "gaussian"), where, variant)
     files = onnx_folder(tmp_path, "float32")
-    write(files, policy(where, 2, [[0, 0, 1.0]], "gaussian"), where, "float32")
 
-    def run(variant: Any = "float32") -> Any:
-        arguments = ["--dataset", DATASET, "--learner", LEARNER, "--variant", variant]
+    def run(learner: Any = LEARNER) -> Any:
+        arguments = ["--dataset", DATASET, "--learner", learner]
         monkeypatch.setattr(sys, "argv", ["profile", *arguments])
         return run_stage(main)
 
     run.files, run.world = files, where
     run.out = tmp_path / "data/profiles" / DATASET / LEARNER / "float32"
+    run.others = run.out.with_name("int8_static")
     return run
 
 
@@ -96,10 +99,12 @@ def test_static_is_the_same_again_and_latency_ordered(
     assert (found["threads"], found["mode"], found["seed"]) == (1, "exact", 0)
     assert found["repeats"] == LATENCY["repeats"]
     assert found["machine"]["cpu"]
+    assert (place.others / "static.json").exists()
+    assert (place.others / "latency.json").exists()
 
 
 def test_every_repeat_is_timed(place: Any) -> None:
-    """Warm-up is not, and each batch size gets its own rows."""
+    """Warm-up is not; variants and batch sizes take turns."""
     profiler = build(method("profile", "latency", **LATENCY), "profile.latency")
     acting = OnnxPolicy.open(place.files / "seed-0.onnx")
     calls = []
@@ -111,9 +116,11 @@ def test_every_repeat_is_timed(place: Any) -> None:
             assert feed["noise"].shape == (calls[-1], 1)
 
     acting.session = Session()
-    profiler.measure(acting)
-    assert calls.count(1) == calls.count(4) == LATENCY["repeats"] + LATENCY["warm_up"]
-    assert calls[4:44] == ([1] * 10 + [4] * 10) * 2
+    measured = profiler.measure({"one": acting, "other": acting})
+    assert sorted(measured) == ["one", "other"]
+    each = LATENCY["repeats"] + LATENCY["warm_up"]
+    assert calls.count(1) == calls.count(4) == 2 * each
+    assert calls[8:88] == ([1] * 10 + [4] * 10) * 4
     assert _split(10, 4) == [2, 3, 2, 3]
 
 
@@ -130,14 +137,14 @@ def test_wrong_hash_and_missing_file_are_refused(
     assert not place.out.exists()
 
 
-def test_wrong_seed_and_unknown_variant_are_refused(
+def test_wrong_variant_and_unknown_learner_are_refused(
     place: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write(place.files, policy(place.world, 2, [[0, 0, 1]]), place.world, "f", seed=1)
     assert place() == 1
     assert "variant: found f" in capsys.readouterr().err
-    assert place("flot32") == 1
-    assert "did you mean float32?" in capsys.readouterr().err
+    assert place(f"{LEARNER}x") == 1
+    assert f"did you mean {LEARNER}?" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("changes", [{"batches": [0]}, {"repeats": 1}, {"threads": 0}])

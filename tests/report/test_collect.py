@@ -43,7 +43,7 @@ def refusal(root: Path) -> RefusedError:
             f"evaluate {OPTIONS} --variant int8_static",
         ),
         (f"compressed/{LEAF}", f"compress {OPTIONS} --compressor int8_static"),
-        (f"profiles/{LEAF}/static.json", f"profile {OPTIONS} --variant int8_static"),
+        (f"profiles/{LEAF}/static.json", f"profile {OPTIONS}"),
         (f"onnx/{LEAF}/seed-1.json", f"export {OPTIONS} --variant int8_static"),
         (f"onnx/{LEAF}/seed-1.onnx", f"export {OPTIONS} --variant int8_static"),
         ("policies/hopper_mixed/bc/curves.csv", f"train {OPTIONS}"),
