@@ -29,7 +29,8 @@ STAGES = {
     f"train@{BRANCH}",
     *(f"compress@{BRANCH}-{name}" for name in ("float32", "distill")),
     f"chain@{BRANCH}-distill-int8_static",
-    *(f"{s}@{BRANCH}-{v}" for s in ("export", "evaluate", "profile") for v in VARIANTS),
+    *(f"{s}@{BRANCH}-{v}" for s in ("export", "evaluate") for v in VARIANTS),
+    f"profile@{BRANCH}",
     "report",
 }
 CACHED = ("datasets", "policies", "compressed", "onnx", "evaluations", "profiles")
