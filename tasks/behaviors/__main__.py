@@ -96,8 +96,9 @@ def train(
             origin = {"step": step, "hours": round(hours, 3), "seeds": params.seeds}
             save_policy(folder, policy, origin)
             folders.append(folder)
-            mean = np.nanmean(np.array(recent[-20:]), axis=0).round(0)
-            print(f"step {step}: return {mean} after {hours:.2f} h", flush=True)
+            ended = np.array(recent[-20:]).reshape(-1, len(params.seeds))
+            means = [_mean(column[~np.isnan(column)]) for column in ended.T]
+            print(f"step {step}: return {means} after {hours:.2f} h", flush=True)
     return folders
 
 
@@ -185,6 +186,11 @@ def finish(
                 "policies": entries,
             },
         )
+
+
+def _mean(returns: Floats) -> int | None:
+    """Rounded mean of the episodes that have ended, None before the first has."""
+    return round(float(returns.mean())) if len(returns) else None
 
 
 def _entry(played: Played) -> dict[str, Any]:
