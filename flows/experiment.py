@@ -7,7 +7,6 @@ share, so two studies that end together would mix.
 
 import os
 import subprocess
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -35,16 +34,29 @@ class Saved:
 
 
 def git(folder: Path, *arguments: str) -> str:
-    """Run git in a folder; what it printed, without the last line's end.
+    """Run git in the top folder of a clone or worktree, never in one further up.
+
+    Returns:
+        What it printed, without the last line's end.
 
     Raises:
-        subprocess.CalledProcessError: If git refuses; its words are in ``stderr``.
+        RefusedError: If git refuses; has its words.
     """
     command = ["git", "--no-optional-locks", *arguments]
     done = subprocess.run(
-        command, cwd=folder, env=clean(os.environ), capture_output=True, text=True,
-        check=True,
+        command,
+        cwd=folder,
+        env=_env(folder),
+        capture_output=True,
+        text=True,
+        check=False,
     )
+    if done.returncode:
+        verb = next(word for word in arguments if word[:1] != "-" and "=" not in word)
+        said = done.stderr.strip() or f"exit code {done.returncode}"
+        raise RefusedError(
+            folder, f"git {verb}", said, "git to succeed", "do as git says"
+        )
     return done.stdout.removesuffix("\n")
 
 
@@ -52,14 +64,15 @@ def tells(folder: Path, *arguments: str) -> str | None:
     """Like `git`; None if git refuses."""
     try:
         return git(folder, *arguments)
-    except subprocess.CalledProcessError:
+    except RefusedError:
         return None
 
 
-def clean(env: Mapping[str, str]) -> dict[str, str]:
-    """An environment without what a git hook says of its own repository."""
+def _env(folder: Path) -> dict[str, str]:
+    """The environment without what a git hook says of its own repository."""
     own = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
-    return {name: value for name, value in env.items() if name not in own}
+    kept = {name: value for name, value in os.environ.items() if name not in own}
+    return kept | {"GIT_CEILING_DIRECTORIES": str(folder.resolve().parent)}
 
 
 def baseline(root: Path) -> str:
@@ -79,7 +92,9 @@ def baseline(root: Path) -> str:
             "the top folder of a clone, since an experiment stands on a commit",
             "run it in a clone of the project",
         )
-    said = git(root, "status", "--porcelain", "-z", "--untracked-files=no", "--no-renames")
+    said = git(
+        root, "status", "--porcelain", "-z", "--untracked-files=no", "--no-renames"
+    )
     changed = [entry[3:] for entry in said.split("\0") if entry]
     if changed:
         more = len(changed) - NAMED
@@ -111,10 +126,11 @@ def check_name(root: Path, commit: str, name: str, params: str) -> None:
         found = "not a name git allows"
     elif tells(root, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}"):
         found = "a branch, tag or commit"
-    elif _tree(root, commit, name):
-        if tells(root, "show", f"{_ref(commit, name)}:params.yaml") != params.rstrip("\n"):
-            found = "an experiment with other parameters"
-            mend = f"{mend}, or remove it with: dvc exp remove {name}"
+    elif _tree(root, commit, name) and params.rstrip("\n") != tells(
+        root, "show", f"{_ref(commit, name)}:params.yaml"
+    ):
+        found = "an experiment with other parameters"
+        mend = f"{mend}, or remove it with: dvc exp remove {name}"
     if found:
         raise RefusedError(
             "experiment", name or "name", found, "a new name of one word", mend
