@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from logging import Logger, LoggerAdapter
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from prefect.artifacts import (
@@ -40,13 +40,14 @@ class Seen:
     def line(self, text: str) -> None:
         """Log a line of its output; a line of progress moves its bar."""
         self.log.info(text)
-        found = PROGRESS.match(text)
+        found = PROGRESS.fullmatch(text)
         if not found:
             return
         share = 100 * float(found["done"]) / float(found["total"])
         words = f"{found['title']} {found['done']}/{found['total']} {found['words']}"
         if self.bar is None:
-            self.bar = create_progress_artifact(share, f"{self.key}-progress", words)
+            made = create_progress_artifact(share, f"{self.key}-progress", words)
+            self.bar = cast("UUID", made)  # in a task without async it is no coroutine
         else:
             update_progress_artifact(self.bar, share, words)
 

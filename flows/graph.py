@@ -166,12 +166,13 @@ class Graph:
             if ran:
                 stage.dump(update_pipeline=False)
             return "recorded" if ran else "unchanged"
-        if not self.force and not stage.changed():
+        if not self.force and not _changed(stage):
             return "unchanged"
         self._hold(name, stage)
         try:
-            stage.remove_outs()
+            _bare(Stage.remove_outs)(stage)
             if not self.force and self._restored(stage):
+                stage.save_deps()
                 self._record(stage)
                 self._release(name)
                 return "known, from the run cache"
@@ -196,8 +197,10 @@ class Graph:
     def _record(self, stage: Stage) -> None:
         """Hash the outputs, put them into the cache and the entry into dvc.lock."""
         kept = all(o.use_cache or o.is_metric or o.is_plot for o in stage.outs)
-        stage.save(run_cache=kept)
-        stage.commit()
+        stage.save_outs()
+        if kept:
+            self.repo.stage_cache.save(stage)
+        _bare(Stage.commit)(stage)
         if not isinstance(stage, PipelineStage):
             stage.dump(update_pipeline=False)
             return
@@ -265,6 +268,23 @@ class Graph:
                     "a file, or an output of a stage",
                     "create it, or mend the stage",
                 )
+
+
+def _bare(method: Callable[..., Any]) -> Callable[..., Any]:
+    """A method of DVC's stage without its lock on files, which costs more than itself.
+
+    What is written is held already (`Graph._hold`), what was read is compared later.
+    """
+    bare: Callable[..., Any] = method.__wrapped__  # type: ignore[attr-defined]
+    return bare
+
+
+def _changed(stage: Stage) -> bool:
+    """`Stage.changed`."""
+    always = stage.changed_stage() or stage.is_callback or stage.always_changed
+    return bool(
+        always or _bare(Stage._changed_deps)(stage) or _bare(Stage.changed_outs)(stage)
+    )
 
 
 def _unknown(targets: Sequence[str], graph: Any, error: Exception) -> RefusedError:

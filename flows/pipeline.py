@@ -10,16 +10,17 @@ from pathlib import Path
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
-from prefect.futures import PrefectConcurrentFuture
+from prefect.futures import PrefectFuture
 from prefect.states import Completed, Failed
-from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows import artifacts, schedule
 from flows.graph import Graph
 from flows.run import Run, alone
 
 
-@flow(name="pipeline", validate_parameters=True, task_runner=ThreadPoolTaskRunner())
+@flow(
+    name="pipeline", validate_parameters=True, task_runner=ThreadPoolTaskRunner[Any]()
+)
 def pipeline(
     targets: list[str] | None = None,
     workers: int = 0,
@@ -52,13 +53,12 @@ def pipeline(
             seen.completed()
             return Completed(message=outcome.message)
 
-        futures: dict[str, PrefectConcurrentFuture[State[None]]] = {}
+        futures: dict[str, PrefectFuture[State[None]]] = {}
 
-        def start(name: str) -> PrefectConcurrentFuture[State[None]]:
-            before = [
-                futures[parent] for parent in graph.parents[name] if parent in futures
-            ]
-            futures[name] = stage.submit(name, wait_for=before)
+        def start(name: str) -> PrefectFuture[State[None]]:
+            # they have ended; waiting for them draws the edges of the run's graph
+            before = [futures[parent] for parent in sorted(graph.parents[name])]
+            futures[name] = stage.submit(name, wait_for=before, return_state=False)
             return futures[name]
 
         try:
