@@ -32,6 +32,13 @@ class Saved:
     commit: str
     how: Literal["new", "the same as before", "replaced"]
 
+    def __str__(self) -> str:
+        """What there is now, and what to do with it."""
+        return (
+            f"experiment {self.name}: {self.how}; see it with: dvc exp show, "
+            f"bring it in with: dvc exp apply {self.name}"
+        )
+
 
 def git(folder: Path, *arguments: str) -> str:
     """Run git in the top folder of a clone or worktree, never in one further up.

@@ -7,10 +7,12 @@ of it and ``dvc exp apply`` brings it in. Studies that differ run at the same ti
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from flows.experiment import Saved
-from flows.worktree import perform, plan
+import flows.__main__ as plain
+from flows.worktree import Study, perform, plan
+from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.stage import run_stage
 
 
@@ -26,25 +28,98 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def told(saved: Saved) -> str:
-    """What there is now, and what to do with it."""
-    return (
-        f"experiment {saved.name}: {saved.how}; see it with: dvc exp show, bring it "
-        f"in with: dvc exp apply {saved.name}"
-    )
-
-
 def main() -> None:
     """See the module."""
-    arguments = parser().parse_args()
-    given = (arguments.study, arguments.overrides, arguments.name)
-    planned = plan(Path.cwd(), *given)  # refused before a server is started
-    if arguments.local:
-        graph = ["--local", "--workers", str(arguments.workers)]
-        saved = perform(
-            planned,
-            lambda: flows.__main__.local(flows.__main__.parser().parse_args(graph)),
-            keep=arguments.keep,
-            tell=print,
+    given = parser().parse_args()
+    # refused before a server is started
+    planned = plan(Path.cwd(), given.study, given.overrides, given.name)
+    if given.local:
+        local(planned, given.workers, keep=given.keep)
+    else:
+        in_prefect(planned, given.workers, keep=given.keep)
+
+
+def local(planned: Study, workers: int, *, keep: bool) -> None:
+    """Run on plain threads."""
+    graph = plain.parser().parse_args(["--local", "--workers", str(workers)])
+    saved = perform(planned, lambda: plain.local(graph), keep=keep, tell=say)
+    say(str(saved))
+
+
+def say(line: str) -> None:
+    """Print a line at once."""
+    print(line, flush=True)  # noqa: T201, a command prints
+
+
+def in_prefect(planned: Study, workers: int, *, keep: bool) -> None:
+    """Run as a flow."""
+    from flows.server import api, settings
+
+    os.environ.update(settings(planned.root))
+    with api(planned.root) as url:
+        os.environ["PREFECT_API_URL"] = url
+        from flows.study import study
+
+        state = study(
+            planned.name,
+            list(planned.overrides),
+            experiment=planned.experiment,
+            workers=workers,
+            keep=keep,
+            return_state=True,
         )
-        print(told(saved))
+    if not state.is_completed():
+        sys.exit(1)
+
+
+if __name__ == "__main__":  # here, so that --local needs no Prefect
+    sys.exit(run_stage(main))
+
+from prefect import flow, get_run_logger  # noqa: E402
+from prefect.artifacts import create_markdown_artifact  # noqa: E402
+from prefect.client.schemas.objects import State  # noqa: E402
+from prefect.states import Completed, Failed  # noqa: E402
+
+from flows.pipeline import pipeline  # noqa: E402
+
+
+@flow(name="study", flow_run_name="study {name}", validate_parameters=True)
+def study(
+    name: str = "quickstart",
+    overrides: Sequence[str] = (),
+    experiment: str = "",
+    workers: int = 0,
+    keep: bool = False,
+) -> State[None]:
+    """Run another study as a DVC experiment; the user's files stay as they are.
+
+    Args:
+        name: A file of params/study/.
+        overrides: In Hydra's grammar, e.g. `train.iql.expectile=0.8`.
+        experiment: Its name; by default the study's with a hash.
+        workers: How many stages run at once; 0 is one a core.
+        keep: Whether the worktree stays after success.
+    """
+    log = get_run_logger()
+    try:
+        planned = plan(Path.cwd(), name, overrides, experiment)
+
+        def graph() -> None:
+            named = pipeline.with_options(flow_run_name=planned.experiment)
+            state = named(workers=workers, return_state=True)
+            if not state.is_completed():
+                raise RefusedError(
+                    "dvc.yaml",
+                    "stages",
+                    state.message,
+                    "stages that complete",
+                    "mend the cause and run again",
+                )
+
+        saved = perform(planned, graph, keep=keep, tell=log.info)
+    except RefusedError as error:
+        return Failed(message=f"refused: {error}")
+    create_markdown_artifact(
+        f"```\n{saved}\n```", key="study", description=planned.experiment
+    )
+    return Completed(message=str(saved))
