@@ -18,9 +18,7 @@ from flows.graph import Graph
 from flows.run import Run, alone
 
 
-@flow(
-    name="pipeline", validate_parameters=True, task_runner=ThreadPoolTaskRunner[Any]()
-)
+@flow(name="pipeline", validate_parameters=True)
 def pipeline(
     targets: list[str] | None = None,
     workers: int = 0,
