@@ -6,6 +6,7 @@ share, so two studies that end together would mix.
 """
 
 import os
+import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Literal
 
 from tasks.artifacts.errors import RefusedError
 
+NAME = re.compile(r"\w[\w.+-]*")
 NAMED = 5  # changed files an error lists
 # so that a commit can be made where git knows no name, e.g. in a container
 NOBODY = ("-c", "user.name=offcut", "-c", "user.email=offcut@localhost")
@@ -129,12 +131,13 @@ def check_name(root: Path, commit: str, name: str, params: str) -> None:
         RefusedError: See above.
     """
     found, mend = "", "choose another --name"
-    if "/" in name or tells(root, "check-ref-format", _ref(commit, name)) is None:
-        found = "not a name git allows"
+    ref = _ref(commit, name)
+    if not NAME.fullmatch(name) or tells(root, "check-ref-format", ref) is None:
+        found = "not one word that git allows"
     elif tells(root, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}"):
         found = "a branch, tag or commit"
     elif _tree(root, commit, name) and params.rstrip("\n") != tells(
-        root, "show", f"{_ref(commit, name)}:params.yaml"
+        root, "show", f"{ref}:params.yaml"
     ):
         found = "an experiment with other parameters"
         mend = f"{mend}, or remove it with: dvc exp remove {name}"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from hashlib import sha256
 from pathlib import Path
-from subprocess import DEVNULL, run
+from subprocess import run
 from sys import executable
 from tempfile import TemporaryDirectory
 
@@ -25,7 +25,7 @@ from flows.run import LOGS, Tell, alone
 from tasks.artifacts.compose import composed
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import check_writable, write_json, write_text
-from tasks.artifacts.params import PARAMS
+from tasks.artifacts.params import MEND, PARAMS
 from tasks.artifacts.study import check
 
 STUDIES = Path(".offcut/studies")
@@ -107,7 +107,7 @@ def plan(
             error.field,
             error.found,
             error.expected,
-            "change the override" if overrides else error.mend,
+            "change the override" if overrides and error.mend == MEND else error.mend,
         ) from None
     experiment = experiment or key(name, commit, text)
     check_name(root, commit, experiment, text)
@@ -187,9 +187,10 @@ def _prepare(study: Study, tell: Tell) -> None:
             *("-c", "core.hooksPath=/dev/null", "worktree", "add", "--quiet"),
             *("--force", "--force", "--detach", str(study.folder), study.commit),
         )
-    _fill(study)
-    # what the commit's dvc.lock names and the cache has need not be made again
-    _python(study.folder, "dvc", "checkout", "--quiet", "--force", "--allow-missing")
+    if _fill(study).exists():
+        # what the commit's dvc.lock names and the cache has need not be made again
+        options = ("--quiet", "--force", "--allow-missing")
+        _python(study.folder, "dvc", "checkout", *options)
     write_json(study.folder / MARK, {"commit": study.commit})
 
 
@@ -214,16 +215,16 @@ def _cleared(study: Study) -> bool:
     return True
 
 
-def _fill(study: Study) -> None:
-    """Write what is not in git."""
+def _fill(study: Study) -> Path:
+    """Write what is not in git; returns the folder of DVC's cache."""
     folder = study.folder
-    _share_cache(study.root, folder)
     write_text(folder / PARAMS, study.params)
     _python(folder, "tasks.artifacts.environment")
+    return _share_cache(study.root, folder)
 
 
-def _share_cache(root: Path, folder: Path) -> None:
-    """Give a worktree the clone's DVC settings, the user's own included.
+def _share_cache(root: Path, folder: Path) -> Path:
+    """Give a worktree the clone's cache and DVC settings, the user's own included.
 
     DVC reads relative paths as from the file they stand in, and writes them so.
     """
@@ -231,20 +232,31 @@ def _share_cache(root: Path, folder: Path) -> None:
     with target.edit("local") as local:
         for level in ("repo", "local"):
             merge(local, source.load_one(level))
-        local["cache"]["dir"] = str(source["cache"].get("dir", root / ".dvc/cache"))
+        cache = str(source["cache"].get("dir") or root / ".dvc/cache")
+        local["cache"]["dir"] = cache
         # what DVC remembers of this folder goes with it
         local["core"]["site_cache_dir"] = str(folder / ".dvc/tmp/site")
     Path(target.files["local"]).chmod(0o600)  # it can hold passwords
+    return Path(cache)
 
 
 def _python(folder: Path, module: str, *arguments: str) -> None:
-    """Run a module in a folder; what goes wrong shows when the stages run."""
+    """Run a module in a folder.
+
+    Raises:
+        RefusedError: If it fails.
+    """
     command = [executable, "-m", module, *arguments]
-    run(command, cwd=folder, check=False, stdout=DEVNULL, stderr=DEVNULL)
+    done = run(command, cwd=folder, check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise RefusedError(
+            folder, module, done.stderr[-500:], "exit code 0", "do as it says"
+        )
 
 
 def _remove(study: Study) -> None:
     """Remove the worktree, whatever state it is in; other worktrees are left alone."""
+    (study.folder / MARK).unlink(missing_ok=True)  # killed now, it is not whole
     shutil.rmtree(study.folder, ignore_errors=True)
     place = str(study.folder)
     tells(study.root, "worktree", "remove", "--force", "--force", place)
