@@ -30,7 +30,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     """See the module."""
-    given = parser().parse_args()
+    given = parser().parse_intermixed_args()
     # refused before a server is started
     planned = plan(Path.cwd(), given.study, given.overrides, given.name)
     if given.local:
@@ -56,8 +56,7 @@ def in_prefect(planned: Study, workers: int, *, keep: bool) -> None:
     from flows.server import api, settings
 
     os.environ.update(settings(planned.root))
-    with api(planned.root) as url:
-        os.environ["PREFECT_API_URL"] = url
+    with api(planned.root):
         from flows.study import study
 
         state = study(
