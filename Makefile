@@ -47,9 +47,9 @@ report: setup  ## render the report again from what the stages wrote
 	@$(PY) -m tasks.report
 	@echo "report: $(CURDIR)/data/report/index.html"
 
-study: setup  ## run another study as an experiment: make study NAME=...
+study: setup  ## another study as an experiment: make study NAME=... [SET="key=value ..."]
 	@[ -n "$(NAME)" ] || { echo "say which: make study NAME=one of" $(basename $(notdir $(wildcard params/study/*.yaml))) >&2; exit 1; }
-	@dvc exp run -S study=$(NAME)
+	@set -f; $(PY) -m flows.study $(NAME) $(SET) $(if $(LOCAL),--local)
 
 params: setup  ## compose params.yaml, the default study, from params/
 	@$(PY) -m tasks.artifacts.compose

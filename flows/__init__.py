@@ -9,4 +9,7 @@ Nothing is defined here that dvc.yaml does not define; nothing is computed here 
 | ``processes`` | a stage's command as a child process |
 | ``schedule`` | which stage may start; what became of it |
 | ``pipeline`` | the flow |
+| ``study`` | another study, as a flow or without Prefect |
+| ``worktree`` | the git worktree another study runs in |
+| ``experiment`` | what stands there as a DVC experiment |
 """

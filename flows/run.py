@@ -103,14 +103,15 @@ def _tail(path: Path) -> str:
 
 
 @contextmanager
-def alone(tell: Tell) -> Iterator[None]:
+def alone(tell: Tell, lock: Path = LOCK) -> Iterator[None]:
     """One run at a time in a folder: the second waits, then finds all cached.
 
     Args:
         tell: Called with a line if it has to wait.
+        lock: The file that is locked; by default the current folder's.
     """
-    LOCK.parent.mkdir(parents=True, exist_ok=True)
-    with LOCK.open("a+") as file:
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
