@@ -11,11 +11,12 @@ from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture
-from prefect.states import Completed, Failed
+from prefect.states import Cancelled, Completed, Failed
 
 from flows import artifacts, schedule
 from flows.graph import Graph
 from flows.run import Run, alone
+from flows.runs import late
 
 
 @flow(name="pipeline", validate_parameters=True)
@@ -36,6 +37,8 @@ def pipeline(
         timeout: Seconds a stage may take.
     """
     log = get_run_logger()
+    if why := late():
+        return Cancelled(message=why)
     with alone(log.warning):
         graph = Graph(targets or (), force=force)
         run = Run(graph, timeout)
