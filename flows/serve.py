@@ -83,7 +83,7 @@ async def _serve(url: str, lost: int, late: int) -> None:
     runner = Runner(name="offcut", pause_on_shutdown=False)
     names = [name for name in SERVED if importlib.util.find_spec(f"flows.{name}")]
     for name in names:
-        await runner.aadd_deployment(_deployment(name, url))
+        await runner.aadd_deployment(await _deployment(name, url))
     running = asyncio.create_task(runner.start())
     while not (runner.started or running.done()):  # it sets a handler of its own first
         await asyncio.sleep(0.05)
@@ -109,7 +109,7 @@ async def _serve(url: str, lost: int, late: int) -> None:
     await running
 
 
-def _deployment(name: str, url: str) -> "RunnerDeployment":
+async def _deployment(name: str, url: str) -> "RunnerDeployment":
     """A flow as what can be started from the pages, one run at a time."""
     from prefect.client.schemas.objects import (  # noqa: PLC0415
         ConcurrencyLimitConfig,
@@ -120,7 +120,7 @@ def _deployment(name: str, url: str) -> "RunnerDeployment":
 
     flow = getattr(importlib.import_module(f"flows.{name}"), name)
     nightly = Cron(NIGHTLY, timezone=_timezone(), active=False, slug=SLUG)
-    made: RunnerDeployment = flow.to_deployment(
+    made: RunnerDeployment = await flow.ato_deployment(
         name,
         schedules=[nightly] if name == "pipeline" else [],
         concurrency_limit=ConcurrencyLimitConfig(
