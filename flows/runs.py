@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from flows.server import call
+from flows.endpoint import call
 
 LATE = timedelta(hours=1)  # after its time, a scheduled run is skipped
 PAGE = 200  # runs asked for at once, the most Prefect gives
@@ -20,7 +20,7 @@ def late() -> str:
     date. Only the schedule's own runs can be late, and not when somebody starts one of
     them again.
     """
-    from prefect.context import FlowRunContext  # noqa: PLC0415, see flows.server
+    from prefect.context import FlowRunContext
 
     context = FlowRunContext.get()
     if context is None or context.flow_run is None or context.flow_run.run_count > 1:

@@ -12,14 +12,16 @@ import os
 import shlex
 import shutil
 import signal
+import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
 from flows import runs, server
+from flows.endpoint import HOST, bound, call
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import write_text
 from tasks.artifacts.stage import run_stage
@@ -44,10 +46,9 @@ def main() -> None:
         )
     signal.signal(signal.SIGTERM, _ended)
     os.environ |= server.settings(root)
-    try:
+    with suppress(KeyboardInterrupt):
         serve(root, port)
-    except KeyboardInterrupt:
-        print("ended")
+    _say("ended")
 
 
 def serve(root: Path, port: int) -> None:
@@ -77,7 +78,7 @@ def serve(root: Path, port: int) -> None:
 
 
 async def _serve(url: str, lost: int, late: int) -> None:
-    from prefect.runner import Runner  # noqa: PLC0415, see flows.server
+    from prefect.runner import Runner
 
     # a schedule that was switched on stays so
     runner = Runner(name="offcut", pause_on_shutdown=False)
@@ -100,7 +101,7 @@ async def _serve(url: str, lost: int, late: int) -> None:
         loop.add_signal_handler(number, end)
     page = url.removesuffix("/api")
     _say(f"open {page}/v2/deployments")
-    _say(f"served: {', '.join(names)}; click one, then Run; switch its schedule on there")
+    _say(f"served: {', '.join(names)}; click one, then Run")
     if lost:
         _say(f"runs that had lost their process, now Crashed: {lost}")
     if late:
@@ -111,12 +112,12 @@ async def _serve(url: str, lost: int, late: int) -> None:
 
 async def _deployment(name: str, url: str) -> "RunnerDeployment":
     """A flow as what can be started from the pages, one run at a time."""
-    from prefect.client.schemas.objects import (  # noqa: PLC0415
+    from prefect.client.schemas.objects import (
         ConcurrencyLimitConfig,
         ConcurrencyLimitStrategy,
     )
-    from prefect.deployments.runner import EntrypointType  # noqa: PLC0415
-    from prefect.schedules import Cron  # noqa: PLC0415
+    from prefect.schedules import Cron
+    from prefect.types.entrypoint import EntrypointType
 
     flow = getattr(importlib.import_module(f"flows.{name}"), name)
     nightly = Cron(NIGHTLY, timezone=_timezone(), active=False, slug=SLUG)
@@ -129,7 +130,7 @@ async def _deployment(name: str, url: str) -> "RunnerDeployment":
         entrypoint_type=EntrypointType.MODULE_PATH,
     )
     try:
-        server.call(url, f"deployments/name/{flow.name}/{name}")
+        call(url, f"deployments/name/{flow.name}/{name}")
     except OSError:
         return made
     made.schedules = []  # it is known: its schedule stays as the user left it
@@ -156,14 +157,14 @@ def _python(root: Path) -> Path:
     return path
 
 
-def _listener(port: int) -> "server.socket.socket":
+def _listener(port: int) -> socket.socket:
     try:
-        return server.bound(port)
+        return bound(port)
     except OSError as error:
         raise RefusedError(
-            f"{server.HOST}:{port}",
+            f"{HOST}:{port}",
             "port",
-            f"{error.strerror.lower()}{_holder(port)}",
+            f"{error.strerror}{_holder(port)}",
             "a free port",
             "end that process, or take another port: make ui PORT=4300",
         ) from None
@@ -199,7 +200,7 @@ def _only(root: Path) -> Iterator[None]:
             raise RefusedError(
                 root,
                 "make ui",
-                f"one that runs at {url.removesuffix('/api')}" if url else "one starting",
+                f"one at {url.removesuffix('/api')}" if url else "one that starts",
                 "none",
                 "use that one, or end it with Ctrl-C first",
             ) from None
@@ -217,7 +218,7 @@ def _known(root: Path, url: str) -> Iterator[None]:
         path.unlink(missing_ok=True)
 
 
-def _ended(number: int, frame: FrameType | None) -> None:
+def _ended(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
