@@ -10,11 +10,12 @@ from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture
-from prefect.states import Completed, Failed
+from prefect.states import Cancelled, Completed, Failed
 
 from flows import artifacts, schedule
 from flows.graph import Graph
 from flows.run import Run, alone, cores, ended
+from flows.runs import late
 from tasks.artifacts.errors import RefusedError
 
 
@@ -35,6 +36,8 @@ def pipeline(
         force: Whether to run stages that did not change.
         timeout: Seconds a stage may take.
     """
+    if why := late():
+        return Cancelled(message=why)
     with alone(get_run_logger().warning):
         try:
             return Completed(message=_run(targets, workers, keep_going, force, timeout))
