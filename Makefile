@@ -15,7 +15,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # The stamp's name is a checksum of what was installed: a second set-up does nothing.
 STAMP := $(VENV)/installed-$(shell cat requirements.lock pyproject.toml | cksum | cut -d' ' -f1)
 
-.PHONY: help setup run report study params test check bench lock browser
+.PHONY: help setup run report study compare params test check bench lock browser
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | awk 'BEGIN {FS = ":.*## "} {printf "  %-8s %s\n", $$1, $$2}'
@@ -50,6 +50,10 @@ report: setup  ## render the report again from what the stages wrote
 study: setup  ## run another study as an experiment: make study NAME=...
 	@[ -n "$(NAME)" ] || { echo "say which: make study NAME=one of" $(basename $(notdir $(wildcard params/study/*.yaml))) >&2; exit 1; }
 	@dvc exp run -S study=$(NAME)
+
+compare: setup  ## compare revisions: make compare A=main B=workspace [C=...]
+	@[ -n "$(A)" ] && [ -n "$(B)" ] || { echo "say which: make compare A=REVISION B=REVISION [C=REVISION]" >&2; exit 1; }
+	@$(PY) -m flows.compare --local "$(A)" "$(B)" $(if $(C),"$(C)")
 
 params: setup  ## compose params.yaml, the default study, from params/
 	@$(PY) -m tasks.artifacts.compose

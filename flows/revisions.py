@@ -7,6 +7,7 @@ comparison finds it. The workspace is read where it stands.
 """
 
 import difflib
+import fcntl
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -51,7 +52,7 @@ def sources(names: Sequence[str], root: Path = Path()) -> list[Source]:
             "at least two, the baseline first",
             "name another, e.g. workspace",
         )
-    with _repository(root) as repo:
+    with _repository(root) as repo, _alone(Path(repo.root_dir) / FOLDER):
         found = [(name, *_resolve(repo, name)) for name in names]
         return [_source(repo, name, kind, sha) for name, kind, sha in found]
 
@@ -75,6 +76,15 @@ def _repository(root: Path) -> Iterator[Repo]:
                 root.resolve(), "folder", "no git repository", "one", "run: git init"
             )
         yield repo
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One process at a time lays out revisions; another one waits."""
+    check_writable(folder)
+    with (folder / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _resolve(repo: Repo, name: str) -> tuple[str, str]:
@@ -145,10 +155,8 @@ def _source(repo: Repo, name: str, kind: str, sha: str) -> Source:
             for out, (why, pulled) in zip(outs, told, strict=True)
             if why
         ]
-    message = repo.scm.resolve_commit(sha).message.strip().splitlines()
     code = {path: tree.md5(path) for path in _code(locked)}
-    subject = message[0] if message else ""
-    return Source(name, kind, sha, subject, folder, tuple(missing), code)
+    return Source(name, kind, sha, _subject(repo, kind, sha), folder, tuple(missing), code)
 
 
 def _workspace(repo: Repo, root: Path) -> Source:
@@ -165,6 +173,16 @@ def _workspace(repo: Repo, root: Path) -> Source:
             missing.append(Missing(out.out, "not in the workspace", command))
     code = {path: workspace_md5(repo, path) for path in _code(locked)}
     return Source(WORKSPACE, WORKSPACE, "", "", root, tuple(missing), code)
+
+
+def _subject(repo: Repo, kind: str, sha: str) -> str:
+    """First line of a commit's message; of an experiment, whose DVC wrote, its base."""
+    commit = repo.scm.resolve_commit(sha)
+    if kind == "experiment" and commit.parents:
+        base = commit.parents[0]
+        return f"on {base[:10]}: {_subject(repo, 'commit', base)}"
+    lines: list[str] = commit.message.strip().splitlines()
+    return lines[0] if lines else ""
 
 
 def _command(kind: str, name: str, out: Wanted, pulled: bool) -> str:

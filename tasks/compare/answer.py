@@ -64,8 +64,12 @@ def answer(baseline: str, found: Versus) -> Answer:
     counts = {word: seen[word] for word in VERDICTS if seen[word]}
     identical = sum(pair.identical for pair in found.pairs)
     mood, claim = _claim(baseline, seen, identical == len(found.pairs))
-    worse = [p for p in found.pairs if p.judged.word in ("REGRESSED", "SUSPECT")]
-    better = [p for p in found.pairs if p.judged.word == "IMPROVED"]
+    worse = [
+        pair
+        for pair in found.pairs
+        if pair.judged.word in ("REGRESSED", "SUSPECT") and pair.judged.difference < 0
+    ]
+    better = [pair for pair in found.pairs if pair.judged.word == "IMPROVED"]
     return Answer(
         name=found.side.name,
         mood=mood,
@@ -89,7 +93,8 @@ def _claim(baseline: str, seen: Counter[str], identical: bool) -> tuple[str, str
     if identical:
         return "held", f"is identical to {baseline}, byte for byte"
     if worse and better:
-        return "mixed", f"is worse in {worse} and better in {better} {of} than {baseline}"
+        both = f"in {worse} and better in {better} {of}"
+        return "mixed", f"is worse than {baseline} {both}"
     if worse:
         return "bad", f"is worse than {baseline} in {worse} {of}"
     if seen["SUSPECT"]:
@@ -98,9 +103,8 @@ def _claim(baseline: str, seen: Counter[str], identical: bool) -> tuple[str, str
         return "good", f"is better than {baseline} in {better} {of}"
     if seen["UNDERPOWERED"]:
         return "open", f"cannot be told from {baseline} in {seen['UNDERPOWERED']} {of}"
-    return "held", f"holds against {baseline} in all {total}" if total > 1 else (
-        f"holds against {baseline}"
-    )
+    many = f" in all {total} artifacts" if total > 1 else ""
+    return "held", f"holds against {baseline}{many}"
 
 
 def change(pair: Pair) -> str:

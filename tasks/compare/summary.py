@@ -22,7 +22,7 @@ def summary(v: View) -> str:
     baseline = v.baseline.name
     others = ", ".join(one.side.name for one in v.versus)
     parts = [f"# {plain(others)} against {plain(baseline)}", ""]
-    parts += [f"- **{plain(a.name)}**{plain(a.sentence[len(a.name) :])}" for a in v.answers]
+    parts += [f"- **{plain(a.name)}** {plain(a.sentence[len(a.name) :])}" for a in v.answers]
     parts += ["", f"Beside the results, what differs: {v.causes}.", ""]
     parts += _results(v)
     parts += _unpaired(v)
