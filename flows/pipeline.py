@@ -1,0 +1,77 @@
+"""The graph of dvc.yaml as a Prefect flow: one task run a stage.
+
+Prefect shows, schedules and cancels; what is up to date is DVC's word alone, so no
+Prefect cache is used and no result is kept.
+"""
+
+import os
+from pathlib import Path
+
+from prefect import flow, get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+from prefect.futures import PrefectFuture
+from prefect.states import Completed, Failed
+
+from flows import artifacts, schedule
+from flows.graph import Graph
+from flows.run import Run, alone
+
+
+@flow(name="pipeline", validate_parameters=True)
+def pipeline(
+    targets: list[str] | None = None,
+    workers: int = 0,
+    keep_going: bool = False,
+    force: bool = False,
+    timeout: float | None = None,
+) -> State[None]:
+    """Bring the stages of this folder up to date, independent ones at once.
+
+    Args:
+        targets: Stages with all they stand on, as in `dvc repro TARGET`; none are all.
+        workers: How many run at once; 0 is one a core.
+        keep_going: After a failure, still run what does not stand on the failed stage.
+        force: Whether to run stages that did not change.
+        timeout: Seconds a stage may take.
+    """
+    log = get_run_logger()
+    with alone(log.warning):
+        graph = Graph(targets or (), force=force)
+        run = Run(graph, timeout)
+
+        @task(name="stage", task_run_name="{name}", cache_policy=NO_CACHE)
+        def stage(name: str) -> State[None]:
+            seen = artifacts.Seen(name, graph.outputs(name), get_run_logger())
+            outcome = run.stage(name, seen.line)
+            if outcome.state == "cached":
+                return Completed(name="Cached", message=outcome.message)
+            if outcome.state == "failed":
+                return Failed(message=outcome.message)
+            seen.completed()
+            return Completed(message=outcome.message)
+
+        futures: dict[str, PrefectFuture[State[None]]] = {}
+
+        def start(name: str) -> PrefectFuture[State[None]]:
+            # they have ended; waiting for them draws the edges of the run's graph
+            before = [futures[parent] for parent in sorted(graph.parents[name])]
+            futures[name] = stage.submit(name, wait_for=before, return_state=False)
+            return futures[name]
+
+        try:
+            outcomes = schedule.run(
+                graph.parents,
+                start,
+                run.outcomes,
+                workers=workers or len(os.sched_getaffinity(0)),
+                keep_going=keep_going,
+            )
+        finally:
+            run.processes.stop()
+        artifacts.report(Path("data/report"))
+    said = schedule.tally(outcomes)
+    failed = [name for name, o in outcomes.items() if o.state == "failed"]
+    if failed:
+        return Failed(message=f"{said}; failed: {', '.join(failed)}")
+    return Completed(message=said)

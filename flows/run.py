@@ -1,0 +1,124 @@
+"""One run of the graph in this folder, with no orchestrator in sight.
+
+``flows.pipeline`` shows it in Prefect; ``--local`` runs it on plain threads.
+"""
+
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from flows.graph import Graph
+from flows.processes import Processes, log_path
+from flows.schedule import Outcome
+from tasks.artifacts.errors import RefusedError
+
+LOGS = Path(".offcut/logs")
+LOCK = Path(".offcut/run.lock")
+TAIL = 20  # lines of a failed stage's log that its message shows
+AGAIN = 1  # times a stage that was killed is started again
+
+Tell = Callable[[str], None]
+
+
+class Run:
+    """Brings stages up to date, one call a stage, from any thread.
+
+    Args:
+        graph: The stages.
+        timeout: Seconds a stage may take, or None.
+
+    Attributes:
+        outcomes: Of the stages that have ended.
+        processes: The stages' commands.
+    """
+
+    def __init__(self, graph: Graph, timeout: float | None = None) -> None:
+        self.graph, self.timeout = graph, timeout
+        self.outcomes: dict[str, Outcome] = {}
+        self.processes = Processes(timeout)
+
+    def stage(self, name: str, tell: Tell = lambda _: None) -> Outcome:
+        """Bring a stage up to date; its parents have ended. Keeps the outcome.
+
+        Args:
+            name: The stage.
+            tell: Called with each line of its output.
+        """
+        try:
+            self.outcomes[name] = self._stage(name, tell)
+        except RefusedError as error:
+            self.outcomes[name] = Outcome("failed", f"refused: {error}")
+        return self.outcomes[name]
+
+    def _stage(self, name: str, tell: Tell) -> Outcome:
+        command = self.graph.begin(name, tell)
+        if isinstance(command, str):
+            return Outcome("cached", command)
+        path = log_path(LOGS, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        started, code = time.monotonic(), None
+        try:
+            with path.open("w", encoding="utf-8") as log:
+                for left in reversed(range(AGAIN + 1)):
+                    code = self.processes.run(command, log, tell)
+                    if not (left and _killed(code)) or self.processes.stopped:
+                        break
+                    words = f"killed by signal {_killed(code)}; starting it again"
+                    log.write(f"{words}\n")
+                    tell(words)
+        except BaseException:
+            self.graph.leave(name)
+            raise
+        seconds = time.monotonic() - started
+        if code == 0:
+            self.graph.end(name)
+            return Outcome("completed", f"{seconds:.1f} s", seconds)
+        self.graph.leave(name)
+        return Outcome("failed", f"{self._why(code)}\n{_tail(path)}", seconds)
+
+    def _why(self, code: int | None) -> str:
+        """What became of a command that did not succeed."""
+        if self.processes.stopped:
+            return "stopped"
+        if code is None:
+            return f"took longer than {self.timeout:g} s and was ended"
+        killed = _killed(code)
+        return f"killed by signal {killed}" if killed else f"exit code {code}"
+
+
+def _killed(code: int | None) -> int:
+    """The signal that ended a command or the shell's child, 0 if none did."""
+    if code is None:
+        return 0
+    return -code if code < 0 else max(code - 128, 0)
+
+
+def _tail(path: Path) -> str:
+    """The last lines of a log, and where it lies."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return "\n".join([*lines[-TAIL:], f"log: {path}"])
+
+
+@contextmanager
+def alone(tell: Tell) -> Iterator[None]:
+    """One run at a time in a folder: the second waits, then finds all cached.
+
+    Args:
+        tell: Called with a line if it has to wait.
+    """
+    LOCK.parent.mkdir(parents=True, exist_ok=True)
+    with LOCK.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            tell(f"waiting for the run of process {file.read() or '?'} in this folder")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        file.truncate()
+        file.write(str(os.getpid()))
+        file.flush()
+        yield

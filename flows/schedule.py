@@ -1,0 +1,108 @@
+"""Which stage may start, and what became of each."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import Literal, Protocol
+
+State = Literal["cached", "completed", "failed", "skipped"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a stage.
+
+    Attributes:
+        state: cached (nothing to run), completed, failed, or skipped because a stage it
+            stands on failed.
+        message: Why; of a failed one, with its log's tail.
+        seconds: Wall time of its command.
+    """
+
+    state: State
+    message: str = ""
+    seconds: float = 0.0
+
+
+class Ending(Protocol):
+    """A future, of threads, Prefect or Dask."""
+
+    def add_done_callback(self, fn: Callable[..., None]) -> None:
+        """Call ``fn`` when it has ended."""
+
+
+def run(
+    parents: Mapping[str, Collection[str]],
+    start: Callable[[str], Ending],
+    outcomes: Mapping[str, Outcome],
+    *,
+    workers: int,
+    keep_going: bool = False,
+) -> dict[str, Outcome]:
+    """Run stages, each as soon as all its parents ended, ``workers`` at once.
+
+    Among those that may start, the one with the longest way to the end goes first.
+
+    Args:
+        parents: The stages each one stands on, parents before children; the order
+            breaks ties.
+        start: Starts a stage, which puts its outcome into ``outcomes`` before it ends.
+        outcomes: See there.
+        workers: How many may run at once.
+        keep_going: After a failure, still run what does not stand on the failed stage;
+            otherwise nothing more is started.
+
+    Returns:
+        An outcome of every stage.
+    """
+    waiting = {name: set(of) & parents.keys() for name, of in parents.items()}
+    ways = _ways(waiting)
+    ended: SimpleQueue[str] = SimpleQueue()
+    done: dict[str, Outcome] = {}
+    running: set[str] = set()
+    while waiting or running:
+        failed = any(o.state == "failed" for o in done.values())
+        for name in [n for n in waiting if _lost(waiting[n], done)]:
+            del waiting[name]
+            done[name] = Outcome("skipped", "a stage it stands on failed")
+        ready = [n for n, of in waiting.items() if of <= done.keys()]
+        if failed and not keep_going:
+            ready = []
+        ready.sort(key=lambda name: -ways[name])
+        for name in ready[: workers - len(running)]:
+            del waiting[name]
+            running.add(name)
+            start(name).add_done_callback(lambda _, name=name: ended.put(name))
+        if not running:
+            if failed and not keep_going:
+                rest = Outcome("skipped", "the run ended at a failure before it")
+                done |= dict.fromkeys(waiting, rest)
+                break
+            continue  # what stands on a skipped stage is skipped next
+        name = ended.get()
+        running.remove(name)
+        lost = Outcome("failed", "its worker ended without a word")
+        done[name] = outcomes.get(name, lost)
+    return {name: done[name] for name in parents}
+
+
+def _lost(of: Iterable[str], done: Mapping[str, Outcome]) -> bool:
+    """Whether a parent failed or was skipped."""
+    return any(n in done and done[n].state in {"failed", "skipped"} for n in of)
+
+
+def _ways(parents: dict[str, set[str]]) -> dict[str, int]:
+    """How many stages stand one behind the other, from each to the end of the graph."""
+    ways = dict.fromkeys(parents, 1)
+    for name in reversed(parents):  # children before their parents
+        for parent in parents[name]:
+            ways[parent] = max(ways[parent], ways[name] + 1)
+    return ways
+
+
+def tally(outcomes: Mapping[str, Outcome]) -> str:
+    """How many stages ended how, in one line."""
+    states: Sequence[State] = ("cached", "completed", "failed", "skipped")
+    counts = {s: sum(o.state == s for o in outcomes.values()) for s in states}
+    parts = [f"{count} {state}" for state, count in counts.items() if count]
+    return f"{len(outcomes)} stages: {', '.join(parts) or 'nothing to do'}"
