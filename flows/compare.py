@@ -12,7 +12,7 @@ from pathlib import Path
 
 from flows.revisions import FOLDER, sources
 from tasks.artifacts.stage import run_stage
-from tasks.compare.page import Outcome, compare as compared
+from tasks.compare import page as pages
 
 
 def parser() -> argparse.ArgumentParser:
@@ -24,7 +24,9 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def comparison(revisions: Sequence[str], out: Path = FOLDER) -> tuple[Outcome, Path]:
+def comparison(
+    revisions: Sequence[str], out: Path = FOLDER
+) -> tuple[pages.Outcome, Path]:
     """Compare and write, with no orchestrator.
 
     Args:
@@ -34,7 +36,7 @@ def comparison(revisions: Sequence[str], out: Path = FOLDER) -> tuple[Outcome, P
     Returns:
         What was found, and where the page lies.
     """
-    outcome = compared(sources(revisions))
+    outcome = pages.compare(sources(revisions))
     return outcome, outcome.write(out)
 
 
@@ -48,7 +50,7 @@ def main() -> None:
         in_prefect(given.revisions, given.out)
 
 
-def say(outcome: Outcome, page: Path) -> None:
+def say(outcome: pages.Outcome, page: Path) -> None:
     """Print the verdict and where the page lies; what is missing goes to stderr."""
     for line in outcome.missing:
         print(f"missing: {line}", file=sys.stderr)  # noqa: T201, a command prints
@@ -60,9 +62,9 @@ def in_prefect(revisions: Sequence[str], out: Path) -> None:
     """Run as a flow."""
     from flows.server import api, settings
 
+    sources(revisions)  # refused before a server is started
     root = Path.cwd()
-    with sources_checked(revisions):
-        os.environ.update(settings(root))
+    os.environ.update(settings(root))
     with api(root) as url:
         os.environ["PREFECT_API_URL"] = url
         from flows.compare import compare
@@ -70,6 +72,8 @@ def in_prefect(revisions: Sequence[str], out: Path) -> None:
         state = compare(list(revisions), str(out), return_state=True)
     if not state.is_completed():
         sys.exit(1)
+    print(state.message)  # noqa: T201
+    print(f"comparison: {(out / 'index.html').resolve()}")  # noqa: T201
 
 
 if __name__ == "__main__":  # here, so that --local needs no Prefect

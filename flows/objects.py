@@ -53,7 +53,7 @@ class Store:
                 if where == "remote":
                     why += f", and not in the remote {self.name}"
                 continue
-            except Exception as error:  # noqa: BLE001 remotes raise kinds of their own
+            except Exception as error:  # remotes raise kinds of their own
                 why += f"; the {where} {self.name}: {' '.join(str(error).split())}"
                 continue
             found = hashlib.md5(content, usedforsecurity=False).hexdigest()
@@ -113,7 +113,7 @@ def _md5(content: bytes) -> str:
 
 def _folder_md5(contents: Iterable[tuple[str, bytes]]) -> str:
     """DVC's hash of a folder: of the list of its files' hashes."""
-    tree = Tree()
+    tree = Tree()  # type: ignore[no-untyped-call]
     for name, content in contents:
         tree.add(tuple(name.split("/")), None, HashInfo("md5", _md5(content)))
     tree.digest()

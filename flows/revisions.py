@@ -156,7 +156,9 @@ def _source(repo: Repo, name: str, kind: str, sha: str) -> Source:
             if why
         ]
     code = {path: tree.md5(path) for path in _code(locked)}
-    return Source(name, kind, sha, _subject(repo, kind, sha), folder, tuple(missing), code)
+    return Source(
+        name, kind, sha, _subject(repo, kind, sha), folder, tuple(missing), code
+    )
 
 
 def _workspace(repo: Repo, root: Path) -> Source:

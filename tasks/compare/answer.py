@@ -84,27 +84,24 @@ def answer(baseline: str, found: Versus) -> Answer:
 
 
 def _claim(baseline: str, seen: Counter[str], identical: bool) -> tuple[str, str]:
-    """The mood, and the claim in words."""
-    worse, better = seen["REGRESSED"], seen["IMPROVED"]
-    total = seen.total()
+    """The mood, and the claim in words: the first that applies."""
+    total, worse, better = seen.total(), seen["REGRESSED"], seen["IMPROVED"]
+    suspect, open_ = seen["SUSPECT"], seen["UNDERPOWERED"]
     of = f"of {total} artifact{'s' if total > 1 else ''}"
-    if not total:
-        return "none", f"cannot be compared with {baseline}: no artifact could be paired"
-    if identical:
-        return "held", f"is identical to {baseline}, byte for byte"
-    if worse and better:
-        both = f"in {worse} and better in {better} {of}"
-        return "mixed", f"is worse than {baseline} {both}"
-    if worse:
-        return "bad", f"is worse than {baseline} in {worse} {of}"
-    if seen["SUSPECT"]:
-        return "open", f"may be worse than {baseline} in {seen['SUSPECT']} {of}"
-    if better:
-        return "good", f"is better than {baseline} in {better} {of}"
-    if seen["UNDERPOWERED"]:
-        return "open", f"cannot be told from {baseline} in {seen['UNDERPOWERED']} {of}"
     many = f" in all {total} artifacts" if total > 1 else ""
-    return "held", f"holds against {baseline}{many}"
+    nothing = f"cannot be compared with {baseline}: no artifact could be paired"
+    both = f"is worse than {baseline} in {worse} and better in {better} {of}"
+    claims = (
+        (not total, "none", nothing),
+        (identical, "held", f"is identical to {baseline}, byte for byte"),
+        (worse and better, "mixed", both),
+        (worse, "bad", f"is worse than {baseline} in {worse} {of}"),
+        (suspect, "open", f"may be worse than {baseline} in {suspect} {of}"),
+        (better, "good", f"is better than {baseline} in {better} {of}"),
+        (open_, "open", f"cannot be told from {baseline} in {open_} {of}"),
+        (True, "held", f"holds against {baseline}{many}"),
+    )
+    return next((mood, claim) for holds, mood, claim in claims if holds)
 
 
 def change(pair: Pair) -> str:
@@ -112,7 +109,9 @@ def change(pair: Pair) -> str:
     if pair.identical:
         return "identical"
     judged = pair.judged
-    return f"{words.signed(judged.difference)} {words.interval(judged.low, judged.high)}"
+    return (
+        f"{words.signed(judged.difference)} {words.interval(judged.low, judged.high)}"
+    )
 
 
 def named(key: Key, alone: bool) -> str:

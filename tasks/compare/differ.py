@@ -49,9 +49,7 @@ def table(blocks: Sequence[Mapping[str, Any]]) -> Table:
     """Nested blocks, one a revision, side by side; names are dotted."""
     flats = [dict(flat(block)) for block in blocks]
     keys = dict.fromkeys(name for one in flats for name in one)
-    return Table(
-        tuple(Line(k, tuple(one.get(k, NONE) for one in flats)) for k in keys)
-    )
+    return Table(tuple(Line(k, tuple(one.get(k, NONE) for one in flats)) for k in keys))
 
 
 def flat(block: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, str]]:

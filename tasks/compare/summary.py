@@ -22,7 +22,9 @@ def summary(v: View) -> str:
     baseline = v.baseline.name
     others = ", ".join(one.side.name for one in v.versus)
     parts = [f"# {plain(others)} against {plain(baseline)}", ""]
-    parts += [f"- **{plain(a.name)}** {plain(a.sentence[len(a.name) :])}" for a in v.answers]
+    parts += [
+        f"- **{plain(a.name)}** {plain(a.sentence[len(a.name) :])}" for a in v.answers
+    ]
     parts += ["", f"Beside the results, what differs: {v.causes}.", ""]
     parts += _results(v)
     parts += _unpaired(v)
@@ -31,8 +33,8 @@ def summary(v: View) -> str:
     parts += _differing("Parameters that differ", v.params, v)
     parts += _differing("Package versions that differ", v.packages, v)
     parts += [
-        f"Scores: 0 random, 100 best behaviour policy. Differences are paired by episode, "
-        f"with {words.percent(v.confidence)} intervals.",
+        "Scores: 0 random, 100 best behaviour policy. Differences are paired by "
+        f"episode, with {words.percent(v.confidence)} intervals.",
         "",
     ]
     return "\n".join(parts)

@@ -160,12 +160,12 @@ def view(sides: Sequence[Side], found: Sequence[Versus], confidence: float) -> V
         environment=differ.environment(sides),
         code=differ.code(sides),
         hashes=differ.hashes(sides),
-        stale=tuple(
-            (s.name, tuple(told)) for s in sides if (told := differ.stale(s))
-        ),
+        stale=tuple((s.name, tuple(told)) for s in sides if (told := differ.stale(s))),
         cards=tuple(_cards(sides)),
         curves=tuple(_curves(sides)),
-        graphs=tuple((one.side.name, tuple(graphs(sides[0], one.side))) for one in found),
+        graphs=tuple(
+            (one.side.name, tuple(graphs(sides[0], one.side))) for one in found
+        ),
         latency=tuple(_latency(sides)),
         alone=alone(found),
         confidence=confidence,
@@ -195,7 +195,9 @@ def _sections(sides: Sequence[Side], found: Sequence[Versus]) -> Iterable[Sectio
         yield Section(
             dataset=dataset,
             world=str(world["name"]),
-            ruler=ruler(span, [("worse", span[0] / 2), ("0", 0.0), ("better", span[1] / 2)])
+            ruler=ruler(
+                span, [("worse", span[0] / 2), ("0", 0.0), ("better", span[1] / 2)]
+            )
             if min(-span[0], span[1]) > 0.22 * (span[1] - span[0])
             else ruler(span, [("0", 0.0)]),
             rows=tuple(sorted(rows, key=lambda row: order.index(row.key))),
@@ -203,7 +205,11 @@ def _sections(sides: Sequence[Side], found: Sequence[Versus]) -> Iterable[Sectio
 
 
 def _cell(
-    found: Versus, key: Key, before: float | None, span: tuple[float, float], colour: int
+    found: Versus,
+    key: Key,
+    before: float | None,
+    span: tuple[float, float],
+    colour: int,
 ) -> Cell:
     """One artifact in one other revision."""
     pair = found.pair(key)
