@@ -122,4 +122,4 @@ def names(params: Mapping[str, Any], key: str, where: object) -> list[str]:
 
 def _plain(name: object) -> bool:
     """Whether a name cannot lead out of its folder."""
-    return isinstance(name, str) and Path(name).name == name and name != ".."
+    return isinstance(name, str) and Path(name).name == name and name not in ("", "..")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+import onnx
 import pandas as pd
 import yaml
 
@@ -192,9 +193,8 @@ def _kept(side: Side, out: Wanted, read: Callable[[], T]) -> T | None:
         where = Path(error.where)
         if where.is_relative_to(side.source.folder):
             where = where.relative_to(side.source.folder)
-        why = f"{where.name}, {error.field}: found {error.found}, " + (
-            f"expected {error.expected}"
-        )
+        found = error.found.replace(f"{side.source.folder}/", "")
+        why = f"{where.name}, {error.field}: found {found}, expected {error.expected}"
         side.gaps.append(Missing(out.out, why, f"dvc repro {out.stage}"))
         return None
 
@@ -245,8 +245,23 @@ def _graphs(folder: Path, leaf: Leaf) -> None:
         if found != contract["onnx_sha256"]:
             expected = contract["onnx_sha256"]
             raise RefusedError(file, "sha256", found, expected, "dvc repro")
+        model(file)
         leaf.graphs[int(contract["seed"])] = file
         leaf.contracts[int(contract["seed"])] = contract
+
+
+def model(path: Path) -> onnx.ModelProto:
+    """An ONNX file, without what it may keep outside.
+
+    Raises:
+        RefusedError: If it is none.
+    """
+    try:
+        return onnx.load(path, load_external_data=False)
+    except Exception as error:  # protobuf raises several kinds
+        raise RefusedError(
+            path, "content", error, "an ONNX model", "dvc repro"
+        ) from error
 
 
 def _evaluation(folder: Path, leaf: Leaf) -> None:

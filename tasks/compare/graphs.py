@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from tasks.compare.collect import Key, Side
+from tasks.compare.collect import Key, Side, model
 
 KINDS = ("changed", "reshaped", "retyped", "added", "removed")
 
@@ -117,8 +117,8 @@ def graphs(baseline: Side, other: Side) -> list[Graphs]:
 
 def _operators(files: Mapping[int, Path]) -> dict[str, int]:
     """Nodes by type, of the first file."""
-    model = onnx.load(files[min(files)], load_external_data=False)
-    return dict(Counter(node.op_type for node in model.graph.node))
+    graph = model(files[min(files)]).graph
+    return dict(Counter(node.op_type for node in graph.node))
 
 
 def tensors(before: Path, after: Path) -> tuple[Tensor, ...]:
@@ -141,16 +141,12 @@ def tensors(before: Path, after: Path) -> tuple[Tensor, ...]:
 
 
 def _initialisers(path: Path) -> dict[str, Any]:
-    model = onnx.load(path, load_external_data=False)
-    return {tensor.name: tensor for tensor in model.graph.initializer}
+    return {tensor.name: tensor for tensor in model(path).graph.initializer}
 
 
 def _bytes(tensor: Any) -> bytes:
-    """What is stored, whichever way."""
-    if tensor.HasField("raw_data"):
-        return bytes(tensor.raw_data)
-    stored: bytes = tensor.SerializeToString(deterministic=True)
-    return stored
+    """Its values, whichever way they are stored."""
+    return numpy_helper.to_array(tensor).tobytes()
 
 
 def _shape(tensor: Any) -> str:

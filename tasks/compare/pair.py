@@ -138,8 +138,9 @@ def obstacle(baseline: Side, other: Side, key: Key) -> str:
             return f"no evaluation of {side.name} to read"
     a, b = baseline.leaves[key], other.leaves[key]
     if a.is_estimate != b.is_estimate:
-        one = (baseline if a.is_estimate else other).name
-        return f"an estimate in {one}, real returns in the other"
+        names = [baseline.name, other.name]
+        one, rest = names if a.is_estimate else reversed(names)
+        return f"an estimate in {one}, real returns in {rest}"
     return _world(baseline, other, key[0]) or _starts(a, b)
 
 
