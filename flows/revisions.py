@@ -19,7 +19,7 @@ from typing import Any
 from dvc.exceptions import NotDvcRepoError
 from dvc.repo import Repo
 from dvc.repo.experiments.utils import exp_refs
-from dvc.scm import NoSCMError, RevError, resolve_rev
+from dvc.scm import RevError, resolve_rev
 
 from flows.objects import Commit, Store, UnavailableError, workspace_md5
 from tasks.artifacts.errors import RefusedError
@@ -98,7 +98,9 @@ def _resolve(repo: Repo, name: str) -> tuple[str, str]:
     }
     try:
         sha = resolve_rev(repo.scm, name) if name.strip() else ""
-    except (RevError, NoSCMError, ValueError) as error:
+        if sha:  # git also knows names of files and trees: pygit2 has no time of them
+            repo.scm.resolve_commit(sha)
+    except (AttributeError, RevError, ValueError) as error:
         if "ambiguous" in str(error):
             raise RefusedError(
                 "revisions",
