@@ -7,13 +7,13 @@ import argparse
 import os
 import sys
 import threading
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from flows import schedule
 from flows.graph import Graph
-from flows.run import Run, alone
-from flows.schedule import Outcome
+from flows.run import Run, alone, cores, ended
+from flows.server import api, settings
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.stage import run_stage
 
@@ -32,8 +32,15 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def local(arguments: argparse.Namespace) -> None:
-    """Run on plain threads."""
+def local(arguments: argparse.Namespace) -> str:
+    """Run on plain threads.
+
+    Returns:
+        How the stages ended, in a line.
+
+    Raises:
+        RefusedError: If a stage failed.
+    """
     said = threading.Lock()
 
     def tell(line: str) -> None:
@@ -42,12 +49,12 @@ def local(arguments: argparse.Namespace) -> None:
 
     with alone(tell):
         run = Run(Graph(arguments.targets, force=arguments.force), arguments.timeout)
-        workers = arguments.workers or len(os.sched_getaffinity(0))
 
         def stage(name: str) -> None:
             outcome = run.stage(name, lambda line: tell(f"{name}: {line}"))
             tell(f"{name}: {outcome.state}, {outcome.message}")
 
+        workers = arguments.workers or cores()
         with ThreadPoolExecutor(workers) as pool:
             try:
                 outcomes = schedule.run(
@@ -59,32 +66,43 @@ def local(arguments: argparse.Namespace) -> None:
                 )
             finally:
                 run.processes.stop()
-    finish(outcomes)
+    return ended(outcomes)
 
 
-def finish(outcomes: Mapping[str, Outcome]) -> None:
-    """Say how the run ended.
+def seen(arguments: argparse.Namespace) -> str:
+    """Run as a Prefect flow, on a server that is there or for the while.
 
-    Raises:
-        RefusedError: If a stage failed.
+    Returns, raises:
+        See `local`.
     """
-    failed = [name for name, o in outcomes.items() if o.state == "failed"]
-    if failed:
-        raise RefusedError(
-            "dvc.yaml",
-            "stages",
-            f"{len(failed)} that failed: {', '.join(failed)}",
-            schedule.tally(outcomes),
-            "their logs lie in .offcut/logs; mend the cause and run again",
+    root = Path().resolve()
+    os.environ |= settings(root)  # Prefect reads them when it is imported
+    with api(root):
+        from flows.pipeline import pipeline
+
+        state = pipeline(
+            arguments.targets,
+            arguments.workers,
+            arguments.keep_going,
+            arguments.force,
+            arguments.timeout,
+            return_state=True,
         )
-    print(schedule.tally(outcomes))
+    if not state.is_completed():
+        raise RefusedError(
+            "the run",
+            "state",
+            f"{state.name}: {state.message}",
+            "Completed",
+            "the stages' logs lie in .offcut/logs; mend the cause and run again",
+        )
+    return f"{state.message}; `make ui` shows this run and all before it"
 
 
 def main() -> None:
     """See the module."""
     arguments = parser().parse_args()
-    if arguments.local:
-        local(arguments)
+    print(local(arguments) if arguments.local else seen(arguments))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ Prefect shows, schedules and cancels; what is up to date is DVC's word alone, so
 Prefect cache is used and no result is kept.
 """
 
-import os
 from pathlib import Path
 
 from prefect import flow, get_run_logger, task
@@ -15,7 +14,8 @@ from prefect.states import Completed, Failed
 
 from flows import artifacts, schedule
 from flows.graph import Graph
-from flows.run import Run, alone
+from flows.run import Run, alone, cores, ended
+from tasks.artifacts.errors import RefusedError
 
 
 @flow(name="pipeline", validate_parameters=True)
@@ -35,43 +35,52 @@ def pipeline(
         force: Whether to run stages that did not change.
         timeout: Seconds a stage may take.
     """
-    log = get_run_logger()
-    with alone(log.warning):
-        graph = Graph(targets or (), force=force)
-        run = Run(graph, timeout)
-
-        @task(name="stage", task_run_name="{name}", cache_policy=NO_CACHE)
-        def stage(name: str) -> State[None]:
-            seen = artifacts.Seen(name, graph.outputs(name), get_run_logger())
-            outcome = run.stage(name, seen.line)
-            if outcome.state == "cached":
-                return Completed(name="Cached", message=outcome.message)
-            if outcome.state == "failed":
-                return Failed(message=outcome.message)
-            seen.completed()
-            return Completed(message=outcome.message)
-
-        futures: dict[str, PrefectFuture[State[None]]] = {}
-
-        def start(name: str) -> PrefectFuture[State[None]]:
-            # they have ended; waiting for them draws the edges of the run's graph
-            before = [futures[parent] for parent in sorted(graph.parents[name])]
-            futures[name] = stage.submit(name, wait_for=before, return_state=False)
-            return futures[name]
-
+    with alone(get_run_logger().warning):
         try:
-            outcomes = schedule.run(
-                graph.parents,
-                start,
-                run.outcomes,
-                workers=workers or len(os.sched_getaffinity(0)),
-                keep_going=keep_going,
-            )
-        finally:
-            run.processes.stop()
-        artifacts.report(Path("data/report"))
-    said = schedule.tally(outcomes)
-    failed = [name for name, o in outcomes.items() if o.state == "failed"]
-    if failed:
-        return Failed(message=f"{said}; failed: {', '.join(failed)}")
-    return Completed(message=said)
+            return Completed(message=_run(targets, workers, keep_going, force, timeout))
+        except RefusedError as error:
+            return Failed(message=str(error))
+
+
+def _run(
+    targets: list[str] | None,
+    workers: int,
+    keep_going: bool,
+    force: bool,
+    timeout: float | None,
+) -> str:
+    """`pipeline`, alone in the folder; how its stages ended."""
+    graph = Graph(targets or (), force=force)
+    run = Run(graph, timeout)
+
+    @task(name="stage", task_run_name="{name}", cache_policy=NO_CACHE)
+    def stage(name: str) -> State[None]:
+        shown = artifacts.Shown(name, graph.outputs(name), get_run_logger())
+        outcome = run.stage(name, shown.line)
+        if outcome.state == "cached":
+            return Completed(name="Cached", message=outcome.message)
+        if outcome.state == "failed":
+            return Failed(message=outcome.message)
+        shown.completed()
+        return Completed(message=outcome.message)
+
+    futures: dict[str, PrefectFuture[State[None]]] = {}
+
+    def start(name: str) -> PrefectFuture[State[None]]:
+        # they have ended; waiting for them draws the edges of the run's graph
+        before = [futures[parent] for parent in sorted(graph.parents[name])]
+        futures[name] = stage.submit(name, wait_for=before, return_state=False)
+        return futures[name]
+
+    try:
+        outcomes = schedule.run(
+            graph.parents,
+            start,
+            run.outcomes,
+            workers=workers or cores(),
+            keep_going=keep_going,
+        )
+    finally:
+        run.processes.stop()
+    artifacts.report(Path("data/report"))
+    return ended(outcomes)

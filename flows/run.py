@@ -6,13 +6,13 @@
 import fcntl
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from flows.graph import Graph
 from flows.processes import Processes, log_path
-from flows.schedule import Outcome
+from flows.schedule import Outcome, tally
 from tasks.artifacts.errors import RefusedError
 
 LOGS = Path(".offcut/logs")
@@ -122,3 +122,27 @@ def alone(tell: Tell) -> Iterator[None]:
         file.write(str(os.getpid()))
         file.flush()
         yield
+
+
+def cores() -> int:
+    """How many stages run at once unless told otherwise."""
+    return len(os.sched_getaffinity(0))
+
+
+def ended(outcomes: Mapping[str, Outcome]) -> str:
+    """How the stages of a run ended, in a line.
+
+    Raises:
+        RefusedError: If one failed.
+    """
+    said = tally(outcomes)
+    failed = [name for name, o in outcomes.items() if o.state == "failed"]
+    if failed:
+        raise RefusedError(
+            "the run",
+            "stages",
+            f"{len(failed)} that failed, {', '.join(failed)}",
+            f"all to end well ({said})",
+            f"read their logs in {LOGS}, mend the cause and run again",
+        )
+    return said
