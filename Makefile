@@ -53,7 +53,7 @@ study: setup  ## run another study as an experiment: make study NAME=...
 
 compare: setup  ## compare revisions: make compare A=main B=workspace [C=...]
 	@[ -n "$(A)" ] && [ -n "$(B)" ] || { echo "say which: make compare A=REVISION B=REVISION [C=REVISION]" >&2; exit 1; }
-	@$(PY) -m flows.compare --local "$(A)" "$(B)" $(if $(C),"$(C)")
+	@$(PY) -m flows.compare "$(A)" "$(B)" $(if $(C),"$(C)")
 
 params: setup  ## compose params.yaml, the default study, from params/
 	@$(PY) -m tasks.artifacts.compose

@@ -1,7 +1,8 @@
 """Compare revisions: ``python -m flows.compare A B [C ...]``, the baseline first.
 
 Writes ``index.html``, one page that needs nothing else, and ``summary.md``. A revision
-is a commit, a branch, a tag, an experiment, or ``workspace``.
+is a commit, a branch, a tag, an experiment, or ``workspace``. Where a Prefect server of
+the project runs, the comparison is a run there; none is started for it.
 """
 
 import argparse
@@ -11,6 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flows.revisions import FOLDER, sources
+from flows.server import api, running, settings
+from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.stage import run_stage
 from tasks.compare import page as pages
 
@@ -20,7 +23,9 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="python -m flows.compare", description=__doc__)
     made.add_argument("revisions", nargs="+", help="the baseline, then others")
     made.add_argument("--out", type=Path, default=FOLDER, help="folder of the page")
-    made.add_argument("--local", action="store_true", help="without Prefect")
+    made.add_argument(
+        "--local", action="store_true", help="without Prefect, even if a server runs"
+    )
     return made
 
 
@@ -43,37 +48,43 @@ def comparison(
 def main() -> None:
     """See the module."""
     given = parser().parse_args()
-    if given.local:
-        outcome, page = comparison(given.revisions, given.out)
-        say(outcome, page)
-    else:
-        in_prefect(given.revisions, given.out)
-
-
-def say(outcome: pages.Outcome, page: Path) -> None:
-    """Print the verdict and where the page lies; what is missing goes to stderr."""
-    for line in outcome.missing:
-        print(f"missing: {line}", file=sys.stderr)  # noqa: T201, a command prints
-    print(outcome.verdict)  # noqa: T201
-    print(f"comparison: {page.resolve()}")  # noqa: T201
-
-
-def in_prefect(revisions: Sequence[str], out: Path) -> None:
-    """Run as a flow."""
-    from flows.server import api, settings
-
-    sources(revisions)  # refused before a server is started
     root = Path.cwd()
-    os.environ.update(settings(root))
-    with api(root) as url:
-        os.environ["PREFECT_API_URL"] = url
+    served = os.environ.get("PREFECT_API_URL") or (not given.local and running(root))
+    if served and not given.local:
+        in_prefect(given.revisions, given.out, root)
+    else:
+        outcome, page = comparison(given.revisions, given.out)
+        for line in outcome.missing:
+            print(f"missing: {line}", file=sys.stderr)  # noqa: T201, a command prints
+        say(outcome.verdict, page)
+
+
+def say(verdict: str, page: Path) -> None:
+    """Print what came out and where the page lies."""
+    print(f"{verdict}\ncomparison: {page.resolve()}")  # noqa: T201, a command prints
+
+
+def in_prefect(revisions: Sequence[str], out: Path, root: Path) -> None:
+    """Run as a flow on the server that is there.
+
+    Raises:
+        RefusedError: If a revision is refused, or the run does not complete.
+    """
+    sources(revisions)  # refused before Prefect is imported
+    os.environ |= settings(root)  # Prefect reads them when it is imported
+    with api(root):
         from flows.compare import compare
 
         state = compare(list(revisions), str(out), return_state=True)
     if not state.is_completed():
-        sys.exit(1)
-    print(state.message)  # noqa: T201
-    print(f"comparison: {(out / 'index.html').resolve()}")  # noqa: T201
+        raise RefusedError(
+            "the run",
+            "state",
+            f"{state.name}: {state.message}",
+            "Completed",
+            "compare without Prefect: add --local",
+        )
+    say(str(state.message), out / "index.html")
 
 
 if __name__ == "__main__":  # here, so that --local needs no Prefect
@@ -83,8 +94,6 @@ from prefect import flow, get_run_logger  # noqa: E402
 from prefect.artifacts import create_markdown_artifact  # noqa: E402
 from prefect.client.schemas.objects import State  # noqa: E402
 from prefect.states import Completed, Failed  # noqa: E402
-
-from tasks.artifacts.errors import RefusedError  # noqa: E402
 
 
 @flow(name="compare", validate_parameters=True)

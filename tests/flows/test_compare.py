@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +11,7 @@ import pytest
 import yaml
 
 from flows.revisions import FOLDER, sources
+from flows.server import bound, call, started
 from tasks.artifacts.errors import RefusedError
 from tasks.compare.page import Outcome, compare
 from tests.browser import text
@@ -373,22 +373,21 @@ def test_local_needs_no_prefect(repository: Repository):
 
 
 @pytest.mark.prefect
-def test_the_flow_leaves_its_summary_as_an_artifact(
-    repository: Repository, monkeypatch: pytest.MonkeyPatch
-):
-    from prefect.artifacts import Artifact
-    from prefect.testing.utilities import prefect_test_harness
-
-    from flows.compare import compare as flow
-
-    monkeypatch.chdir(repository.root)
-    with prefect_test_harness(server_startup_timeout=180):
-        state = flow(["main", "worse"], return_state=True)
-        assert state.is_completed()
-        assert re.match("worse is worse than main", str(state.message))
-        artifact = Artifact.get("comparison")
-        assert artifact
-        assert str(artifact.data).startswith("# worse against main")
-        refused = flow(["main", "wrose"], return_state=True)
-        assert refused.is_failed()
-        assert "did you mean worse?" in str(refused.message)
+def test_with_a_server_its_summary_is_an_artifact(repository: Repository):
+    with started(repository.root, bound(0), services=False) as url:
+        repository.env["PREFECT_API_URL"] = url
+        try:
+            command = (sys.executable, "-m", "flows.compare")
+            said = repository.run(*command, "main", "worse")
+            refused = repository.run(*command, "main", "wrose", code=1)
+        finally:
+            del repository.env["PREFECT_API_URL"]
+        (artifact,) = call(url, "artifacts/filter", {})
+        runs = call(url, "flow_runs/filter", {})
+    assert WORSE in said.splitlines()
+    assert f"comparison: {repository.root / FOLDER / 'index.html'}" in said
+    assert (artifact["key"], artifact["type"]) == ("comparison", "markdown")
+    assert artifact["data"].startswith("# worse against main")
+    assert artifact["description"] == WORSE
+    assert "did you mean worse?" in refused
+    assert [run["state"]["type"] for run in runs] == ["COMPLETED"]
