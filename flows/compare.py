@@ -54,9 +54,15 @@ def main() -> None:
         in_prefect(given.revisions, given.out, root)
     else:
         outcome, page = comparison(given.revisions, given.out)
-        for line in outcome.missing:
-            print(f"missing: {line}", file=sys.stderr)  # noqa: T201, a command prints
+        for line in told(outcome):
+            print(line, file=sys.stderr)  # noqa: T201, a command prints
         say(outcome.verdict, page)
+
+
+def told(outcome: pages.Outcome) -> list[str]:
+    """What a reader of the verdict must know."""
+    missing = [f"missing: {line}" for line in outcome.missing]
+    return [*missing, *(f"warning: {line}" for line in outcome.warnings)]
 
 
 def say(verdict: str, page: Path) -> None:
@@ -109,8 +115,8 @@ def compare(revisions: list[str], out: str = str(FOLDER)) -> State[None]:
         outcome, page = comparison(revisions, Path(out))
     except RefusedError as error:
         return Failed(message=f"refused: {error}")
-    for line in outcome.missing:
-        log.warning("missing: %s", line)
+    for line in told(outcome):
+        log.warning(line)
     create_markdown_artifact(
         outcome.summary, key="comparison", description=outcome.verdict
     )

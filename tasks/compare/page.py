@@ -1,5 +1,6 @@
 """The page and the summary, written."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +11,14 @@ from tasks.compare import Source
 from tasks.compare.answer import change, named
 from tasks.compare.collect import collect
 from tasks.compare.pair import rules, versus
-from tasks.compare.summary import summary
+from tasks.compare.summary import summary, warnings
 from tasks.compare.view import BATCHES, View, view
 from tasks.report.pictures import symbol
 from tasks.report.svg import COLOURS
 from tasks.report.template import page_environment
+
+HASH = re.compile(r"[0-9a-f]{32,}(\.dir)?")
+DIGITS, LONG = 16, 120  # of a hash, of a text; the whole is shown on hover
 
 
 @dataclass(frozen=True)
@@ -26,12 +30,14 @@ class Outcome:
         summary: Markdown.
         verdict: One sentence a revision, a line each.
         missing: What could not be read, with the command that makes it, a line each.
+        warnings: Revisions whose results are not their own, a line each.
     """
 
     page: str
     summary: str
     verdict: str
     missing: tuple[str, ...]
+    warnings: tuple[str, ...]
 
     def write(self, folder: Path) -> Path:
         """Write ``index.html`` and ``summary.md``; the page's path."""
@@ -71,6 +77,7 @@ def compare(sources: Sequence[Source]) -> Outcome:
             for side in sides
             for gap in side.gaps
         ),
+        warnings=tuple(warnings(seen)),
     )
 
 
@@ -80,12 +87,20 @@ def render(seen: View) -> str:
     environment.globals |= {
         "symbol": lambda number: symbol(number % COLOURS, 0),
         "letter": letter,
+        "brief": brief,
         "change": change,
         "called": lambda key: named(key, seen.alone),
     }
     return environment.get_template("compare.html.jinja").render(
         v=seen, sides=seen.sides, batches=BATCHES
     )
+
+
+def brief(value: str) -> str:
+    """The first digits of a hash, the beginning of a long text."""
+    if HASH.fullmatch(value):
+        return value[:DIGITS]
+    return value if len(value) <= LONG else f"{value[: LONG - 1]}…"
 
 
 def letter(number: int) -> str:

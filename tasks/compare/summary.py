@@ -26,6 +26,8 @@ def summary(v: View) -> str:
         f"- **{plain(a.name)}** {plain(a.sentence[len(a.name) :])}" for a in v.answers
     ]
     parts += ["", f"Beside the results, what differs: {v.causes}.", ""]
+    for line in warnings(v):
+        parts += [f"**Warning:** {plain(line)}", ""]
     parts += _results(v)
     parts += _unpaired(v)
     parts += _estimates(v)
@@ -38,6 +40,15 @@ def summary(v: View) -> str:
         "",
     ]
     return "\n".join(parts)
+
+
+def warnings(v: View) -> list[str]:
+    """Revisions whose results are not their own."""
+    return [
+        f"{name}: dvc.lock is older than the revision; its numbers were not made with "
+        f"{', '.join(told)} as there"
+        for name, told in v.stale
+    ]
 
 
 def plain(value: object) -> str:

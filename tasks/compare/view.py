@@ -70,7 +70,7 @@ class Curves:
 
     Attributes:
         drawn: One picture a metric.
-        same: Whether every revision has the same curves.
+        same: Whether every revision that trained it has the same curves.
     """
 
     dataset: str
@@ -179,10 +179,7 @@ def _sections(sides: Sequence[Side], found: Sequence[Versus]) -> Iterable[Sectio
         pairs = [p for one in found for p in one.pairs if p.key[0] == dataset]
         if not pairs:
             continue
-        ends = [v for p in pairs for v in (p.judged.low, p.judged.high)]
-        ends += [-p.judged.margin for p in pairs]
-        room = 0.04 * ((max(0.0, *ends) - min(ends)) or 1.0)
-        span = (min(0.0, *ends) - room, max(0.0, *ends) + room)
+        span = _span(pairs)
         rows = []
         for key in dict.fromkeys(p.key for p in pairs):
             stands = level(baseline.leaves[key], world)
@@ -197,11 +194,17 @@ def _sections(sides: Sequence[Side], found: Sequence[Versus]) -> Iterable[Sectio
             world=str(world["name"]),
             ruler=ruler(
                 span, [("worse", span[0] / 2), ("0", 0.0), ("better", span[1] / 2)]
-            )
-            if min(-span[0], span[1]) > 0.22 * (span[1] - span[0])
-            else ruler(span, [("0", 0.0)]),
+            ),
             rows=tuple(sorted(rows, key=lambda row: order.index(row.key))),
         )
+
+
+def _span(pairs: Sequence[Pair]) -> tuple[float, float]:
+    """The line all differences of a table share; 0 is well inside."""
+    judged = [pair.judged for pair in pairs]
+    low = min(0.0, *(min(one.low, -one.margin) for one in judged))
+    high = max(0.0, *(one.high for one in judged))
+    return min(1.06 * low, -0.4 * high), max(1.06 * high, -0.4 * low)
 
 
 def _cell(
@@ -252,10 +255,10 @@ def _curves(sides: Sequence[Side]) -> Iterable[Curves]:
     for dataset, learner in dict.fromkeys(k for side in sides for k in side.curves):
         frames = [side.curves.get((dataset, learner)) for side in sides]
         known = [frame for frame in frames if frame is not None]
-        same = len(known) == len(sides) and all(known[0].equals(f) for f in known)
+        same = all(known[0].equals(frame) for frame in known)
         drawn: dict[str, list[Any]] = {}
         for number, frame in enumerate(frames):
-            if frame is None or (same and number):
+            if frame is None or (same and drawn):
                 continue
             for name, band in bands(frame).items():
                 drawn.setdefault(name, []).append((band, number % COLOURS))

@@ -118,9 +118,14 @@ def test_a_lock_that_is_older_is_a_warning(make: Make):
     other = make("other")
     params = other.folder / "params.yaml"
     params.write_text(params.read_text().replace("updates: 20000", "updates: 500"))
-    said = text(compare([make("main"), other]).page)
-    assert "other: dvc.lock is older than the revision." in said
-    assert "study.updates" in said
+    outcome = compare([make("main"), other])
+    said = text(outcome.page)
+    assert said.index("other: dvc.lock is older than the revision.") < said.index(
+        "Results Score"
+    )
+    warning = "other: dvc.lock is older than the revision; its numbers were not made "
+    assert outcome.warnings == (f"{warning}with study.updates as there",)
+    assert f"**Warning:** {warning}" in outcome.summary
 
 
 def test_one_revision_is_refused(make: Make):
