@@ -60,6 +60,10 @@ study: setup  ## another study as an experiment: make study NAME=... [SET="key=v
 	@[ -n "$(NAME)" ] || { echo "say which: make study NAME=one of" $(basename $(notdir $(wildcard params/study/*.yaml))) >&2; exit 1; }
 	@set -f; $(PY) -m flows.study $(NAME) $(SET) $(if $(LOCAL),--local)
 
+compare: setup  ## compare revisions: make compare A=main B=workspace [C=...]
+	@[ -n "$(A)" ] && [ -n "$(B)" ] || { echo "say which: make compare A=REVISION B=REVISION [C=REVISION]" >&2; exit 1; }
+	@$(PY) -m flows.compare "$(A)" "$(B)" $(if $(C),"$(C)")
+
 params: setup  ## compose params.yaml, the default study, from params/
 	@$(PY) -m tasks.artifacts.compose
 
