@@ -4,15 +4,13 @@ The same as ``dvc repro [TARGET...]``, and the same dvc.lock afterwards.
 """
 
 import argparse
-import os
 import sys
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from flows import schedule
-from flows.graph import Graph
-from flows.run import Run, alone
+from flows.run import alone, opened
 from flows.schedule import Outcome
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.stage import run_stage
@@ -28,6 +26,7 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--force", action="store_true", help="run unchanged stages too")
     made.add_argument("--timeout", type=float, help="seconds a stage may take")
+    made.add_argument("--dask", metavar="ADDRESS", help="on a cluster: tcp://HOST:8786")
     made.add_argument("--local", action="store_true", help="without Prefect")
     return made
 
@@ -41,25 +40,31 @@ def local(arguments: argparse.Namespace) -> None:
             print(line, flush=True)
 
     with alone(tell):
-        run = Run(Graph(arguments.targets, force=arguments.force), arguments.timeout)
-        workers = arguments.workers or len(os.sched_getaffinity(0))
+        run = opened(
+            arguments.targets,
+            force=arguments.force,
+            timeout=arguments.timeout,
+            dask=arguments.dask,
+        )
 
         def stage(name: str) -> None:
             outcome = run.stage(name, lambda line: tell(f"{name}: {line}"))
             tell(f"{name}: {outcome.state}, {outcome.message}")
 
-        with ThreadPoolExecutor(workers) as pool:
+        with ThreadPoolExecutor(len(run.graph.names) or 1) as pool:
             try:
                 outcomes = schedule.run(
                     run.graph.parents,
                     lambda name: pool.submit(stage, name),
                     run.outcomes,
-                    workers=workers,
+                    workers=arguments.workers or run.workers,
                     keep_going=arguments.keep_going,
                 )
             finally:
-                run.processes.stop()
+                run.stop()
     finish(outcomes)
+    if note := run.note():
+        print(note)
 
 
 def finish(outcomes: Mapping[str, Outcome]) -> None:

@@ -4,7 +4,6 @@ Prefect shows, schedules and cancels; what is up to date is DVC's word alone, so
 Prefect cache is used and no result is kept.
 """
 
-import os
 from pathlib import Path
 
 from prefect import flow, get_run_logger, task
@@ -14,8 +13,7 @@ from prefect.futures import PrefectFuture
 from prefect.states import Completed, Failed
 
 from flows import artifacts, schedule
-from flows.graph import Graph
-from flows.run import Run, alone
+from flows.run import alone, opened
 
 
 @flow(name="pipeline", validate_parameters=True)
@@ -25,6 +23,7 @@ def pipeline(
     keep_going: bool = False,
     force: bool = False,
     timeout: float | None = None,
+    dask: str | None = None,
 ) -> State[None]:
     """Bring the stages of this folder up to date, independent ones at once.
 
@@ -34,11 +33,12 @@ def pipeline(
         keep_going: After a failure, still run what does not stand on the failed stage.
         force: Whether to run stages that did not change.
         timeout: Seconds a stage may take.
+        dask: Address of a Dask scheduler, tcp://HOST:8786; none is this machine.
     """
     log = get_run_logger()
     with alone(log.warning):
-        graph = Graph(targets or (), force=force)
-        run = Run(graph, timeout)
+        run = opened(targets or (), force=force, timeout=timeout, dask=dask)
+        graph = run.graph
 
         @task(name="stage", task_run_name="{name}", cache_policy=NO_CACHE)
         def stage(name: str) -> State[None]:
@@ -64,11 +64,13 @@ def pipeline(
                 graph.parents,
                 start,
                 run.outcomes,
-                workers=workers or len(os.sched_getaffinity(0)),
+                workers=workers or run.workers,
                 keep_going=keep_going,
             )
         finally:
-            run.processes.stop()
+            run.stop()
+        if note := run.note():
+            log.info(note)
         artifacts.report(Path("data/report"))
     said = schedule.tally(outcomes)
     failed = [name for name, o in outcomes.items() if o.state == "failed"]
