@@ -196,9 +196,12 @@ def _edited(paths: Iterable[str]) -> dict[str, bool]:
         Whether git would commit them: False for what it ignores.
     """
     told = git("status", "--porcelain", "-z", "--ignored", "--", *paths)
-    found = {}
+    found: dict[str, bool] = {}
     for line in filter(None, told.split("\0")):
+        name, ignored = line[3:].rstrip("/"), line.startswith("!!")
         for path in paths:
-            if f"{line[3:].rstrip('/')}/".startswith(f"{path}/"):
-                found[path] = found.get(path, False) or not line.startswith("!!")
+            if ignored and f"{path}/".startswith(f"{name}/"):
+                found[path] = False
+            elif not ignored and f"{name}/".startswith(f"{path}/"):
+                found[path] = True
     return found
