@@ -4,14 +4,15 @@ The same as ``dvc repro [TARGET...]``, and the same dvc.lock afterwards.
 """
 
 import argparse
+import os
 import sys
 import threading
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from flows import schedule
-from flows.run import alone, opened
-from flows.schedule import Outcome
+from flows.run import alone, ended, opened
+from flows.server import api, settings
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.stage import run_stage
 
@@ -31,8 +32,15 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def local(arguments: argparse.Namespace) -> None:
-    """Run on plain threads."""
+def local(arguments: argparse.Namespace) -> str:
+    """Run on plain threads.
+
+    Returns:
+        How the stages ended, in a line.
+
+    Raises:
+        RefusedError: If a stage failed.
+    """
     said = threading.Lock()
 
     def tell(line: str) -> None:
@@ -62,34 +70,44 @@ def local(arguments: argparse.Namespace) -> None:
                 )
             finally:
                 run.stop()
-    finish(outcomes)
-    if note := run.note():
-        print(note)
+    return ended(outcomes) + run.note()
 
 
-def finish(outcomes: Mapping[str, Outcome]) -> None:
-    """Say how the run ended.
+def seen(arguments: argparse.Namespace) -> str:
+    """Run as a Prefect flow, on a server that is there or for the while.
 
-    Raises:
-        RefusedError: If a stage failed.
+    Returns, raises:
+        See `local`.
     """
-    failed = [name for name, o in outcomes.items() if o.state == "failed"]
-    if failed:
-        raise RefusedError(
-            "dvc.yaml",
-            "stages",
-            f"{len(failed)} that failed: {', '.join(failed)}",
-            schedule.tally(outcomes),
-            "their logs lie in .offcut/logs; mend the cause and run again",
+    root = Path().resolve()
+    os.environ |= settings(root)  # Prefect reads them when it is imported
+    with api(root):
+        from flows.pipeline import pipeline
+
+        state = pipeline(
+            arguments.targets,
+            arguments.workers,
+            arguments.keep_going,
+            arguments.force,
+            arguments.timeout,
+            arguments.dask,
+            return_state=True,
         )
-    print(schedule.tally(outcomes))
+    if not state.is_completed():
+        raise RefusedError(
+            "the run",
+            "state",
+            f"{state.name}: {state.message}",
+            "Completed",
+            "the stages' logs lie in .offcut/logs; mend the cause and run again",
+        )
+    return f"{state.message}; `make ui` shows this run and all before it"
 
 
 def main() -> None:
     """See the module."""
     arguments = parser().parse_args()
-    if arguments.local:
-        local(arguments)
+    print(local(arguments) if arguments.local else seen(arguments))
 
 
 if __name__ == "__main__":

@@ -21,8 +21,8 @@ PROGRESS = re.compile(
 )
 
 
-class Seen:
-    """Follows one stage.
+class Shown:
+    """One stage as Prefect shows it.
 
     Args:
         name: The stage.

@@ -102,7 +102,11 @@ class Cluster(Run):
     def note(self) -> str:
         """Where the outputs are."""
         absent = self.graph.absent()
-        return f"{absent} outputs lie in the remote alone: dvc pull" if absent else ""
+        return (
+            f"; {absent} outputs are in the remote alone, dvc pull fetches them"
+            if absent
+            else ""
+        )
 
     def _stage(self, name: str, tell: Tell) -> Outcome:
         if self.graph.settled(name):

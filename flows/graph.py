@@ -171,12 +171,17 @@ class Graph:
         self._hold(name, stage)
         try:
             _bare(Stage.remove_outs)(stage)
-            if not self.force and self._restored(stage):
-                stage.save_deps()
+            known = not self.force
+            if known:
+                try:
+                    self.repo.stage_cache.restore(stage)
+                except RunCacheNotFoundError:
+                    known = False
+            stage.save_deps()
+            if known:
                 self._record(stage)
                 self._release(name)
                 return "known, from the run cache"
-            stage.save_deps()
         except BaseException:
             self._release(name)
             raise
@@ -185,14 +190,6 @@ class Graph:
         return Command(
             tuple(lines), get_executable(), kwargs["env"], Path(kwargs["cwd"])
         )
-
-    def _restored(self, stage: Stage) -> bool:
-        """Whether the run cache knew the outputs; then they lie in their places."""
-        try:
-            self.repo.stage_cache.restore(stage)
-        except RunCacheNotFoundError:
-            return False
-        return True
 
     def _record(self, stage: Stage) -> None:
         """Hash the outputs, put them into the cache and the entry into dvc.lock."""
@@ -260,10 +257,8 @@ class Graph:
         for name, stage in self._stages.items():
             for dep in stage.deps:
                 path = dep.fs_path
-                if dep.fs.exists(path) or any(
-                    dep.fs.isin_or_eq(path, out) or dep.fs.isin(out, path)
-                    for out in made
-                ):
+                overlaps = dep.fs.overlaps
+                if dep.fs.exists(path) or any(overlaps(path, out) for out in made):
                     continue
                 raise RefusedError(
                     "dvc.yaml",
@@ -297,16 +292,11 @@ def _unknown(targets: Sequence[str], graph: Any, error: Exception) -> RefusedErr
     names |= {name.partition("@")[0] for name in names}
     wrong = next((t for t in targets if t not in names), targets[0])
     near = get_close_matches(wrong, names, 1, 0)
-    return RefusedError(
-        "dvc.yaml",
-        "stages",
-        wrong,
-        f"the nearest is {near[0]}" if near else str(error),
-        "dvc stage list names all",
-    )
+    expected = f"the nearest is {near[0]}" if near else str(error)
+    return RefusedError("dvc.yaml", "stages", wrong, expected, "see: dvc stage list")
 
 
 def _told(error: Exception) -> str:
     """What DVC says, and what made it say so."""
     causes = [error, *([error.__cause__] if error.__cause__ else [])]
-    return ": ".join(" ".join(str(cause).split()) for cause in causes)
+    return ": ".join(" ".join(str(cause).split()).rstrip(".") for cause in causes)

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from dvc.utils.serialize import dumps_yaml
 
 from tasks.artifacts.errors import RefusedError
@@ -98,5 +97,5 @@ def split(text: str, path: Path) -> tuple[str, dict[str, str], str]:
     # a key longer than 128 characters stands as "? key", its value after "  : "
     for block in re.split(r"^(?=  [^\s:])", body, flags=re.MULTILINE)[1:]:
         key = block.partition("\n")[0].strip().removeprefix("? ").removesuffix(":")
-        blocks[str(yaml.safe_load(key))] = block
+        blocks[key.strip("'\"")] = block  # DVC allows no quotes in names
     return head, blocks, tail

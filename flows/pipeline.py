@@ -13,7 +13,8 @@ from prefect.futures import PrefectFuture
 from prefect.states import Completed, Failed
 
 from flows import artifacts, schedule
-from flows.run import alone, opened
+from flows.run import Run, alone, ended, opened
+from tasks.artifacts.errors import RefusedError
 
 
 @flow(name="pipeline", validate_parameters=True)
@@ -35,45 +36,46 @@ def pipeline(
         timeout: Seconds a stage may take.
         dask: Address of a Dask scheduler, tcp://HOST:8786; none is this machine.
     """
-    log = get_run_logger()
-    with alone(log.warning):
-        run = opened(targets or (), force=force, timeout=timeout, dask=dask)
-        graph = run.graph
-
-        @task(name="stage", task_run_name="{name}", cache_policy=NO_CACHE)
-        def stage(name: str) -> State[None]:
-            seen = artifacts.Seen(name, graph.outputs(name), get_run_logger())
-            outcome = run.stage(name, seen.line)
-            if outcome.state == "cached":
-                return Completed(name="Cached", message=outcome.message)
-            if outcome.state == "failed":
-                return Failed(message=outcome.message)
-            seen.completed()
-            return Completed(message=outcome.message)
-
-        futures: dict[str, PrefectFuture[State[None]]] = {}
-
-        def start(name: str) -> PrefectFuture[State[None]]:
-            # they have ended; waiting for them draws the edges of the run's graph
-            before = [futures[parent] for parent in sorted(graph.parents[name])]
-            futures[name] = stage.submit(name, wait_for=before, return_state=False)
-            return futures[name]
-
+    with alone(get_run_logger().warning):
         try:
-            outcomes = schedule.run(
-                graph.parents,
-                start,
-                run.outcomes,
-                workers=workers or run.workers,
-                keep_going=keep_going,
-            )
-        finally:
-            run.stop()
-        if note := run.note():
-            log.info(note)
-        artifacts.report(Path("data/report"))
-    said = schedule.tally(outcomes)
-    failed = [name for name, o in outcomes.items() if o.state == "failed"]
-    if failed:
-        return Failed(message=f"{said}; failed: {', '.join(failed)}")
-    return Completed(message=said)
+            run = opened(targets or (), force=force, timeout=timeout, dask=dask)
+            return Completed(message=_run(run, workers, keep_going))
+        except RefusedError as error:
+            return Failed(message=str(error))
+
+
+def _run(run: Run, workers: int, keep_going: bool) -> str:
+    """`pipeline`, alone in the folder; how its stages ended."""
+    graph = run.graph
+
+    @task(name="stage", task_run_name="{name}", cache_policy=NO_CACHE)
+    def stage(name: str) -> State[None]:
+        shown = artifacts.Shown(name, graph.outputs(name), get_run_logger())
+        outcome = run.stage(name, shown.line)
+        if outcome.state == "cached":
+            return Completed(name="Cached", message=outcome.message)
+        if outcome.state == "failed":
+            return Failed(message=outcome.message)
+        shown.completed()
+        return Completed(message=outcome.message)
+
+    futures: dict[str, PrefectFuture[State[None]]] = {}
+
+    def start(name: str) -> PrefectFuture[State[None]]:
+        # they have ended; waiting for them draws the edges of the run's graph
+        before = [futures[parent] for parent in sorted(graph.parents[name])]
+        futures[name] = stage.submit(name, wait_for=before, return_state=False)
+        return futures[name]
+
+    try:
+        outcomes = schedule.run(
+            graph.parents,
+            start,
+            run.outcomes,
+            workers=workers or run.workers,
+            keep_going=keep_going,
+        )
+    finally:
+        run.stop()
+    artifacts.report(Path("data/report"))
+    return ended(outcomes) + run.note()

@@ -32,7 +32,7 @@ class Processes:
     def __init__(self, timeout: float | None = None) -> None:
         self.timeout = timeout
         self.stopped = False
-        self._running: set[subprocess.Popen[str]] = set()
+        self._running: dict[int, threading.Event] = {}  # group, whether it has ended
         self._lock = threading.Lock()
 
     def run(
@@ -60,14 +60,12 @@ class Processes:
         """End all children, and start no more."""
         with self._lock:
             self.stopped = True
-            running = list(self._running)
-        for child in running:
-            _signal(child, signal.SIGTERM)
-        for child in running:
-            try:
-                child.wait(GRACE)
-            except subprocess.TimeoutExpired:
-                _signal(child, signal.SIGKILL)
+            running = dict(self._running)
+        for group in running:
+            _signal(group, signal.SIGTERM)
+        for group, ended in running.items():
+            if not ended.wait(GRACE):
+                _signal(group, signal.SIGKILL)
 
     def _run(
         self, line: str, command: Command, log: IO[str], tell: Callable[[str], None]
@@ -89,9 +87,9 @@ class Processes:
                 errors="replace",
                 start_new_session=True,
             )
-            self._running.add(child)
+            self._running[child.pid] = ended = threading.Event()
         late = threading.Event()
-        timer = threading.Timer(self.timeout or 0, _end, (child, late))
+        timer = threading.Timer(self.timeout or 0, _end, (child.pid, late, ended))
         if self.timeout:
             timer.start()
         try:
@@ -104,10 +102,11 @@ class Processes:
             os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
         finally:
             timer.cancel()
-            _signal(child, signal.SIGKILL)  # with what the leader left behind
+            with self._lock:  # from here on nobody else sends signals to the group
+                del self._running[child.pid]
+                ended.set()
+            _signal(child.pid, signal.SIGKILL)  # with what the leader left behind
             code = child.wait()
-            with self._lock:
-                self._running.discard(child)
         return None if late.is_set() else code
 
 
@@ -119,20 +118,18 @@ _PLAIN = {
 }
 
 
-def _end(child: "subprocess.Popen[str]", late: threading.Event) -> None:
+def _end(group: int, late: threading.Event, ended: threading.Event) -> None:
     """End a child that takes too long."""
     late.set()
-    _signal(child, signal.SIGTERM)
-    try:
-        child.wait(GRACE)
-    except subprocess.TimeoutExpired:
-        _signal(child, signal.SIGKILL)
+    _signal(group, signal.SIGTERM)
+    if not ended.wait(GRACE):
+        _signal(group, signal.SIGKILL)
 
 
-def _signal(child: "subprocess.Popen[str]", number: int) -> None:
+def _signal(group: int, number: int) -> None:
     """Send a signal to a child's whole group, if any of it is left."""
     with contextlib.suppress(ProcessLookupError):
-        os.killpg(child.pid, number)
+        os.killpg(group, number)
 
 
 def log_path(folder: Path, stage: str) -> Path:

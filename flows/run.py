@@ -6,13 +6,13 @@
 import fcntl
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from flows.graph import Graph
 from flows.processes import Processes, log_path
-from flows.schedule import Outcome
+from flows.schedule import Outcome, tally
 from tasks.artifacts.errors import RefusedError
 
 LOGS = Path(".offcut/logs")
@@ -55,14 +55,14 @@ class Run:
 
     def workers(self) -> int:
         """How many stages may run at once where the user does not say."""
-        return len(os.sched_getaffinity(0))
+        return cores()
 
     def stop(self) -> None:
         """End what still runs, and start no more."""
         self.processes.stop()
 
     def note(self) -> str:
-        """What the user should know at the end, if anything."""
+        """What to say at the end beside how the stages ended."""
         return ""
 
     def _stage(self, name: str, tell: Tell) -> Outcome:
@@ -167,3 +167,27 @@ def alone(tell: Tell) -> Iterator[None]:
         file.write(str(os.getpid()))
         file.flush()
         yield
+
+
+def cores() -> int:
+    """How many stages run at once unless told otherwise."""
+    return len(os.sched_getaffinity(0))
+
+
+def ended(outcomes: Mapping[str, Outcome]) -> str:
+    """How the stages of a run ended, in a line.
+
+    Raises:
+        RefusedError: If one failed.
+    """
+    said = tally(outcomes)
+    failed = [name for name, o in outcomes.items() if o.state == "failed"]
+    if failed:
+        raise RefusedError(
+            "the run",
+            "stages",
+            f"{len(failed)} that failed, {', '.join(failed)}",
+            f"all to end well ({said})",
+            f"read their logs in {LOGS}, mend the cause and run again",
+        )
+    return said

@@ -14,10 +14,13 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 MAIN = PROJECT["project"]["dependencies"]
-DEV = PROJECT["project"]["optional-dependencies"]["dev"]
-# started as programs or loaded by pytest
+EXTRAS = PROJECT["project"]["optional-dependencies"]
+DEV = EXTRAS["dev"]
+FLOWS = EXTRAS["dask"] + EXTRAS["flow"] + EXTRAS["s3"]
+# started as programs, loaded by pytest or DVC, or a bound on what prefect brings
 COMMANDS = {"dvc", "mypy", "pre-commit", "pytest-timeout", "pytest-xdist", "ruff"}
-OURS = {"tasks", "tests", "benchmarks"}
+LOADED = {"dvc-s3", "fastapi", "flask-cors"}
+OURS = {"tasks", "tests", "benchmarks", "flows"}
 
 
 def names(requirements: list[str]) -> set[str]:
@@ -56,7 +59,12 @@ def imported(folder: str) -> frozenset[str]:
 
 @pytest.mark.parametrize(
     ("folder", "declared"),
-    [("tasks", MAIN), ("benchmarks", MAIN), ("tests", MAIN + DEV)],
+    [
+        ("tasks", MAIN),
+        ("flows", MAIN + FLOWS),
+        ("benchmarks", MAIN),
+        ("tests", MAIN + DEV + FLOWS),
+    ],
 )
 def test_what_is_imported_is_declared(folder: str, declared: list[str]):
     assert imported(folder) - names(declared) - extras(declared) == set()
@@ -64,11 +72,12 @@ def test_what_is_imported_is_declared(folder: str, declared: list[str]):
 
 def test_what_is_declared_is_used():
     assert names(MAIN) - imported("tasks") - COMMANDS == set()
-    assert names(DEV) - imported("tests") - COMMANDS == set()
+    assert names(FLOWS) - imported("flows") - LOADED == set()
+    assert names(DEV) - imported("tests") - COMMANDS - LOADED == set()
 
 
-def test_development_tools_are_no_dependency_of_the_stages():
-    assert names(DEV) & imported("tasks") == set()
+def test_the_stages_need_neither_tools_nor_orchestrator():
+    assert names(DEV + FLOWS) & imported("tasks") == set()
 
 
 def test_every_file_beside_the_code_is_package_data():

@@ -1,0 +1,101 @@
+"""The server's own process: ``python -m flows.application FD``.
+
+It listens on a bound socket it inherits, so that a port once found free stays so.
+"""
+
+import asyncio
+import socket
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import uvicorn
+from fastapi import FastAPI
+from prefect.server.api import collections
+from prefect.server.api.server import create_app
+from prefect.server.utilities.messaging.memory import METRICS
+
+from flows.server import NAMES
+
+RECORDING = 10  # seconds it may take at its end to record what it was told before
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Message, Receive, Send], Awaitable[None]]
+
+
+class Loopback:
+    """Answers programs of this machine and the server's own pages, nobody else.
+
+    A page of another site, open in the same browser, could otherwise start runs: by a
+    request it needs no answer to, or by a name of its own that points to 127.0.0.1.
+
+    Args:
+        app: What answers.
+    """
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """See ASGI."""
+        if scope["type"] == "lifespan" or self.own(dict(scope["headers"])):
+            await self.app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+        else:
+            await send({"type": "http.response.start", "status": 403, "headers": []})
+            await send({"type": "http.response.body", "body": b"not from here"})
+
+    @staticmethod
+    def own(headers: dict[bytes, bytes]) -> bool:
+        """Whether a request names this server, and comes from it if from a page."""
+        host = urlsplit(f"//{headers.get(b'host', b'').decode('latin-1')}")
+        origin = headers.get(b"origin")
+        if host.hostname not in NAMES or origin is None:
+            return host.hostname in NAMES
+        page = urlsplit(origin.decode("latin-1"))
+        return page.hostname in NAMES and page.port == host.port
+
+
+def application() -> FastAPI:
+    """Prefect's server, which asks nobody else and records all it was told."""
+    # the catalogue of other people's workers comes from the package, not from a site
+    for view in collections.KNOWN_VIEWS:
+        collections.KNOWN_VIEWS[view] = "package:"
+    app = create_app(final=True)
+    app.add_middleware(Loopback)
+    lifespan = app.router.lifespan_context
+
+    @asynccontextmanager
+    async def recording(app: FastAPI) -> AsyncIterator[object]:
+        async with lifespan(app) as state:
+            yield state
+            await recorded()
+
+    app.router.lifespan_context = recording
+    return app
+
+
+async def recorded() -> None:
+    """Until every event told is recorded; a task run exists by its events alone."""
+    events = METRICS["events"]
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + RECORDING
+    while events["consumed"] < events["published"] and loop.time() < deadline:
+        await asyncio.sleep(0.02)
+
+
+def main() -> None:
+    """See the module."""
+    listener = socket.socket(fileno=int(sys.argv[1]))
+    config = uvicorn.Config(application(), log_level="warning", lifespan="on")
+    config.timeout_graceful_shutdown = 5
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+if __name__ == "__main__":
+    main()
