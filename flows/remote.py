@@ -174,6 +174,8 @@ class Shared(Graph):
                     "if git tracks it, commit it and fetch it here; if not, run: "
                     "dvc push, where it is",
                 )
+        # `dvc checkout` removes what was noted as put there and is no output
+        outs = {out.fs_path for s in self._stages.values() for out in s.outs}
         try:
             checkout(
                 dep.fs_path,
@@ -181,7 +183,7 @@ class Shared(Graph):
                 obj,
                 cache,
                 ignore=dep.dvcignore,
-                state=self.repo.state,
+                state=self.repo.state if dep.fs_path in outs else None,
                 prompt=lambda _: False,
             )
         except PromptError as error:

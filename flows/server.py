@@ -32,10 +32,7 @@ SENDING = 30  # seconds events and log lines may take to reach the server
 SETPRIV = shutil.which("setpriv")
 
 # services that a run does not need; the one of `make ui` has them all
-IDLE = (
-    "CANCELLATION_CLEANUP CLEANUP_RECONCILER FOREMAN LATE_RUNS PAUSE_EXPIRATIONS"
-    " REPOSSESSOR SCHEDULER TRIGGERS"
-).split()
+IDLE = ["CANCELLATION_CLEANUP", "CLEANUP_RECONCILER", "FOREMAN", "LATE_RUNS", "PAUSE_EXPIRATIONS", "REPOSSESSOR", "SCHEDULER", "TRIGGERS"]
 
 def home(root: Path) -> Path:
     """Where Prefect keeps everything of this project."""
@@ -303,8 +300,8 @@ def _drain() -> None:
     """Send what Prefect still holds back in this process, if it was imported at all."""
     if "prefect" not in sys.modules:
         return
-    from prefect.events.worker import EventsWorker  # noqa: PLC0415, costs seconds
-    from prefect.logging.handlers import APILogWorker  # noqa: PLC0415
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
 
     for worker in (EventsWorker, APILogWorker):
         worker.drain_all(timeout=SENDING, at_exit=False)
