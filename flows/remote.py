@@ -202,16 +202,17 @@ class Shared(Graph):
     def _sources(
         self, stage: Stage, data: Container[str]
     ) -> tuple[dict[str, str], dict[str, Any]]:
-        """Code, and parameters by file, that a stage depends on, as they stand here."""
+        """Code, and parameters by file, that a stage depends on, as they stand here.
+
+        The stage keeps the recorded hashes, so that it can still tell what changed.
+        """
         code, params = {}, {}
         values, files = split_params_deps(stage)
         for dep in values:
-            dep.save()
-            params[dep.def_path] = dep.hash_info.value
+            params[dep.def_path] = dep.get_hash().value
         for dep in files:
             if dep.def_path not in data:
-                dep.save()
-                code[dep.def_path] = dep.hash_info.value
+                code[dep.def_path] = dep.get_hash().value
         return code, params
 
     def _form(self, stage: Stage) -> dict[str, Any]:
