@@ -113,7 +113,7 @@ def _md5(content: bytes) -> str:
 
 def _folder_md5(contents: Iterable[tuple[str, bytes]]) -> str:
     """DVC's hash of a folder: of the list of its files' hashes."""
-    tree = Tree()  # type: ignore[no-untyped-call]
+    tree = Tree()
     for name, content in contents:
         tree.add(tuple(name.split("/")), None, HashInfo("md5", _md5(content)))
     tree.digest()

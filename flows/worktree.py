@@ -116,7 +116,7 @@ def plan(
 
 def perform(
     study: Study,
-    graph: Callable[[], None],
+    graph: Callable[[], object],
     *,
     keep: bool = False,
     tell: Tell = lambda _: None,

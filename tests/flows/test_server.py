@@ -177,7 +177,9 @@ def test_it_sends_nothing_and_asks_nobody(url: str):
     assert told["server"]["analytics_enabled"] is False
     assert told["server"]["ui"]["show_promotional_content"] is False
     assert told["cloud"]["enable_orchestration_telemetry"] is False
-    assert "process" in call(url, "collections/views/aggregate-worker-metadata")["prefect"]
+    assert (
+        "process" in call(url, "collections/views/aggregate-worker-metadata")["prefect"]
+    )
 
 
 @pytest.mark.parametrize(
