@@ -26,7 +26,7 @@ from tasks.artifacts.compose import composed
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import check_writable, write_json, write_text
 from tasks.artifacts.params import MEND, PARAMS
-from tasks.artifacts.study import check
+from tasks.artifacts.check import check
 
 STUDIES = Path(".offcut/studies")
 MARK = Path(".offcut/study.json")  # in a worktree that is whole

@@ -1,4 +1,4 @@
-"""Other studies beside the user's files, on the smallest graph, without Prefect."""
+"""Other studies beside the user's files, on the smallest graph."""
 
 import csv
 import io
@@ -203,3 +203,33 @@ def test_a_study_ended_by_a_signal_leaves_no_stage_behind(project: Project):
 
     until(lambda: not alive())
     project.run("git", "worktree", "remove", "--force", str(place))
+
+
+@pytest.mark.prefect
+def test_in_prefect_it_is_a_run_with_the_pipelines_below(project: Project, first: str):
+    name = saved(first)[0]
+    seen = ["python", "-m", "flows.study", "smoke"]
+    said = project.run(*seen, CHANGE)
+    assert saved(said.splitlines()[-1]) == (name, "the same as before")
+    assert f"Beginning subflow run '{name}' for flow 'pipeline'" in said
+    assert "Task run 'report' - Finished in state Cached(" in said
+    assert re.search(r"'study smoke' - Finished in state Completed\('experiment", said)
+    # refused before a server is started, which takes seconds
+    said = project.run(*seen, "train.bc.actor_rate=2", code=1)
+    assert said == (
+        "refused: study smoke: train.bc.actor_rate: found 2, expected [0, 1]; "
+        "change the override\n"
+    )
+
+
+@pytest.mark.prefect
+def test_a_failed_study_is_a_failed_run(project: Project):
+    part = "{policy: nobody, steps: 60}"
+    override = f"dataset.pendulum_mixture.generate.parts=[{part}]"
+    said = project.run("python", "-m", "flows.study", "smoke", override, code=1)
+    assert "'study smoke' - Finished in state Failed('refused: study smoke: " in said
+    last = said.splitlines()[-1]
+    assert last.startswith("refused: study smoke: stages: found 15 stages: ")
+    assert "git worktree remove --force" in last
+    for place in worktrees(project):
+        project.run("git", "worktree", "remove", "--force", str(place))

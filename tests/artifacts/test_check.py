@@ -5,7 +5,7 @@ import yaml
 
 from tasks.artifacts.compose import composed
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.study import check
+from tasks.artifacts.check import check
 
 
 @pytest.fixture(scope="module")
