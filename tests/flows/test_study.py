@@ -18,7 +18,11 @@ from tasks.artifacts.files import sha256
 from tests.e2e.project import Project
 
 # one worker runs them all, on one run of the graph: pytest -n 2 --dist loadgroup
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("study")]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.timeout(900),
+    pytest.mark.xdist_group("study"),
+]
 
 CHANGE = "train.bc.actor_rate=0.002"
 KILLS = 3
@@ -203,6 +207,19 @@ def test_a_study_ended_by_a_signal_leaves_no_stage_behind(project: Project):
 
     until(lambda: not alive())
     project.run("git", "worktree", "remove", "--force", str(place))
+
+
+def test_locally_prefect_is_not_imported(project: Project):
+    start_up = (
+        "import runpy, sys; sys.modules['prefect'] = None; "
+        "sys.argv = ['study', 'smok', '--local']; "
+        "runpy.run_module('flows.study', run_name='__main__')"
+    )
+    said = project.run("python", "-c", start_up, code=1)
+    assert said == (
+        "refused: params/study: smok: found no such study in git, expected "
+        "quickstart, smoke; did you mean smoke?\n"
+    )
 
 
 @pytest.mark.prefect
