@@ -12,4 +12,9 @@ Nothing is defined here that dvc.yaml does not define; nothing is computed here 
 | ``study`` | another study, as a flow or without Prefect |
 | ``worktree`` | the git worktree another study runs in |
 | ``experiment`` | what stands there as a DVC experiment |
+| ``server`` | which Prefect server to use; one for a while |
+| ``endpoint`` | a server as a process and an address |
+| ``application`` | the server's own process |
+| ``serve`` | ``make ui``: what can be started from the server's pages |
+| ``runs`` | runs that lost their moment or their process |
 """
