@@ -122,12 +122,12 @@ def test_the_nightly_schedule_is_off_until_switched_on(ui: Ui):
 
 
 def test_a_run_takes_parameters_and_a_second_finds_all_done(ui: Ui):
-    first, second = (ui.start("pipeline", targets=["join"]) for _ in range(2))
-    ui.reach(first, "COMPLETED")
-    said = ui.reach(second, "COMPLETED")["message"]
-    assert "4 cached" in said
+    both = [ui.start("pipeline", targets=["join"]) for _ in range(2)]
+    said = {ui.reach(run, "COMPLETED")["message"]: run for run in both}
+    assert said.keys() == {"4 stages: 4 completed", "4 stages: 4 cached"}
     cached = dict.fromkeys(["make", "up", "turn", "join"], "Cached")
-    until(lambda: tasks(ui, second) == cached, "the record of its tasks", 30)
+    run = said["4 stages: 4 cached"]
+    until(lambda: tasks(ui, run) == cached, "the record of its tasks", 30)
 
 
 def test_a_cancelled_run_ends_and_the_next_begins(ui: Ui, toy: Toy):
