@@ -11,8 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from flows import schedule
-from flows.graph import Graph
-from flows.run import Run, alone, cores, ended
+from flows.run import alone, ended, opened
 from flows.server import api, settings
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.stage import run_stage
@@ -28,6 +27,7 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--force", action="store_true", help="run unchanged stages too")
     made.add_argument("--timeout", type=float, help="seconds a stage may take")
+    made.add_argument("--dask", metavar="ADDRESS", help="on a cluster: tcp://HOST:8786")
     made.add_argument("--local", action="store_true", help="without Prefect")
     return made
 
@@ -48,25 +48,29 @@ def local(arguments: argparse.Namespace) -> str:
             print(line, flush=True)
 
     with alone(tell):
-        run = Run(Graph(arguments.targets, force=arguments.force), arguments.timeout)
+        run = opened(
+            arguments.targets,
+            force=arguments.force,
+            timeout=arguments.timeout,
+            dask=arguments.dask,
+        )
 
         def stage(name: str) -> None:
             outcome = run.stage(name, lambda line: tell(f"{name}: {line}"))
             tell(f"{name}: {outcome.state}, {outcome.message}")
 
-        workers = arguments.workers or cores()
-        with ThreadPoolExecutor(workers) as pool:
+        with ThreadPoolExecutor(len(run.graph.names) or 1) as pool:
             try:
                 outcomes = schedule.run(
                     run.graph.parents,
                     lambda name: pool.submit(stage, name),
                     run.outcomes,
-                    workers=workers,
+                    workers=arguments.workers or run.workers,
                     keep_going=arguments.keep_going,
                 )
             finally:
-                run.processes.stop()
-    return ended(outcomes)
+                run.stop()
+    return ended(outcomes) + run.note()
 
 
 def seen(arguments: argparse.Namespace) -> str:
@@ -86,6 +90,7 @@ def seen(arguments: argparse.Namespace) -> str:
             arguments.keep_going,
             arguments.force,
             arguments.timeout,
+            arguments.dask,
             return_state=True,
         )
     if not state.is_completed():

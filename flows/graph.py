@@ -198,6 +198,10 @@ class Graph:
         if kept:
             self.repo.stage_cache.save(stage)
         _bare(Stage.commit)(stage)
+        self._write(stage)
+
+    def _write(self, stage: Stage) -> None:
+        """Put a stage's entry into dvc.lock."""
         if not isinstance(stage, PipelineStage):
             stage.dump(update_pipeline=False)
             return

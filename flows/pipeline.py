@@ -13,8 +13,7 @@ from prefect.futures import PrefectFuture
 from prefect.states import Cancelled, Completed, Failed
 
 from flows import artifacts, schedule
-from flows.graph import Graph
-from flows.run import Run, alone, cores, ended
+from flows.run import Run, alone, ended, opened
 from flows.runs import late
 from tasks.artifacts.errors import RefusedError
 
@@ -26,6 +25,7 @@ def pipeline(
     keep_going: bool = False,
     force: bool = False,
     timeout: float | None = None,
+    dask: str | None = None,
 ) -> State[None]:
     """Bring the stages of this folder up to date, independent ones at once.
 
@@ -35,26 +35,21 @@ def pipeline(
         keep_going: After a failure, still run what does not stand on the failed stage.
         force: Whether to run stages that did not change.
         timeout: Seconds a stage may take.
+        dask: Address of a Dask scheduler, tcp://HOST:8786; none is this machine.
     """
     if why := late():
         return Cancelled(message=why)
     with alone(get_run_logger().warning):
         try:
-            return Completed(message=_run(targets, workers, keep_going, force, timeout))
+            run = opened(targets or (), force=force, timeout=timeout, dask=dask)
+            return Completed(message=_run(run, workers, keep_going))
         except RefusedError as error:
             return Failed(message=str(error))
 
 
-def _run(
-    targets: list[str] | None,
-    workers: int,
-    keep_going: bool,
-    force: bool,
-    timeout: float | None,
-) -> str:
+def _run(run: Run, workers: int, keep_going: bool) -> str:
     """`pipeline`, alone in the folder; how its stages ended."""
-    graph = Graph(targets or (), force=force)
-    run = Run(graph, timeout)
+    graph = run.graph
 
     @task(name="stage", task_run_name="{name}", cache_policy=NO_CACHE)
     def stage(name: str) -> State[None]:
@@ -80,10 +75,10 @@ def _run(
             graph.parents,
             start,
             run.outcomes,
-            workers=workers or cores(),
+            workers=workers or run.workers,
             keep_going=keep_going,
         )
     finally:
-        run.processes.stop()
+        run.stop()
     artifacts.report(Path("data/report"))
-    return ended(outcomes)
+    return ended(outcomes) + run.note()

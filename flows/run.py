@@ -6,7 +6,7 @@
 import fcntl
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -53,6 +53,18 @@ class Run:
             self.outcomes[name] = Outcome("failed", f"refused: {error}")
         return self.outcomes[name]
 
+    def workers(self) -> int:
+        """How many stages may run at once where the user does not say."""
+        return cores()
+
+    def stop(self) -> None:
+        """End what still runs, and start no more."""
+        self.processes.stop()
+
+    def note(self) -> str:
+        """What to say at the end beside how the stages ended."""
+        return ""
+
     def _stage(self, name: str, tell: Tell) -> Outcome:
         command = self.graph.begin(name, tell)
         if isinstance(command, str):
@@ -89,11 +101,46 @@ class Run:
         return f"killed by signal {killed}" if killed else f"exit code {code}"
 
 
+def opened(
+    targets: Sequence[str] = (),
+    *,
+    force: bool = False,
+    timeout: float | None = None,
+    dask: str | None = None,
+) -> Run:
+    """A run of the graph in this folder, on this machine or on a cluster.
+
+    Args:
+        targets: As of `Graph`.
+        force: As of `Graph`.
+        timeout: Seconds a stage may take, or None.
+        dask: Address of a Dask scheduler, or None for this machine.
+
+    Raises:
+        RefusedError: As `Graph` and `flows.cluster.Cluster`.
+    """
+    if dask is None:
+        return Run(Graph(targets, force=force), timeout)
+    try:
+        from flows.cluster import Cluster
+    except ModuleNotFoundError as error:
+        raise RefusedError(
+            "--dask",
+            "packages",
+            f"no {error.name}",
+            "the extra dask",
+            "run: pip install -e '.[dask]'",
+        ) from error
+    return Cluster.open(dask, targets, force=force, timeout=timeout)
+
+
 def _killed(code: int | None) -> int:
     """The signal that ended a command or the shell's child, 0 if none did."""
     if code is None:
         return 0
-    return -code if code < 0 else max(code - 128, 0)
+    if 128 < code < 160:  # as shells say it
+        return code - 128
+    return max(-code, 0)
 
 
 def _tail(path: Path) -> str:
@@ -103,14 +150,15 @@ def _tail(path: Path) -> str:
 
 
 @contextmanager
-def alone(tell: Tell) -> Iterator[None]:
+def alone(tell: Tell, lock: Path = LOCK) -> Iterator[None]:
     """One run at a time in a folder: the second waits, then finds all cached.
 
     Args:
         tell: Called with a line if it has to wait.
+        lock: The file that is locked; by default the current folder's.
     """
-    LOCK.parent.mkdir(parents=True, exist_ok=True)
-    with LOCK.open("a+") as file:
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

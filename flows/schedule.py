@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Literal, Protocol
+
+LOOK = 1  # seconds between two looks at how many workers there are
 
 State = Literal["cached", "completed", "failed", "skipped"]
 
@@ -36,7 +38,7 @@ def run(
     start: Callable[[str], Ending],
     outcomes: Mapping[str, Outcome],
     *,
-    workers: int,
+    workers: int | Callable[[], int],
     keep_going: bool = False,
 ) -> dict[str, Outcome]:
     """Run stages, each as soon as all its parents ended, ``workers`` at once.
@@ -48,7 +50,7 @@ def run(
             breaks ties.
         start: Starts a stage, which puts its outcome into ``outcomes`` before it ends.
         outcomes: See there.
-        workers: How many may run at once.
+        workers: How many may run at once; a function is asked again and again.
         keep_going: After a failure, still run what does not stand on the failed stage;
             otherwise nothing more is started.
 
@@ -69,7 +71,8 @@ def run(
         if failed and not keep_going:
             ready = []
         ready.sort(key=lambda name: -ways[name])
-        for name in ready[: workers - len(running)]:
+        room = workers() if callable(workers) else workers
+        for name in ready[: max(room - len(running), 0)]:
             del waiting[name]
             running.add(name)
             start(name).add_done_callback(lambda _, name=name: ended.put(name))
@@ -79,7 +82,10 @@ def run(
                 done |= dict.fromkeys(waiting, rest)
                 break
             continue  # what stands on a skipped stage is skipped next
-        name = ended.get()
+        try:
+            name = ended.get(timeout=LOOK)
+        except Empty:  # there may be more workers now
+            continue
         running.remove(name)
         lost = Outcome("failed", "its worker ended without a word")
         done[name] = outcomes.get(name, lost)

@@ -70,7 +70,7 @@ def settings(root: Path) -> dict[str, str]:
         ),
         "PREFECT_SERVER_DATABASE_TIMEOUT": "60",
         "PREFECT_SERVER_DATABASE_CONNECTION_TIMEOUT": "60",
-        "PREFECT_CLIENT_MAX_RETRIES": "10",
+        "PREFECT_CLIENT_MAX_RETRIES": "3",
         "PREFECT_API_REQUEST_TIMEOUT": "120",
         # a slot taken outlives the server, so that it is given back after a restart
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": (

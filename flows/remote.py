@@ -1,0 +1,250 @@
+"""Outputs that lie in DVC's remote, the part of DVC's Python API a cluster needs.
+
+The machines of a cluster share nothing but git and the remote. So the machine that
+drives the run judges stages by what dvc.lock records: a dependency that stages write
+has the hash those stages recorded, wherever the files are.
+"""
+
+import subprocess
+from collections.abc import Container, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from dvc.exceptions import DvcException
+from dvc.output import Output
+from dvc.stage import Stage
+from dvc.stage.serialize import to_pipeline_file
+from dvc.stage.utils import split_params_deps
+from dvc_data.hashfile.build import build
+from dvc_data.hashfile.checkout import PromptError, checkout
+from dvc_data.hashfile.hash_info import HashInfo
+from dvc_data.hashfile.obj import HashFile
+from dvc_data.hashfile.tree import Tree
+
+from flows.graph import Graph
+from flows.jobs import Data, Files
+from tasks.artifacts.errors import RefusedError
+
+
+class Shared(Graph):
+    """A graph whose outputs lie in the remote, and only where needed in this folder.
+
+    Raises:
+        RefusedError: As `Graph`, or if there is no remote that answers.
+    """
+
+    def __init__(self, targets: Sequence[str] = (), *, force: bool = False) -> None:
+        super().__init__(targets, force=force)
+        self._remote_has: set[str] = set()
+        try:
+            self.remote = self.repo.cloud.get_remote_odb()
+            self.remote.exists("0" * 32)
+        except Exception as error:  # each file system has errors of its own
+            raise RefusedError(
+                ".dvc/config",
+                "core.remote",
+                " ".join(str(error).split()) or repr(error),
+                "a DVC remote that all machines of the cluster reach",
+                "name one with: dvc remote add -d NAME URL",
+            ) from error
+
+    def bring(self, name: str, data: dict[str, Data] | None = None) -> None:
+        """Put what a stage reads into its places, and nothing else beside it.
+
+        Args:
+            name: The stage.
+            data: What it is; None is what the parents recorded.
+
+        Raises:
+            RefusedError: If neither the cache nor the remote has a file, or one
+                stands in the way that the cache does not have.
+        """
+        stage = self._stages[name]
+        with self._alone():
+            known = self._data(stage) if data is None else data
+            for dep in stage.deps:
+                if dep.def_path in known:
+                    self._bring(dep, known[dep.def_path])
+
+    def _above(self, stage: Stage) -> list[Output]:
+        """Outputs of the parents that a stage reads."""
+        outs = [o for p in self.parents[stage.addressing] for o in self._stages[p].outs]
+        return [o for o in outs if any(overlap(dep, o) for dep in stage.deps)]
+
+    def _data(self, stage: Stage) -> dict[str, Data]:
+        """The dependencies that stages put into the cache, as recorded."""
+        outs = [out for out in self._above(stage) if out.use_cache]
+        found = {}
+        for dep in split_params_deps(stage)[1]:
+            own = [out for out in outs if overlap(dep, out)]
+            if own:
+                obj = self._expected(dep, own)
+                files = obj.as_list() if isinstance(obj, Tree) else None
+                found[dep.def_path] = Data(str(obj.hash_info.value), files)
+        return found
+
+    def _expected(self, dep: Output, outs: list[Output]) -> HashFile:
+        """A dependency, from the outputs that it is, is in, or is around."""
+        first = outs[0]
+        if dep.fs_path == first.fs_path:
+            return self._object(first)
+        if dep.fs.isin(dep.fs_path, first.fs_path):
+            key = dep.fs.relparts(dep.fs_path, first.fs_path)
+            tree = self._object(first)
+            obj = tree.get_obj(dep.cache, key) if isinstance(tree, Tree) else None
+            if obj is None:
+                raise DvcException(f"dependency '{dep}' is not in output '{first}'")
+            return obj
+        whole = Tree()
+        for key, info in self._in_git(dep, outs):
+            whole.add(key, None, info)
+        for out in outs:
+            key, obj = dep.fs.relparts(out.fs_path, dep.fs_path), self._object(out)
+            for below, _, info in obj if isinstance(obj, Tree) else []:
+                whole.add((*key, *below), None, info)
+            if not isinstance(obj, Tree):
+                whole.add(key, None, out.hash_info)
+        whole.digest()
+        return whole
+
+    def _in_git(
+        self, dep: Output, outs: list[Output]
+    ) -> Iterable[tuple[tuple[str, ...], HashInfo]]:
+        """Files of a folder that git tracks: they are in every clone."""
+        told = git("ls-files", "-z", "--", dep.fs_path)
+        for name in filter(None, told.split("\0")):
+            path = str(Path(name).resolve())
+            made = any(dep.fs.isin_or_eq(path, out.fs_path) for out in outs)
+            if not made and Path(path).exists():
+                if dep.dvcignore and dep.dvcignore.is_ignored(dep.fs, path):
+                    continue
+                yield dep.fs.relparts(path, dep.fs_path), self._hash(dep, path)
+
+    def _object(self, out: Output) -> HashFile:
+        """An output as recorded; the list of a folder's files comes from the remote."""
+        info = out.hash_info
+        if not info.isdir:
+            return out.cache.get(info.value)
+        if not out.cache.exists(info.value):
+            self.repo.cloud.pull([info])
+        obj = out.get_obj()
+        if obj is None:
+            raise DvcException(
+                f"neither the cache nor the remote has output '{out}' ({info.value})"
+            )
+        return obj
+
+    def _lacking(self, ids: set[str]) -> set[str]:
+        """Those of some objects that the remote has not."""
+        asked = ids - self._remote_has
+        if asked:
+            self._remote_has |= set(self.remote.oids_exist(list(asked)))
+        return ids - self._remote_has
+
+    def _push(self, out: Output) -> None:
+        """Put an output into the remote, unless it is there."""
+        wanted = ids(self._object(out))
+        if wanted <= self._remote_has:
+            return
+        self.repo.cloud.push([HashInfo("md5", i) for i in wanted])
+        if lacking := self._lacking(wanted):
+            raise DvcException(f"output '{out}' could not be pushed: {lacking}")
+
+    def _bring(self, dep: Output, data: Data) -> None:
+        """`bring`, one dependency."""
+        cache = dep.cache
+        obj = cache.get(data.md5) if data.files is None else tree_of(data.files)
+        wanted = {data.md5: str(dep)}
+        if data.files is not None:
+            wanted = {f["md5"]: f"{dep}/{f['relpath']}" for f in data.files}
+        lost = {i: path for i, path in wanted.items() if not cache.exists(i)}
+        for info, path in lost.items():  # what git has is in its place already
+            if dep.fs.isfile(path) and self._hash(dep, path).value == info:
+                cache.add([path], dep.fs, [info], hardlink=False)
+        lost = {i: path for i, path in lost.items() if not cache.exists(i)}
+        if lost:
+            self.repo.cloud.pull([HashInfo("md5", i) for i in lost])
+        for info, path in lost.items():
+            if not cache.exists(info):
+                raise RefusedError(
+                    path,
+                    "file",
+                    "none of the recorded content, nor has the remote one",
+                    info,
+                    "if git tracks it, commit it and fetch it here; if not, run: "
+                    "dvc push, where it is",
+                )
+        # `dvc checkout` removes what was noted as put there and is no output
+        outs = {out.fs_path for s in self._stages.values() for out in s.outs}
+        try:
+            checkout(
+                dep.fs_path,
+                dep.fs,
+                obj,
+                cache,
+                ignore=dep.dvcignore,
+                state=self.repo.state if dep.fs_path in outs else None,
+                prompt=lambda _: False,
+            )
+        except PromptError as error:
+            raise RefusedError(
+                dep,
+                "content",
+                f"{error.path}, which is not what the stages recorded",
+                "nothing that the cache does not have",
+                "move it away",
+            ) from None
+
+    def _hash(self, dep: Output, path: str) -> HashInfo:
+        """The hash of a file."""
+        return build(dep.local_cache, path, dep.fs, "md5", dry_run=True)[2].hash_info
+
+    def _sources(
+        self, stage: Stage, data: Container[str]
+    ) -> tuple[dict[str, str], dict[str, Any]]:
+        """Code, and parameters by file, that a stage depends on, as they stand here.
+
+        The stage keeps the recorded hashes, so that it can still tell what changed.
+        """
+        code, params = {}, {}
+        values, files = split_params_deps(stage)
+        for dep in values:
+            params[dep.def_path] = dep.get_hash().value
+        for dep in files:
+            if dep.def_path not in data:
+                code[dep.def_path] = dep.get_hash().value
+        return code, params
+
+    def _form(self, stage: Stage) -> dict[str, Any]:
+        """A stage's block of dvc.yaml, resolved."""
+        form: dict[str, Any] = to_pipeline_file(stage)[stage.name]
+        return form
+
+
+def overlap(dep: Output, out: Output) -> bool:
+    """Whether a dependency is, is in, or is around an output."""
+    return bool(
+        dep.fs.isin_or_eq(dep.fs_path, out.fs_path)
+        or dep.fs.isin(out.fs_path, dep.fs_path)
+    )
+
+
+def tree_of(files: Files) -> Tree:
+    """A folder from the list of its files."""
+    tree = Tree.from_list(files, hash_name="md5")
+    tree.digest()
+    return tree
+
+
+def ids(obj: HashFile) -> set[str]:
+    """The objects of the cache that hold a file, or a folder with its files."""
+    inside = {info.value for _, _, info in obj} if isinstance(obj, Tree) else set()
+    return {obj.hash_info.value, *inside}
+
+
+def git(*arguments: str) -> str:
+    """What git says, or nothing where there is no git."""
+    done = subprocess.run(
+        ["git", *arguments], capture_output=True, text=True, check=False
+    )
+    return done.stdout if done.returncode == 0 else ""

@@ -1,0 +1,207 @@
+"""The two sides of a run on a cluster: who drives it, and who makes a stage."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from dvc.exceptions import DvcException
+from dvc.output import Output
+from dvc.stage import Stage
+from dvc.stage.loader import StageLoader
+from dvc.stage.serialize import to_lockfile
+from dvc_data.hashfile.tree import Tree
+
+from flows.jobs import Files, Job, Made, unlike
+from flows.remote import Shared, git, ids, overlap, tree_of
+from tasks.artifacts.errors import RefusedError
+
+
+class Ledger(Shared):
+    """The graph of the driver, which judges by what dvc.lock records.
+
+    A dependency that stages write has the hash those stages recorded, wherever the
+    files are. Only what stages that run in this folder read is fetched.
+    """
+
+    def here(self, name: str) -> bool:
+        """Whether a stage has to run in this folder: the remote will not have it all.
+
+        So it is with outputs outside the cache (those in git), with ones that are
+        not pushed or that a run begins from, and with stages that run nothing.
+        """
+        stage = self._stages[name]
+        return (
+            not stage.cmd
+            or stage.frozen
+            or any(not o.use_cache or not o.can_push or o.persist for o in stage.outs)
+        )
+
+    def settled(self, name: str) -> bool:
+        """Whether nothing changed for a stage, and its outputs are here or remote."""
+        stage = self._stages[name]
+        with self._alone():
+            if not stage.cmd and any(o.exists and o.status() for o in stage.outs):
+                return False
+            if stage.cmd and not stage.frozen:
+                always = stage.changed_stage() or stage.is_callback
+                if self.force or always or stage.always_changed:
+                    return False
+                if not all(self._same(stage, dep) for dep in stage.deps):
+                    return False
+            return all(self._kept(out) for out in stage.outs)
+
+    def job(self, name: str) -> Job:
+        """A stage whose parents have ended; afterwards the remote has its data."""
+        stage = self._stages[name]
+        with self._alone():
+            data = self._data(stage)
+            for out in self._above(stage):
+                if out.use_cache:
+                    self._push(out)
+            code, params = self._sources(stage, data)
+        form, edited = self._form(stage), _edited([*code, *params])
+        return Job(name, form, code, params, data, _revision(), edited, self.force)
+
+    def accept(self, job: Job, made: Made) -> None:
+        """Record what another machine made of a job.
+
+        Raises:
+            RefusedError: If it is of something else, or a dependency changed here.
+        """
+        stage = self._stages[job.stage]
+        unlike(job, made)
+        with self._alone():
+            code, params = self._sources(stage, job.data)
+            if (code, params) != (job.code, job.params):
+                raise RefusedError(
+                    job.stage,
+                    "dependency",
+                    "one that changed while the stage ran",
+                    "what the outputs were made from",
+                    "run it again",
+                )
+            for listed in made.files.values():
+                tree = tree_of(listed)
+                cache = self.repo.cache.local
+                cache.add([tree.path], tree.fs, [tree.oid], hardlink=False)
+            StageLoader.fill_from_lock(stage, made.entry)
+            self._write(stage)
+            for out in stage.outs:
+                self._remote_has |= ids(self._object(out))
+
+    def absent(self) -> int:
+        """How many outputs are not in this folder."""
+        outs = [o for s in self._stages.values() for o in s.outs]
+        return sum(not out.exists for out in outs)
+
+    def _same(self, stage: Stage, dep: Output) -> bool:
+        """Whether a dependency is as recorded."""
+        outs = [o for o in self._above(stage) if o.use_cache and overlap(dep, o)]
+        if not outs:
+            return not dep.status()
+        return bool(
+            dep.hash_info
+            and self._expected(dep, outs).hash_info.value == dep.hash_info.value
+        )
+
+    def _kept(self, out: Output) -> bool:
+        """Whether an output is as recorded, in the cache or the remote."""
+        if not out.use_cache:
+            return not out.status()
+        if not out.hash_info:
+            return False
+        if not out.changed_cache():
+            return True
+        try:
+            return self._lacking(ids(self._object(out))) == set()
+        except DvcException:
+            return False
+
+
+class Site(Shared):
+    """The graph in a worker's clone: stages are made and pushed, not recorded.
+
+    dvc.lock is in git; were it written here, the next revision could not be checked
+    out. DVC's run cache remembers instead.
+    """
+
+    @classmethod
+    def of(cls, job: Job) -> "Site":
+        """The graph, if what the job names is here as it is where the run started.
+
+        Raises:
+            RefusedError: Naming the files that differ.
+        """
+        try:
+            site = cls([job.stage], force=job.force)
+        except RefusedError as error:
+            mend = f"{error.mend}; or run here: {_checkout(job)}"
+            raise RefusedError(
+                error.where, error.field, error.found, error.expected, mend
+            ) from None
+        stage, differ = site._stages[job.stage], {"dvc.yaml"}
+        if site._form(stage) == job.form:
+            with site._alone():
+                code, params = site._sources(stage, job.data)
+            differ = {p for p, md5 in job.code.items() if code[p] != md5}
+            differ |= {p for p, values in job.params.items() if params[p] != values}
+        if not differ:
+            return site
+        mends = [f"run here: {_checkout(job)}"]
+        if edited := sorted(differ & {p for p, how in job.edited.items() if how}):
+            mends = [f"commit and push {', '.join(edited)} there, then {mends[0]}"]
+        if ignored := sorted(differ & {p for p, how in job.edited.items() if not how}):
+            mends.append(
+                f"git ignores {', '.join(ignored)}: it has to come out the same on "
+                "both machines; environment.json names processor and versions"
+            )
+        raise RefusedError(
+            ", ".join(sorted(differ)),
+            job.stage,
+            "other content than where the run started",
+            f"that of revision {job.rev}",
+            "; ".join(mends),
+        )
+
+    def made(self, name: str) -> tuple[dict[str, Any], dict[str, Files]]:
+        """Push what a stage has made; its entry of dvc.lock, and files in folders."""
+        stage = self._stages[name]
+        with self._alone():
+            files = {}
+            for out in stage.outs:
+                self._push(out)
+                obj = self._object(out)
+                if isinstance(obj, Tree):
+                    files[out.def_path] = obj.as_list()
+            entry = to_lockfile(stage)[stage.name]
+        return entry, files
+
+    def _write(self, stage: Stage) -> None:
+        """Record nothing."""
+
+
+def _checkout(job: Job) -> str:
+    """The command that makes a clone equal to the driver's."""
+    return f"git fetch && git checkout {job.rev}"
+
+
+def _revision() -> str:
+    """The commit checked out."""
+    return git("rev-parse", "HEAD").strip() or "no commit"
+
+
+def _edited(paths: Iterable[str]) -> dict[str, bool]:
+    """Those of some files and folders that are not as in the commit.
+
+    Returns:
+        Whether git would commit them: False for what it ignores.
+    """
+    told = git("status", "--porcelain", "-z", "--ignored", "--", *paths)
+    found: dict[str, bool] = {}
+    for line in filter(None, told.split("\0")):
+        name, ignored = line[3:].rstrip("/"), line.startswith("!!")
+        for path in paths:
+            if ignored and f"{path}/".startswith(f"{name}/"):
+                found[path] = False
+            elif not ignored and f"{name}/".startswith(f"{path}/"):
+                found[path] = True
+    return found
