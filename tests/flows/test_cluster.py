@@ -17,7 +17,7 @@ from flows.__main__ import local, parser
 from flows.cluster import Cluster
 from flows.run import opened
 from tasks.artifacts.errors import RefusedError
-from tests.flows.dasks import Dasks, Field, dasks, until
+from tests.flows.dasks import Dasks, Field, bucket, dasks, until
 from tests.flows.toy import Toy
 
 pytestmark = pytest.mark.xdist_group("dask")
@@ -109,32 +109,19 @@ def test_two_clones_write_the_lock_of_one(
 
 def test_the_remote_may_be_a_bucket(
     tmp_path: Path,
-    bucket: str,
     monkeypatch: pytest.MonkeyPatch,
     cluster: Dasks,
     drive: Drive,
     reference: str,
 ):
     field = Field(tmp_path)
-    field.remote("s3://data/dvc", endpointurl=bucket)
-    monkeypatch.chdir(field.driver.folder)
-    for clone in field.clones:
-        cluster.worker(clone.folder)
-    check(field, drive, reference)
-
-
-@pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The address of an S3 server with a bucket."""
-    server = pytest.importorskip("moto.server").ThreadedMotoServer("127.0.0.1", 0)
-    server.start()
-    host, port = server.get_host_and_port()
-    address = f"http://{host}:{port}"
-    subprocess.run(
-        ["curl", "-sf", "--noproxy", "*", "-X", "PUT", f"{address}/data"], check=True
-    )
-    yield address
-    server.stop()
+    with bucket() as address:
+        field.remote("s3://data/dvc", endpointurl=address)
+        monkeypatch.chdir(field.driver.folder)
+        for clone in field.clones:
+            cluster.worker(clone.folder)
+        assert states(drive()) == dict.fromkeys(HERE | THERE, "completed")
+    assert field.driver.read("dvc.lock") == reference
 
 
 @pytest.mark.parametrize("nanny", [False, True])
