@@ -1,11 +1,17 @@
 """What goes to a worker and what comes back: plain values."""
 
+import hashlib
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from flows.schedule import State
 from tasks.artifacts.errors import RefusedError
 
+# the version of flows/ in this process
+CODE = hashlib.sha256(
+    b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+).hexdigest()
 Files = list[dict[str, str]]  # md5 and relpath of each, as in DVC's cache
 
 
@@ -36,7 +42,8 @@ class Job:
         edited: Files that are not as in that commit, and whether git would commit them.
         force: Whether to run it in any case.
         timeout: Seconds it may take, or None.
-        topic: Where to send its output, line by line.
+        topic: Where to send its output, line by line; names the run.
+        flows: Version of flows/ that the driver runs.
     """
 
     stage: str
@@ -49,6 +56,7 @@ class Job:
     force: bool = False
     timeout: float | None = None
     topic: str = ""
+    flows: str = CODE
 
 
 @dataclass

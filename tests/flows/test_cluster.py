@@ -17,7 +17,7 @@ from flows.__main__ import local, parser
 from flows.cluster import Cluster
 from flows.run import opened
 from tasks.artifacts.errors import RefusedError
-from tests.flows.dasks import Dasks, Field, bucket, dasks, until
+from tests.flows.dasks import LONG, Dasks, Field, bucket, dasks, until
 from tests.flows.toy import Toy
 
 pytestmark = pytest.mark.xdist_group("dask")
@@ -213,13 +213,35 @@ def test_leftovers_enter_no_hash(
     assert lock == yaml.safe_load(reference)
 
 
-def test_two_workers_may_share_a_clone(
+def test_workers_of_one_run_share_a_clone(
     field: Field, cluster: Dasks, drive: Drive, reference: str
 ):
     for _ in range(2):
         cluster.worker(field.clones[0].folder)
-    drive()
+    field.block()
+    run = threading.Thread(target=drive)
+    run.start()
+    field.blocked()
+    log = field.clones[0].folder / ".offcut/logs/apart.log"
+    until(log.exists, "another stage of the run")
+    other = Cluster.open(cluster.address, ["apart"], force=True)
+    told, said = threading.Event(), list[str]()
+
+    def tell(line: str) -> None:
+        said.append(line)
+        if "waiting" in line:
+            told.set()
+
+    waits = threading.Thread(target=other.stage, args=("apart", tell))
+    waits.start()
+    assert told.wait(LONG)
+    assert said[1] == "waiting: another run is in this folder"
+    field.release()
+    run.join()
     assert field.driver.read("dvc.lock") == reference
+    waits.join()
+    other.stop()
+    assert other.outcomes["apart"].state == "completed"
 
 
 def test_a_worker_outside_a_clone_is_refused(
