@@ -15,7 +15,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # The stamp's name is a checksum of what was installed: a second set-up does nothing.
 STAMP := $(VENV)/installed-$(shell cat requirements.lock pyproject.toml | cksum | cut -d' ' -f1)
 
-.PHONY: help setup run report study params test check bench lock browser
+.PHONY: help setup run flow ui study compare report params test check bench lock browser
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | awk 'BEGIN {FS = ":.*## "} {printf "  %-8s %s\n", $$1, $$2}'
@@ -47,9 +47,22 @@ report: setup  ## render the report again from what the stages wrote
 	@$(PY) -m tasks.report
 	@echo "report: $(CURDIR)/data/report/index.html"
 
-study: setup  ## run another study as an experiment: make study NAME=...
+flow: setup  ## the same graph in parallel, seen in Prefect: make flow [LOCAL=1 WORKERS=2]
+	@[ ! -f .offcut/dvc.lock ] || $(PY) -m tasks.artifacts.lockfile
+	@$(PY) -m flows $(TARGETS) $(if $(LOCAL),--local) $(if $(WORKERS),--workers $(WORKERS)) $(if $(DASK),--dask $(DASK))
+	@[ -f data/report/index.html ] || $(PY) -m tasks.report
+	@echo "report: $(CURDIR)/data/report/index.html"
+
+ui: setup  ## Prefect's pages: start, watch, schedule and cancel runs: make ui PORT=4200
+	@$(PY) -m flows.serve $(if $(PORT),--port $(PORT))
+
+study: setup  ## another study as an experiment: make study NAME=... [SET="key=value ..."]
 	@[ -n "$(NAME)" ] || { echo "say which: make study NAME=one of" $(basename $(notdir $(wildcard params/study/*.yaml))) >&2; exit 1; }
-	@dvc exp run -S study=$(NAME)
+	@set -f; $(PY) -m flows.study $(NAME) $(SET) $(if $(LOCAL),--local)
+
+compare: setup  ## compare revisions: make compare A=main B=workspace [C=...]
+	@[ -n "$(A)" ] && [ -n "$(B)" ] || { echo "say which: make compare A=REVISION B=REVISION [C=REVISION]" >&2; exit 1; }
+	@$(PY) -m flows.compare "$(A)" "$(B)" $(if $(C),"$(C)")
 
 params: setup  ## compose params.yaml, the default study, from params/
 	@$(PY) -m tasks.artifacts.compose

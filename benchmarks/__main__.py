@@ -1,11 +1,15 @@
-"""Measure generating, training and evaluating against peers: ``make bench``.
+"""Measure Offcut against its limits and peers: ``make bench``.
 
 Writes ``benchmarks/results.json`` and, rendered from it alone, ``README.md`` beside it.
-A few minutes on one core; other work on the machine spoils the numbers, so the load
-average before and after stands in both.
+Twenty minutes, or ``python -m benchmarks PART...`` for one of generate, evaluate, train
+and flow; the others' figures stay. Other work on the machine spoils the numbers, so the
+load average before and after each part stands in both.
 """
 
+import json
 import os
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +17,19 @@ from tasks.artifacts.environment import environment
 from tasks.artifacts.files import write_json, write_text
 
 HERE = Path(__file__).parent
+DOORS = ("dvc repro", "threads", "flow")
 POLICIES = ("expert", "medium", None)  # None: an untrained network, which falls at once
 ADDED, SPEED_UP, SHARE = 0.40, 5.0, 0.60  # budgets
+RUNNING = "a server that runs"
+PARALLEL, FASTER, GROWTH, UNCHANGED = 0.65, 6.0, 1.5, 10.0
 
 
 def budgets(found: dict[str, Any]) -> list[dict[str, Any]]:
     """The figures that have a budget.
 
     Args:
-        found: ``generate`` (one a policy), ``evaluate`` and ``train``, as measured.
+        found: ``generate`` (one a policy), ``evaluate``, ``train`` and ``flow``, as
+            measured.
 
     Returns:
         ``what``, ``limit`` (what it is measured against), ``figure``, ``budget`` and
@@ -60,6 +68,40 @@ def budgets(found: dict[str, Any]) -> list[dict[str, Any]]:
         for row in found["train"]["rows"]
         if (row["hidden"], row["seeds"]) == ([256, 256], 5)
     ]
+    few, *_, many = found["flow"]["trivial"]
+    doors = found["flow"]["study"]
+    grown = many["flow"]["wall"] / many["stages"]
+    grown /= few["flow"]["wall"] / few["stages"]
+    rows += [
+        (
+            "the default study as a flow: share of the time",
+            "dvc repro",
+            doors["flow"]["wall"] / doors["dvc repro"]["wall"],
+            PARALLEL,
+            True,
+        ),
+        (
+            f"{many['stages']} trivial stages as a flow: faster",
+            "dvc repro",
+            many["dvc repro"]["wall"] / many["flow"]["wall"],
+            FASTER,
+            False,
+        ),
+        (
+            f"{many['stages']} trivial stages as a flow: seconds a stage",
+            f"the same at {few['stages']}",
+            grown,
+            GROWTH,
+            True,
+        ),
+        (
+            "the default study unchanged as a flow",
+            RUNNING,
+            doors["flow, unchanged"]["wall"],
+            UNCHANGED,
+            True,
+        ),
+    ]
     return [
         {
             "what": what,
@@ -67,6 +109,7 @@ def budgets(found: dict[str, Any]) -> list[dict[str, Any]]:
             "figure": figure,
             "budget": budget,
             "most": most,
+            "unit": "s" if limit == RUNNING else "x" if budget > 1 else "%",
             "met": figure <= budget if most else figure >= budget,
         }
         for what, limit, figure, budget, most in rows
@@ -80,9 +123,9 @@ def table(head: str, rows: list[list[Any]]) -> str:
     return "\n".join(lines)
 
 
-def number(value: float, budget: float) -> str:
-    """A share in per cent, a ratio as such."""
-    return f"{value:.1f} x" if budget > 1 else f"{value:.0%}"
+def number(value: float, unit: str) -> str:
+    """A share in per cent, a ratio or seconds as such."""
+    return f"{value:.0%}" if unit == "%" else f"{value:.1f} {unit}"
 
 
 def render(results: dict[str, Any]) -> str:
@@ -96,9 +139,9 @@ def render(results: dict[str, Any]) -> str:
         [
             row["what"],
             row["limit"],
-            number(row["figure"], row["budget"]),
+            number(row["figure"], row["unit"]),
             f"at {'most' if row['most'] else 'least'} "
-            + number(row["budget"], row["budget"]),
+            + number(row["budget"], row["unit"]),
             "met" if row["met"] else "not met",
         ]
         for row in results["budgets"]
@@ -128,17 +171,29 @@ def render(results: dict[str, Any]) -> str:
         ]
         for row in results["train"]["rows"]
     ]
-    busy = ""
-    if load["before"] > 0.5:
-        busy = " The machine was not idle: wall seconds and what follows from\nthem, "
-        busy += "two threads above all, are worse than they would be alone."
+    loads = "; ".join(
+        f"{part} {at['before']} before, {at['after']} after"
+        for part, at in load.items()
+    )
+    orchestrated = [
+        [row["stages"], *(row[door]["wall"] for door in DOORS)]
+        + [row[door]["cpu"] for door in DOORS]
+        for row in results["flow"]["trivial"]
+    ]
+    doors = [
+        [door, at["wall"], at["cpu"]]
+        for door, at in results["flow"]["study"].items()
+        if door != "lock"
+    ]
     return f"""# Benchmarks
 
 Made by `make bench` from [results.json](results.json); do not edit. Each file here says
 how it measures.
 
-{machine["model"]}, {machine["cores"]} cores, one thread unless said; {versions}; load
-average {load["before"]} before, {load["after"]} after.{busy}
+{machine["model"]}, {machine["cores"]} cores, one thread unless said; {
+        versions
+    }. Load average: {loads}.
+Where it is above 0.5 before a part, wall seconds are worse than they would be alone.
 
 ## Budgets
 
@@ -174,6 +229,22 @@ ours on one thread.
             trained,
         )
     }
+
+## The two doors
+
+Seconds of wall time and of CPU for trivial stages, each of which copies a file: with
+`dvc repro`, with `python -m flows --local`, and as a Prefect flow on a running server.
+
+{
+        table(
+            "stages | dvc | threads | flow | dvc, CPU | threads, CPU | flow, CPU",
+            orchestrated,
+        )
+    }
+
+The default study from nothing, and unchanged. The CPU of a temporary server counts.
+
+{table("door | wall s | CPU s", doors)}
 """
 
 
@@ -182,32 +253,46 @@ def load_average() -> float:
     return round(os.getloadavg()[0], 2)
 
 
-def main() -> None:
-    """Measure everything and write."""
-    from benchmarks import evaluating, generate, training
+def parts() -> dict[str, Callable[[], Any]]:
+    """What can be measured."""
+    from benchmarks import evaluating, flow, generate, training
 
-    before = load_average()
-    found = {
-        "generate": [generate.measure(policy) for policy in POLICIES],
-        "evaluate": evaluating.measure(),
-        "train": training.measure(),
+    return {
+        "generate": lambda: [generate.measure(policy) for policy in POLICIES],
+        "evaluate": evaluating.measure,
+        "train": training.measure,
+        "flow": flow.measure,
     }
+
+
+def main() -> None:
+    """Measure the parts named, or all, and write."""
+    known = parts()
+    wanted = sys.argv[1:] or list(known)
+    if wrong := set(wanted) - set(known):
+        sys.exit(f"no such part: {', '.join(wrong)}; there are {', '.join(known)}")
+    path, results = HERE / "results.json", dict[str, Any]()
+    if path.exists() and set(wanted) != set(known):
+        results = json.loads(path.read_text(encoding="utf-8"))
+    results.setdefault("load", {})
+    for part in wanted:
+        before = load_average()
+        results[part] = known[part]()
+        results["load"][part] = {"before": before, "after": load_average()}
     here = environment(Path("/proc/cpuinfo").read_text(encoding="utf-8"))
-    results = {
-        "schema": 1,
+    results |= {
+        "schema": 2,
         "machine": here["cpu"],
         "python": here["python"],
         "platform": here["platform"],
         "packages": here["packages"],
-        "load": {"before": before, "after": load_average()},
-        "budgets": budgets(found),
-        **found,
+        "budgets": budgets(results),
     }
-    write_json(HERE / "results.json", results)
+    write_json(path, results)
     write_text(HERE / "README.md", render(results))
     for row in results["budgets"]:
         print(  # noqa: T201
-            f"{row['what']} {number(row['figure'], row['budget'])} ({row['limit']}): "
+            f"{row['what']} {number(row['figure'], row['unit'])} ({row['limit']}): "
             f"{'met' if row['met'] else 'not met'}"
         )
 

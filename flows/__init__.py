@@ -9,4 +9,12 @@ Nothing is defined here that dvc.yaml does not define; nothing is computed here 
 | ``processes`` | a stage's command as a child process |
 | ``schedule`` | which stage may start; what became of it |
 | ``pipeline`` | the flow |
+| ``study`` | another study, as a flow or without Prefect |
+| ``worktree`` | the git worktree another study runs in |
+| ``experiment`` | what stands there as a DVC experiment |
+| ``server`` | which Prefect server to use; one for a while |
+| ``endpoint`` | a server as a process and an address |
+| ``application`` | the server's own process |
+| ``serve`` | ``make ui``: what can be started from the server's pages |
+| ``runs`` | runs that lost their moment or their process |
 """

@@ -71,9 +71,9 @@ def application() -> FastAPI:
     lifespan = app.router.lifespan_context
 
     @asynccontextmanager
-    async def recording(app: FastAPI) -> AsyncIterator[object]:
-        async with lifespan(app) as state:
-            yield state
+    async def recording(app: FastAPI) -> AsyncIterator[None]:
+        async with lifespan(app):
+            yield
             await recorded()
 
     app.router.lifespan_context = recording

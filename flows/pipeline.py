@@ -10,10 +10,11 @@ from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture
-from prefect.states import Completed, Failed
+from prefect.states import Cancelled, Completed, Failed
 
 from flows import artifacts, schedule
 from flows.run import Run, alone, ended, opened
+from flows.runs import late
 from tasks.artifacts.errors import RefusedError
 
 
@@ -36,6 +37,8 @@ def pipeline(
         timeout: Seconds a stage may take.
         dask: Address of a Dask scheduler, tcp://HOST:8786; none is this machine.
     """
+    if why := late():
+        return Cancelled(message=why)
     with alone(get_run_logger().warning):
         try:
             run = opened(targets or (), force=force, timeout=timeout, dask=dask)

@@ -138,7 +138,9 @@ def _killed(code: int | None) -> int:
     """The signal that ended a command or the shell's child, 0 if none did."""
     if code is None:
         return 0
-    return -code if code < 0 else max(code - 128, 0)
+    if 128 < code < 160:  # as shells say it
+        return code - 128
+    return max(-code, 0)
 
 
 def _tail(path: Path) -> str:
@@ -148,14 +150,15 @@ def _tail(path: Path) -> str:
 
 
 @contextmanager
-def alone(tell: Tell) -> Iterator[None]:
+def alone(tell: Tell, lock: Path = LOCK) -> Iterator[None]:
     """One run at a time in a folder: the second waits, then finds all cached.
 
     Args:
         tell: Called with a line if it has to wait.
+        lock: The file that is locked; by default the current folder's.
     """
-    LOCK.parent.mkdir(parents=True, exist_ok=True)
-    with LOCK.open("a+") as file:
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -1,38 +1,41 @@
 """A Prefect server of this project: which one to use, and one for a while.
 
-All state is in ``.offcut/prefect`` of the project; the server listens on loopback, sends
-nothing anywhere, and answers no page of another site. Importing this module does not
-import Prefect, whose settings are read once, when it is imported: set `settings` and
-enter `api` before.
+Its state is in ``.offcut/prefect`` of the project; it listens on loopback and sends
+nothing anywhere. Importing this module does not import Prefect, which reads its
+settings once, when it is imported: set `settings` and enter `api` before.
 """
 
 import fcntl
-import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, Any
 
+from flows.endpoint import HOST, STARTING, answers, bound, call, end, wait
 from tasks.artifacts.errors import RefusedError
 
-HOST = "127.0.0.1"
 NAMES = {HOST, "localhost"}
 PORT = 4200  # of `make ui`, unless told otherwise
-STARTING = 180  # seconds a server may take; a cold one on a busy machine takes 60
-ENDING = 10  # seconds between SIGTERM and SIGKILL
 SENDING = 30  # seconds events and log lines may take to reach the server
 SETPRIV = shutil.which("setpriv")
 
-# services that a run does not need; the one of `make ui` has them all
-IDLE = ["CANCELLATION_CLEANUP", "CLEANUP_RECONCILER", "FOREMAN", "LATE_RUNS", "PAUSE_EXPIRATIONS", "REPOSSESSOR", "SCHEDULER", "TRIGGERS"]
+# what a server that only records runs need not do
+IDLE = (
+    "REGISTER_BLOCKS_ON_START",
+    "SERVICES_CANCELLATION_CLEANUP_ENABLED",
+    "SERVICES_CLEANUP_RECONCILER_ENABLED",
+    "SERVICES_FOREMAN_ENABLED",
+    "SERVICES_LATE_RUNS_ENABLED",
+    "SERVICES_PAUSE_EXPIRATIONS_ENABLED",
+    "SERVICES_REPOSSESSOR_ENABLED",
+    "SERVICES_SCHEDULER_ENABLED",
+    "SERVICES_TRIGGERS_ENABLED",
+)
+
 
 def home(root: Path) -> Path:
     """Where Prefect keeps everything of this project."""
@@ -61,13 +64,13 @@ def settings(root: Path) -> dict[str, str]:
         "PREFECT_SERVER_API_HOST": HOST,
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": str(STARTING),
         "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
-        # SQLite has one writer: wait for it instead of failing, and let clients ask again
+        # SQLite has one writer: wait for it, and let clients ask again
         "PREFECT_SERVER_DATABASE_CONNECTION_URL": (
             f"sqlite+aiosqlite:///{home(root) / 'prefect.db'}"
         ),
         "PREFECT_SERVER_DATABASE_TIMEOUT": "60",
         "PREFECT_SERVER_DATABASE_CONNECTION_TIMEOUT": "60",
-        "PREFECT_CLIENT_MAX_RETRIES": "10",
+        "PREFECT_CLIENT_MAX_RETRIES": "3",
         "PREFECT_API_REQUEST_TIMEOUT": "120",
         # a slot taken outlives the server, so that it is given back after a restart
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": (
@@ -99,7 +102,7 @@ def api(root: Path) -> Iterator[str]:
         RefusedError: If the user's server does not answer, or none can be started.
     """
     if url := os.environ.get("PREFECT_API_URL"):
-        if not _answers(url):
+        if not answers(url):
             raise RefusedError(
                 "environment",
                 "PREFECT_API_URL",
@@ -128,22 +131,6 @@ def running(root: Path) -> str | None:
     except FileNotFoundError:
         found = f"http://{HOST}:{PORT}/api"
     return found if _ours(found, root) else None
-
-
-def bound(port: int) -> socket.socket:
-    """A socket bound to a port of loopback; 0 for a free one.
-
-    Raises:
-        OSError: If the port is taken.
-    """
-    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        made.bind((HOST, port))
-    except OSError:
-        made.close()
-        raise
-    return made
 
 
 @contextmanager
@@ -179,14 +166,14 @@ def started(root: Path, listener: socket.socket, *, services: bool) -> Iterator[
             start_new_session=True,  # Ctrl-C in a terminal is not for it
         )
         try:
-            _wait(server, url, output, before)
+            wait(server, url, output, before)
         except BaseException:
-            _end(server)
+            end(server)
             raise
     try:
         yield url
     finally:
-        _end(server)
+        end(server)
 
 
 @contextmanager
@@ -208,30 +195,6 @@ def using(root: Path) -> Iterator[bool]:
         yield alone
 
 
-def call(url: str, path: str, body: object = None, timeout: float = 60) -> Any:
-    """Ask the API, without Prefect's client: GET, or POST of a body.
-
-    Raises:
-        OSError: If it does not answer, or with an error.
-        ValueError: If its answer is not JSON.
-    """
-    request = urllib.request.Request(  # noqa: S310, of a server we were given
-        f"{url}/{path}",
-        data=None if body is None else json.dumps(body).encode(),
-        headers={"Content-Type": "application/json"},
-    )
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(request, timeout=timeout) as response:
-        return json.load(response)
-
-
-def _answers(url: str) -> bool:
-    try:
-        return call(url.rstrip("/"), "health", timeout=10) is True
-    except (OSError, ValueError):
-        return False
-
-
 def _ours(url: str, root: Path) -> bool:
     """Whether the server there keeps its state in this project."""
     try:
@@ -243,13 +206,14 @@ def _ours(url: str, root: Path) -> bool:
 def _server(port: int, services: bool) -> dict[str, str]:
     """What only the server's own process needs."""
     origins = ",".join(f"http://{name}:{port}" for name in sorted(NAMES))
-    idle = {f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "false" for name in IDLE}
+    idle = {} if services else {f"PREFECT_SERVER_{name}": "false" for name in IDLE}
     return {
         "PREFECT_API_URL": f"http://{HOST}:{port}/api",
         "PREFECT_SERVER_API_PORT": str(port),
         "PREFECT_SERVER_UI_API_URL": f"http://{HOST}:{port}/api",
         "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": origins,
-    } | ({} if services else idle)
+        **idle,
+    }
 
 
 @contextmanager
@@ -260,40 +224,6 @@ def _alone(root: Path) -> Iterator[None]:
     with path.open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-def _wait(
-    server: "subprocess.Popen[bytes]", url: str, output: IO[bytes], before: int
-) -> None:
-    """Until the server answers.
-
-    Raises:
-        RefusedError: If it ends, or does not answer in time.
-    """
-    deadline = time.monotonic() + STARTING
-    while server.poll() is None and time.monotonic() < deadline:
-        if _answers(url):
-            return
-        time.sleep(0.05)
-    output.seek(before)
-    said = output.read().decode(errors="replace").strip().splitlines()
-    ended = server.poll() is not None
-    raise RefusedError(
-        output.name,
-        "Prefect server",
-        f"{'its end' if ended else 'no answer'} after: {' / '.join(said[-5:])}",
-        f"an answer of {url} within {STARTING} s",
-        "mend what its log names, or run without it: `make flow LOCAL=1`",
-    )
-
-
-def _end(server: "subprocess.Popen[bytes]") -> None:
-    server.send_signal(signal.SIGTERM)
-    try:
-        server.wait(ENDING)
-    except subprocess.TimeoutExpired:
-        server.kill()
-        server.wait()
 
 
 def _drain() -> None:

@@ -9,13 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from tasks.artifacts.params import Params, Range
-from tasks.report import Report, view, words
+from tasks.report import Report, view
 from tasks.report.collect import Study
 from tasks.report.judge import Row
 from tasks.report.pictures import symbol
+from tasks.report.template import page_environment
 
 
 @dataclass(frozen=True)
@@ -33,19 +32,8 @@ class Html(Report):
 
     def page(self, study: Study, rows: Sequence[Row]) -> str:
         """See :meth:`Report.page`."""
-        environment = Environment(
-            loader=PackageLoader("tasks.report", "."),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        for filter_ in (
-            *(words.number, words.signed, words.interval, words.short),
-            *(words.kilobytes, words.ratio, words.micro, words.percent),
-        ):
-            environment.filters[filter_.__name__] = filter_
-        return environment.get_template("page.html.jinja").render(
+        template = page_environment().get_template("page.html.jinja")
+        return template.render(
             study=study,
             sections=[
                 view.section(study, data, [r for r in rows if r.data is data])

@@ -5,11 +5,13 @@ learner of a dataset is the one whose float32 artifact has the highest score; it
 chosen on the episodes that are shown, so its own score flatters a little.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import PARAMS
+from tasks.evaluate import Episodes
 from tasks.evaluate.returns import ReturnsParams
 from tasks.evaluate.verdict import judge, margin_of
 from tasks.report.collect import PARENT, Artifact, Data, Study
@@ -138,14 +140,30 @@ def answer(rows: Sequence[Row]) -> Row | None:
 def _judged(
     data: Data, child: Artifact, parent: Artifact, params: ReturnsParams
 ) -> Judged:
-    """A verdict, its figures taken from returns to scores."""
-    low, high = float(data.world["ref_min"]), float(data.world["ref_max"])
+    """A verdict on two artifacts of one dataset."""
+    return scored(child.episodes, parent.episodes, data.world, params)
+
+
+def scored(
+    child: Episodes, parent: Episodes, world: Mapping[str, Any], params: ReturnsParams
+) -> Judged:
+    """A verdict, its figures taken from returns to scores.
+
+    Args:
+        child: What is judged.
+        parent: What it is judged against.
+        world: Of both: ``ref_min`` and ``ref_max``.
+        params: Of the evaluation: margin, confidence, resamples, resample_seed.
+
+    Raises:
+        RefusedError: If the two did not play the same starts.
+    """
+    low, high = float(world["ref_min"]), float(world["ref_max"])
     unit = 100.0 / (high - low)
-    mean = float(parent.episodes.returns.mean())
     found = judge(
-        child.episodes,
-        parent.episodes,
-        margin_of(params.margin, mean, low, high),
+        child,
+        parent,
+        margin_of(params.margin, float(parent.returns.mean()), low, high),
         resamples=params.resamples,
         confidence=params.confidence,
         resample_seed=params.resample_seed,

@@ -152,24 +152,36 @@ def curve(name: str, band: Floats, colour: int) -> Markup:
         band: (4, N), finite: update, lowest seed, highest seed, mean over seeds.
         colour: Class number.
     """
+    return overlay(name, [(band, colour)])
+
+
+def overlay(name: str, bands: Sequence[tuple[Floats, int]]) -> Markup:
+    """As :func:`curve`, several on the same axes; the first lies lowest."""
     width, height = 280, 165
-    update, low, high, middle = band
-    if len(update) < 2:
+    bands = [(band, colour) for band, colour in bands if band.shape[1] >= 2]
+    if not bands:
         return Markup()
-    x = Scale(float(update[0]), float(update[-1]), 46, width - 12)
-    y = Scale(*padded([*low, *high]), height - 26, 30)
-    above = [(x(u), y(v)) for u, v in zip(update, high, strict=True)]
-    below = [(x(u), y(v)) for u, v in zip(update, low, strict=True)]
-    centre = [(x(u), y(v)) for u, v in zip(update, middle, strict=True)]
+    updates = [float(u) for band, _ in bands for u in band[0]]
+    x = Scale(min(updates), max(updates), 46, width - 12)
+    ends = [float(v) for band, _ in bands for v in (*band[1], *band[2])]
+    y = Scale(*padded(ends), height - 26, 30)
+
+    def points(band: Floats, row: int) -> list[tuple[float, float]]:
+        return [(x(u), y(v)) for u, v in zip(band[0], band[row], strict=True)]
+
+    areas = [
+        path([*points(band, 2), *reversed(points(band, 1))], f"band c{c}", close=True)
+        for band, c in bands
+    ]
     return svg(
         width,
         height,
         f"{name} over updates",
         tag("text", name.replace("_", " "), x=0, y=14, class_="name"),
         axes(x, y, _thousands, words.short, counts=(3, 3)),
-        path([*above, *reversed(below)], "band", close=True),
-        path(centre, "stroke"),
-        class_=f"small c{colour}",
+        *areas,
+        *(path(points(band, 3), f"stroke c{c}") for band, c in bands),
+        class_="small",
     )
 
 

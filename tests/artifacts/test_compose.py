@@ -26,9 +26,23 @@ def test_an_override_changes_one_value(folder: Path):
     assert changed["train"]["bc"]["rate"] == 0.2
 
 
-@pytest.mark.parametrize(
-    "override", ["train.bc.rat=1", "nonsense", "train.bc.rate=${x}"]
-)
+@pytest.mark.parametrize("override", ["nonsense", "train.bc.rate=${x}", ""])
 def test_an_override_that_fits_nothing_is_refused(folder: Path, override: str):
-    with pytest.raises(RefusedError, match="composition"):
+    with pytest.raises(RefusedError, match="params: composition"):
         composed([override], folder)
+
+
+@pytest.mark.parametrize(
+    ("override", "near"),
+    [
+        ("train.bc.rat=1", "train.bc.rate"),
+        ("trian.bc.rate=1", "train.bc.rate"),
+        ("tran=1", "train"),
+        ("train/bc=iql", "train.bc"),
+    ],
+)
+def test_the_key_nearest_to_an_unknown_one_is_named(
+    folder: Path, override: str, near: str
+):
+    with pytest.raises(RefusedError, match=f"unknown key, expected e.g. {near};"):
+        composed(["train.bc.hidden=[1]", override], folder)

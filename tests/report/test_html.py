@@ -1,10 +1,7 @@
 """The page: what it says, that nothing in it loads, and how Chromium sees it."""
 
-import html
 import json
 import re
-import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,28 +14,17 @@ from PIL import Image
 from tasks.artifacts.errors import RefusedError
 from tasks.report.__main__ import main
 from tasks.report.html import HtmlParams
+from tests.browser import asked, chromium, in_chromium, text
 
 Make = Callable[..., Path]
 Patch = pytest.MonkeyPatch
 APOSTROPHE = "\N{RIGHT SINGLE QUOTATION MARK}"
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-CHROMIUM = next((found for name in NAMES if (found := shutil.which(name))), None)
-in_chromium = pytest.mark.skipif(
-    CHROMIUM is None, reason=f"none of {', '.join(NAMES)}; apt-get install chromium"
-)
 
 
 def page(root: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setattr(sys, "argv", ["report"])
     main()
     return (root / "data/report/index.html").read_text(encoding="utf-8")
-
-
-def text(page: str) -> str:
-    """What a reader sees, without tags, on one line."""
-    body = re.sub(r"<(style|script)>.*?</\1>", "", page, flags=re.DOTALL)
-    bare = " ".join(html.unescape(re.sub(r"<[^>]+>", " ", body)).split())
-    return re.sub(r" ([,:;.])", r"\1", bare)
 
 
 def test_the_answer_is_the_smallest_that_held(make_study: Make, monkeypatch: Patch):
@@ -155,19 +141,6 @@ def test_hash_digits_have_a_range():
         HtmlParams(hash_digits=4)
 
 
-def chromium(folder: Path, file: Path, *options: str) -> subprocess.CompletedProcess:
-    """Open a page headless, with every connection led to a closed port."""
-    assert CHROMIUM
-    command = [CHROMIUM, "--headless=new", "--no-sandbox", "--disable-gpu"]
-    command += ["--disable-background-networking", "--no-first-run"]
-    command += ["--disable-component-update", "--proxy-server=127.0.0.1:9"]
-    command += [f"--user-data-dir={folder / 'profile'}", "--hide-scrollbars"]
-    command += ["--enable-logging=stderr", *options, file.as_uri()]
-    return subprocess.run(
-        command, capture_output=True, text=True, timeout=120, check=True
-    )
-
-
 @in_chromium
 def test_chromium_runs_it_and_asks_no_network(
     make_study: Make, monkeypatch: Patch, tmp_path: Path
@@ -194,16 +167,6 @@ def test_a_request_would_be_seen(tmp_path: Path):
     log = tmp_path / "net.json"
     chromium(tmp_path, file, f"--log-net-log={log}", "--dump-dom")
     assert asked(log) == ["http://127.0.0.1:9/a.png"]
-
-
-def asked(log: Path) -> list[str]:
-    """URLs in a net log that a page asked for: the browser's own have no initiator."""
-    found = []
-    for event in json.loads(log.read_text(errors="replace"))["events"]:
-        given = event.get("params", {})
-        if given.get("initiator", "not an origin") != "not an origin":
-            found.append(str(given.get("url", "")))
-    return [url for url in found if not url.startswith(("file:", "data:", "chrome"))]
 
 
 @in_chromium

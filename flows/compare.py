@@ -1,0 +1,124 @@
+"""Compare revisions: ``python -m flows.compare A B [C ...]``, the baseline first.
+
+Writes ``index.html``, one page that needs nothing else, and ``summary.md``. A revision
+is a commit, a branch, a tag, an experiment, or ``workspace``. Where a Prefect server of
+the project runs, the comparison is a run there; none is started for it.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from flows.revisions import FOLDER, sources
+from flows.server import api, running, settings
+from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.stage import run_stage
+from tasks.compare import page as pages
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(prog="python -m flows.compare", description=__doc__)
+    made.add_argument("revisions", nargs="+", help="the baseline, then others")
+    made.add_argument("--out", type=Path, default=FOLDER, help="folder of the page")
+    made.add_argument(
+        "--local", action="store_true", help="without Prefect, even if a server runs"
+    )
+    return made
+
+
+def comparison(
+    revisions: Sequence[str], out: Path = FOLDER
+) -> tuple[pages.Outcome, Path]:
+    """Compare and write, with no orchestrator.
+
+    Args:
+        revisions: The baseline first.
+        out: Folder of the page.
+
+    Returns:
+        What was found, and where the page lies.
+    """
+    outcome = pages.compare(sources(revisions))
+    return outcome, outcome.write(out)
+
+
+def main() -> None:
+    """See the module."""
+    given = parser().parse_args()
+    root = Path.cwd()
+    served = os.environ.get("PREFECT_API_URL") or (not given.local and running(root))
+    if served and not given.local:
+        in_prefect(given.revisions, given.out, root)
+    else:
+        outcome, page = comparison(given.revisions, given.out)
+        for line in told(outcome):
+            print(line, file=sys.stderr)  # noqa: T201, a command prints
+        say(outcome.verdict, page)
+
+
+def told(outcome: pages.Outcome) -> list[str]:
+    """What a reader of the verdict must know."""
+    missing = [f"missing: {line}" for line in outcome.missing]
+    return [*missing, *(f"warning: {line}" for line in outcome.warnings)]
+
+
+def say(verdict: str, page: Path) -> None:
+    """Print what came out and where the page lies."""
+    print(f"{verdict}\ncomparison: {page.resolve()}")  # noqa: T201, a command prints
+
+
+def in_prefect(revisions: Sequence[str], out: Path, root: Path) -> None:
+    """Run as a flow on the server that is there.
+
+    Raises:
+        RefusedError: If a revision is refused, or the run does not complete.
+    """
+    sources(revisions)  # refused before Prefect is imported
+    os.environ |= settings(root)  # Prefect reads them when it is imported
+    with api(root):
+        from flows.compare import compare
+
+        state = compare(list(revisions), str(out), return_state=True)
+    if not state.is_completed():
+        raise RefusedError(
+            "the run",
+            "state",
+            f"{state.name}: {state.message}",
+            "Completed",
+            "compare without Prefect: add --local",
+        )
+    say(str(state.message), out / "index.html")
+
+
+if __name__ == "__main__":  # here, so that --local needs no Prefect
+    sys.exit(run_stage(main))
+
+from prefect import flow, get_run_logger  # noqa: E402
+from prefect.artifacts import create_markdown_artifact  # noqa: E402
+from prefect.client.schemas.objects import State  # noqa: E402
+from prefect.states import Completed, Failed  # noqa: E402
+
+
+@flow(name="compare", validate_parameters=True)
+def compare(revisions: list[str], out: str = str(FOLDER)) -> State[None]:
+    """Compare two or more revisions of this project; the first is the baseline.
+
+    Args:
+        revisions: Commits, branches, tags, experiments, or `workspace`.
+        out: Folder of the page.
+    """
+    log = get_run_logger()
+    try:
+        outcome, page = comparison(revisions, Path(out))
+    except RefusedError as error:
+        return Failed(message=f"refused: {error}")
+    for line in told(outcome):
+        log.warning(line)
+    create_markdown_artifact(
+        outcome.summary, key="comparison", description=outcome.verdict
+    )
+    log.info("comparison: %s", page.resolve())
+    return Completed(message=outcome.verdict)

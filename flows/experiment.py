@@ -1,0 +1,183 @@
+"""A DVC experiment is a commit on its baseline under refs/exps; git makes it.
+
+``dvc exp save`` would do so too, but it adds plots that DVC tracks and its own scratch
+files to the commit, and keeps its state in refs that all worktrees of a repository
+share, so two studies that end together would mix.
+"""
+
+import os
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from tasks.artifacts.errors import RefusedError
+
+NAME = re.compile(r"\w[\w.+-]*")
+NAMED = 5  # changed files an error lists
+# so that a commit can be made where git knows no name, e.g. in a container
+NOBODY = ("-c", "user.name=offcut", "-c", "user.email=offcut@localhost")
+
+
+@dataclass(frozen=True)
+class Saved:
+    """An experiment in the user's repository.
+
+    Attributes:
+        name: As in ``dvc exp show``.
+        commit: Its commit.
+        how: Whether there was none of the name, one with the same files, or another.
+    """
+
+    name: str
+    commit: str
+    how: Literal["new", "the same as before", "replaced"]
+
+    def __str__(self) -> str:
+        """What there is now, and what to do with it."""
+        return (
+            f"experiment {self.name}: {self.how}; see it with: dvc exp show, "
+            f"bring it in with: dvc exp apply {self.name}"
+        )
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """Run git in the top folder of a clone or worktree, never in one further up.
+
+    Returns:
+        What it printed, without the last line's end.
+
+    Raises:
+        RefusedError: If git refuses; has its words.
+    """
+    command = ["git", "--no-optional-locks", *arguments]
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=_env(folder),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        verb = next(word for word in arguments if word[:1] != "-" and "=" not in word)
+        said = done.stderr.strip() or f"exit code {done.returncode}"
+        raise RefusedError(
+            folder, f"git {verb}", said, "git to succeed", "do as git says"
+        )
+    return done.stdout.removesuffix("\n")
+
+
+def tells(folder: Path, *arguments: str) -> str | None:
+    """Like `git`; None if git refuses."""
+    try:
+        return git(folder, *arguments)
+    except RefusedError:
+        return None
+
+
+def _env(folder: Path) -> dict[str, str]:
+    """The environment without what a git hook says of its own repository."""
+    own = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
+    kept = {name: value for name, value in os.environ.items() if name not in own}
+    return kept | {"GIT_CEILING_DIRECTORIES": str(folder.resolve().parent)}
+
+
+def baseline(root: Path) -> str:
+    """The commit an experiment of this clone stands on.
+
+    Raises:
+        RefusedError: If the folder is no clone, has no commit, or a tracked file
+            differs from it.
+    """
+    top = tells(root, "rev-parse", "--show-toplevel")
+    commit = tells(root, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+    if top is None or Path(top).resolve() != root.resolve() or commit is None:
+        raise RefusedError(
+            root,
+            "git",
+            "no commit" if top else "no repository",
+            "the top folder of a clone, since an experiment stands on a commit",
+            "run it in a clone of the project",
+        )
+    said = git(
+        root, "status", "--porcelain", "-z", "--untracked-files=no", "--no-renames"
+    )
+    changed = [entry[3:] for entry in said.split("\0") if entry]
+    if changed:
+        more = len(changed) - NAMED
+        listed = ", ".join(changed[:NAMED]) + (f" and {more} more" if more > 0 else "")
+        raise RefusedError(
+            root,
+            "changed files",
+            listed,
+            "none, since an experiment stands on a commit",
+            "keep the changes with: git commit -a, or put them aside with: git stash",
+        )
+    return commit
+
+
+def check_name(root: Path, commit: str, name: str, params: str) -> None:
+    """Refuse a name that DVC could not find again, or that is another's.
+
+    Args:
+        root: The clone.
+        commit: The baseline.
+        name: The experiment's.
+        params: The text of its params.yaml.
+
+    Raises:
+        RefusedError: See above.
+    """
+    found, mend = "", "choose another --name"
+    ref = _ref(commit, name)
+    if not NAME.fullmatch(name) or tells(root, "check-ref-format", ref) is None:
+        found = "not one word that git allows"
+    elif tells(root, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}"):
+        found = "a branch, tag or commit"
+    elif _tree(root, commit, name) and params.rstrip("\n") != tells(
+        root, "show", f"{ref}:params.yaml"
+    ):
+        found = "an experiment with other parameters"
+        mend = f"{mend}, or remove it with: dvc exp remove {name}"
+    if found:
+        raise RefusedError(
+            "experiment", name or "name", found, "a new name of one word", mend
+        )
+
+
+def save(folder: Path, commit: str, name: str) -> Saved:
+    """Make what stands in a worktree an experiment of its repository.
+
+    Args:
+        folder: The worktree; the index is its own.
+        commit: The baseline, which it has checked out.
+        name: The experiment's; one of the same name is replaced.
+    """
+    before = _tree(folder, commit, name)
+    git(folder, "add", "--all")
+    tree = git(folder, "write-tree")
+    if before and tree == before[1]:
+        return Saved(name, before[0], "the same as before")
+    known = tells(folder, "var", "GIT_COMMITTER_IDENT") is not None
+    made = git(
+        folder,
+        *(() if known else NOBODY),
+        *("commit-tree", tree, "-p", commit, "-m", f"dvc: commit experiment {name}"),
+    )
+    old = before[0] if before else "0" * len(made)
+    git(folder, "update-ref", _ref(commit, name), made, old)
+    return Saved(name, made, "replaced" if before else "new")
+
+
+def _ref(commit: str, name: str) -> str:
+    """Where DVC keeps an experiment."""
+    return f"refs/exps/{commit[:2]}/{commit[2:]}/{name}"
+
+
+def _tree(folder: Path, commit: str, name: str) -> tuple[str, str] | None:
+    """An experiment's commit and tree, if there is one of the name on the baseline."""
+    ref = _ref(commit, name)
+    made = tells(folder, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}")
+    return (made, git(folder, "rev-parse", f"{made}^{{tree}}")) if made else None

@@ -1,0 +1,230 @@
+"""``python -m flows.serve [--port N]``, which is ``make ui``.
+
+Starts the project's Prefect server and serves what can be started from its pages. All
+of it ends with this process, however that ends.
+"""
+
+import argparse
+import asyncio
+import fcntl
+import importlib
+import os
+import shlex
+import shutil
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from flows import runs, server
+from flows.endpoint import HOST, bound, call
+from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.files import write_text
+from tasks.artifacts.stage import run_stage
+
+if TYPE_CHECKING:
+    from prefect.deployments.runner import RunnerDeployment
+
+SERVED = ("pipeline", "study", "compare")  # each a flow of its name in flows/NAME.py
+NIGHTLY = "0 2 * * *"  # cron, in the machine's own time zone
+SLUG = "nightly"
+
+
+def main() -> None:
+    """See the module."""
+    made = argparse.ArgumentParser(prog="python -m flows.serve", description=__doc__)
+    made.add_argument("--port", type=int, default=server.PORT, help="of loopback")
+    port = made.parse_args().port
+    root = Path.cwd()
+    if not (root / "dvc.yaml").exists():
+        raise RefusedError(
+            root, "dvc.yaml", "nothing", "a clone of the project", "start it from there"
+        )
+    signal.signal(signal.SIGTERM, _ended)
+    os.environ |= server.settings(root)
+    with suppress(KeyboardInterrupt):
+        serve(root, port)
+    _say("ended")
+
+
+def serve(root: Path, port: int) -> None:
+    """Serve until told to end.
+
+    Args:
+        root: The project, absolute.
+        port: Where the server listens.
+
+    Raises:
+        RefusedError: If the project is served already, the port is taken, or the server
+            does not start.
+    """
+    with _only(root):
+        listener = _listener(port)
+        _say("starting, 5 s (15 s the first time) ...")
+        with (
+            server.using(root) as alone,
+            server.started(root, listener, services=True) as url,
+            _known(root, url),
+        ):
+            os.environ["PREFECT_API_URL"] = url
+            lost = runs.crash_lost(url) if alone else 0
+            late = runs.skip_late(url)
+            sys.executable = str(_python(root))  # of the processes that run flows
+            asyncio.run(_serve(url, lost, late))
+
+
+async def _serve(url: str, lost: int, late: int) -> None:
+    from prefect.runner import Runner
+
+    # a schedule that was switched on stays so
+    runner = Runner(name="offcut", pause_on_shutdown=False)
+    names = [name for name in SERVED if importlib.util.find_spec(f"flows.{name}")]
+    for name in names:
+        await runner.aadd_deployment(await _deployment(name, url))
+    running = asyncio.create_task(runner.start())
+    while not (runner.started or running.done()):  # it sets a handler of its own first
+        await asyncio.sleep(0.05)
+    loop = asyncio.get_running_loop()
+    told: list[asyncio.Task[None]] = []
+
+    def end() -> None:
+        if told:  # asked twice: children die with this process
+            os._exit(130)
+        _say("ending; once more to end at once")
+        told.append(asyncio.create_task(runner.astop()))
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, end)
+    page = url.removesuffix("/api")
+    _say(f"open {page}/v2/deployments")
+    _say(f"served: {', '.join(names)}; click one, then Run")
+    if lost:
+        _say(f"runs that had lost their process, now Crashed: {lost}")
+    if late:
+        _say(f"scheduled runs more than an hour late, now Cancelled: {late}")
+    _say("Ctrl-C ends all")
+    await running
+
+
+async def _deployment(name: str, url: str) -> "RunnerDeployment":
+    """A flow as what can be started from the pages, one run at a time."""
+    from prefect.client.schemas.objects import (
+        ConcurrencyLimitConfig,
+        ConcurrencyLimitStrategy,
+    )
+    from prefect.schedules import Cron
+    from prefect.types.entrypoint import EntrypointType
+
+    flow = getattr(importlib.import_module(f"flows.{name}"), name)
+    nightly = Cron(NIGHTLY, timezone=_timezone(), active=False, slug=SLUG)
+    made: RunnerDeployment = await flow.ato_deployment(
+        name,
+        schedules=[nightly] if name == "pipeline" else [],
+        concurrency_limit=ConcurrencyLimitConfig(
+            limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE
+        ),
+        entrypoint_type=EntrypointType.MODULE_PATH,
+    )
+    try:
+        call(url, f"deployments/name/{flow.name}/{name}")
+    except OSError:
+        return made
+    made.schedules = []  # it is known: its schedule stays as the user left it
+    made.model_fields_set.discard("schedules")
+    return made
+
+
+def _timezone() -> str:
+    """The machine's own, as cron takes it."""
+    name = os.environ.get("TZ") or os.path.realpath("/etc/localtime")
+    name = name.removeprefix(":").partition("zoneinfo/")[2] or name
+    return "UTC" if name.startswith("/") else name
+
+
+def _python(root: Path) -> Path:
+    """An interpreter whose processes die with this one, and ignore its Ctrl-C."""
+    setsid = shutil.which("setsid")
+    if not (server.SETPRIV and setsid):
+        return Path(sys.executable)
+    path = server.home(root) / "python"
+    start = [server.SETPRIV, "--pdeathsig", "KILL", "--", setsid, sys.executable]
+    write_text(path, f'#!/bin/sh\nexec {shlex.join(start)} "$@"\n')
+    path.chmod(0o755)
+    return path
+
+
+def _listener(port: int) -> socket.socket:
+    try:
+        return bound(port)
+    except OSError as error:
+        raise RefusedError(
+            f"{HOST}:{port}",
+            "port",
+            f"{error.strerror}{_holder(port)}",
+            "a free port",
+            "end that process, or take another port: make ui PORT=4300",
+        ) from None
+
+
+def _holder(port: int) -> str:
+    """The process that listens on a port, as far as we may see it."""
+    sockets = set()
+    for line in Path("/proc/net/tcp").read_text("ascii").splitlines()[1:]:
+        fields = line.split()
+        if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port:
+            sockets.add(f"socket:[{fields[9]}]")
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if any(str(fd.readlink()) in sockets for fd in (process / "fd").iterdir()):
+                name = (process / "comm").read_text().strip()
+                return f" by process {process.name} ({name})"
+        except OSError:
+            continue
+    return ""
+
+
+@contextmanager
+def _only(root: Path) -> Iterator[None]:
+    """One of these a project."""
+    path = server.home(root) / "serve.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            url = server.running(root)
+            raise RefusedError(
+                root,
+                "make ui",
+                f"one at {url.removesuffix('/api')}" if url else "one that starts",
+                "none",
+                "use that one, or end it with Ctrl-C first",
+            ) from None
+        yield
+
+
+@contextmanager
+def _known(root: Path, url: str) -> Iterator[None]:
+    """Other commands of this project find the server."""
+    path = server.home(root) / "url"
+    write_text(path, f"{url}\n")
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _ended(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _say(line: str) -> None:
+    print(f"ui: {line}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(run_stage(main))

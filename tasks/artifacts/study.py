@@ -1,0 +1,55 @@
+"""Check a composed study before anything of it is written.
+
+Each stage checks its own block when it begins, which for the last one can be an hour
+after the first. Here all blocks are parsed at once; nothing is built.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tasks.artifacts.params import known, resolve
+from tasks.train.__main__ import Effort
+
+# what the study lists, and the group each name is a block of
+LISTS = {"datasets": "dataset", "learners": "train", "compressors": "compress"}
+
+
+def check(params: Mapping[str, Any]) -> None:
+    """Check each method's block and the study's own.
+
+    Args:
+        params: The composed parameters.
+
+    Raises:
+        RefusedError: On a class, key, type, range or name that its stage would refuse.
+    """
+    for where, block in _blocks(params):
+        resolve(str(block["_target_"]), where).Parameters.parse(block, where)
+    study = params["study"]
+    effort = {key: study[key] for key in ("seeds", "updates", "batch") if key in study}
+    Effort.parse(effort, "study")
+    for key, group in LISTS.items():
+        for name in study[key]:
+            known(name, params[group], f"study.{key}")
+    first, then = study["chains"]["first"], study["chains"]["then"]
+    for name in first:
+        known(name, study["compressors"], "study.chains.first")
+    for name in then:
+        known(name, params["compress"], "study.chains.then")
+    made = [*study["compressors"], *(f"{a}-{b}" for a in first for b in then)]
+    for name in study["variants"]:
+        known(name, made, "study.variants")
+
+
+def _blocks(
+    params: Mapping[str, Any], where: str = ""
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every block that names a class, with its dotted path."""
+    for key, value in params.items():
+        if not isinstance(value, Mapping):
+            continue
+        path = f"{where}.{key}" if where else str(key)
+        if "_target_" in value:
+            yield path, value
+        else:
+            yield from _blocks(value, path)

@@ -1,0 +1,125 @@
+"""Compare: two or more revisions become one page and a summary in Markdown.
+
+A revision is a folder that looks like the project at that moment: ``params.yaml``,
+``dvc.lock``, ``requirements.lock`` and, below ``data/``, what :func:`wanted` names. The
+first one is the baseline A. Whoever fills the folders says in a :class:`Source` what
+the revision is called and what could not be had; nothing here knows git or DVC.
+
+What is paired are episodes: same world, same training seeds, same start seeds. Whatever
+cannot be paired is listed with the reason. Other data, code or parameters are no such
+reason: they are what is compared.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tasks.artifacts.errors import RefusedError
+
+WORKSPACE = "workspace"
+# of a revision, beside what DVC tracks
+DOCUMENTS = ("params.yaml", "dvc.lock", "requirements.lock")
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Something a comparison needs and does not have.
+
+    Attributes:
+        path: File or folder of the revision.
+        why: In words.
+        command: What makes it.
+    """
+
+    path: str
+    why: str
+    command: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """One revision.
+
+    Attributes:
+        name: As the user gave it.
+        kind: ``commit``, ``branch``, ``tag``, ``experiment`` or ``workspace``.
+        sha: Of the commit; empty for the workspace.
+        subject: First line of the commit's message; empty for the workspace.
+        folder: Where its files lie.
+        missing: What could not be had.
+        code: Hash of the files and folders its stages depend on, as they stand there
+            now; dvc.lock has those they ran with.
+    """
+
+    name: str
+    kind: str
+    sha: str
+    subject: str
+    folder: Path
+    missing: tuple[Missing, ...] = ()
+    code: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Files of one output of the graph.
+
+    Attributes:
+        out: The output's path.
+        files: Those that are needed; empty for all.
+        stage: The stage that writes it.
+    """
+
+    out: str
+    files: tuple[str, ...]
+    stage: str
+
+
+def wanted(params: Mapping[str, Any], where: object = "params.yaml") -> list[Wanted]:
+    """What a comparison reads of a revision, by the study in its parameters.
+
+    Args:
+        params: The composed parameters.
+        where: Their file, for errors.
+
+    Raises:
+        RefusedError: If they hold no study.
+    """
+    found = []
+    for dataset in names(params, "datasets", where):
+        data = f"data/datasets/{dataset}-v0"
+        found.append(Wanted(data, ("card.json", "world.json"), f"generate@{dataset}"))
+        for learner in names(params, "learners", where):
+            leaf, branch = f"{dataset}/{learner}", f"{dataset}-{learner}"
+            curves = f"data/policies/{leaf}"
+            found.append(Wanted(curves, ("curves.csv",), f"train@{branch}"))
+            for variant in names(params, "variants", where):
+                for kind, stage in (("onnx", "export"), ("evaluations", "evaluate")):
+                    out = f"data/{kind}/{leaf}/{variant}"
+                    found.append(Wanted(out, (), f"{stage}@{branch}-{variant}"))
+    return found
+
+
+def names(params: Mapping[str, Any], key: str, where: object) -> list[str]:
+    """A list of a study, e.g. ``learners``.
+
+    Raises:
+        RefusedError: If the parameters hold no such list.
+    """
+    study = params.get("study")
+    value = study.get(key) if isinstance(study, Mapping) else None
+    if not isinstance(value, list) or not all(_plain(name) for name in value):
+        raise RefusedError(
+            where,
+            f"study.{key}",
+            f"{value!r:.40}",
+            "a list of names",
+            "compare revisions that hold a study; `make params` composes one",
+        )
+    return value
+
+
+def _plain(name: object) -> bool:
+    """Whether a name cannot lead out of its folder."""
+    return isinstance(name, str) and Path(name).name == name and name not in ("", "..")

@@ -1,0 +1,216 @@
+"""What differs between revisions beside their results: values side by side.
+
+Everything becomes a :class:`Table`: a row a name, a column a revision.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tasks.compare.collect import Side
+
+NONE = "—"
+# of a card, what a line can say; the rest is behind its hash
+CARD = (
+    *("episodes", "steps", "return.min", "return.mean", "return.median", "return.max"),
+    *("score_mean", "length.mean", "terminated", "truncated", "coverage", "sources"),
+    "sha256",
+)
+SHOWN = 3  # names of files in a sentence
+
+
+@dataclass(frozen=True)
+class Line:
+    """One name and its value in each revision."""
+
+    name: str
+    values: tuple[str, ...]
+
+    @property
+    def differs(self) -> bool:
+        """Whether any revision has another value than the baseline."""
+        return len(set(self.values)) > 1
+
+
+@dataclass(frozen=True)
+class Table:
+    """Lines, those that differ first looked at."""
+
+    lines: tuple[Line, ...]
+
+    @property
+    def differing(self) -> tuple[Line, ...]:
+        """Lines whose values are not all the same."""
+        return tuple(line for line in self.lines if line.differs)
+
+
+def table(blocks: Sequence[Mapping[str, Any]]) -> Table:
+    """Nested blocks, one a revision, side by side; names are dotted."""
+    flats = [dict(flat(block)) for block in blocks]
+    keys = dict.fromkeys(name for one in flats for name in one)
+    return Table(tuple(Line(k, tuple(one.get(k, NONE) for one in flats)) for k in keys))
+
+
+def flat(block: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, str]]:
+    """Dotted names and texts of a nested block."""
+    for name, value in block.items():
+        if isinstance(value, Mapping) and value:
+            yield from flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", text(value)
+
+
+def text(value: Any) -> str:
+    """A value as YAML would have it on one line."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list) and all(not isinstance(v, dict | list) for v in value):
+        return ", ".join(map(text, value))
+    return json.dumps(value, default=str)
+
+
+def params(sides: Sequence[Side]) -> Table:
+    """params.yaml."""
+    return table([side.params for side in sides])
+
+
+def packages(sides: Sequence[Side]) -> Table:
+    """requirements.lock."""
+    return table([side.packages for side in sides])
+
+
+def cards(sides: Sequence[Side]) -> dict[str, Table]:
+    """card.json of every dataset, the fields of ``CARD``."""
+    datasets = dict.fromkeys(name for side in sides for name in side.cards)
+    found = {}
+    for name in datasets:
+        blocks = []
+        for side in sides:
+            pairs = dict(flat(_shortened(side.cards.get(name, {}))))
+            blocks.append(
+                {
+                    k: v
+                    for k, v in pairs.items()
+                    if any(k == c or k.startswith(f"{c}.") for c in CARD)
+                }
+            )
+        found[name] = table(blocks)
+    return found
+
+
+def _shortened(card: Mapping[str, Any]) -> dict[str, Any]:
+    """A card whose sources are one line each."""
+    sources = card.get("sources")
+    if not isinstance(sources, list):
+        return dict(card)
+    named = {
+        str(source.get("name")): f"{text(source.get('episodes'))} episodes, "
+        f"{text(source.get('steps'))} steps"
+        for source in sources
+        if isinstance(source, Mapping)
+    }
+    return {**card, "sources": named}
+
+
+def environment(sides: Sequence[Side]) -> Table:
+    """What ran it, as far as a revision records it.
+
+    environment.json is in no revision; its hash stands in dvc.lock, as a dependency of
+    every stage that computes floats. Its content is known where the file lies there.
+    """
+    blocks: list[dict[str, Any]] = []
+    for side in sides:
+        stages = {
+            stage.partition("@")[0]: dep.get("md5")
+            for stage, block in side.stages.items()
+            for dep in block.get("deps", ())
+            if dep.get("path") == "environment.json"
+        }
+        known = side.environment or {}
+        blocks.append(
+            {
+                "environment.json": {
+                    f"hash, {stage}": md5 for stage, md5 in stages.items()
+                },
+                "onnxruntime": _sessions(side, "onnxruntime"),
+                "threads of onnxruntime": _sessions(side, "threads"),
+                "python": known.get("python", NONE),
+                "processor": (known.get("cpu") or {}).get("model", NONE),
+            }
+        )
+    return table(blocks)
+
+
+def _sessions(side: Side, field: str) -> str:
+    """What the evaluations say of their sessions."""
+    said = {
+        text((leaf.metrics.get("session") or {}).get(field, NONE))
+        for leaf in side.leaves.values()
+        if leaf.metrics
+    }
+    return ", ".join(sorted(said)) or NONE
+
+
+def code(sides: Sequence[Side]) -> Table:
+    """Hashes of the code the stages ran, from the dependencies in dvc.lock."""
+    return table([_files(side, "deps", ("tasks/",)) for side in sides])
+
+
+def hashes(sides: Sequence[Side]) -> Table:
+    """Hashes of the outputs, from dvc.lock."""
+    return table([_files(side, "outs", ("data/",)) for side in sides])
+
+
+def _files(side: Side, field: str, below: tuple[str, ...]) -> dict[str, str]:
+    """MD5 by path; more than one where stages ran different versions of a file."""
+    found: dict[str, dict[str, None]] = {}
+    for block in side.stages.values():
+        for entry in block.get(field, ()):
+            if str(entry.get("path")).startswith(below):
+                found.setdefault(entry["path"], {})[str(entry.get("md5"))] = None
+    return {path: ", ".join(md5s) for path, md5s in sorted(found.items())}
+
+
+def stale(side: Side) -> list[str]:
+    """What a revision's dvc.lock was not made with: parameters, dotted, and code.
+
+    Someone who edits and commits without running the graph leaves old numbers behind.
+    """
+    current = dict(flat(side.params))
+    found = set()
+    for block in side.stages.values():
+        if not _of_study(side, block):
+            continue
+        made = dict(flat(_nested((block.get("params") or {}).get("params.yaml") or {})))
+        found |= {name for name, value in made.items() if current.get(name) != value}
+        found |= {
+            dep["path"]
+            for dep in block.get("deps", ())
+            if side.source.code.get(dep["path"], dep.get("md5")) != dep.get("md5")
+        }
+    return sorted(found)
+
+
+def _of_study(side: Side, block: Mapping[str, Any]) -> bool:
+    """Whether a stage belongs to the study: dvc.lock keeps stages of others too."""
+    mine = {"/".join(key[:length]) for key in side.leaves for length in (1, 2, 3)}
+    for out in block.get("outs", ()):
+        _, _, *parts = str(out.get("path")).split("/")
+        if "/".join(parts).removesuffix("-v0") in mine:
+            return True
+    return False
+
+
+def _nested(dotted: Mapping[str, Any]) -> dict[str, Any]:
+    """``{a.b: 1}`` as ``{a: {b: 1}}``."""
+    found: dict[str, Any] = {}
+    for name, value in dotted.items():
+        *parents, last = name.split(".")
+        block = found
+        for parent in parents:
+            block = block.setdefault(parent, {})
+        block[last] = value
+    return found

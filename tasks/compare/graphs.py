@@ -1,0 +1,170 @@
+"""ONNX graphs of two revisions: operators, bytes, and which tensors changed."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+from tasks.compare.collect import Key, Side, model
+
+KINDS = ("changed", "reshaped", "retyped", "added", "removed")
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """One initialiser that is not the same in both files.
+
+    Attributes:
+        name: Its name.
+        kind: One of ``KINDS``.
+        words: What became of it: shapes, types, or how far it moved.
+    """
+
+    name: str
+    kind: str
+    words: str
+
+
+@dataclass(frozen=True)
+class File:
+    """One seed's file in two revisions.
+
+    Attributes:
+        seed: The training seed.
+        same: Whether the files are the same bytes.
+        tensors: What changed in it; empty where only the contract inside did.
+    """
+
+    seed: int
+    same: bool
+    tensors: tuple[Tensor, ...]
+
+
+@dataclass(frozen=True)
+class Graphs:
+    """One artifact's files in two revisions.
+
+    Attributes:
+        key: Dataset, learner, variant.
+        bytes: Mean size of the files, before and after.
+        operators: Nodes by type in the first file, before and after.
+        files: By seed; seeds of one side alone are left out.
+        lonely: Seeds that only one side has.
+    """
+
+    key: Key
+    bytes: tuple[float, float]
+    operators: tuple[dict[str, int], dict[str, int]]
+    files: tuple[File, ...]
+    lonely: tuple[int, ...]
+
+    @property
+    def same(self) -> bool:
+        """Whether all files are the same bytes."""
+        return not self.lonely and all(file.same for file in self.files)
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Seeds both sides have."""
+        return tuple(file.seed for file in self.files)
+
+    @property
+    def tensors(self) -> dict[str, dict[int, Tensor]]:
+        """Changed tensors by name, then by seed."""
+        found: dict[str, dict[int, Tensor]] = {}
+        for file in self.files:
+            for tensor in file.tensors:
+                found.setdefault(tensor.name, {})[file.seed] = tensor
+        return found
+
+    @property
+    def nodes(self) -> tuple[tuple[str, int, int], ...]:
+        """Operator types, before and after."""
+        a, b = self.operators
+        return tuple((op, a.get(op, 0), b.get(op, 0)) for op in sorted(a | b))
+
+
+def graphs(baseline: Side, other: Side) -> list[Graphs]:
+    """Every artifact whose files both revisions have."""
+    found = []
+    for key, a in baseline.leaves.items():
+        b = other.leaves.get(key)
+        common = sorted(a.graphs.keys() & b.graphs.keys()) if b else []
+        if b is None or not common:
+            continue
+        ours, theirs = a.hashes(), b.hashes()
+        found.append(
+            Graphs(
+                key=key,
+                bytes=(float(a.bytes or 0), float(b.bytes or 0)),
+                operators=(_operators(a.graphs), _operators(b.graphs)),
+                files=tuple(
+                    File(seed, True, ())
+                    if ours[seed] == theirs[seed]
+                    else File(seed, False, tensors(a.graphs[seed], b.graphs[seed]))
+                    for seed in common
+                ),
+                lonely=tuple(sorted(a.graphs.keys() ^ b.graphs.keys())),
+            )
+        )
+    return found
+
+
+def _operators(files: Mapping[int, Path]) -> dict[str, int]:
+    """Nodes by type, of the first file."""
+    graph = model(files[min(files)]).graph
+    return dict(Counter(node.op_type for node in graph.node))
+
+
+def tensors(before: Path, after: Path) -> tuple[Tensor, ...]:
+    """Initialisers that are not the same in two files; the files were checked."""
+    a, b = _initialisers(before), _initialisers(after)
+    found = []
+    for name in a | b:
+        old, new = a.get(name), b.get(name)
+        if old is None or new is None:
+            kind, one = ("added", new) if old is None else ("removed", old)
+            found.append(Tensor(name, kind, f"{kind}: {_words(one)}"))
+        elif list(old.dims) != list(new.dims):
+            words = f"{_shape(old)} to {_shape(new)}"
+            found.append(Tensor(name, "reshaped", words))
+        elif old.data_type != new.data_type:
+            found.append(Tensor(name, "retyped", f"{_type(old)} to {_type(new)}"))
+        elif _bytes(old) != _bytes(new):
+            found.append(Tensor(name, "changed", _moved(old, new)))
+    return tuple(found)
+
+
+def _initialisers(path: Path) -> dict[str, Any]:
+    return {tensor.name: tensor for tensor in model(path).graph.initializer}
+
+
+def _bytes(tensor: Any) -> bytes:
+    """Its values, whichever way they are stored."""
+    return numpy_helper.to_array(tensor).tobytes()
+
+
+def _shape(tensor: Any) -> str:
+    return f"[{', '.join(map(str, tensor.dims))}]"
+
+
+def _type(tensor: Any) -> str:
+    return str(onnx.TensorProto.DataType.Name(tensor.data_type))
+
+
+def _words(tensor: Any) -> str:
+    return f"{_type(tensor)} {_shape(tensor)}"
+
+
+def _moved(old: Any, new: Any) -> str:
+    """How far a tensor moved: its change's norm as a share of its own."""
+    a, b = (numpy_helper.to_array(t).astype(np.float64) for t in (old, new))
+    norm = float(np.linalg.norm(a))
+    if not norm:
+        return "changed from zero"
+    return f"moved by {100 * float(np.linalg.norm(b - a)) / norm:.2g} %"

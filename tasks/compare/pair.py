@@ -1,0 +1,241 @@
+"""Pair the artifacts of two revisions by episode, and judge the difference.
+
+The figures are normalised scores; the references and the rule (margin, confidence,
+bootstrap) are the baseline's, so that every revision is measured with one rod.
+Estimates, which come from no world, are kept apart and never judged.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tasks.artifacts.params import build, pick
+from tasks.compare.collect import Key, Leaf, Side
+from tasks.evaluate.returns import ReturnsParams
+from tasks.report.judge import Judged, scored
+
+EVALUATION = "returns"
+# of a world, what changes no episode
+REFERENCE = ("ref_min", "ref_max", "measured")
+
+
+@dataclass(frozen=True)
+class Level:
+    """Where an artifact stands, normalised score.
+
+    Attributes:
+        mean: Over seeds and episodes; differences of means are what is judged.
+        iqm: Interquartile mean, as the report shows it.
+        low: Lower end of the interval of ``iqm``.
+        high: Upper end.
+    """
+
+    mean: float
+    iqm: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One artifact in the baseline and in another revision.
+
+    Attributes:
+        key: Dataset, learner, variant.
+        before: In the baseline.
+        after: In the other revision.
+        judged: The difference after - before.
+        identical: Whether ONNX files and episodes are the same bytes.
+        notes: What a reader of the verdict should know.
+    """
+
+    key: Key
+    before: Level
+    after: Level
+    judged: Judged
+    identical: bool
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Unpaired:
+    """An artifact that cannot be compared with its namesake, and why."""
+
+    key: Key
+    reason: str
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """An artifact whose numbers come from no world, by revision.
+
+    Attributes:
+        key: Dataset, learner, variant.
+        values: The block ``score`` or, without one, ``return`` of metrics.json; None
+            where the revision has no estimate of it.
+        methods: Who estimated, as far as metrics.json says.
+    """
+
+    key: Key
+    values: tuple[dict[str, Any] | None, ...]
+    methods: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Versus:
+    """Another revision against the baseline."""
+
+    side: Side
+    pairs: tuple[Pair, ...]
+    unpaired: tuple[Unpaired, ...]
+
+    def pair(self, key: Key) -> Pair | None:
+        """Of one artifact, if it could be paired."""
+        return next((pair for pair in self.pairs if pair.key == key), None)
+
+
+def rules(side: Side) -> ReturnsParams:
+    """How the baseline judges: its block ``evaluate.returns``.
+
+    Raises:
+        RefusedError: If it has no such block, or a value is out of range.
+    """
+    where = f"evaluate.{EVALUATION}"
+    block = pick(side.params, "evaluate", EVALUATION)
+    params: ReturnsParams = build(block, where).params
+    return params
+
+
+def versus(baseline: Side, other: Side, params: ReturnsParams) -> Versus:
+    """Compare a revision with the baseline, artifact by artifact."""
+    pairs, unpaired = [], []
+    for key in union(baseline.leaves, other.leaves):
+        found = (side.leaves.get(key) for side in (baseline, other))
+        if all(leaf is not None and leaf.is_estimate for leaf in found):
+            continue  # see :func:`estimates`
+        reason = obstacle(baseline, other, key)
+        if reason:
+            unpaired.append(Unpaired(key, reason))
+        else:
+            pairs.append(_pair(baseline, other, key, params))
+    return Versus(other, tuple(pairs), tuple(unpaired))
+
+
+def union(*leaves: Mapping[Key, Leaf]) -> list[Key]:
+    """Every artifact, in the order they come in."""
+    return list(dict.fromkeys(key for one in leaves for key in one))
+
+
+def obstacle(baseline: Side, other: Side, key: Key) -> str:
+    """Why an artifact cannot be paired; empty if it can."""
+    for here, there in ((baseline, other), (other, baseline)):
+        if key not in there.leaves:
+            return f"only in {here.name}: not in the study of {there.name}"
+    for side in (baseline, other):
+        if side.leaves[key].metrics is None:
+            return f"no evaluation of {side.name} to read"
+    a, b = baseline.leaves[key], other.leaves[key]
+    if a.is_estimate != b.is_estimate:
+        names = [baseline.name, other.name]
+        one, rest = names if a.is_estimate else reversed(names)
+        return f"an estimate in {one}, real returns in {rest}"
+    return _world(baseline, other, key[0]) or _starts(a, b)
+
+
+def _world(baseline: Side, other: Side, dataset: str) -> str:
+    """Why two revisions' worlds are not the same one; empty if they are."""
+    a, b = baseline.worlds.get(dataset), other.worlds.get(dataset)
+    if a is None or b is None:
+        return f"no world.json of {(other if b is None else baseline).name} to read"
+    keys = [k for k in a | b if k not in REFERENCE and a.get(k) != b.get(k)]
+    if not keys:
+        return ""
+    changed = (f"{k} {a.get(k)} and {b.get(k)}" for k in keys)
+    return f"another world: {', '.join(changed)}"
+
+
+def _starts(a: Leaf, b: Leaf) -> str:
+    """Why two tables do not fit row by row; empty if they do."""
+    ours, theirs = a.played, b.played
+    if ours.seeds != theirs.seeds:
+        return f"other training seeds: {_list(ours.seeds)} and {_list(theirs.seeds)}"
+    if not np.array_equal(ours.start_seed, theirs.start_seed):
+        starts = (_list(ours.start_seed), _list(theirs.start_seed))
+        return f"other start seeds: {starts[0]} and {starts[1]}"
+    return ""
+
+
+def _list(numbers: Any) -> str:
+    """Whole numbers in few words: ``0 to 19``, or one by one."""
+    found = [int(n) for n in np.unique(np.asarray(numbers))]
+    if len(found) > 2 and found == list(range(found[0], found[-1] + 1)):
+        return f"{found[0]} to {found[-1]}"
+    return ", ".join(map(str, found))
+
+
+def _pair(baseline: Side, other: Side, key: Key, params: ReturnsParams) -> Pair:
+    """One artifact, judged; :func:`obstacle` found none."""
+    a, b = baseline.leaves[key], other.leaves[key]
+    world = baseline.worlds[key[0]]
+    judged = scored(b.played, a.played, world, params)
+    same_files = bool(a.graphs) and a.hashes() == b.hashes()
+    same_episodes = a.table == b.table
+    notes = []
+    if same_files and not same_episodes:
+        notes.append("same ONNX files, other episodes: evaluation or machine changed")
+    if same_episodes and not same_files and a.graphs and b.graphs:
+        notes.append("other ONNX files, same episodes")
+    if _data(baseline, key) != _data(other, key):
+        notes.append("made from other data")
+    modes = [str((leaf.metrics or {}).get("mode")) for leaf in (a, b)]
+    if modes[0] != modes[1]:
+        notes.append(f"run in mode {modes[1]} instead of {modes[0]}")
+    if 0 < len(judged.regressed_seeds) < len(a.played.seeds):
+        seeds = ", ".join(map(str, judged.regressed_seeds))
+        notes.append(f"seed {seeds} regressed")
+    return Pair(
+        key=key,
+        before=level(a, world),
+        after=level(b, world),
+        judged=judged,
+        identical=same_files and same_episodes,
+        notes=tuple(notes),
+    )
+
+
+def _data(side: Side, key: Key) -> str:
+    """Hash of the data an artifact was made from; empty where it is not known."""
+    contracts = side.leaves[key].contracts.values()
+    return next((str(c["dataset"]["sha256"]) for c in contracts), "")
+
+
+def level(leaf: Leaf, world: Mapping[str, Any]) -> Level:
+    """An artifact's returns as scores of a world, the baseline's."""
+    low, high = float(world["ref_min"]), float(world["ref_max"])
+
+    def score(value: float) -> float:
+        return 100.0 * (value - low) / (high - low)
+
+    found = (leaf.metrics or {})["return"]
+    ends = [score(float(found.get(k, found["iqm"]))) for k in ("low", "high")]
+    mean = score(float(leaf.played.returns.mean()))
+    return Level(mean, score(float(found["iqm"])), ends[0], ends[1])
+
+
+def estimates(sides: Sequence[Side]) -> list[Estimate]:
+    """Every artifact that some revision only estimates."""
+    found = []
+    for key in union(*(side.leaves for side in sides)):
+        values, methods = [], []
+        for side in sides:
+            leaf = side.leaves.get(key)
+            metrics = leaf.metrics if leaf and leaf.is_estimate else None
+            block = (metrics or {}).get("score") or (metrics or {}).get("return")
+            values.append(dict(block) if isinstance(block, Mapping) else None)
+            if metrics and metrics.get("method"):
+                methods.append(str(metrics["method"]))
+        if any(value is not None for value in values):
+            found.append(Estimate(key, tuple(values), tuple(dict.fromkeys(methods))))
+    return found

@@ -1,0 +1,139 @@
+"""The comparison as Markdown: what an orchestrator or a pull request shows."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from tasks.compare.answer import change, named
+from tasks.compare.collect import Key
+from tasks.compare.differ import Table
+from tasks.compare.view import View
+from tasks.report import words
+
+LISTED = 20  # names and parameters; the page has all
+ACTIVE = re.compile(r"([\\`*_\[\]<>|#~])")  # characters Markdown or HTML reads
+
+
+def summary(v: View) -> str:
+    """The whole text.
+
+    Args:
+        v: What the page shows.
+    """
+    baseline = v.baseline.name
+    others = ", ".join(one.side.name for one in v.versus)
+    parts = [f"# {plain(others)} against {plain(baseline)}", ""]
+    parts += [
+        f"- **{plain(a.name)}** {plain(a.sentence[len(a.name) :])}" for a in v.answers
+    ]
+    parts += ["", f"Beside the results, what differs: {v.causes}.", ""]
+    for line in warnings(v):
+        parts += [f"**Warning:** {plain(line)}", ""]
+    parts += _results(v)
+    parts += _unpaired(v)
+    parts += _estimates(v)
+    parts += _missing(v)
+    parts += _differing("Parameters that differ", v.params, v)
+    parts += _differing("Package versions that differ", v.packages, v)
+    parts += [
+        "Scores: 0 random, 100 best behaviour policy. Differences are paired by "
+        f"episode, with {words.percent(v.confidence)} intervals.",
+        "",
+    ]
+    return "\n".join(parts)
+
+
+def warnings(v: View) -> list[str]:
+    """Revisions whose results are not their own."""
+    return [
+        f"{name}: dvc.lock is older than the revision; its numbers were not made with "
+        f"{', '.join(told)} as there"
+        for name, told in v.stale
+    ]
+
+
+def plain(value: object) -> str:
+    """Text that Markdown shows as it is, on one line."""
+    return ACTIVE.sub(r"\\\1", " ".join(str(value).split())).replace("\\<", "&lt;")
+
+
+def row(cells: Iterable[str]) -> str:
+    """One line of a table."""
+    return f"| {' | '.join(cells)} |"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """A table and an empty line; nothing where there is no row."""
+    body = [row(cells) for cells in rows]
+    return [row(map(plain, head)), row("---" for _ in head), *body, ""] if body else []
+
+
+def _names(keys: Sequence[Key], v: View) -> str:
+    """The first of many names."""
+    said = ", ".join(plain(named(key, v.alone)) for key in keys[:LISTED])
+    more = len(keys) - LISTED
+    return f"{said} and {more} more" if more > 0 else said
+
+
+def _results(v: View) -> list[str]:
+    """A row an artifact, a column a revision."""
+    head = ["policy", v.baseline.name, *(one.side.name for one in v.versus)]
+    rows = []
+    for section in v.sections:
+        for line in section.rows:
+            cells = [plain(named(line.key, v.alone)), words.number(line.level.mean)]
+            for cell in line.cells:
+                pair = cell.pair
+                cells.append(
+                    f"**{pair.judged.word}** {change(pair)}" if pair else "not paired"
+                )
+            rows.append(cells)
+    return table(head, rows)
+
+
+def _unpaired(v: View) -> list[str]:
+    """What could not be paired, by reason."""
+    rows = [
+        [plain(name), plain(reason), _names(keys, v)]
+        for name, reason, keys in v.unpaired
+    ]
+    found = table(["revision", "why", "policies"], rows)
+    return ["## Not paired", "", *found] if found else []
+
+
+def _estimates(v: View) -> list[str]:
+    """Estimates, which are not ranked beside returns."""
+    rows = []
+    for one in v.estimates:
+        said = [
+            words.number(float(value["iqm"])) if value and "iqm" in value else "—"
+            for value in one.values
+        ]
+        rows.append([plain(named(one.key, v.alone)), *said])
+    found = table(["policy", *(side.name for side in v.sides)], rows)
+    about = "No world was played; these are not comparable with the scores above."
+    return ["## Estimates", "", about, "", *found] if found else []
+
+
+def _missing(v: View) -> list[str]:
+    """What could not be read, with the command that makes it."""
+    rows = [
+        [plain(side.name), plain(gap.path), plain(gap.why), f"`{_code(gap.command)}`"]
+        for side in v.sides
+        for gap in side.gaps
+    ]
+    found = table(["revision", "what", "why", "make it with"], rows)
+    return ["## Missing", "", *found] if found else []
+
+
+def _code(command: str) -> str:
+    """Text inside backticks of a table."""
+    return command.replace("`", "'").replace("|", "\\|")
+
+
+def _differing(title: str, found: Table, v: View) -> list[str]:
+    """The first lines that differ."""
+    lines = found.differing
+    rows = [[plain(line.name), *map(plain, line.values)] for line in lines[:LISTED]]
+    body = table(["", *(side.name for side in v.sides)], rows)
+    more = [f"and {len(lines) - LISTED} more", ""] if len(lines) > LISTED else []
+    return [f"## {title}", "", *body, *more] if body else []

@@ -1,0 +1,56 @@
+from typing import Any
+
+import pytest
+import yaml
+
+from tasks.artifacts.compose import composed
+from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.study import check
+
+
+@pytest.fixture(scope="module")
+def text() -> str:
+    return composed(["study=quickstart"])
+
+
+@pytest.fixture
+def params(text: str) -> dict[str, Any]:
+    return yaml.safe_load(text)
+
+
+def test_a_good_study_passes(params: dict[str, Any]):
+    check(params)
+    check(yaml.safe_load(composed(["study=smoke"])))
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("train.iql.expectile", 2, r"train\.iql\.expectile: found 2, expected \(0, 1"),
+        ("train.bc.rate", 1, "train.bc.rate: .* did you mean actor_rate"),
+        ("compress.gptq4.rows", "all", "compress.gptq4.rows: found 'all'"),
+        ("dataset.hopper_medium_replay.generate.parts", [], "generate.parts: found 0"),
+        ("dataset.hopper_medium_replay.world.max_steps", -1, "world.max_steps"),
+        ("evaluate.returns.episodes", 0, "evaluate.returns.episodes"),
+        ("report.html.hash_digits", 1.5, "report.html.hash_digits"),
+        ("train.bc._target_", "os.path.Path", "train.bc._target_"),
+        ("study.seeds", [0, 0], "study.seeds"),
+        ("study.updates", 0, "study.updates"),
+        ("study.datasets", ["hopper"], "did you mean hopper_medium_replay"),
+        ("study.learners", ["ikl"], "did you mean iql"),
+        ("study.compressors", ["int8"], "did you mean int8_static"),
+        ("study.chains.first", ["destill"], "study.chains.first.destill"),
+        ("study.chains.then", ["int4"], "study.chains.then.int4"),
+        ("study.variants", ["distil-int8_static"], "mean distill-int8_static"),
+    ],
+)
+def test_what_a_stage_would_refuse_is_refused(
+    params: dict[str, Any], path: str, value: Any, said: str
+):
+    *way, key = path.split(".")
+    block = params
+    for name in way:
+        block = block[name]
+    block[key] = value
+    with pytest.raises(RefusedError, match=said):
+        check(params)

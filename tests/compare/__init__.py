@@ -1,0 +1,1 @@
+"""Tests of comparing revisions; a package, as names of its modules occur elsewhere."""

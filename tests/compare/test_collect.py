@@ -1,0 +1,78 @@
+"""What is broken becomes a gap with its command; what is no study is refused."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.files import sha256
+from tasks.compare import Missing, Source, wanted
+from tasks.compare.collect import collect
+from tests.compare.conftest import DATASET, Make, rewrite
+
+LEAF = f"{DATASET}/bc/gptq4"
+
+
+def test_a_whole_revision_has_no_gap(make: Make):
+    side = collect(make("main"))
+    assert side.gaps == []
+    assert list(side.leaves) == [(DATASET, "bc", v) for v in ("float32", "gptq4")]
+    assert side.packages == {"numpy": "2.0", "torch": "2.13.0"}
+
+
+@pytest.mark.parametrize(
+    ("path", "stage", "word"),
+    [
+        (f"data/datasets/{DATASET}-v0/card.json", f"generate@{DATASET}", "JSON"),
+        (f"data/policies/{DATASET}/bc/curves.csv", f"train@{DATASET}-bc", "columns"),
+        (f"data/onnx/{LEAF}/seed-1.onnx", f"export@{DATASET}-bc-gptq4", "sha256"),
+        (f"data/onnx/{LEAF}/seed-1.json", f"export@{DATASET}-bc-gptq4", "JSON"),
+        (f"data/evaluations/{LEAF}/metrics.json", "evaluate@", "JSON"),
+        (f"data/evaluations/{LEAF}/episodes.parquet", "evaluate@", "parquet"),
+    ],
+)
+def test_a_broken_file_is_a_gap(make: Make, path: str, stage: str, word: str):
+    source = make("main")
+    (source.folder / path).write_text("broken")
+    (gap,) = collect(source).gaps
+    assert gap.path == Path(path).parent.as_posix()
+    assert word in gap.why
+    assert gap.command.startswith(f"dvc repro {stage}")
+    assert str(source.folder) not in gap.why
+
+
+def test_what_the_source_names_is_not_named_again(make: Make, tmp_path: Path):
+    source = make("main")
+    told = Missing(f"data/evaluations/{LEAF}", "nowhere", "git checkout main")
+    side = collect(Source("main", "tag", "a" * 40, "", source.folder, (told,)))
+    assert side.gaps == [told]
+
+
+def test_a_file_that_is_no_onnx_is_a_gap(make: Make):
+    source = make("main")
+    file = source.folder / f"data/onnx/{LEAF}/seed-0.onnx"
+    file.write_bytes(b"\xff\xfe no model")
+    rewrite(file.with_suffix(".json"), onnx_sha256=sha256(file))
+    (gap,) = collect(source).gaps
+    assert "an ONNX model" in gap.why
+
+
+@pytest.mark.parametrize("name", ["..", "a/b", "", 7])
+def test_a_name_that_leads_elsewhere_is_refused(name: object):
+    with pytest.raises(RefusedError, match=r"study\.datasets"):
+        wanted({"study": {"datasets": [name]}})
+
+
+def test_no_study_is_refused(make: Make):
+    source = make("main")
+    (source.folder / "params.yaml").write_text(yaml.safe_dump({"train": {}}))
+    with pytest.raises(RefusedError, match=r"params\.yaml of main: study\.datasets"):
+        collect(source)
+
+
+def test_a_broken_lock_is_refused(make: Make):
+    source = make("main")
+    (source.folder / "dvc.lock").write_text("a: [")
+    with pytest.raises(RefusedError, match=r"dvc\.lock: content"):
+        collect(source)
