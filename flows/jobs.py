@@ -38,6 +38,7 @@ class Job:
         code: Hashes of the dependencies that no stage puts into the cache.
         params: Values by file.
         data: Dependencies that stages put into the cache.
+        outs: Paths it writes.
         rev: The commit checked out.
         edited: Files that are not as in that commit, and whether git would commit them.
         force: Whether to run it in any case.
@@ -51,6 +52,7 @@ class Job:
     code: dict[str, str]
     params: dict[str, Any]
     data: dict[str, Data]
+    outs: list[str]
     rev: str
     edited: dict[str, bool]
     force: bool = False
@@ -85,12 +87,17 @@ def unlike(job: Job, made: Made) -> None:
         RefusedError: Naming what differs.
     """
     entry = made.entry or {}
-    deps = job.code | {path: data.md5 for path, data in job.data.items()}
-    wanted = {"cmd": job.form["cmd"], "deps": deps, "params": job.params}
+    wanted = {
+        "cmd": job.form["cmd"],
+        "deps": job.code | {path: data.md5 for path, data in job.data.items()},
+        "params": job.params,
+        "outs": job.outs,
+    }
     got = {
         "cmd": entry.get("cmd"),
         "deps": {d["path"]: d.get("md5") for d in entry.get("deps", [])},
         "params": entry.get("params", {}),
+        "outs": [out["path"] for out in entry.get("outs", []) if "md5" in out],
     }
     differ = [key for key, value in wanted.items() if got[key] != value]
     if differ:

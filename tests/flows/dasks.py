@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -16,6 +17,19 @@ from typing import Any
 from tests.flows.toy import ROOT, STAGES, Toy
 
 LONG = 120  # seconds until a test gives up
+
+
+Drive = Callable[..., str]  # runs the command line, returns what it said
+
+
+def states(said: str) -> dict[str, str]:
+    """What became of the stages, by what a run said."""
+    found = re.findall(r"^(\S+): (cached|completed|failed),", said, re.MULTILINE)
+    return dict(found)
+
+
+def alive(process: int) -> bool:
+    return Path(f"/proc/{process}").exists()
 
 
 def until(true: Callable[[], object], what: str) -> None:
