@@ -207,8 +207,7 @@ class Graph:
         if path not in self._locks:
             of_file = [s for s in self._stages.values() if s.path == stage.path]
             self._locks[path] = LockFile(path, [str(s.name) for s in of_file])
-        entry: dict[str, Any] = to_lockfile(stage)[stage.name]
-        self._locks[path].put(str(stage.name), entry)
+        self._locks[path].put(str(stage.name), to_lockfile(stage)[stage.name])
 
     def _hold(self, name: str, stage: Stage) -> None:
         """Hold a stage's outputs against other DVC processes while its command runs.
