@@ -16,7 +16,6 @@ from flows.worktree import Study, perform, plan
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.stage import run_stage
 
-
 RAN = "the run: stages: found "  # how a failed run's refusal begins
 
 
