@@ -76,6 +76,8 @@ def settings(root: Path) -> dict[str, str]:
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": (
             "prefect.server.concurrency.lease_storage.filesystem"
         ),
+        # an error of a flow is kept as text
+        "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
         # seconds: between a click and its run; until a waiting run tries again
         "PREFECT_RUNNER_POLL_FREQUENCY": "2",
         "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "5",

@@ -3,7 +3,6 @@
 import http.client
 import json
 import os
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -248,12 +247,10 @@ def test_a_server_that_cannot_start_says_why(tmp_path: Path):
     assert "LOCAL=1" in refused.value.mend
 
 
-def test_nothing_is_left_behind(tmp_path_factory, root: Path, url: str):
-    other = tmp_path_factory.mktemp("ended")
-    with started(other, bound(0), services=False) as address:
+def test_nothing_is_left_behind(root: Path, url: str):
+    with started(root, bound(0), services=False) as address:
         children = family(os.getpid())
         assert call(address, "health") is True
     assert not alive(children - family(os.getpid()))
     with pytest.raises(OSError, match="refused"):
         call(address, "health")
-    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL

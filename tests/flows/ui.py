@@ -15,7 +15,7 @@ from flows.server import settings
 from tests.flows.toy import ROOT
 
 DONE = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
-PATIENCE = 120  # seconds; a cold server on a busy machine takes 60
+PATIENCE = 240  # seconds; a cold server on a busy machine takes 60
 
 
 def environment(root: Path) -> dict[str, str]:
@@ -74,23 +74,26 @@ class Ui:
     Args:
         folder: Of the project.
         env: Of the process.
-        arguments: Of the command.
     """
 
-    def __init__(self, folder: Path, env: dict[str, str], *arguments: str) -> None:
-        self.port = free_port()
+    def __init__(self, folder: Path, env: dict[str, str]) -> None:
+        self.folder, self.env, self.port = folder, env, free_port()
         self.log = folder / ".offcut" / "ui.log"
         self.log.parent.mkdir(exist_ok=True)
+        self.url = f"http://127.0.0.1:{self.port}/api"
+        self.begin()
+
+    def begin(self) -> None:
+        """Start it, or start it again."""
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "flows.serve", "--port", str(self.port)],
-                cwd=folder,
-                env=env,
+                cwd=self.folder,
+                env=self.env,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self.url = f"http://127.0.0.1:{self.port}/api"
         try:
             until(self._ready, "make ui")
         except BaseException:
