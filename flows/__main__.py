@@ -82,17 +82,28 @@ def seen(arguments: argparse.Namespace) -> str:
     root = Path().resolve()
     os.environ |= settings(root)  # Prefect reads them when it is imported
     with api(root):
+        from httpx import TransportError
+
         from flows.pipeline import pipeline
 
-        state = pipeline(
-            arguments.targets,
-            arguments.workers,
-            arguments.keep_going,
-            arguments.force,
-            arguments.timeout,
-            arguments.dask,
-            return_state=True,
-        )
+        try:
+            state = pipeline(
+                arguments.targets,
+                arguments.workers,
+                arguments.keep_going,
+                arguments.force,
+                arguments.timeout,
+                arguments.dask,
+                return_state=True,
+            )
+        except TransportError as error:
+            raise RefusedError(
+                "Prefect",
+                "server",
+                f"no answer any more ({error})",
+                "one that lives as long as the run",
+                "what ended is recorded in dvc.lock; run again for the rest",
+            ) from None
     if not state.is_completed():
         raise RefusedError(
             "the run",

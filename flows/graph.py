@@ -171,8 +171,7 @@ class Graph:
         self._hold(name, stage)
         try:
             _bare(Stage.remove_outs)(stage)
-            known = not self.force
-            if known:
+            if known := not self.force:
                 try:
                     self.repo.stage_cache.restore(stage)
                 except RunCacheNotFoundError:
@@ -187,9 +186,8 @@ class Graph:
             raise
         kwargs = prepare_kwargs(stage)
         lines = stage.cmd if isinstance(stage.cmd, list) else stage.cmd.splitlines()
-        return Command(
-            tuple(lines), get_executable(), kwargs["env"], Path(kwargs["cwd"])
-        )
+        env, cwd = kwargs["env"], Path(kwargs["cwd"])
+        return Command(tuple(lines), get_executable(), env, cwd)
 
     def _record(self, stage: Stage) -> None:
         """Hash the outputs, put them into the cache and the entry into dvc.lock."""
@@ -209,8 +207,7 @@ class Graph:
         if path not in self._locks:
             of_file = [s for s in self._stages.values() if s.path == stage.path]
             self._locks[path] = LockFile(path, [str(s.name) for s in of_file])
-        entry: dict[str, Any] = to_lockfile(stage)[stage.name]
-        self._locks[path].put(str(stage.name), entry)
+        self._locks[path].put(str(stage.name), to_lockfile(stage)[stage.name])
 
     def _hold(self, name: str, stage: Stage) -> None:
         """Hold a stage's outputs against other DVC processes while its command runs.

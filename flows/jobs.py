@@ -1,11 +1,17 @@
 """What goes to a worker and what comes back: plain values."""
 
+import hashlib
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from flows.schedule import State
 from tasks.artifacts.errors import RefusedError
 
+# the version of flows/ in this process
+CODE = hashlib.sha256(
+    b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+).hexdigest()
 Files = list[dict[str, str]]  # md5 and relpath of each, as in DVC's cache
 
 
@@ -32,11 +38,13 @@ class Job:
         code: Hashes of the dependencies that no stage puts into the cache.
         params: Values by file.
         data: Dependencies that stages put into the cache.
+        outs: Paths it writes.
         rev: The commit checked out.
         edited: Files that are not as in that commit, and whether git would commit them.
         force: Whether to run it in any case.
         timeout: Seconds it may take, or None.
-        topic: Where to send its output, line by line.
+        topic: Where to send its output, line by line; names the run.
+        flows: Version of flows/ that the driver runs.
     """
 
     stage: str
@@ -44,11 +52,13 @@ class Job:
     code: dict[str, str]
     params: dict[str, Any]
     data: dict[str, Data]
+    outs: list[str]
     rev: str
     edited: dict[str, bool]
     force: bool = False
     timeout: float | None = None
     topic: str = ""
+    flows: str = CODE
 
 
 @dataclass
@@ -77,12 +87,17 @@ def unlike(job: Job, made: Made) -> None:
         RefusedError: Naming what differs.
     """
     entry = made.entry or {}
-    deps = job.code | {path: data.md5 for path, data in job.data.items()}
-    wanted = {"cmd": job.form["cmd"], "deps": deps, "params": job.params}
+    wanted = {
+        "cmd": job.form["cmd"],
+        "deps": job.code | {path: data.md5 for path, data in job.data.items()},
+        "params": job.params,
+        "outs": job.outs,
+    }
     got = {
         "cmd": entry.get("cmd"),
         "deps": {d["path"]: d.get("md5") for d in entry.get("deps", [])},
         "params": entry.get("params", {}),
+        "outs": [out["path"] for out in entry.get("outs", []) if "md5" in out],
     }
     differ = [key for key, value in wanted.items() if got[key] != value]
     if differ:

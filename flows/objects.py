@@ -4,21 +4,24 @@ DVC's stores are asked object by object, so that of a dataset only its card is f
 """
 
 import hashlib
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
 from dvc.config import ConfigError
 from dvc.repo import Repo
-from dvc_data.hashfile.hash_info import HashInfo
-from dvc_data.hashfile.tree import Tree
 
 
 class UnavailableError(Exception):
-    """An object that is nowhere; ``pulled`` says whether pulling may help."""
+    """An object that could not be had.
 
-    def __init__(self, why: str, pulled: bool) -> None:
+    Attributes:
+        pull: The command of DVC that may bring it, or empty.
+    """
+
+    def __init__(self, why: str, pull: str) -> None:
         super().__init__(why)
-        self.pulled = pulled
+        self.pull = pull
 
 
 class Store:
@@ -26,14 +29,15 @@ class Store:
 
     def __init__(self, repo: Repo) -> None:
         self.cache = repo.cache.local
-        self.remote, self.name, self.broken = None, "", ""
-        self.others = sorted(repo.config["remote"])
-        try:
-            self.name = repo.config["core"].get("remote", "")
-            if self.name:
+        self.remote, self.broken = None, ""
+        self.name = str(repo.config["core"].get("remote", ""))
+        others = sorted(set(repo.config["remote"]) - {self.name})
+        self.others = f"dvc pull -r {others[0]}" if others else ""
+        if self.name:
+            try:
                 self.remote = repo.cloud.get_remote_odb()
-        except (ConfigError, ImportError, OSError) as error:
-            self.broken = " ".join(str(error).split())
+            except (ConfigError, ImportError, OSError) as error:
+                self.broken = _line(error)
 
     def read(self, md5: str) -> bytes:
         """The object of a hash.
@@ -41,30 +45,36 @@ class Store:
         Raises:
             UnavailableError: If it is in neither, or not what its hash says.
         """
-        why = "not in DVC's cache"
-        for where, store in (("cache", self.cache), ("remote", self.remote)):
-            if store is None:
+        remote = f"the remote {self.name}"
+        tried = []
+        for where, store in (("DVC's cache", self.cache), (remote, self.remote)):
+            if store is None or (where == remote and self.broken):
                 continue
             try:
                 held = store.get(md5)
                 with held.fs.open(held.path, "rb") as stream:
                     content: bytes = stream.read()
             except FileNotFoundError:
-                if where == "remote":
-                    why += f", and not in the remote {self.name}"
-                continue
+                tried.append(f"not in {where}")
             except Exception as error:  # remotes raise kinds of their own
-                why += f"; the {where} {self.name}: {' '.join(str(error).split())}"
-                continue
-            found = hashlib.md5(content, usedforsecurity=False).hexdigest()
-            if found == md5.removesuffix(".dir"):
-                return content
-            why += f"; the {where} has another content under its hash"
+                if where == remote:  # asked once, not for every object again
+                    self.broken = _line(error)
+                else:
+                    tried.append(f"not readable in {where}: {_line(error)}")
+            else:
+                if _md5(content) == md5.removesuffix(".dir"):
+                    return content
+                tried.append(f"another content under its hash in {where}")
         if self.broken:
-            raise UnavailableError(f"{why}; remote {self.name}: {self.broken}", True)
-        if self.remote is None:
-            raise UnavailableError(f"{why}, and no default remote is set", False)
-        raise UnavailableError(why, "; the remote" in why)
+            said = f"{remote} does not give it: {self.broken}"
+            raise UnavailableError(", and ".join([*tried, said]), "dvc pull")
+        if not self.name:
+            tried.append("no default remote is set")
+        raise UnavailableError(", and ".join(tried), self.others)
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 class Commit:
@@ -113,8 +123,6 @@ def _md5(content: bytes) -> str:
 
 def _folder_md5(contents: Iterable[tuple[str, bytes]]) -> str:
     """DVC's hash of a folder: of the list of its files' hashes."""
-    tree = Tree()
-    for name, content in contents:
-        tree.add(tuple(name.split("/")), None, HashInfo("md5", _md5(content)))
-    tree.digest()
-    return str(tree.oid)
+    listed = [{"md5": _md5(content), "relpath": name} for name, content in contents]
+    listed.sort(key=lambda file: file["relpath"])
+    return _md5(json.dumps(listed, sort_keys=True).encode()) + ".dir"

@@ -212,7 +212,7 @@ class Shared(Graph):
             params[dep.def_path] = dep.get_hash().value
         for dep in files:
             if dep.def_path not in data:
-                code[dep.def_path] = dep.get_hash().value
+                code[dep.def_path] = dep.get_hash().value if dep.exists else "none"
         return code, params
 
     def _form(self, stage: Stage) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import difflib
 import fcntl
 import hashlib
 import json
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -153,8 +154,8 @@ def _source(repo: Repo, name: str, kind: str, sha: str) -> Source:
     with ThreadPoolExecutor(READERS) as pool:
         told = pool.map(lambda out: _lay_out(store, out, locked, folder), outs)
         missing = [
-            Missing(out.out, why, _command(kind, name, out, pulled))
-            for out, (why, pulled) in zip(outs, told, strict=True)
+            Missing(out.out, why, _command(kind, name, out, pull))
+            for out, (why, pull) in zip(outs, told, strict=True)
             if why
         ]
     code = {path: tree.md5(path) for path in _code(locked)}
@@ -173,7 +174,8 @@ def _workspace(repo: Repo, root: Path) -> Source:
         if absent:
             entry = _entry(locked, out.out)
             held = entry is not None and store.cache.exists(entry["md5"])
-            command = f"dvc {'checkout' if held else 'repro'} {out.stage}"
+            do = "checkout" if held else "repro"
+            command = f"dvc {do} {shlex.quote(out.stage)}"
             missing.append(Missing(out.out, "not in the workspace", command))
     code = {path: workspace_md5(repo, path) for path in _code(locked)}
     return Source(WORKSPACE, WORKSPACE, "", "", root, tuple(missing), code)
@@ -189,10 +191,11 @@ def _subject(repo: Repo, kind: str, sha: str) -> str:
     return lines[0] if lines else ""
 
 
-def _command(kind: str, name: str, out: Wanted, pulled: bool) -> str:
+def _command(kind: str, name: str, out: Wanted, pull: str) -> str:
     """What brings a missing output, or makes it again."""
-    there = f"dvc exp apply {name}" if kind == "experiment" else f"git checkout {name}"
-    return f"{there} && dvc {'pull' if pulled else 'repro'} {out.stage}"
+    there = "dvc exp apply" if kind == "experiment" else "git checkout"
+    do = pull or "dvc repro"
+    return f"{there} {shlex.quote(name)} && {do} {shlex.quote(out.stage)}"
 
 
 def _entry(locked: Mapping[str, Any], path: str) -> dict[str, Any] | None:
@@ -205,35 +208,35 @@ def _entry(locked: Mapping[str, Any], path: str) -> dict[str, Any] | None:
 
 
 def _lay_out(
-    store: "Store", out: Wanted, locked: Mapping[str, Any], folder: Path
-) -> tuple[str, bool]:
+    store: Store, out: Wanted, locked: Mapping[str, Any], folder: Path
+) -> tuple[str, str]:
     """Put one output into a revision's folder.
 
     Returns:
-        Why it could not be, or nothing; and whether pulling may help.
+        Why it could not be, and DVC's command that may help; both empty if it could.
     """
     if (folder / out.out).exists():
-        return "", False
+        return "", ""
     entry = _entry(locked, out.out)
-    if entry is None:
-        return "not in its dvc.lock", False
+    if entry is None or not entry["md5"].endswith(".dir"):
+        return "not in its dvc.lock", ""
     try:
-        listed = json.loads(store.read(entry["md5"]))
         chosen = {
             PurePosixPath(file["relpath"]): file["md5"]
-            for file in listed
+            for file in json.loads(store.read(entry["md5"]))
             if not out.files or file["relpath"] in out.files
         }
         contents = {path: store.read(md5) for path, md5 in chosen.items()}
     except UnavailableError as error:
-        return str(error), error.pulled
+        return str(error), error.pull
+    for path in contents:
+        if ".." in path.parts or path.is_absolute():
+            return f"it names {path}, outside its folder", ""
     with whole_folder(folder / out.out) as fresh:
         for path, content in contents.items():
-            if ".." in path.parts or path.is_absolute():
-                return f"it names the file {path}, outside its folder", False
             (fresh / path).parent.mkdir(parents=True, exist_ok=True)
             (fresh / path).write_bytes(content)
-    return "", False
+    return "", ""
 
 
 def _keep_environment(root: Path, folder: Path, locked: Mapping[str, Any]) -> None:

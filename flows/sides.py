@@ -59,7 +59,9 @@ class Ledger(Shared):
                     self._push(out)
             code, params = self._sources(stage, data)
         form, edited = self._form(stage), _edited([*code, *params])
-        return Job(name, form, code, params, data, _revision(), edited, self.force)
+        outs = sorted(out.def_path for out in stage.outs)
+        rev, force = _revision(), self.force
+        return Job(name, form, code, params, data, outs, rev, edited, force)
 
     def accept(self, job: Job, made: Made) -> None:
         """Record what another machine made of a job.

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import flows.__main__ as plain
+from flows.server import api, settings
 from flows.worktree import Study, perform, plan
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.stage import run_stage
@@ -33,17 +34,8 @@ def main() -> None:
     given = parser().parse_intermixed_args()
     # refused before a server is started
     planned = plan(Path.cwd(), given.study, given.overrides, given.name)
-    if given.local:
-        local(planned, given.workers, keep=given.keep)
-    else:
-        in_prefect(planned, given.workers, keep=given.keep)
-
-
-def local(planned: Study, workers: int, *, keep: bool) -> None:
-    """Run on plain threads."""
-    graph = plain.parser().parse_args(["--local", "--workers", str(workers)])
-    saved = perform(planned, lambda: plain.local(graph), keep=keep, tell=say)
-    say(str(saved))
+    run = local if given.local else seen
+    say(run(planned, given.workers, keep=given.keep))
 
 
 def say(line: str) -> None:
@@ -51,24 +43,41 @@ def say(line: str) -> None:
     print(line, flush=True)  # noqa: T201, a command prints
 
 
-def in_prefect(planned: Study, workers: int, *, keep: bool) -> None:
-    """Run as a flow."""
-    from flows.server import api, settings
+def local(planned: Study, workers: int, *, keep: bool) -> str:
+    """Run on plain threads.
 
-    os.environ.update(settings(planned.root))
+    Returns:
+        What there is now.
+
+    Raises:
+        RefusedError: If a stage failed.
+    """
+    graph = plain.parser().parse_args(["--local", "--workers", str(workers)])
+    run = perform(planned, lambda: say(plain.local(graph)), keep=keep, tell=say)
+    return str(run)
+
+
+def seen(planned: Study, workers: int, *, keep: bool) -> str:
+    """Run as a Prefect flow, on a server that is there or for the while.
+
+    Returns:
+        What there is now; the process ends with code 1 if there is nothing.
+    """
+    os.environ |= settings(planned.root)  # Prefect reads them when it is imported
     with api(planned.root):
         from flows.study import study
 
         state = study(
             planned.name,
-            list(planned.overrides),
-            experiment=planned.experiment,
-            workers=workers,
-            keep=keep,
+            planned.overrides,
+            planned.experiment,
+            workers,
+            keep,
             return_state=True,
         )
     if not state.is_completed():
-        sys.exit(1)
+        sys.exit(str(state.message))  # one line, as of a refusal
+    return str(state.message)
 
 
 if __name__ == "__main__":  # here, so that --local needs no Prefect

@@ -22,11 +22,11 @@ from dvc.config import Config, merge
 
 from flows.experiment import Saved, baseline, check_name, git, save, tells
 from flows.run import LOGS, Tell, alone
+from tasks.artifacts.check import check
 from tasks.artifacts.compose import composed
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import check_writable, write_json, write_text
 from tasks.artifacts.params import MEND, PARAMS
-from tasks.artifacts.study import check
 
 STUDIES = Path(".offcut/studies")
 MARK = Path(".offcut/study.json")  # in a worktree that is whole
@@ -260,6 +260,12 @@ def _remove(study: Study) -> None:
     shutil.rmtree(study.folder, ignore_errors=True)
     place = str(study.folder)
     tells(study.root, "worktree", "remove", "--force", "--force", place)
+    # an entry git was killed in the middle of, which it keeps and does not list
+    common = ("--path-format=absolute", "--git-common-dir")
+    entries = Path(git(study.root, "rev-parse", *common), "worktrees")
+    for entry in entries.glob(f"{study.key}*"):
+        if not (entry / "gitdir").exists():
+            shutil.rmtree(entry)
 
 
 def _git_alone(study: Study) -> AbstractContextManager[None]:

@@ -5,7 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks.__main__ import budgets, render
+from benchmarks.__main__ import budgets
+from benchmarks.page import render
 
 HERE = Path(__file__).parents[1] / "benchmarks"
 

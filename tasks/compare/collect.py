@@ -5,6 +5,7 @@ JSON and parquet against the fields that are needed.
 """
 
 import hashlib
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -195,7 +196,8 @@ def _kept(side: Side, out: Wanted, read: Callable[[], T]) -> T | None:
             where = where.relative_to(side.source.folder)
         found = error.found.replace(f"{side.source.folder}/", "")
         why = f"{where.name}, {error.field}: found {found}, expected {error.expected}"
-        side.gaps.append(Missing(out.out, why, f"dvc repro {out.stage}"))
+        command = f"dvc repro {shlex.quote(out.stage)}"
+        side.gaps.append(Missing(out.out, why, command))
         return None
 
 

@@ -11,6 +11,7 @@ import onnx
 from onnx import numpy_helper
 
 from tasks.compare.collect import Key, Side, model
+from tasks.report import words
 
 KINDS = ("changed", "reshaped", "retyped", "added", "removed")
 
@@ -129,10 +130,9 @@ def tensors(before: Path, after: Path) -> tuple[Tensor, ...]:
         old, new = a.get(name), b.get(name)
         if old is None or new is None:
             kind, one = ("added", new) if old is None else ("removed", old)
-            found.append(Tensor(name, kind, f"{kind}: {_words(one)}"))
+            found.append(Tensor(name, kind, f"{kind}: {_type(one)} {_shape(one)}"))
         elif list(old.dims) != list(new.dims):
-            words = f"{_shape(old)} to {_shape(new)}"
-            found.append(Tensor(name, "reshaped", words))
+            found.append(Tensor(name, "reshaped", f"{_shape(old)} to {_shape(new)}"))
         elif old.data_type != new.data_type:
             found.append(Tensor(name, "retyped", f"{_type(old)} to {_type(new)}"))
         elif _bytes(old) != _bytes(new):
@@ -157,14 +157,10 @@ def _type(tensor: Any) -> str:
     return str(onnx.TensorProto.DataType.Name(tensor.data_type))
 
 
-def _words(tensor: Any) -> str:
-    return f"{_type(tensor)} {_shape(tensor)}"
-
-
 def _moved(old: Any, new: Any) -> str:
     """How far a tensor moved: its change's norm as a share of its own."""
     a, b = (numpy_helper.to_array(t).astype(np.float64) for t in (old, new))
     norm = float(np.linalg.norm(a))
     if not norm:
         return "changed from zero"
-    return f"moved by {100 * float(np.linalg.norm(b - a)) / norm:.2g} %"
+    return f"moved by {words.percent(float(np.linalg.norm(b - a)) / norm)}"

@@ -8,6 +8,7 @@ import onnx
 
 from tasks.compare.collect import Side
 from tasks.compare.graphs import graphs, tensors
+from tasks.report.words import THIN
 from tests.compare.conftest import DATASET, network, put_network
 
 Sides = Callable[..., tuple[Side, Side]]
@@ -28,7 +29,7 @@ def test_every_kind_of_change_is_told(tmp_path: Path):
     onnx.save(after, tmp_path / "b.onnx")
     found = tensors(tmp_path / "a.onnx", tmp_path / "b.onnx")
     assert {t.name: (t.kind, t.words) for t in found} == {
-        "layer0.weight": ("changed", "moved by 50 %"),
+        "layer0.weight": ("changed", f"moved by 50{THIN}%"),
         "shape": ("reshaped", "[3] to [5]"),
         "type": ("retyped", "FLOAT to FLOAT16"),
         "gone": ("removed", "removed: FLOAT [3]"),
@@ -66,7 +67,7 @@ def test_files_are_told_by_seed(sides: Sides):
     assert [file.same for file in changed.files] == [True, False, False]
     weight = changed.tensors["layer0.weight"]
     assert {seed: t.kind for seed, t in weight.items()} == {1: "changed", 2: "reshaped"}
-    assert weight[1].words == "moved by 2.5e+02 %"
+    assert weight[1].words == f"moved by 250{THIN}%"
     assert changed.bytes[1] > changed.bytes[0]
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -9,12 +10,26 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
 from tests.flows.toy import ROOT, STAGES, Toy
 
 LONG = 120  # seconds until a test gives up
+
+
+Drive = Callable[..., str]  # runs the command line, returns what it said
+
+
+def states(said: str) -> dict[str, str]:
+    """What became of the stages, by what a run said."""
+    found = re.findall(r"^(\S+): (cached|completed|failed),", said, re.MULTILINE)
+    return dict(found)
+
+
+def alive(process: int) -> bool:
+    return Path(f"/proc/{process}").exists()
 
 
 def until(true: Callable[[], object], what: str) -> None:
@@ -76,13 +91,9 @@ class Dasks:
     def _start(
         self, name: str, folder: Path, *arguments: str
     ) -> "subprocess.Popen[bytes]":
-        env = os.environ | {
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        env = environment() | {
             "PYTHONPATH": str(folder if (folder / "flows").exists() else ROOT),
             "DASK_CONFIG": str(self.logs),  # not the user's own
-            "DVC_NO_ANALYTICS": "1",
-            "OMP_NUM_THREADS": "1",
-            "SHELL": "/bin/sh",
         }
         with (self.logs / name).open("wb") as log:
             return subprocess.Popen(
@@ -122,6 +133,42 @@ def dasks(logs: Path) -> Iterator[Dasks]:
         yield made
     finally:
         made.end()
+
+
+@contextmanager
+def bucket() -> Iterator[str]:
+    """The address of an S3 server that has the bucket ``data``."""
+    from moto.server import ThreadedMotoServer  # which takes seconds
+
+    server = ThreadedMotoServer("127.0.0.1", 0)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        link = HTTPConnection(host, port)
+        link.request("PUT", "/data")
+        assert link.getresponse().status == 200
+        yield f"http://{host}:{port}"
+    finally:
+        server.stop()
+
+
+def credentials(folder: Path) -> None:
+    """Give a clone its own credentials for the bucket."""
+    for key in ("access_key_id", "secret_access_key"):
+        given = ("--local", "store", key, "dummy")
+        command = ("python", "-m", "dvc", "remote", "modify", *given)
+        subprocess.run(command, cwd=folder, env=environment(), check=True)
+
+
+def environment() -> dict[str, str]:
+    """What a worker's shell would have."""
+    return os.environ | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "DVC_NO_ANALYTICS": "1",
+        "OMP_NUM_THREADS": "1",
+        "SHELL": "/bin/sh",
+        "NO_COLOR": "1",
+    }
 
 
 # beside the clones lies a file while stage make shall wait
@@ -175,8 +222,7 @@ class Field:
         self.clones = [self.clone(name) for name in "ab"]
         if url.startswith("s3:"):  # each machine has its own credentials
             for one in (toy, *self.clones):
-                for key in ("access_key_id", "secret_access_key"):
-                    one.dvc("remote", "modify", "--local", "store", key, "dummy")
+                credentials(one.folder)
 
     def clone(self, name: str) -> Toy:
         made = Toy.__new__(Toy)  # made by git, not anew

@@ -4,76 +4,38 @@ import os
 import re
 import shutil
 import signal
-import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 
-from flows.__main__ import local, parser
 from flows.cluster import Cluster
 from flows.run import opened
 from tasks.artifacts.errors import RefusedError
-from tests.flows.dasks import Dasks, Field, dasks, until
+from tests.flows.dasks import (
+    Dasks,
+    Drive,
+    Field,
+    alive,
+    bucket,
+    dasks,
+    states,
+    until,
+)
 from tests.flows.toy import Toy
 
 pytestmark = pytest.mark.xdist_group("dask")
 
 HERE = {"join"}  # writes into git
 THERE = {"make", "up", "turn", "apart", "count", "copy"}
-Drive = Callable[..., str]
 
 
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dasks]:
-    with dasks(tmp_path_factory.mktemp("dask") / "logs") as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def reference(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The dvc.lock of ``dvc repro``."""
-    toy = Field(tmp_path_factory.mktemp("reference")).driver
-    toy.dvc("repro")
-    return toy.read("dvc.lock")
-
-
-@pytest.fixture
-def field(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Field:
-    made = Field(tmp_path)
-    made.remote(str(tmp_path / "store"))
-    monkeypatch.chdir(made.driver.folder)
-    return made
-
-
-@pytest.fixture
-def drive(cluster: Dasks, capsys: pytest.CaptureFixture[str]) -> Iterator[Drive]:
-    """The command line, in this process; afterwards the workers end."""
-
-    def run(*arguments: str, code: int = 0) -> str:
-        given = parser().parse_args(["--local", "--dask", cluster.address, *arguments])
-        try:
-            said = local(given)
-            assert code == 0, said
-        except RefusedError as error:
-            said = f"refused: {error}"
-            assert code == 1, said
-        return capsys.readouterr().out + said
-
-    yield run
-    cluster.end_workers()
-
-
-def states(said: str) -> dict[str, str]:
-    found = re.findall(r"^(\S+): (cached|completed|failed),", said, re.MULTILINE)
-    return dict(found)
-
-
-def check(field: Field, drive: Drive, reference: str) -> None:
-    """A whole run, then one that finds all unchanged."""
+def test_two_clones_write_the_lock_of_one(
+    field: Field, cluster: Dasks, drive: Drive, reference: str
+):
+    for clone in field.clones:
+        cluster.worker(clone.folder)
     said = drive()
     assert states(said) == dict.fromkeys(HERE | THERE, "completed")
     assert set(re.findall(r"^(\S+): on \S+/\w$", said, re.MULTILINE)) == THERE
@@ -89,14 +51,6 @@ def check(field: Field, drive: Drive, reference: str) -> None:
     assert toy.read("dvc.lock") == reference
     for clone in field.clones:  # nothing stands in the way of the next revision
         assert clone.run("git", "status", "--porcelain") == ""
-
-
-def test_two_clones_write_the_lock_of_one(
-    field: Field, cluster: Dasks, drive: Drive, reference: str
-):
-    for clone in field.clones:
-        cluster.worker(clone.folder)
-    check(field, drive, reference)
     # what the remote loses, the clones that have it push again
     shutil.rmtree(field.folder / "store")
     shutil.rmtree(field.driver.folder / ".dvc/cache")
@@ -109,32 +63,42 @@ def test_two_clones_write_the_lock_of_one(
 
 def test_the_remote_may_be_a_bucket(
     tmp_path: Path,
-    bucket: str,
     monkeypatch: pytest.MonkeyPatch,
     cluster: Dasks,
     drive: Drive,
     reference: str,
 ):
     field = Field(tmp_path)
-    field.remote("s3://data/dvc", endpointurl=bucket)
-    monkeypatch.chdir(field.driver.folder)
-    for clone in field.clones:
-        cluster.worker(clone.folder)
-    check(field, drive, reference)
+    with bucket() as address:
+        field.remote("s3://data/dvc", endpointurl=address)
+        monkeypatch.chdir(field.driver.folder)
+        for clone in field.clones:
+            cluster.worker(clone.folder)
+        assert states(drive()) == dict.fromkeys(HERE | THERE, "completed")
+    assert field.driver.read("dvc.lock") == reference
 
 
-@pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The address of an S3 server with a bucket."""
-    server = pytest.importorskip("moto.server").ThreadedMotoServer("127.0.0.1", 0)
-    server.start()
-    host, port = server.get_host_and_port()
-    address = f"http://{host}:{port}"
-    subprocess.run(
-        ["curl", "-sf", "--noproxy", "*", "-X", "PUT", f"{address}/data"], check=True
-    )
-    yield address
-    server.stop()
+def test_what_dvc_tracks_reaches_the_workers(
+    field: Field, cluster: Dasks, drive: Drive
+):
+    """A file of ``dvc add`` is pushed; one that only git keeps has to be committed."""
+    toy, clone = field.driver, field.clones[0]
+    toy.run("git", "rm", "-q", "--cached", "in.txt")
+    toy.dvc("add", "-q", "in.txt")
+    weigh = {"cmd": "cp size.json weight", "deps": ["size.json"], "outs": ["weight"]}
+    field.stages["weigh"] = weigh
+    field.commit()
+    clone.run("git", "pull", "-q")
+    cluster.worker(clone.folder)
+    assert not (clone.folder / "in.txt").exists()
+    said = drive(code=1)
+    assert (clone.folder / "in.txt").exists()
+    assert states(said)["in.txt.dvc"] == "cached"
+    assert states(said)["weigh"] == "failed"
+    assert "commit and push size.json there, then run here: git fetch" in said
+    toy.commit()
+    clone.run("git", "pull", "-q")
+    assert states(drive())["weigh"] == "completed"
 
 
 @pytest.mark.parametrize("nanny", [False, True])
@@ -153,94 +117,6 @@ def test_a_killed_worker_changes_nothing(
     run.join()
     assert len(re.findall(r"^make: on ", said[0], re.MULTILINE)) == 2
     assert field.driver.read("dvc.lock") == reference
-
-
-def test_a_worker_ends_what_nobody_waits_for(
-    field: Field, cluster: Dasks, drive: Drive
-):
-    """And makes what the next run asks for."""
-    field.block()
-    cluster.worker(field.clones[0].folder)
-    given = ("-m", "flows", "--local", "--dask", cluster.address)
-    driver = subprocess.Popen(
-        ["python", *given], env=field.driver.env, stdout=subprocess.DEVNULL
-    )
-    _, command = field.blocked()
-    driver.kill()
-    driver.wait()
-    until(lambda: not alive(command), "the end of the command")
-    field.release()
-    assert states(drive("make")) == {"make": "completed"}
-
-
-def alive(process: int) -> bool:
-    return Path(f"/proc/{process}").exists()
-
-
-def test_another_revision_is_refused(field: Field, cluster: Dasks, drive: Drive):
-    clone, toy = field.clones[0], field.driver
-    cluster.worker(clone.folder)
-    drive("up", "turn")
-    toy.write("in.txt", "three\n")
-    toy.write("params.yaml", "turn: 2\n")
-    toy.commit()
-    rev = toy.run("git", "rev-parse", "HEAD").strip()
-    said = drive("up", "apart", "--keep-going", code=1)
-    assert states(said) == {"make": "failed", "apart": "failed"}
-    for stage, file in (("make", "in.txt"), ("apart", "params.yaml")):
-        (line,) = re.findall(rf"^{stage}: failed, (.*)$", said, re.MULTILINE)
-        assert f":{clone.folder}: {file}: {stage}: found other content" in line
-        assert f"git fetch && git checkout {rev}" in line
-    clone.run("git", "fetch", "-q")
-    clone.run("git", "checkout", "-q", rev)
-    said = drive("up", "apart")
-    assert states(said) == dict.fromkeys(("make", "up", "apart"), "completed")
-    toy.write("params.yaml", "turn: 3\n")
-    said = drive("apart", code=1)
-    assert "commit and push params.yaml there, then run here: git fetch" in said
-    stages = field.stages | {"new": field.stages["apart"] | {"outs": ["new.txt"]}}
-    toy.stages(stages)
-    said = drive("new", code=1)
-    assert "dvc.yaml: stages: found new" in said
-    assert "git fetch && git checkout" in said
-    stages["apart"] = stages["apart"] | {"cmd": "echo 2 > apart.txt"}
-    toy.stages(stages)
-    assert "dvc.yaml: apart: found other content" in drive("apart", code=1)
-
-
-def test_leftovers_enter_no_hash(
-    field: Field, cluster: Dasks, drive: Drive, reference: str
-):
-    clone = field.clones[0]
-    cluster.worker(clone.folder)
-    drive("make", "up", "turn")
-    clone.write("parts/known.txt", "one\ntwo\n")  # like made/a.txt: in the cache
-    clone.write("parts/foreign.txt", "mine\n")
-    said = drive(code=1)
-    assert "parts/foreign.txt, which is not what the stages recorded" in said
-    assert clone.read("parts/foreign.txt") == "mine\n"
-    (clone.folder / "parts/foreign.txt").unlink()
-    drive()
-    assert not (clone.folder / "parts/known.txt").exists()
-    lock = yaml.safe_load(field.driver.read("dvc.lock"))
-    assert lock == yaml.safe_load(reference)
-
-
-def test_two_workers_may_share_a_clone(
-    field: Field, cluster: Dasks, drive: Drive, reference: str
-):
-    for _ in range(2):
-        cluster.worker(field.clones[0].folder)
-    drive()
-    assert field.driver.read("dvc.lock") == reference
-
-
-def test_a_worker_outside_a_clone_is_refused(
-    field: Field, cluster: Dasks, drive: Drive
-):
-    cluster.worker(field.folder)
-    said = drive("make", code=1)
-    assert f"{field.folder}: dvc.yaml: file: found nothing, expected the root" in said
 
 
 def test_a_cluster_without_workers_is_waited_for(field: Field, cluster: Dasks):

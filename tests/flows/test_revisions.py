@@ -78,7 +78,7 @@ def test_a_missing_artifact_is_named_and_pulled_where_it_can_be(
     found = repository.compare("main", "gone")
     assert found.missing == (
         f"gone: {out}: not in DVC's cache, and no default remote is set; "
-        f"git checkout gone && dvc repro {stage}",
+        f"git checkout gone && dvc pull -r backup {stage}",
     )
     assert "1 not paired" in found.verdict
     assert "no evaluation of gone to read" in found.page
@@ -89,14 +89,22 @@ def test_a_missing_artifact_is_named_and_pulled_where_it_can_be(
     assert "1 REGRESSED" in found.verdict
 
     repository.forget()
+    (tmp_path / "store").rename(tmp_path / "away")
+    (tmp_path / "store").write_text("no folder")
+    (line,) = repository.compare("main", "gone").missing
+    assert "and the remote backup does not give it: " in line
+    assert line.endswith(f"git checkout gone && dvc pull {stage}")
+    (tmp_path / "store").unlink()
+    (tmp_path / "away").rename(tmp_path / "store")
+
     stored = tmp_path / "store/files/md5" / table.parent.name / table.name
     stored.chmod(0o644)
     stored.write_bytes(b"another content")
     (line,) = repository.compare("main", "gone").missing
-    assert "the remote has another content under its hash" in line
+    assert "another content under its hash in the remote backup" in line
     stored.unlink()
     (line,) = repository.compare("main", "gone").missing
-    assert "not in DVC's cache, and not in the remote backup" in line
+    assert "not in DVC's cache, and not in the remote backup; git" in line
     assert line.endswith(f"git checkout gone && dvc repro {stage}")
 
 

@@ -1,4 +1,4 @@
-"""Other studies beside the user's files, on the smallest graph, without Prefect."""
+"""Other studies beside the user's files, on the smallest graph."""
 
 import csv
 import io
@@ -18,7 +18,11 @@ from tasks.artifacts.files import sha256
 from tests.e2e.project import Project
 
 # one worker runs them all, on one run of the graph: pytest -n 2 --dist loadgroup
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("study")]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.timeout(900),
+    pytest.mark.xdist_group("study"),
+]
 
 CHANGE = "train.bc.actor_rate=0.002"
 KILLS = 3
@@ -203,3 +207,46 @@ def test_a_study_ended_by_a_signal_leaves_no_stage_behind(project: Project):
 
     until(lambda: not alive())
     project.run("git", "worktree", "remove", "--force", str(place))
+
+
+def test_locally_prefect_is_not_imported(project: Project):
+    start_up = (
+        "import runpy, sys; sys.modules['prefect'] = None; "
+        "sys.argv = ['study', 'smok', '--local']; "
+        "runpy.run_module('flows.study', run_name='__main__')"
+    )
+    said = project.run("python", "-c", start_up, code=1)
+    assert said == (
+        "refused: params/study: smok: found no such study in git, expected "
+        "quickstart, smoke; did you mean smoke?\n"
+    )
+
+
+@pytest.mark.prefect
+def test_in_prefect_it_is_a_run_with_the_pipelines_below(project: Project, first: str):
+    name = saved(first)[0]
+    seen = ["python", "-m", "flows.study", "smoke"]
+    said = project.run(*seen, CHANGE)
+    assert saved(said.splitlines()[-1]) == (name, "the same as before")
+    assert f"Beginning subflow run '{name}' for flow 'pipeline'" in said
+    assert "Task run 'report' - Finished in state Cached(" in said
+    assert re.search(r"'study smoke' - Finished in state Completed\('experiment", said)
+    # refused before a server is started, which takes seconds
+    said = project.run(*seen, "train.bc.actor_rate=2", code=1)
+    assert said == (
+        "refused: study smoke: train.bc.actor_rate: found 2, expected [0, 1]; "
+        "change the override\n"
+    )
+
+
+@pytest.mark.prefect
+def test_a_failed_study_is_a_failed_run(project: Project):
+    part = "{policy: nobody, steps: 60}"
+    override = f"dataset.pendulum_mixture.generate.parts=[{part}]"
+    said = project.run("python", "-m", "flows.study", "smoke", override, code=1)
+    assert "'study smoke' - Finished in state Failed('refused: study smoke: " in said
+    last = said.splitlines()[-1]
+    assert last.startswith("refused: study smoke: stages: found 15 stages: ")
+    assert "git worktree remove --force" in last
+    for place in worktrees(project):
+        project.run("git", "worktree", "remove", "--force", str(place))

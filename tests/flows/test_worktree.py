@@ -1,6 +1,7 @@
 """Everything about a study's worktree but the graph; a made-up one stands for it."""
 
 import os
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -49,13 +50,9 @@ def seen(root: Path) -> list[str]:
     ]
 
 
-def write(text: str) -> Callable[[], None]:
+def write(text: str) -> Callable[[], object]:
     """A graph that writes this metric."""
-    return lambda: void(METRICS.write_text(text))
-
-
-def void(_: object) -> None:
-    """Nothing."""
+    return lambda: METRICS.write_text(text)
 
 
 def shown(study: Study, file: str) -> str:
@@ -186,7 +183,9 @@ def test_after_a_failure_it_stays_and_goes_on(root: Path):
     assert not study.folder.exists()
 
 
-@pytest.mark.parametrize("what", ["mark", "git file", "entry", "commit", "all"])
+@pytest.mark.parametrize(
+    "what", ["mark", "git file", "entry", "begun", "commit", "all"]
+)
 def test_a_worktree_that_is_not_whole_is_made_anew(root: Path, what: str):
     study = plan(root, "smoke")
     with pytest.raises(RefusedError):
@@ -198,14 +197,17 @@ def test_a_worktree_that_is_not_whole_is_made_anew(root: Path, what: str):
         (folder / ".git").unlink()
     elif what == "entry":
         git(root, "worktree", "remove", "--force", str(folder))
+    elif what == "begun":
+        git(root, "worktree", "remove", "--force", str(folder))
+        (root / ".git/worktrees" / study.key).mkdir(parents=True)
+        (root / ".git/worktrees" / study.key / "locked").touch()
     elif what == "commit":
         (folder / MARK).write_text('{"commit": "')
     else:
-        for path in sorted(folder.rglob("*"), reverse=True):
-            path.unlink() if path.is_file() or path.is_symlink() else path.rmdir()
-        folder.rmdir()
+        shutil.rmtree(folder)
     assert perform(study, write("{}"), tell=pytest.fail).how == "new"
     assert not folder.exists()
+    assert not list((root / ".git/worktrees").glob("*"))
 
 
 def test_a_worktree_of_the_users_that_is_away_is_not_forgotten(
@@ -253,10 +255,8 @@ def test_the_users_dvc_settings_hold_there(root: Path):
             assert config["cache"]["type"] == ["copy"]
             assert config["remote"]["disk"]["url"] == str(shared / "store")
             assert config["remote"]["net"]["url"] == "s3://bucket/path"
-            assert config["core"]["remote"] == "disk"
             assert Path(".dvc/config.local").stat().st_mode & 0o77 == 0
-            own_state = Path(config["core"]["site_cache_dir"])
-            assert own_state.is_relative_to(study.folder)
+            assert str(study.folder) in config["core"]["site_cache_dir"]
 
         perform(study, graph)
     finally:

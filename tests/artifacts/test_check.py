@@ -3,9 +3,9 @@ from typing import Any
 import pytest
 import yaml
 
+from tasks.artifacts.check import check
 from tasks.artifacts.compose import composed
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.study import check
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,67 @@
+"""The smallest study on two clones with a worker each, against one machine."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.e2e.project import Project
+from tests.flows.dasks import bucket, credentials, dasks, environment
+
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("dask")]
+
+
+@pytest.fixture(scope="module")
+def lock(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """What ``dvc repro`` records."""
+    project = Project(tmp_path_factory.mktemp("one") / "clone")
+    project.repro()
+    return yaml.safe_load(project.lock())
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def project(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Project]:
+    """Where the run starts; the other clones lie beside it."""
+    made = Project(tmp_path / "driver")
+    url = str(tmp_path / "store")
+    with bucket() if request.param == "bucket" else nullcontext() as address:
+        made.dvc("remote", "add", "-d", "store", "s3://data/x" if address else url)
+        if address:
+            made.dvc("remote", "modify", "store", "endpointurl", address)
+        made.commit()
+        for name in "ab":
+            made.run("git", "clone", "-q", ".", str(tmp_path / name))
+        for folder in (tmp_path / "a", tmp_path / "b", made.folder):
+            subprocess.run(
+                ["python", "-m", "tasks.artifacts.environment"],
+                cwd=folder,
+                env=environment() | {"PYTHONPATH": str(folder)},
+                check=True,
+            )
+            if address:
+                credentials(folder)
+        yield made
+
+
+def test_a_study_has_the_hashes_of_one_machine(
+    project: Project, tmp_path: Path, lock: Any
+):
+    with dasks(tmp_path / "logs") as cluster:
+        for name in "ab":
+            cluster.worker(tmp_path / name)
+        said = project.run(
+            "python", "-m", "flows", "--local", "--dask", cluster.address
+        )
+    places = set(re.findall(r": completed, .* on \S+:(\S+)$", said, re.MULTILINE))
+    assert places == {str(tmp_path / name) for name in "ab"}
+    assert yaml.safe_load(project.lock()) == lock
+    assert "remote alone" not in said  # the report has read them all
+    assert "up to date" in project.dvc("status")
+    assert project.repro() == set()
+    page = project.data("report/index.html").read_text(encoding="utf-8")
+    assert "distill-int8_static" in page
