@@ -7,6 +7,7 @@ stage's description and its lines of output, DVC's remote carries the data.
 import time
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from queue import Empty, SimpleQueue
 
@@ -98,6 +99,11 @@ class Cluster(Run):
         """End what still runs, here and on the workers."""
         super().stop()
         self.client.close()
+
+    def fetch(self, name: str) -> None:
+        """Have a stage's outputs in this folder, unless something is in the way."""
+        with suppress(RefusedError):
+            self.graph.fetch(name)
 
     def note(self) -> str:
         """Where the outputs are."""

@@ -10,7 +10,7 @@ from dvc.stage.loader import StageLoader
 from dvc.stage.serialize import to_lockfile
 from dvc_data.hashfile.tree import Tree
 
-from flows.jobs import Files, Job, Made, unlike
+from flows.jobs import Data, Files, Job, Made, unlike
 from flows.remote import Shared, git, ids, overlap, tree_of
 from tasks.artifacts.errors import RefusedError
 
@@ -89,6 +89,15 @@ class Ledger(Shared):
             self._write(stage)
             for out in stage.outs:
                 self._remote_has |= ids(self._object(out))
+
+    def fetch(self, name: str) -> None:
+        """Put a stage's outputs into their places."""
+        with self._alone():
+            for out in self._stages[name].outs:
+                if out.use_cache:
+                    obj = self._object(out)
+                    files = obj.as_list() if isinstance(obj, Tree) else None
+                    self._bring(out, Data(str(obj.hash_info.value), files))
 
     def absent(self) -> int:
         """How many outputs are not in this folder."""
