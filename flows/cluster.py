@@ -91,8 +91,9 @@ class Cluster(Run):
         """The cluster's threads, as of a moment ago."""
         if time.monotonic() - self._asked > LOOK:
             self._asked = time.monotonic()
-            told = self.client.scheduler_info()["workers"]
-            self._threads = sum(worker["nthreads"] for worker in told.values())
+            with suppress(OSError, RuntimeError):  # it has gone: the stages will tell
+                told = self.client.scheduler_info()["workers"]
+                self._threads = sum(worker["nthreads"] for worker in told.values())
         return self._threads
 
     def stop(self) -> None:

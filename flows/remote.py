@@ -125,7 +125,7 @@ class Shared(Graph):
         info = out.hash_info
         if not info.isdir:
             return out.cache.get(info.value)
-        if not out.cache.exists(info.value):
+        if not out.cache.exists(info.value) and not self._lacking({info.value}):
             self.repo.cloud.pull([info])
         obj = out.get_obj()
         if obj is None:
