@@ -19,6 +19,12 @@ from prefect.server.utilities.messaging.memory import METRICS
 
 from flows.server import NAMES
 
+# its pages may load from here alone; they set up analytics even where that is off
+HERE = " ".join(f"{kind}://{name}:*" for kind in ("http", "ws") for name in NAMES)
+POLICY = (
+    "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; "
+    f"connect-src 'self' {HERE}"
+)
 RECORDING = 10  # seconds it may take at its end to record what it was told before
 
 Message = MutableMapping[str, Any]
@@ -30,8 +36,9 @@ App = Callable[[Message, Receive, Send], Awaitable[None]]
 class Loopback:
     """Answers programs of this machine and the server's own pages, nobody else.
 
-    A page of another site, open in the same browser, could otherwise start runs: by a
-    request it needs no answer to, or by a name of its own that points to 127.0.0.1.
+    Those pages ask nobody else in turn. A page of another site, open in the same
+    browser, could otherwise start runs: by a request it needs no answer to, or by a
+    name of its own that points to 127.0.0.1.
 
     Args:
         app: What answers.
@@ -42,8 +49,15 @@ class Loopback:
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """See ASGI."""
+
+        async def policed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                policy = (b"content-security-policy", POLICY.encode())
+                message["headers"] = [*message.get("headers", ()), policy]
+            await send(message)
+
         if scope["type"] == "lifespan" or self.own(dict(scope["headers"])):
-            await self.app(scope, receive, send)
+            await self.app(scope, receive, policed)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
         else:

@@ -82,8 +82,7 @@ async def _serve(url: str, lost: int, late: int) -> None:
 
     # a schedule that was switched on stays so
     runner = Runner(name="offcut", pause_on_shutdown=False)
-    names = [name for name in SERVED if importlib.util.find_spec(f"flows.{name}")]
-    for name in names:
+    for name in SERVED:
         await runner.aadd_deployment(await _deployment(name, url))
     running = asyncio.create_task(runner.start())
     while not (runner.started or running.done()):  # it sets a handler of its own first
@@ -101,7 +100,7 @@ async def _serve(url: str, lost: int, late: int) -> None:
         loop.add_signal_handler(number, end)
     page = url.removesuffix("/api")
     _say(f"open {page}/v2/deployments")
-    _say(f"served: {', '.join(names)}; click one, then Run")
+    _say(f"served: {', '.join(SERVED)}; click one, then Run")
     if lost:
         _say(f"runs that had lost their process, now Crashed: {lost}")
     if late:

@@ -6,6 +6,7 @@ settings once, when it is imported: set `settings` and enter `api` before.
 """
 
 import fcntl
+import logging
 import os
 import shutil
 import socket
@@ -236,4 +237,5 @@ def _drain() -> None:
     from prefect.logging.handlers import APILogWorker
 
     for worker in (EventsWorker, APILogWorker):
+        logging.getLogger(worker.__name__).setLevel(logging.ERROR)  # that it takes time
         worker.drain_all(timeout=SENDING, at_exit=False)

@@ -100,7 +100,7 @@ def scheduled(hours: float) -> dict[str, object]:
 def test_it_says_where_to_look_and_what_to_do(ui: Ui):
     said = ui.said()
     assert f"open http://127.0.0.1:{ui.port}/" in said
-    assert "served: pipeline" in said
+    assert "served: pipeline, study, compare" in said
     assert "Ctrl-C ends all" in said
 
 
@@ -119,6 +119,20 @@ def test_the_nightly_schedule_is_off_until_switched_on(ui: Ui):
     assert all(parameter["description"] for parameter in schema.values())
     runs = {"deployments": {"name": {"any_": ["pipeline"]}}}
     assert ui.call("flow_runs/count", runs) == 0
+
+
+def test_studies_and_comparisons_take_their_parameters(ui: Ui):
+    study, compare = ui.deployment("study"), ui.deployment("compare")
+    for made in (study, compare):
+        assert made["schedules"] == []
+        assert made["description"]
+    schema = study["parameter_openapi_schema"]["properties"]
+    assert schema["name"]["type"] == "string"
+    assert schema["overrides"]["items"] == {"type": "string"}
+    schema = compare["parameter_openapi_schema"]["properties"]
+    assert schema["revisions"]["items"] == {"type": "string"}
+    run = ui.start("study", name="nowhere")
+    assert "refused" in ui.reach(run, "FAILED")["message"]
 
 
 def test_a_run_takes_parameters_and_a_second_finds_all_done(ui: Ui):
