@@ -4,6 +4,7 @@ The driver judges, records and shows every stage; a worker makes it. Dask carrie
 stage's description and its lines of output, DVC's remote carries the data.
 """
 
+import logging
 import time
 import uuid
 from collections.abc import Sequence
@@ -71,6 +72,8 @@ class Cluster(Run):
             RefusedError: As `Ledger`, or if no scheduler answers.
         """
         graph = Ledger(targets, force=force)
+        # a stage says what happened to it; Dask would add a traceback of its own
+        logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
         try:
             client = Client(address, timeout=ANSWER, set_as_default=False)
         except (OSError, TimeoutError, ValueError) as error:
