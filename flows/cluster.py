@@ -51,10 +51,10 @@ class Cluster(Run):
         super().__init__(graph, timeout)
         self.client, self.patience = client, patience
         self.address = address
-        self.run = uuid.uuid4().hex
+        self.topic = uuid.uuid4().hex
         self._heard: dict[str, SimpleQueue[str | None]] = {}
         self._threads, self._asked = 0, -float("inf")
-        client.subscribe_topic(self.run, self._hear)
+        client.subscribe_topic(self.topic, self._hear)
 
     @classmethod
     def open(
@@ -124,7 +124,7 @@ class Cluster(Run):
         if self.graph.here(name):
             self.graph.bring(name)
             return super()._stage(name, tell)
-        job = replace(self.graph.job(name), timeout=self.timeout, topic=self.run)
+        job = replace(self.graph.job(name), timeout=self.timeout, topic=self.topic)
         made = self._made(job, tell)
         if made.entry:
             self.graph.accept(job, made)
@@ -136,7 +136,7 @@ class Cluster(Run):
         path = log_path(LOGS, job.stage)
         path.parent.mkdir(parents=True, exist_ok=True)
         future = self.client.submit(
-            work, job, key=f"{job.stage}-{self.run}", pure=False
+            work, job, key=f"{job.stage}-{self.topic}", pure=False
         )
         future.add_done_callback(lambda _: heard.put(None))
         lost: float | None = None  # since when there has been no worker

@@ -31,7 +31,8 @@ class Ledger(Shared):
             ]
             self._lacking({out.hash_info.value for out in away})
             held = [o for o in away if o.hash_info.value in self._remote_has]
-            self.repo.cloud.pull([o.hash_info for o in held if o.hash_info.isdir])
+            lists = [o.hash_info for o in held if o.hash_info.isdir]
+            self._ask(self.repo.cloud.pull, lists)
             self._lacking(set().union(*(ids(self._object(out)) for out in held)))
 
     def here(self, name: str) -> bool:

@@ -14,6 +14,7 @@ import pytest
 from flows import server
 from flows.cluster import Cluster
 from flows.run import opened
+from flows.sides import Ledger
 from tasks.artifacts.errors import RefusedError
 from tests.flows.dasks import (
     Dasks,
@@ -78,7 +79,10 @@ def test_the_remote_may_be_a_bucket(
         for clone in field.clones:
             cluster.worker(clone.folder)
         assert states(drive()) == dict.fromkeys(HERE | THERE, "completed")
+        ledger = Ledger()
     assert field.driver.read("dvc.lock") == reference
+    with pytest.raises(RefusedError, match=r"^s3://data/dvc/files/md5: DVC remote"):
+        ledger.fetch("make")  # it has gone meanwhile
 
 
 def test_what_dvc_tracks_reaches_the_workers(
