@@ -26,10 +26,15 @@ pytestmark = [
     in_chromium,
 ]
 
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync"
-    " --disable-background-networking --disable-component-update"
-).split()
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-sync",
+    "--disable-background-networking",
+    "--disable-component-update",
+]
 COMPLETED = (0x22, 0x9F, 0x4D)  # green of the graph's bars
 PICTURE = os.environ.get("OFFCUT_PICTURE", "")
 SHOWN = PATIENCE * 1000  # milliseconds a page may take on a busy machine
