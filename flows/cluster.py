@@ -184,7 +184,12 @@ class Cluster(Run):
             return Made("failed", f"the scheduler at {self.address} has gone")
         error = future.exception()
         if isinstance(error, KilledWorker):
-            return Made("failed", f"its workers died, again and again: {error}")
+            died, last = error.allowed_failures + 1, error.last_worker.address
+            return Made(
+                "failed",
+                f"{died} workers died under it, the last at {last}; "
+                "does it need more memory than they have?",
+            )
         if error is not None:
             return Made("failed", f"{type(error).__name__}: {error}")
         made: Made = future.result()
