@@ -223,7 +223,11 @@ def test_no_remote_no_scheduler_no_package(
     with pytest.raises(RefusedError, match=r"--dask: tcp://127.0.0.1:1: found"):
         opened(dask="tcp://127.0.0.1:1")
     with pytest.raises(RefusedError, match="dask scheduler"):
-        opened(dask="nonsense:address")
+        opened(dask="tcp://nonsense")
+    with pytest.raises(RefusedError, match="expected tcp://HOST:PORT"):
+        opened(dask="http://127.0.0.1:1")
+    with pytest.raises(RefusedError, match="no certificate in Dask's configuration"):
+        opened(dask="tls://127.0.0.1:1")
     assert not (toy.folder / "made").exists()
     for name in ("flows.cluster", "flows.worker"):
         monkeypatch.delitem(sys.modules, name)
