@@ -128,9 +128,10 @@ def kill(victim: str, field: Field, cluster: Dasks, moment: float) -> int | None
     except subprocess.TimeoutExpired:
         if victim == "worker":
             child = cluster.workers.pop(0)
+            clone = Path(f"/proc/{child.pid}/cwd").readlink()
             os.killpg(child.pid, signal.SIGKILL)
             child.wait()
-            cluster.worker(field.top / "ab"[len(cluster.workers) % 2])
+            cluster.worker(clone)
         else:
             pid = run.pid if victim == "flow" else server_of(run.pid)
             os.kill(pid or run.pid, signal.SIGKILL)

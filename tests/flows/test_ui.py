@@ -1,0 +1,189 @@
+"""The server's own pages, driven in Chromium: start the pipeline and watch it.
+
+``OFFCUT_PICTURE=docs/prefect.png pytest tests/flows/test_ui.py`` also takes the picture
+of the run's graph for the README.
+"""
+
+import io
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Page, expect, sync_playwright
+
+from tests.browser import CHROMIUM, in_chromium
+from tests.e2e.project import Project
+from tests.flows.ui import PATIENCE, Ui, environment, serving, until
+
+pytestmark = [
+    pytest.mark.prefect,
+    pytest.mark.e2e,
+    pytest.mark.timeout(900),
+    pytest.mark.xdist_group("prefect"),
+    in_chromium,
+]
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-sync",
+    "--disable-background-networking",
+    "--disable-component-update",
+]
+COMPLETED = (0x22, 0x9F, 0x4D)  # green of the graph's bars
+PICTURE = os.environ.get("OFFCUT_PICTURE", "")
+SHOWN = PATIENCE * 1000  # milliseconds a page may take on a busy machine
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return Project(tmp_path_factory.mktemp("ui") / "clone")
+
+
+@pytest.fixture(scope="module")
+def ui(project: Project) -> Iterator[Ui]:
+    env = project.env | environment(project.folder)
+    env["PYTHONPATH"] = str(project.folder)
+    with serving(project.folder, env) as ui:
+        yield ui
+
+
+@pytest.fixture(scope="module")
+def asked() -> set[str]:
+    """Hosts a page sent a request to."""
+    return set()
+
+
+@pytest.fixture(scope="module")
+def page(ui: Ui, asked: set[str]) -> Iterator[Page]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page = browser.new_page(
+            viewport={"width": 1280, "height": 560}, locale="en-GB", timezone_id="UTC"
+        )
+        page.set_default_timeout(SHOWN)
+        expect.set_options(timeout=SHOWN)
+        page.on("response", lambda response: asked.add(host(response.url)))
+        page.on("websocket", lambda socket: asked.add(host(socket.url)))
+        # the policy ends a request before it is one
+        page.on("requestfailed", lambda request: asked.add(host(request.url)))
+        yield page
+        browser.close()
+
+
+def host(url: str) -> str:
+    parts = urlsplit(url)
+    return "" if parts.scheme in {"data", "blob"} else parts.netloc
+
+
+def deployment(ui: Ui, page: Page, name: str) -> None:
+    page.goto(f"http://127.0.0.1:{ui.port}/v2/deployments")
+    link = page.locator("main a[href*='/deployments/deployment/']")
+    link.filter(has_text=name).click()
+    expect(page.get_by_role("button", name="Run", exact=True)).to_be_visible()
+
+
+def green(picture: bytes) -> int:
+    """How many pixels show a stage that has completed."""
+    image = Image.open(io.BytesIO(picture)).convert("RGB")
+    near = [
+        count
+        for count, colour in image.getcolors(image.width * image.height) or ()
+        if all(abs(a - b) < 12 for a, b in zip(colour, COMPLETED, strict=True))
+    ]
+    return sum(near)
+
+
+def graph(page: Page) -> bytes:
+    """The run's page with nothing but stages in its graph, once they are drawn."""
+    page.reload()
+    page.locator("canvas").first.wait_for()
+    page.locator("svg.lucide-cog").click()
+    for words in ("Hide artifacts", "Hide events"):
+        page.get_by_text(words).click()
+    page.keyboard.press("Escape")
+    page.evaluate("document.activeElement.blur()")
+
+    def drawn() -> bytes:
+        picture = page.screenshot()
+        return (
+            picture if green(picture) > 5000 and picture == page.screenshot() else b""
+        )
+
+    return bytes(until(drawn, "green bars of the graph"))
+
+
+def test_the_pipeline_is_started_watched_and_shown(
+    ui: Ui, page: Page, project: Project, tmp_path: Path
+):
+    deployment(ui, page, "pipeline")
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Quick run").click()
+    page.get_by_role("link", name="View run").click()
+    main = page.locator("main")
+    expect(main.get_by_text("Running", exact=True).first).to_be_visible()
+    page.screenshot(path=tmp_path / "running.png")
+    expect(main.get_by_text("Completed", exact=True).first).to_be_visible()
+
+    page.reload()  # the page counts once
+    stages = set(project.dvc("stage", "list", "--name-only").split())
+    page.get_by_role("tab", name="Task Runs").click()
+    expect(main.get_by_text(f"{len(stages)} Task runs").first).to_be_visible()
+    run = urlsplit(page.url).path.rpartition("/")[2]
+    rows = ui.call("task_runs/filter", {"flow_runs": {"id": {"any_": [run]}}})
+    assert {row["name"] for row in rows} == stages
+    assert {row["state"]["type"] for row in rows} == {"COMPLETED"}
+    expect(main.get_by_text("report", exact=True).first).to_be_visible()
+    page.screenshot(path=tmp_path / "tasks.png")
+
+    page.get_by_role("tab", name="Logs").click()
+    picture = graph(page)
+    (tmp_path / "graph.png").write_bytes(picture)
+    if PICTURE:
+        Path(PICTURE).write_bytes(picture)
+
+    page.get_by_role("tab", name="Artifacts").click()
+    page.get_by_text("evaluate-pendulum-mixture-bc-float32").first.click()
+    for words in ("score", "float32"):
+        expect(main.get_by_text(words, exact=True).first).to_be_visible()
+    page.screenshot(path=tmp_path / "artifact.png")
+    page.go_back()
+    page.get_by_role("tab", name="Artifacts").click()
+    main.get_by_text("report", exact=True).first.click()
+    expect(main.get_by_text("verdict", exact=True).first).to_be_visible()
+
+
+def test_a_run_with_parameters_finds_everything_unchanged(ui: Ui, page: Page):
+    deployment(ui, page, "pipeline")
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Custom run").click()
+    page.get_by_label("workers").fill("1")
+    page.get_by_role("button", name="Submit").click()
+    main = page.locator("main")
+    expect(main.get_by_text("Completed", exact=True).first).to_be_visible()
+    run = urlsplit(page.url).path.rpartition("/")[2]
+    seen = ui.call(f"flow_runs/{run}")
+    assert seen["parameters"]["workers"] == 1
+    assert "completed" not in seen["state"]["message"]
+
+
+def test_the_nightly_schedule_is_switched_on_and_off(ui: Ui, page: Page):
+    deployment(ui, page, "pipeline")
+    for active in (True, False):
+        page.get_by_role("switch").first.click()
+        until(
+            lambda active=active: (
+                ui.deployment("pipeline")["schedules"][0]["active"] is active
+            ),
+            f"a schedule that is {active}",
+        )
+
+
+def test_the_pages_asked_nobody_else(ui: Ui, asked: set[str], page: Page):
+    assert asked - {""} <= {f"127.0.0.1:{ui.port}"}
+    assert asked
