@@ -7,6 +7,7 @@ of the run's graph for the README.
 import io
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,7 +17,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 from tests.browser import CHROMIUM, in_chromium
 from tests.e2e.project import Project
-from tests.flows.ui import PATIENCE, Ui, environment, serving, until
+from tests.flows.ui import Ui, environment, serving, until
 
 pytestmark = [
     pytest.mark.prefect,
@@ -26,13 +27,18 @@ pytestmark = [
     in_chromium,
 ]
 
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync"
-    " --disable-background-networking --disable-component-update"
-).split()
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-sync",
+    "--disable-background-networking",
+    "--disable-component-update",
+]
 COMPLETED = (0x22, 0x9F, 0x4D)  # green of the graph's bars
 PICTURE = os.environ.get("OFFCUT_PICTURE", "")
-SHOWN = PATIENCE * 1000  # milliseconds a page may take on a busy machine
+SHOWN = 150_000  # milliseconds a page may take on a busy machine
 
 
 @pytest.fixture(scope="module")
@@ -98,17 +104,16 @@ def graph(page: Page) -> bytes:
     """The run's page with nothing but stages in its graph, once they are drawn."""
     page.reload()
     page.locator("canvas").first.wait_for()
-    page.locator("svg.lucide-cog").click()
+    settings = page.locator("svg.lucide-cog")
+    settings.click()
     for words in ("Hide artifacts", "Hide events"):
         page.get_by_text(words).click()
-    page.keyboard.press("Escape")
-    page.evaluate("document.activeElement.blur()")
+    settings.click()
 
     def drawn() -> bytes:
-        picture = page.screenshot()
-        return (
-            picture if green(picture) > 5000 and picture == page.screenshot() else b""
-        )
+        page.evaluate("document.activeElement.blur()")
+        first, second = page.screenshot(), page.screenshot()
+        return first if green(first) > 5000 and first == second else b""
 
     return bytes(until(drawn, "green bars of the graph"))
 
@@ -159,6 +164,7 @@ def test_a_run_with_parameters_finds_everything_unchanged(ui: Ui, page: Page):
     page.get_by_role("menuitem", name="Custom run").click()
     page.get_by_label("workers").fill("1")
     page.get_by_role("button", name="Submit").click()
+    page.wait_for_url("**/runs/flow-run/*")
     main = page.locator("main")
     expect(main.get_by_text("Completed", exact=True).first).to_be_visible()
     run = urlsplit(page.url).path.rpartition("/")[2]
@@ -167,16 +173,18 @@ def test_a_run_with_parameters_finds_everything_unchanged(ui: Ui, page: Page):
     assert "completed" not in seen["state"]["message"]
 
 
+def is_active(ui: Ui, active: bool) -> bool:
+    (schedule,) = ui.deployment("pipeline")["schedules"]
+    return schedule["active"] is active
+
+
 def test_the_nightly_schedule_is_switched_on_and_off(ui: Ui, page: Page):
     deployment(ui, page, "pipeline")
+    switch = page.get_by_role("switch").first
     for active in (True, False):
-        page.get_by_role("switch").first.click()
-        until(
-            lambda active=active: (
-                ui.deployment("pipeline")["schedules"][0]["active"] is active
-            ),
-            f"a schedule that is {active}",
-        )
+        expect(switch).to_be_checked(checked=not active)
+        switch.click()
+        until(partial(is_active, ui, active), f"active: {active}", 30)
 
 
 def test_the_pages_asked_nobody_else(ui: Ui, asked: set[str], page: Page):
