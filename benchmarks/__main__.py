@@ -1,9 +1,9 @@
 """Measure Offcut against its limits and peers: ``make bench``.
 
 Writes ``benchmarks/results.json`` and, rendered from it alone, ``README.md`` beside it.
-Twenty minutes, or ``python -m benchmarks PART...`` for one of generate, evaluate, train
-and flow; the others' figures stay. Other work on the machine spoils the numbers, so the
-load average before and after each part stands in both.
+Half an hour, or ``python -m benchmarks PART...`` for one of generate, evaluate, train,
+flow and kills; the others' figures stay. Other work on the machine spoils the numbers,
+so the load average before and after each part stands in both.
 """
 
 import json
@@ -123,13 +123,14 @@ def load_average() -> float:
 
 def parts() -> dict[str, Callable[[], Any]]:
     """What can be measured."""
-    from benchmarks import evaluating, flow, generate, training
+    from benchmarks import evaluating, flow, generate, kills, training
 
     return {
         "generate": lambda: [generate.measure(policy) for policy in POLICIES],
         "evaluate": evaluating.measure,
         "train": training.measure,
         "flow": flow.measure,
+        "kills": kills.measure,
     }
 
 

@@ -4,11 +4,15 @@ Nothing is defined here that dvc.yaml does not define; nothing is computed here 
 
 | file | what it is for |
 |---|---|
-| ``graph`` | stages, edges, what changed, recording: all use of DVC's Python API |
+| ``graph`` | stages, edges, what changed, recording: DVC's Python API |
 | ``lockfile`` | dvc.lock, written whole and at once |
 | ``processes`` | a stage's command as a child process |
 | ``schedule`` | which stage may start; what became of it |
 | ``pipeline`` | the flow |
+| ``cluster`` | the same run on a Dask cluster |
+| ``worker`` | one stage on another machine |
+| ``jobs`` | what goes to a worker and comes back |
+| ``remote``, ``sides`` | outputs in DVC's remote: its API for cluster and worker |
 | ``study`` | another study, as a flow or without Prefect |
 | ``worktree`` | the git worktree another study runs in |
 | ``experiment`` | what stands there as a DVC experiment |

@@ -28,6 +28,9 @@ class Shown:
         name: The stage.
         outputs: Paths it writes.
         log: Prefect's logger of its task run.
+
+    Attributes:
+        scored: Whether `completed` reads what the stage wrote.
     """
 
     def __init__(
@@ -35,6 +38,7 @@ class Shown:
     ) -> None:
         self.name, self.outputs, self.log = name, outputs, log
         self.key = re.sub(r"[^a-z0-9]+", "-", name.lower())
+        self.scored = name.startswith("evaluate@")
         self.bar: UUID | None = None
 
     def line(self, text: str) -> None:
@@ -55,7 +59,7 @@ class Shown:
         """Show the scores of an evaluation."""
         for path in self.outputs:
             metrics = path / "metrics.json"
-            if self.name.startswith("evaluate@") and metrics.exists():
+            if self.scored and metrics.exists():
                 table = scores(json.loads(metrics.read_text(encoding="utf-8")))
                 create_table_artifact(table, self.key, f"Scores in {path}")
 

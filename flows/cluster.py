@@ -4,9 +4,11 @@ The driver judges, records and shows every stage; a worker makes it. Dask carrie
 stage's description and its lines of output, DVC's remote carries the data.
 """
 
+import logging
 import time
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from queue import Empty, SimpleQueue
 
@@ -49,10 +51,10 @@ class Cluster(Run):
         super().__init__(graph, timeout)
         self.client, self.patience = client, patience
         self.address = address
-        self.run = uuid.uuid4().hex
+        self.topic = uuid.uuid4().hex
         self._heard: dict[str, SimpleQueue[str | None]] = {}
         self._threads, self._asked = 0, -float("inf")
-        client.subscribe_topic(self.run, self._hear)
+        client.subscribe_topic(self.topic, self._hear)
 
     @classmethod
     def open(
@@ -70,6 +72,8 @@ class Cluster(Run):
             RefusedError: As `Ledger`, or if no scheduler answers.
         """
         graph = Ledger(targets, force=force)
+        # a stage says what happened to it; Dask would add a traceback of its own
+        logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
         try:
             client = Client(address, timeout=ANSWER, set_as_default=False)
         except (OSError, TimeoutError, ValueError) as error:
@@ -90,14 +94,20 @@ class Cluster(Run):
         """The cluster's threads, as of a moment ago."""
         if time.monotonic() - self._asked > LOOK:
             self._asked = time.monotonic()
-            told = self.client.scheduler_info()["workers"]
-            self._threads = sum(worker["nthreads"] for worker in told.values())
+            with suppress(OSError, RuntimeError):  # it has gone: the stages will tell
+                told = self.client.scheduler_info()["workers"]
+                self._threads = sum(worker["nthreads"] for worker in told.values())
         return self._threads
 
     def stop(self) -> None:
         """End what still runs, here and on the workers."""
         super().stop()
         self.client.close()
+
+    def fetch(self, name: str) -> None:
+        """Have a stage's outputs in this folder, unless something is in the way."""
+        with suppress(RefusedError):
+            self.graph.fetch(name)
 
     def note(self) -> str:
         """Where the outputs are."""
@@ -114,7 +124,7 @@ class Cluster(Run):
         if self.graph.here(name):
             self.graph.bring(name)
             return super()._stage(name, tell)
-        job = replace(self.graph.job(name), timeout=self.timeout, topic=self.run)
+        job = replace(self.graph.job(name), timeout=self.timeout, topic=self.topic)
         made = self._made(job, tell)
         if made.entry:
             self.graph.accept(job, made)
@@ -126,7 +136,7 @@ class Cluster(Run):
         path = log_path(LOGS, job.stage)
         path.parent.mkdir(parents=True, exist_ok=True)
         future = self.client.submit(
-            work, job, key=f"{job.stage}-{self.run}", pure=False
+            work, job, key=f"{job.stage}-{self.topic}", pure=False
         )
         future.add_done_callback(lambda _: heard.put(None))
         lost: float | None = None  # since when there has been no worker

@@ -18,7 +18,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -33,28 +32,15 @@ from dvc.stage.cache import RunCacheNotFoundError
 from dvc.stage.exceptions import StageNotFound
 from dvc.stage.run import get_executable, prepare_kwargs
 from dvc.stage.serialize import to_lockfile
+from tqdm import tqdm
 
 from flows.lockfile import LockFile
+from flows.processes import Command
 from tasks.artifacts.errors import RefusedError
 
+# DVC's progress bars would start a thread; where Python ends just then, that hangs
+tqdm.monitor_interval = 0
 BUSY = 0.5  # seconds between two looks at a stage another process works on
-
-
-@dataclass(frozen=True)
-class Command:
-    """What a stage runs.
-
-    Attributes:
-        lines: Shell commands, one after the other.
-        shell: Program that reads them.
-        env: Environment.
-        cwd: Folder.
-    """
-
-    lines: tuple[str, ...]
-    shell: str
-    env: dict[str, str]
-    cwd: Path
 
 
 class Graph:
@@ -140,19 +126,21 @@ class Graph:
         """
         stage = self._stages[name]
         with self._alone():
-            before = {str(dep): dep.hash_info for dep in stage.deps}
-            stage.save_deps()
-            edited = [str(d) for d in stage.deps if d.hash_info != before[str(d)]]
-            if edited:
-                raise RefusedError(
-                    name,
-                    "dependency",
-                    f"{', '.join(edited)}, changed while the stage ran",
-                    "what the outputs were made from",
-                    "run it again",
-                )
-            self._record(stage)
-            self._release(name)
+            try:
+                before = {str(dep): dep.hash_info for dep in stage.deps}
+                stage.save_deps()
+                edited = [str(d) for d in stage.deps if d.hash_info != before[str(d)]]
+                if edited:
+                    raise RefusedError(
+                        name,
+                        "dependency",
+                        f"{', '.join(edited)}, changed while the stage ran",
+                        "what the outputs were made from",
+                        "run it again",
+                    )
+                self._record(stage)
+            finally:
+                self._release(name)
 
     def leave(self, name: str) -> None:
         """Give up a stage whose command failed; nothing is recorded."""

@@ -1,6 +1,7 @@
 """What goes to a worker and what comes back: plain values."""
 
 import hashlib
+import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ class Job:
         data: Dependencies that stages put into the cache.
         outs: Paths it writes.
         rev: The commit checked out.
+        home: Machine and folder the run started in.
         edited: Files that are not as in that commit, and whether git would commit them.
         force: Whether to run it in any case.
         timeout: Seconds it may take, or None.
@@ -54,6 +56,7 @@ class Job:
     data: dict[str, Data]
     outs: list[str]
     rev: str
+    home: str
     edited: dict[str, bool]
     force: bool = False
     timeout: float | None = None
@@ -78,6 +81,11 @@ class Made:
     seconds: float = 0.0
     entry: dict[str, Any] | None = None
     files: dict[str, Files] = field(default_factory=dict)
+
+
+def place() -> str:
+    """This machine and folder."""
+    return f"{socket.gethostname()}:{Path.cwd()}"
 
 
 def unlike(job: Job, made: Made) -> None:

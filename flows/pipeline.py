@@ -59,6 +59,8 @@ def _run(run: Run, workers: int, keep_going: bool) -> str:
             return Completed(name="Cached", message=outcome.message)
         if outcome.state == "failed":
             return Failed(message=outcome.message)
+        if shown.scored:
+            run.fetch(name)
         shown.completed()
         return Completed(message=outcome.message)
 

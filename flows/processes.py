@@ -13,13 +13,29 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from flows.graph import Command
-
 SETPRIV = shutil.which("setpriv")
 GRACE = 10  # seconds between SIGTERM and SIGKILL
+
+
+@dataclass(frozen=True)
+class Command:
+    """What a stage runs.
+
+    Attributes:
+        lines: Shell commands, one after the other.
+        shell: Program that reads them.
+        env: Environment.
+        cwd: Folder.
+    """
+
+    lines: tuple[str, ...]
+    shell: str
+    env: dict[str, str]
+    cwd: Path
 
 
 class Processes:

@@ -6,7 +6,7 @@ has the hash those stages recorded, wherever the files are.
 """
 
 import subprocess
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -125,8 +125,8 @@ class Shared(Graph):
         info = out.hash_info
         if not info.isdir:
             return out.cache.get(info.value)
-        if not out.cache.exists(info.value):
-            self.repo.cloud.pull([info])
+        if not out.cache.exists(info.value) and not self._lacking({info.value}):
+            self._ask(self.repo.cloud.pull, [info])
         obj = out.get_obj()
         if obj is None:
             raise DvcException(
@@ -134,11 +134,26 @@ class Shared(Graph):
             )
         return obj
 
+    def _ask(self, call: Callable[[Any], Any], argument: Any) -> Any:
+        """Have the remote do something."""
+        try:
+            return call(argument)
+        except DvcException:
+            raise
+        except Exception as error:  # each file system has errors of its own
+            raise RefusedError(
+                self.remote.fs.unstrip_protocol(self.remote.path),
+                "DVC remote",
+                f"{type(error).__name__}: {error}",
+                "an answer",
+                "mend address, credentials or network and run again",
+            ) from error
+
     def _lacking(self, ids: set[str]) -> set[str]:
         """Those of some objects that the remote has not."""
         asked = ids - self._remote_has
         if asked:
-            self._remote_has |= set(self.remote.oids_exist(list(asked)))
+            self._remote_has |= set(self._ask(self.remote.oids_exist, asked))
         return ids - self._remote_has
 
     def _push(self, out: Output) -> None:
@@ -146,7 +161,7 @@ class Shared(Graph):
         wanted = ids(self._object(out))
         if wanted <= self._remote_has:
             return
-        self.repo.cloud.push([HashInfo("md5", i) for i in wanted])
+        self._ask(self.repo.cloud.push, [HashInfo("md5", i) for i in wanted])
         if lacking := self._lacking(wanted):
             raise DvcException(f"output '{out}' could not be pushed: {lacking}")
 
@@ -163,7 +178,7 @@ class Shared(Graph):
                 cache.add([path], dep.fs, [info], hardlink=False)
         lost = {i: path for i, path in lost.items() if not cache.exists(i)}
         if lost:
-            self.repo.cloud.pull([HashInfo("md5", i) for i in lost])
+            self._ask(self.repo.cloud.pull, [HashInfo("md5", i) for i in lost])
         for info, path in lost.items():
             if not cache.exists(info):
                 raise RefusedError(

@@ -61,6 +61,9 @@ class Run:
         """End what still runs, and start no more."""
         self.processes.stop()
 
+    def fetch(self, name: str) -> None:
+        """Have a stage's outputs in this folder; here they are."""
+
     def note(self) -> str:
         """What to say at the end beside how the stages ended."""
         return ""

@@ -1,6 +1,6 @@
 """The two sides of a run on a cluster: who drives it, and who makes a stage."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from dvc.exceptions import DvcException
@@ -10,7 +10,7 @@ from dvc.stage.loader import StageLoader
 from dvc.stage.serialize import to_lockfile
 from dvc_data.hashfile.tree import Tree
 
-from flows.jobs import Files, Job, Made, unlike
+from flows.jobs import Data, Files, Job, Made, place, unlike
 from flows.remote import Shared, git, ids, overlap, tree_of
 from tasks.artifacts.errors import RefusedError
 
@@ -21,6 +21,19 @@ class Ledger(Shared):
     A dependency that stages write has the hash those stages recorded, wherever the
     files are. Only what stages that run in this folder read is fetched.
     """
+
+    def __init__(self, targets: Sequence[str] = (), *, force: bool = False) -> None:
+        super().__init__(targets, force=force)
+        outs = [out for stage in self._stages.values() for out in stage.outs]
+        with self._alone():  # ask the remote once, not once a stage
+            away = [
+                o for o in outs if o.use_cache and o.hash_info and o.changed_cache()
+            ]
+            self._lacking({out.hash_info.value for out in away})
+            held = [o for o in away if o.hash_info.value in self._remote_has]
+            lists = [o.hash_info for o in held if o.hash_info.isdir]
+            self._ask(self.repo.cloud.pull, lists)
+            self._lacking(set().union(*(ids(self._object(out)) for out in held)))
 
     def here(self, name: str) -> bool:
         """Whether a stage has to run in this folder: the remote will not have it all.
@@ -60,8 +73,8 @@ class Ledger(Shared):
             code, params = self._sources(stage, data)
         form, edited = self._form(stage), _edited([*code, *params])
         outs = sorted(out.def_path for out in stage.outs)
-        rev, force = _revision(), self.force
-        return Job(name, form, code, params, data, outs, rev, edited, force)
+        where = (_revision(), place())
+        return Job(name, form, code, params, data, outs, *where, edited, self.force)
 
     def accept(self, job: Job, made: Made) -> None:
         """Record what another machine made of a job.
@@ -89,6 +102,15 @@ class Ledger(Shared):
             self._write(stage)
             for out in stage.outs:
                 self._remote_has |= ids(self._object(out))
+
+    def fetch(self, name: str) -> None:
+        """Put a stage's outputs into their places."""
+        with self._alone():
+            for out in self._stages[name].outs:
+                if out.use_cache:
+                    obj = self._object(out)
+                    files = obj.as_list() if isinstance(obj, Tree) else None
+                    self._bring(out, Data(str(obj.hash_info.value), files))
 
     def absent(self) -> int:
         """How many outputs are not in this folder."""

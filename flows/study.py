@@ -16,6 +16,8 @@ from flows.worktree import Study, perform, plan
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.stage import run_stage
 
+RAN = "the run: stages: found "  # how a failed run's refusal begins
+
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
@@ -116,13 +118,10 @@ def study(
             named = pipeline.with_options(flow_run_name=planned.experiment)
             state = named(workers=workers, return_state=True)
             if not state.is_completed():
-                raise RefusedError(
-                    "dvc.yaml",
-                    "stages",
-                    state.message,
-                    "stages that complete",
-                    "mend the cause and run again",
-                )
+                said = str(state.message or state.name).removeprefix(RAN)
+                found, _, rest = said.partition(", expected ")
+                expected = rest.partition(";")[0] or "all to end well"
+                raise RefusedError("the run", "stages", found, expected, "run it again")
 
         saved = perform(planned, graph, keep=keep, tell=log.info)
     except RefusedError as error:

@@ -9,7 +9,6 @@ another run, on the cluster or by hand, waits.
 """
 
 import fcntl
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from typing import IO
 
 from distributed import get_worker
 
-from flows.jobs import CODE, Job, Made
+from flows.jobs import CODE, Job, Made, place
 from flows.processes import Processes
 from flows.run import LOCK, Run, Tell
 from flows.sides import Site
@@ -34,13 +33,13 @@ _one = threading.Lock()  # DVC is not made for threads
 
 def work(job: Job) -> Made:
     """Make a stage here, push what it wrote."""
-    place = f"{socket.gethostname()}:{Path.cwd()}"
+    here = place()
     worker = get_worker()
 
     def tell(line: str) -> None:
         worker.log_event(job.topic, {"stage": job.stage, "line": line})
 
-    tell(f"on {place}")
+    tell(f"on {here}")
     try:
         if not Path("dvc.yaml").exists():
             raise RefusedError(
@@ -49,6 +48,14 @@ def work(job: Job) -> Made:
                 "nothing",
                 "the root of a clone as the worker's folder",
                 "start there: dask worker ADDRESS --nthreads 1",
+            )
+        if job.home == here:
+            raise RefusedError(
+                "the worker's folder",
+                job.stage,
+                "the clone that the run was started in",
+                "a clone of its own",
+                "start it in one: git clone . ../worker",
             )
         if job.flows != CODE:
             raise RefusedError(
@@ -65,12 +72,12 @@ def work(job: Job) -> Made:
             run = Run(site, job.timeout)
             with _wanted(run.processes):
                 done = run.stage(job.stage, tell)
-            made = Made(done.state, f"{done.message} on {place}", done.seconds)
+            made = Made(done.state, f"{done.message} on {here}", done.seconds)
             if done.state != "failed":
                 made.entry, made.files = site.made(job.stage)
             return made
     except RefusedError as error:
-        return Made("failed", f"refused on {place}: {error}")
+        return Made("failed", f"refused on {here}: {error}")
 
 
 @contextmanager

@@ -18,9 +18,9 @@ pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("dask")]
 
 @pytest.fixture(scope="module")
 def lock(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """What ``dvc repro`` records."""
+    """What a run on one machine records."""
     project = Project(tmp_path_factory.mktemp("one") / "clone")
-    project.repro()
+    project.run("python", "-m", "flows", "--local")
     return yaml.safe_load(project.lock())
 
 

@@ -1,5 +1,6 @@
 """Runs on a real scheduler and workers, each in a clone, against ``dvc repro``."""
 
+import json
 import os
 import re
 import shutil
@@ -10,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from flows import server
 from flows.cluster import Cluster
 from flows.run import opened
+from flows.sides import Ledger
 from tasks.artifacts.errors import RefusedError
 from tests.flows.dasks import (
     Dasks,
@@ -23,6 +26,7 @@ from tests.flows.dasks import (
     states,
     until,
 )
+from tests.flows.test_pipeline import METRICS
 from tests.flows.toy import Toy
 
 pytestmark = pytest.mark.xdist_group("dask")
@@ -75,7 +79,10 @@ def test_the_remote_may_be_a_bucket(
         for clone in field.clones:
             cluster.worker(clone.folder)
         assert states(drive()) == dict.fromkeys(HERE | THERE, "completed")
+        ledger = Ledger()
     assert field.driver.read("dvc.lock") == reference
+    with pytest.raises(RefusedError, match=r"^s3://data/dvc/files/md5: DVC remote"):
+        ledger.fetch("make")  # it has gone meanwhile
 
 
 def test_what_dvc_tracks_reaches_the_workers(
@@ -117,6 +124,33 @@ def test_a_killed_worker_changes_nothing(
     run.join()
     assert len(re.findall(r"^make: on ", said[0], re.MULTILINE)) == 2
     assert field.driver.read("dvc.lock") == reference
+
+
+@pytest.mark.prefect
+def test_prefect_shows_what_the_workers_say(
+    field: Field, cluster: Dasks, drive: Drive, tmp_path: Path
+):
+    toy = field.driver
+    toy.write("metrics.json", json.dumps(METRICS))
+    scores = {
+        "cmd": "mkdir -p out/x && cp metrics.json out/x && echo scored",
+        "deps": ["metrics.json"],
+        "outs": ["out/x"],
+    }
+    field.stages["evaluate"] = {"foreach": ["x"], "do": scores}
+    field.commit()
+    for clone in field.clones:
+        clone.run("git", "pull", "-q")
+        cluster.worker(clone.folder)
+    with server.started(tmp_path / "server", server.bound(0), services=False) as url:
+        toy.env |= {"PREFECT_API_URL": url}
+        given = ("--dask", cluster.address, "evaluate@x", "up")
+        said = toy.run("python", "-m", "flows", *given)
+        assert "3 stages: 3 completed" in said
+        assert "Task run 'up' - working" in said
+        (table,) = server.call(url, "artifacts/filter", {})
+    assert table["type"] == "table"
+    assert "12.3" in table["data"]
 
 
 def test_a_cluster_without_workers_is_waited_for(field: Field, cluster: Dasks):

@@ -1,5 +1,6 @@
 """The graph against DVC's own command line."""
 
+import json
 import re
 import signal
 import subprocess
@@ -9,7 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from flows.graph import Command, Graph
+from flows.graph import Graph
+from flows.processes import Command
 from tasks.artifacts.errors import RefusedError
 from tests.flows.toy import STAGES, Toy
 
@@ -162,6 +164,7 @@ def test_a_dependency_edited_while_its_stage_runs_fails_it(toy: Toy):
     said = toy.flow(code=1)
     assert "copy: dependency: found in.txt, changed while the stage ran" in said
     assert not (toy.folder / "dvc.lock").exists()
+    assert not json.loads(toy.read(".dvc/tmp/rwlock")).get("write")  # let go of
 
 
 def refused(toy: Toy, stages: dict[str, Any], *targets: str) -> str:

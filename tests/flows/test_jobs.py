@@ -16,6 +16,7 @@ JOB = Job(
     data={"a": Data("2")},
     outs=["b"],
     rev="abc",
+    home="machine:folder",
     edited={},
 )
 ENTRY: dict[str, Any] = {

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.graph import Command
-from flows.processes import SETPRIV, Processes
+from flows.processes import SETPRIV, Command, Processes
 from tests.flows.toy import ROOT
 
 
@@ -99,7 +98,7 @@ def test_stop_ends_them_and_starts_no_more():
 def test_a_killed_run_leaves_no_child(tmp_path: Path):
     code = (
         "import io, os\nfrom pathlib import Path\n"
-        "from flows.graph import Command\nfrom flows.processes import Processes\n"
+        "from flows.processes import Command, Processes\n"
         "given = Command(('exec sleep 600',), '/bin/sh', dict(os.environ), Path())\n"
         "import threading\n"
         "run = lambda: Processes().run(given, io.StringIO(), print)\n"

@@ -93,12 +93,16 @@ def test_workers_of_one_run_share_a_clone(
     assert other.outcomes["apart"].state == "completed"
 
 
-def test_a_worker_outside_a_clone_is_refused(
+def test_a_worker_in_the_wrong_folder_is_refused(
     field: Field, cluster: Dasks, drive: Drive
 ):
     cluster.worker(field.folder)
     said = drive("make", code=1)
     assert f"{field.folder}: dvc.yaml: file: found nothing, expected the root" in said
+    cluster.end_workers()
+    cluster.worker(field.driver.folder)
+    said = drive("make", code=1)
+    assert "expected a clone of its own; start it in one: git clone" in said
 
 
 def test_a_worker_ends_what_nobody_waits_for(
