@@ -114,7 +114,7 @@ def test_the_nightly_schedule_is_off_until_switched_on(ui: Ui):
     assert ui.deployment("study")["global_concurrency_limit"]["limit"] == 4
     assert pipeline["concurrency_options"]["collision_strategy"] == "ENQUEUE"
     assert pipeline["description"]
-    wanted = {"targets", "workers", "keep_going", "force", "timeout"}
+    wanted = {"targets", "workers", "keep_going", "force", "timeout", "dask"}
     schema = pipeline["parameter_openapi_schema"]["properties"]
     assert schema.keys() == wanted
     assert all(parameter["description"] for parameter in schema.values())
