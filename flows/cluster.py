@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 from queue import Empty, SimpleQueue
 
-from distributed import Client, Future, KilledWorker
+from distributed import Client, Future, KilledWorker, Security
 
 from flows.jobs import Job, Made
 from flows.processes import log_path
@@ -71,12 +71,13 @@ class Cluster(Run):
         Raises:
             RefusedError: As `Ledger`, or if no scheduler answers.
         """
+        _check_address(address)
         graph = Ledger(targets, force=force)
         # a stage says what happened to it; Dask would add a traceback of its own
         logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
         try:
             client = Client(address, timeout=ANSWER, set_as_default=False)
-        except (OSError, TimeoutError, ValueError) as error:
+        except (OSError, ValueError) as error:
             raise RefusedError(
                 "--dask",
                 address,
@@ -184,7 +185,12 @@ class Cluster(Run):
             return Made("failed", f"the scheduler at {self.address} has gone")
         error = future.exception()
         if isinstance(error, KilledWorker):
-            return Made("failed", f"its workers died, again and again: {error}")
+            died, last = error.allowed_failures + 1, error.last_worker.address
+            return Made(
+                "failed",
+                f"{died} workers died under it, the last at {last}; "
+                "does it need more memory than they have?",
+            )
         if error is not None:
             return Made("failed", f"{type(error).__name__}: {error}")
         made: Made = future.result()
@@ -195,3 +201,28 @@ class Cluster(Run):
         told = event[1]
         if told["stage"] in self._heard:
             self._heard[told["stage"]].put(told["line"])
+
+
+def _check_address(address: str) -> None:
+    """Refuse an address that `Client` would give up on slowly.
+
+    Raises:
+        RefusedError: If it has no known scheme, or TLS is not set up for it.
+    """
+    scheme = address.partition("://")[0]
+    if scheme not in {"tcp", "tls"}:
+        raise RefusedError(
+            "--dask",
+            "address",
+            address,
+            "tcp://HOST:PORT or tls://HOST:PORT",
+            "the scheduler prints its own when it starts",
+        )
+    if scheme == "tls" and not Security().get_connection_args("client")["ssl_context"]:
+        raise RefusedError(
+            "--dask",
+            address,
+            "no certificate in Dask's configuration",
+            "distributed.comm.tls: ca-file, client.cert and client.key",
+            "name them in ~/.config/dask or the environment; docs/cluster.md",
+        )

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 SERVED = ("pipeline", "study", "compare")  # each a flow of its name in flows/NAME.py
 NIGHTLY = "0 2 * * *"  # cron, in the machine's own time zone
 SLUG = "nightly"
+AT_ONCE = {"study": 4}  # runs of one deployment; studies stand in folders of their own
 
 
 def main() -> None:
@@ -110,7 +111,7 @@ async def _serve(url: str, lost: int, late: int) -> None:
 
 
 async def _deployment(name: str, url: str) -> "RunnerDeployment":
-    """A flow as what can be started from the pages, one run at a time."""
+    """A flow as what can be started from the pages; runs above its limit wait."""
     from prefect.client.schemas.objects import (
         ConcurrencyLimitConfig,
         ConcurrencyLimitStrategy,
@@ -124,7 +125,8 @@ async def _deployment(name: str, url: str) -> "RunnerDeployment":
         name,
         schedules=[nightly] if name == "pipeline" else [],
         concurrency_limit=ConcurrencyLimitConfig(
-            limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE
+            limit=AT_ONCE.get(name, 1),
+            collision_strategy=ConcurrencyLimitStrategy.ENQUEUE,
         ),
         entrypoint_type=EntrypointType.MODULE_PATH,
     )

@@ -84,9 +84,12 @@ class Dasks:
             _end(child)
         self.workers.clear()
 
+    def end_scheduler(self) -> None:
+        _end(self.scheduler)
+
     def end(self) -> None:
         self.end_workers()
-        _end(self.scheduler)
+        self.end_scheduler()
 
     def _start(
         self, name: str, folder: Path, *arguments: str

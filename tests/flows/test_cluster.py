@@ -179,7 +179,21 @@ def test_a_cluster_without_workers_is_waited_for(field: Field, cluster: Dasks):
         cluster.end_workers()
 
 
-def test_a_scheduler_that_ends_is_told(field: Field, tmp_path: Path):
+@pytest.mark.parametrize(
+    ("dies", "why"),
+    [
+        ("scheduler", "has gone"),
+        ("worker", "1 workers died under it, the last at tcp://127.0.0.1:"),
+    ],
+)
+def test_a_cluster_that_dies_is_told(
+    field: Field,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    dies: str,
+    why: str,
+):
+    monkeypatch.setenv("DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES", "0")
     field.block()
     with dasks(tmp_path / "logs") as cluster:
         cluster.worker(field.clones[0].folder)
@@ -187,12 +201,14 @@ def test_a_scheduler_that_ends_is_told(field: Field, tmp_path: Path):
         waits = threading.Thread(target=run.stage, args=("make",), daemon=True)
         waits.start()
         field.blocked()
-    try:
+        if dies == "worker":
+            cluster.end_workers()
+        else:
+            cluster.end_scheduler()
         waits.join()
-        assert run.outcomes["make"].state == "failed"
-        assert cluster.address in run.outcomes["make"].message
-    finally:
-        run.stop()
+    run.stop()
+    assert run.outcomes["make"].state == "failed"
+    assert why in run.outcomes["make"].message
 
 
 def test_no_remote_no_scheduler_no_package(
@@ -207,7 +223,11 @@ def test_no_remote_no_scheduler_no_package(
     with pytest.raises(RefusedError, match=r"--dask: tcp://127.0.0.1:1: found"):
         opened(dask="tcp://127.0.0.1:1")
     with pytest.raises(RefusedError, match="dask scheduler"):
-        opened(dask="nonsense:address")
+        opened(dask="tcp://nonsense")
+    with pytest.raises(RefusedError, match="expected tcp://HOST:PORT"):
+        opened(dask="http://127.0.0.1:1")
+    with pytest.raises(RefusedError, match="no certificate in Dask's configuration"):
+        opened(dask="tls://127.0.0.1:1")
     assert not (toy.folder / "made").exists()
     for name in ("flows.cluster", "flows.worker"):
         monkeypatch.delitem(sys.modules, name)

@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
+from flows import schedule
 from flows.schedule import Outcome, run, tally
 
 DONE = Outcome("completed")
@@ -117,3 +118,22 @@ def test_a_worker_that_ends_without_a_word_is_a_failure(pool: ThreadPoolExecutor
 def test_nothing_to_do():
     assert run({}, lambda _: Future(), {}, workers=1) == {}
     assert tally({}) == "0 stages: nothing to do"
+
+
+def test_workers_that_come_get_stages_at_once(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(schedule, "LOOK", 0.01)
+    outcomes: dict[str, Outcome] = {}
+    futures: dict[str, Future[None]] = {}
+
+    def start(name: str) -> Future[None]:
+        """None ends before all three run, though there was one worker at first."""
+        futures[name] = Future()
+        if len(futures) == 3:
+            outcomes.update(dict.fromkeys("abc", DONE))
+            for future in futures.values():
+                future.set_result(None)
+        return futures[name]
+
+    parents = {name: set[str]() for name in "abc"}
+    run(parents, start, outcomes, workers=lambda: 3 if futures else 1)
+    assert list(futures) == ["a", "b", "c"]

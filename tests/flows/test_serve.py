@@ -111,6 +111,7 @@ def test_the_nightly_schedule_is_off_until_switched_on(ui: Ui):
     assert schedule["active"] is False
     assert pipeline["paused"] is False
     assert pipeline["global_concurrency_limit"]["limit"] == 1
+    assert ui.deployment("study")["global_concurrency_limit"]["limit"] == 4
     assert pipeline["concurrency_options"]["collision_strategy"] == "ENQUEUE"
     assert pipeline["description"]
     wanted = {"targets", "workers", "keep_going", "force", "timeout"}
