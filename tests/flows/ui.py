@@ -117,7 +117,7 @@ class Ui:
     def deployment(self, name: str) -> Any:
         return self.call(f"deployments/name/{name}/{name}")
 
-    def start(self, name: str, **parameters: object) -> str:
+    def start(self, name: str, /, **parameters: object) -> str:
         """Start a deployment; the flow run."""
         path = f"deployments/{self.deployment(name)['id']}/create_flow_run"
         return str(self.call(path, {"parameters": parameters})["id"])
