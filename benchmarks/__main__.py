@@ -68,10 +68,8 @@ def budgets(found: dict[str, Any]) -> list[dict[str, Any]]:
         for row in found["train"]["rows"]
         if (row["hidden"], row["seeds"]) == ([256, 256], 5)
     ]
-    few, *_, many = found["flow"]["trivial"]
+    few, some, many = found["flow"]["trivial"]
     doors = found["flow"]["study"]
-    grown = many["flow"]["wall"] / many["stages"]
-    grown /= few["flow"]["wall"] / few["stages"]
     rows += [
         (
             "the default study as a flow: share of the time",
@@ -88,9 +86,9 @@ def budgets(found: dict[str, Any]) -> list[dict[str, Any]]:
             False,
         ),
         (
-            f"{many['stages']} trivial stages as a flow: seconds a stage",
-            f"the same at {few['stages']}",
-            grown,
+            f"a further stage as a flow, {some['stages']} to {many['stages']}: seconds",
+            f"the same from {few['stages']} to {some['stages']}",
+            further(some, many) / further(few, some),
             GROWTH,
             True,
         ),
@@ -114,6 +112,12 @@ def budgets(found: dict[str, Any]) -> list[dict[str, Any]]:
         }
         for what, limit, figure, budget, most in rows
     ]
+
+
+def further(few: dict[str, Any], many: dict[str, Any]) -> float:
+    """Seconds that each stage more costs a flow, without what it costs to start."""
+    seconds: float = many["flow"]["wall"] - few["flow"]["wall"]
+    return seconds / (many["stages"] - few["stages"])
 
 
 def load_average() -> float:

@@ -60,9 +60,9 @@ def render(results: dict[str, Any]) -> str:
         ]
         for row in results["train"]["rows"]
     ]
-    loads = "; ".join(
-        f"{part} {at['before']} before, {at['after']} after"
-        for part, at in load.items()
+    loads = table(
+        "part | load average before | after",
+        [[part, at["before"], at["after"]] for part, at in sorted(load.items())],
     )
     orchestrated = [
         [row["stages"], *(row[door]["wall"] for door in DOORS)]
@@ -81,10 +81,10 @@ def render(results: dict[str, Any]) -> str:
 Made by `make bench` from [results.json](results.json); do not edit. Each file here says
 how it measures.
 
-{machine["model"]}, {machine["cores"]} cores, one thread unless said; {
-        versions
-    }. Load average: {loads}.
-Where it is above 0.5 before a part, wall seconds are worse than they would be alone.
+{machine["model"]}, {machine["cores"]} cores, one thread unless said; {versions}.
+Wall seconds are worse than they would be alone where the machine was not idle before:
+
+{loads}
 
 ## Budgets
 
@@ -140,9 +140,9 @@ The default study from nothing, and unchanged. The CPU of a temporary server cou
 ## Killed at random moments
 
 The smallest study, {kills["stages"]} stages, from nothing; one process got SIGKILL each
-time: {victims}. No entry of dvc.lock ever differed from an undisturbed run's. The runs
-that ended well ({
+time: {victims}. No entry of dvc.lock ever differed from an
+undisturbed run's. The {
         kills["runs_that_ended_well"]
-    }), and the one after the last kill, left no temporary file and
-the same bytes in dvc.lock.
+    } runs that ended well, and the one after the last kill, left
+no temporary file and the same bytes in dvc.lock.
 """

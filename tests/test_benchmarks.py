@@ -22,7 +22,7 @@ def test_the_page_is_rendered_from_the_results():
 def test_budgets_are_judged_from_the_figures():
     found = results()
     assert budgets(found) == found["budgets"]
-    assert len(found["budgets"]) == 7
+    assert len(found["budgets"]) == 11
     better = copy.deepcopy(found)
     for row in better["generate"]:
         row["added_share"] = 0.39
@@ -30,15 +30,26 @@ def test_budgets_are_judged_from_the_figures():
         ratio["wall"] = 5.0
     for row in better["train"]["rows"]:
         row["share_of_product_rate"] = 0.6
+    few, some, many = better["flow"]["trivial"]
+    for row, wall in ((few, 4.0), (some, 10.0), (many, 43.0)):  # 0.1 and 0.15 s a stage
+        row["flow"]["wall"] = wall
+    many["dvc repro"]["wall"] = 6.1 * 43
+    better["flow"]["study"]["flow"]["wall"] = 65.0
+    better["flow"]["study"]["dvc repro"]["wall"] = 100.0
+    better["flow"]["study"]["flow, unchanged"]["wall"] = 10.0
     assert all(row["met"] for row in budgets(better))
+    worse = copy.deepcopy(better)
+    worse["flow"]["trivial"][-1]["flow"]["wall"] = 43.1
+    worse["flow"]["study"]["flow"]["wall"] = 65.1
+    assert [row["met"] for row in budgets(worse)[7:]] == [False, True, False, True]
     better["generate"][0]["added_share"] = 0.41
     better["evaluate"]["ratios"]["one_at_a_time_torch / ours_2_threads"]["wall"] = 4.9
     better["train"]["rows"][-2]["share_of_product_rate"] = 0.59  # iql, 2x256, 5 seeds
     better["budgets"] = budgets(better)
     met = [row["met"] for row in better["budgets"]]
-    assert met == [False, True, True, True, False, True, False]
+    assert met == [False, True, True, True, False, True, False, *[True] * 4]
     page = render(better)
     assert page.count("| not met |") == 3
-    assert page.count("| met |") == 4
+    assert page.count("| met |") == 8
     assert "41%" in page
     assert "4.9 x" in page
