@@ -67,8 +67,9 @@ compare: setup  ## compare revisions: make compare A=main B=workspace [C=...]
 params: setup  ## compose params.yaml, the default study, from params/
 	@$(PY) -m tasks.artifacts.compose
 
+# by file, since the tests of a file share its server, clone or run of the graph
 test: setup browser  ## all tests, two at a time (budget: 10 minutes on 2 cores)
-	@$(PY) -m pytest -n 2 --dist loadgroup
+	@$(PY) -m pytest -n 2 --dist loadfile
 
 check: setup  ## lint, format, types, layout; changes nothing
 	@ruff check

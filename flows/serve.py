@@ -67,7 +67,7 @@ def serve(root: Path, port: int) -> None:
         listener = _listener(port)
         _say("starting, 5 s (15 s the first time) ...")
         with (
-            server.using(root) as alone,
+            server.using(root, patience=3) as alone,
             server.started(root, listener, services=True) as url,
             _known(root, url),
         ):

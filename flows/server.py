@@ -12,6 +12,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -180,8 +181,13 @@ def started(root: Path, listener: socket.socket, *, services: bool) -> Iterator[
 
 
 @contextmanager
-def using(root: Path) -> Iterator[bool]:
+def using(root: Path, patience: float = 0) -> Iterator[bool]:
     """Say that this process uses the project's Prefect.
+
+    Args:
+        root: The project, absolute.
+        patience: Seconds to wait for others to end: the processes of one that was
+            killed may still be dying.
 
     Yields:
         Whether nobody else does: then a run that is not over has lost its process.
@@ -189,11 +195,15 @@ def using(root: Path) -> Iterator[bool]:
     path = home(root) / "using.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            alone = True
-        except BlockingIOError:
-            alone = False
+        until, alone = time.monotonic() + patience, False
+        while not alone:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                alone = True
+            except BlockingIOError:
+                if time.monotonic() >= until:
+                    break
+                time.sleep(0.1)
         fcntl.flock(lock, fcntl.LOCK_SH)
         yield alone
 

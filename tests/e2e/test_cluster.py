@@ -3,7 +3,6 @@
 import re
 import subprocess
 from collections.abc import Iterator
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import yaml
 from tests.e2e.project import Project
 from tests.flows.dasks import bucket, credentials, dasks, environment
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("dask")]
+pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture(scope="module")
@@ -24,15 +23,16 @@ def lock(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return yaml.safe_load(project.lock())
 
 
-@pytest.fixture(params=["folder", "bucket"])
-def project(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Project]:
-    """Where the run starts; the other clones lie beside it."""
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    """Where the run starts; the other clones lie beside it, a bucket between them.
+
+    A folder between them is what tests/flows/test_cluster.py has.
+    """
     made = Project(tmp_path / "driver")
-    url = str(tmp_path / "store")
-    with bucket() if request.param == "bucket" else nullcontext() as address:
-        made.dvc("remote", "add", "-d", "store", "s3://data/x" if address else url)
-        if address:
-            made.dvc("remote", "modify", "store", "endpointurl", address)
+    with bucket() as address:
+        made.dvc("remote", "add", "-d", "store", "s3://data/x")
+        made.dvc("remote", "modify", "store", "endpointurl", address)
         made.commit()
         for name in "ab":
             made.run("git", "clone", "-q", ".", str(tmp_path / name))
@@ -43,8 +43,7 @@ def project(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Project]
                 env=environment() | {"PYTHONPATH": str(folder)},
                 check=True,
             )
-            if address:
-                credentials(folder)
+            credentials(folder)
         yield made
 
 

@@ -19,8 +19,7 @@ from tasks.artifacts.files import sha256
 from tasks.artifacts.onnx_policy import OnnxPolicy
 from tests.e2e.project import Project
 
-# one worker runs them all, on one run of the graph: pytest -n 2 --dist loadgroup
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e")]
+pytestmark = pytest.mark.e2e
 
 BRANCH = "pendulum_mixture-bc"
 VARIANTS = ("float32", "distill-int8_static")

@@ -29,8 +29,6 @@ from tests.flows.dasks import (
 from tests.flows.test_pipeline import METRICS
 from tests.flows.toy import Toy
 
-pytestmark = pytest.mark.xdist_group("dask")
-
 HERE = {"join"}  # writes into git
 THERE = {"make", "up", "turn", "apart", "count", "copy"}
 

@@ -11,7 +11,7 @@ from tests.browser import text
 from tests.compare.conftest import DATASET, shift
 from tests.flows.revisions_files import GPTQ4, WORSE, Repository, repository_in
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("compare")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import pytest
 from flows import server
 from tests.flows.toy import ROOT, STAGES, Toy
 
-pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
+pytestmark = pytest.mark.prefect
 
 METRICS = {
     "dataset": "d",

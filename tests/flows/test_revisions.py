@@ -11,7 +11,7 @@ from tasks.artifacts.errors import RefusedError
 from tests.compare.conftest import DATASET
 from tests.flows.revisions_files import GPTQ4, Repository, repository_in
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("compare")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from flows.server import home
 from tests.flows.toy import STAGES, Toy
 from tests.flows.ui import Ui, alive, environment, family, serving, until
 
-pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
+pytestmark = pytest.mark.prefect
 
 # it runs until there is a file "go"
 LONG = {"long": {"cmd": "while [ ! -e go ]; do sleep 0.1; done", "deps": ["in.txt"]}}

@@ -16,7 +16,7 @@ from flows.server import api, home, running, settings, started
 from tasks.artifacts.errors import RefusedError
 from tests.flows.ui import alive, environment, family, free_port, until
 
-pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
+pytestmark = pytest.mark.prefect
 
 # a flow of N tasks on a server for the while; then what the database holds
 FLOW = """

@@ -17,11 +17,9 @@ import pytest
 from tasks.artifacts.files import sha256
 from tests.e2e.project import Project
 
-# one worker runs them all, on one run of the graph: pytest -n 2 --dist loadgroup
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.timeout(900),
-    pytest.mark.xdist_group("study"),
 ]
 
 CHANGE = "train.bc.actor_rate=0.002"

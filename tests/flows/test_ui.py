@@ -23,7 +23,6 @@ pytestmark = [
     pytest.mark.prefect,
     pytest.mark.e2e,
     pytest.mark.timeout(900),
-    pytest.mark.xdist_group("prefect"),
     in_chromium,
 ]
 

@@ -4,13 +4,10 @@ import re
 import subprocess
 import threading
 
-import pytest
 import yaml
 
 from flows.cluster import Cluster
 from tests.flows.dasks import LONG, Dasks, Drive, Field, alive, states, until
-
-pytestmark = pytest.mark.xdist_group("dask")
 
 
 def test_another_revision_is_refused(field: Field, cluster: Dasks, drive: Drive):

@@ -15,8 +15,7 @@ from flows.worktree import MARK, Study, perform, plan
 from tasks.artifacts.errors import RefusedError
 from tests.e2e.project import Project
 
-# one worker runs them all, on one clone: pytest -n 2 --dist loadgroup
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("worktree")]
+pytestmark = pytest.mark.slow
 
 OWN = {".git", ".offcut"}
 METRICS = Path("data/report/metrics.json")
