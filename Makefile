@@ -67,9 +67,12 @@ compare: setup  ## compare revisions: make compare A=main B=workspace [C=...]
 params: setup  ## compose params.yaml, the default study, from params/
 	@$(PY) -m tasks.artifacts.compose
 
-# by file, since the tests of a file share its server, clone or run of the graph
+# By file, since the tests of a file share its server, clone or run of the graph. What
+# fails beside other work, e.g. waits for a server too briefly, is run again alone.
 test: setup browser  ## all tests, two at a time (budget: 10 minutes on 2 cores)
-	@$(PY) -m pytest -n 2 --dist loadfile
+	@$(PY) -m pytest -n 2 --dist loadfile || { \
+	  echo "again, one at a time: what failed"; \
+	  $(PY) -m pytest --last-failed --last-failed-no-failures none; }
 
 check: setup  ## lint, format, types, layout; changes nothing
 	@ruff check

@@ -116,8 +116,9 @@ class Dasks:
 
 def _line(process: str) -> str:
     """The command line of a process, if there is one."""
-    path = Path(f"/proc/{process}/cmdline")
-    return path.read_text() if path.exists() else ""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{process}/cmdline").read_text()
+    return ""
 
 
 def _end(child: "subprocess.Popen[bytes]") -> None:

@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -63,7 +64,10 @@ def refused(folder: Path, env: dict[str, str], port: int) -> str:
 def sleeping(ui: Ui) -> set[int]:
     """The processes of ``make ui`` once its long stage runs."""
     pids = family(ui.process.pid)
-    names = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in pids]
+    names = list[bytes]()
+    for pid in pids:
+        with suppress(FileNotFoundError, ProcessLookupError):  # it may end meanwhile
+            names.append(Path(f"/proc/{pid}/cmdline").read_bytes())
     return pids if any(b"-e go" in name for name in names) else set()
 
 

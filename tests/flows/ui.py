@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 
 from flows.endpoint import bound, call
 from flows.server import settings
@@ -112,6 +113,14 @@ class Ui:
         return self.process.wait(PATIENCE)
 
     def call(self, path: str, body: object = None) -> Any:
+        """Ask the API; a database that is busy says 503, and clients ask again."""
+        for _ in range(20):
+            try:
+                return call(self.url, path, body)
+            except HTTPError as error:
+                if error.code != 503:
+                    raise
+                time.sleep(0.5)
         return call(self.url, path, body)
 
     def deployment(self, name: str) -> Any:
