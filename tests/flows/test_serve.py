@@ -92,7 +92,8 @@ def tasks(ui: Ui, run: str) -> dict[str, str]:
     """The state of each task of a run."""
     within = {"flow_runs": {"id": {"any_": [run]}}}
     rows = ui.call("task_runs/filter", within)
-    return {row["name"]: row["state"]["name"] for row in rows}
+    # a task is recorded a moment before its first state
+    return {row["name"]: (row["state"] or {}).get("name", "") for row in rows}
 
 
 def scheduled(hours: float) -> dict[str, object]:
