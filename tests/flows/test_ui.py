@@ -92,6 +92,33 @@ def deployment(ui: Ui, page: Page, name: str) -> None:
     expect(page.get_by_role("button", name="Run", exact=True)).to_be_visible()
 
 
+def runs(ui: Ui) -> set[str]:
+    """Flow runs of the pipeline that a person asked for."""
+    rows = ui.call("flow_runs/filter", {"sort": "EXPECTED_START_TIME_DESC"})
+    return {row["id"] for row in rows if not row["auto_scheduled"]}
+
+
+def opened(ui: Ui, page: Page, before: set[str]) -> str:
+    """Go to the page of the run just asked for; the link to it fades after seconds."""
+    (run,) = until(lambda: runs(ui) - before, "the run asked for")
+    page.goto(f"http://127.0.0.1:{ui.port}/v2/runs/flow-run/{run}")
+    return str(run)
+
+
+@pytest.fixture(scope="module")
+def quick(ui: Ui, page: Page) -> str:
+    """A quick run of the pipeline, watched from its start to its end."""
+    before = runs(ui)
+    deployment(ui, page, "pipeline")
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Quick run").click()
+    run = opened(ui, page, before)
+    main = page.locator("main")
+    expect(main.get_by_text("Running", exact=True).first).to_be_visible()
+    expect(main.get_by_text("Completed", exact=True).first).to_be_visible()
+    return run
+
+
 def green(picture: bytes) -> int:
     """How many pixels show a stage that has completed."""
     image = Image.open(io.BytesIO(picture)).convert("RGB")
@@ -122,24 +149,15 @@ def graph(page: Page) -> bytes:
 
 
 def test_the_pipeline_is_started_watched_and_shown(
-    ui: Ui, page: Page, project: Project, tmp_path: Path
+    ui: Ui, page: Page, quick: str, project: Project, tmp_path: Path
 ):
-    deployment(ui, page, "pipeline")
-    page.get_by_role("button", name="Run", exact=True).click()
-    page.get_by_role("menuitem", name="Quick run").click()
-    page.get_by_role("link", name="View run").click()
     main = page.locator("main")
-    expect(main.get_by_text("Running", exact=True).first).to_be_visible()
-    page.screenshot(path=tmp_path / "running.png")
-    expect(main.get_by_text("Completed", exact=True).first).to_be_visible()
-
     page.reload()  # the page counts once
     stages = set(project.dvc("stage", "list", "--name-only").split())
     page.get_by_role("tab", name="Task Runs").click()
     expect(main.get_by_text(f"{len(stages)} Task runs").first).to_be_visible()
     shown = page.url
-    run = urlsplit(shown).path.rpartition("/")[2]
-    rows = ui.call("task_runs/filter", {"flow_runs": {"id": {"any_": [run]}}})
+    rows = ui.call("task_runs/filter", {"flow_runs": {"id": {"any_": [quick]}}})
     assert {row["name"] for row in rows} == stages
     assert {row["state"]["type"] for row in rows} == {"COMPLETED"}
     expect(main.get_by_text("report", exact=True).first).to_be_visible()
@@ -167,17 +185,17 @@ def artifact(page: Page, key: str) -> None:
     page.locator("main a[href*='/artifacts/artifact/']").first.click()
 
 
+@pytest.mark.usefixtures("quick")
 def test_a_run_with_parameters_finds_everything_unchanged(ui: Ui, page: Page):
+    before = runs(ui)
     deployment(ui, page, "pipeline")
     page.get_by_role("button", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Custom run").click()
     page.get_by_label("workers").fill("1")
     page.get_by_role("button", name="Submit").click()
-    page.get_by_role("link", name="View run").click()
-    page.wait_for_url("**/runs/flow-run/*")
+    run = opened(ui, page, before)
     main = page.locator("main")
     expect(main.get_by_text("Completed", exact=True).first).to_be_visible()
-    run = urlsplit(page.url).path.rpartition("/")[2]
     seen = ui.call(f"flow_runs/{run}")
     assert seen["parameters"]["workers"] == 1
     assert "completed" not in seen["state"]["message"]
