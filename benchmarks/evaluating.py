@@ -27,8 +27,8 @@ import torch
 from tasks.artifacts.onnx_policy import OnnxPolicy, build_model, contract_of, write_onnx
 from tasks.artifacts.params import build
 from tasks.evaluate.returns import play
+from tasks.nets.feedforward import Feedforward
 from tasks.nets.layers import MLP
-from tasks.nets.policy import Policy
 from tasks.worlds import World
 
 Result = tuple[float, int]  # mean return, steps
@@ -43,7 +43,7 @@ HOPPER = {
 }
 
 
-def actor(world: World) -> Policy:
+def actor(world: World) -> Feedforward:
     """2x256 with a small last layer, so that the hopper stands for a while."""
     net = MLP([0], "actor", (11, 256, 256, 3))
     with torch.no_grad():
@@ -51,7 +51,9 @@ def actor(world: World) -> Policy:
         net.layers[-1].bias.zero_()
     low, high = world.action_space.low, world.action_space.high
     bounds = torch.from_numpy(low), torch.from_numpy(high)
-    return Policy(list(net.layers), "tanh", torch.zeros(11), torch.ones(11), *bounds)
+    return Feedforward(
+        list(net.layers), "tanh", torch.zeros(11), torch.ones(11), *bounds
+    )
 
 
 def one_at_a_time(act: Callable[[Any], Any], episodes: int) -> Result:

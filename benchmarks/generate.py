@@ -29,8 +29,8 @@ from tasks.artifacts.params import build
 from tasks.generate import BEHAVIORS
 from tasks.generate._behaviors import Behavior, Network, open_behavior
 from tasks.generate._collect import Plan, collect
+from tasks.nets.feedforward import Feedforward
 from tasks.nets.layers import Linear, generator
-from tasks.nets.policy import Policy
 from tasks.worlds import World
 
 
@@ -44,7 +44,7 @@ def untrained(world: World, hidden: int = 256) -> Behavior:
     low, high = (
         torch.from_numpy(x) for x in (world.action_space.low, world.action_space.high)
     )
-    policy = Policy(
+    policy = Feedforward(
         layers, "gaussian", torch.zeros(width), torch.ones(width), low, high
     )
     origin = dict.fromkeys(

@@ -22,7 +22,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from tasks.artifacts.params import build
 from tasks.train import Learner
-from tasks.train.engine import Sampler, pack, settle, spaces
+from tasks.train._data import Sampler, pack, spaces
+from tasks.train.engine import settle
 
 O, A, N, BATCH = 11, 3, 100_000, 256  # noqa: E741 - shapes as in tasks/train
 ROWS = [(256, 1), (256, 5), (64, 5)]  # width of two hidden layers, seeds
@@ -47,6 +48,7 @@ def transitions() -> Any:
         action_high=np.ones(A, np.float32),
         returns=normal(100),
         dataset_id="random-v0",
+        discrete=False,
     )
 
 

@@ -10,8 +10,8 @@ import yaml
 from tasks.artifacts.files import write_json
 from tasks.artifacts.onnx_policy import build_model, contract_of, write_onnx
 from tasks.artifacts.params import build
+from tasks.nets.feedforward import Feedforward
 from tasks.nets.layers import Linear
-from tasks.nets.policy import Policy
 from tasks.worlds import World
 
 ROOT = Path(__file__).parents[1]
@@ -53,7 +53,7 @@ def method(stage: str, name: str, **changes: Any) -> dict[str, Any]:
 
 def policy(
     world: World, seeds: int, gains: Any, head: str = "tanh", noise: float = 0.0
-) -> Policy:
+) -> Feedforward:
     """tanh(gains @ observation), each seed with its own small deviation.
 
     Args:
@@ -76,11 +76,11 @@ def policy(
         torch.from_numpy(world.action_space.low),
         torch.from_numpy(world.action_space.high),
     )
-    return Policy([layer], head, torch.zeros(width), torch.ones(width), *bounds)
+    return Feedforward([layer], head, torch.zeros(width), torch.ones(width), *bounds)
 
 
 def write(
-    folder: Path, made: Policy, world: World, variant: str, /, **changes: Any
+    folder: Path, made: Feedforward, world: World, variant: str, /, **changes: Any
 ) -> list[Path]:
     """ONNX files of every seed of a policy; ``changes`` go into their contracts."""
     folder.mkdir(parents=True, exist_ok=True)

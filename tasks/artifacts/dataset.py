@@ -132,7 +132,7 @@ class Transitions:
 
     Attributes:
         observation: (N, O), units of the world.
-        action: (N, A), inside the world's bounds.
+        action: (N, A), inside the world's bounds; one-hot of a discrete one.
         reward: (N,), units of the world.
         next_observation: (N, O), the true one also where the episode was truncated.
         terminated: (N,), 1.0 where the task ended; truncated steps are 0.0.
@@ -144,6 +144,9 @@ class Transitions:
         returns: (episodes,) float64, undiscounted.
         dataset_id: With version.
         sha256: Of main_data.hdf5.
+        discrete: Actions are one-hot, their bounds 0 and 1.
+        legal: (N, A), 1.0 where an action is allowed; None if all always are.
+        next_legal: (N, A), the same at the next observation.
     """
 
     observation: Array
@@ -159,6 +162,9 @@ class Transitions:
     returns: NDArray[np.float64]
     dataset_id: str
     sha256: str
+    discrete: bool = False
+    legal: Array | None = None
+    next_legal: Array | None = None
 
 
 def load_transitions(folder: Path) -> Transitions:

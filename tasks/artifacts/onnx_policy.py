@@ -17,19 +17,15 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.files import read_json, sha256, write_json
+from tasks.artifacts.files import sha256, write_json
+from tasks.artifacts.onnx_check import KEY, MEND, SCHEMA, check_model, read_contract
 from tasks.nets.graph import Graph
 
 if TYPE_CHECKING:  # opening a file must not cost the import of torch
     from tasks.nets.policy import Policy
 
-SCHEMA = 1
 OPSET, IR = 21, 10  # onnxruntime 1.31 takes at most opset 26 and IR 13
-KEY = "offcut.contract"
 MODES = ("exact", "native")
-MEND = "make it again with: dvc repro"
-# what opening needs; evaluate and profile compare the rest with what they expect
-REQUIRED = ("inputs", "outputs", "carry", "mode", "onnx_sha256")
 
 Floats = NDArray[np.float32]
 
@@ -37,9 +33,12 @@ Floats = NDArray[np.float32]
 def build_model(policy: "Policy", k: int) -> onnx.ModelProto:
     """The ONNX graph of seed slice ``k``: standard operators, dynamic batch."""
     graph = Graph()
-    output = policy.emit(graph, k)
-    inputs = [_value(name, width) for name, width in policy.inputs().items()]
-    outputs = [_value(output, policy.action_width)]
+    policy.emit(graph, k)
+    carry = {name: entry.shape for name, entry in policy.carry().items()}
+    inputs = [_value(name, (width,)) for name, width in policy.inputs().items()]
+    inputs += [_value(name, shape) for name, shape in carry.items()]
+    outputs = [_value(name, (width,)) for name, width in policy.outputs().items()]
+    outputs += [_value(f"next_{name}", shape) for name, shape in carry.items()]
     body = helper.make_graph(
         graph.nodes, "policy", inputs, outputs, initializer=graph.initialisers
     )
@@ -51,8 +50,8 @@ def build_model(policy: "Policy", k: int) -> onnx.ModelProto:
     return model
 
 
-def _value(name: str, width: int) -> onnx.ValueInfoProto:
-    return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", width])
+def _value(name: str, shape: tuple[int, ...]) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", *shape])
 
 
 def contract_of(
@@ -83,7 +82,10 @@ def contract_of(
                 "high": high.tolist(),
             }
         },
-        "carry": {},
+        "carry": {
+            name: {"shape": ["batch", *entry.shape], "reset": entry.reset}
+            for name, entry in policy.carry().items()
+        },
         "step_seconds": origin["step_seconds"],
         "world": origin["world"],
         "env_id": origin["env_id"],
@@ -131,7 +133,8 @@ class OnnxPolicy:
             model, options, providers=["CPUExecutionProvider"]
         )
         self.contract, self.mode, self.threads = dict(contract), mode, threads
-        self._noise = contract["inputs"].get("noise")
+        self._carry = contract["carry"]
+        self._outputs = [output.name for output in self.session.get_outputs()]
 
     @classmethod
     def open(cls, path: Path, mode: str | None = None, threads: int = 1) -> Self:
@@ -147,12 +150,12 @@ class OnnxPolicy:
                 the graph holds external data or operators outside the standard
                 domain, or needs a newer opset than onnxruntime runs.
         """
-        contract = _read_contract(path.with_suffix(".json"))
+        contract = read_contract(path.with_suffix(".json"))
         found = sha256(path) if path.exists() else "nothing"
         if found != contract["onnx_sha256"]:
             raise RefusedError(path, "sha256", found, contract["onnx_sha256"], MEND)
         data = path.read_bytes()
-        _check_model(path, data, contract)
+        check_model(path, data, contract)
         mode = mode or contract["mode"]
         if mode not in MODES:
             raise RefusedError(path, "mode", mode, " or ".join(MODES), MEND)
@@ -165,7 +168,7 @@ class OnnxPolicy:
     def act(
         self, observation: NDArray[Any], noise: NDArray[Any] | None = None
     ) -> Floats:
-        """Actions for a batch of observations.
+        """Actions of a policy that carries nothing, for a batch of observations.
 
         Args:
             observation: (B, O), units of the world.
@@ -175,14 +178,43 @@ class OnnxPolicy:
         Returns:
             (B, A), float32, inside the world's bounds.
         """
-        feed = {"observation": np.ascontiguousarray(observation, np.float32)}
-        if self._noise:
-            width = self._noise["shape"][1]
-            if noise is None:
-                noise = np.zeros((len(observation), width))
-            feed["noise"] = np.ascontiguousarray(noise, np.float32)
-        action: Floats = self.session.run(["action"], feed)[0]
-        return action
+        given = {"observation": observation}
+        if noise is not None:
+            given["noise"] = noise
+        return self.step(given, {})[0]["action"]
+
+    def step(
+        self, inputs: Mapping[str, NDArray[Any]], carry: Mapping[str, NDArray[Any]]
+    ) -> tuple[dict[str, Floats], dict[str, Floats]]:
+        """One step of B episodes.
+
+        Args:
+            inputs: By the names of the contract's inputs, (B, width) each; others are
+                not looked at, and noise that is missing is zero.
+            carry: By the names of the contract's carry; what the step before returned,
+                or what :meth:`reset` gives.
+
+        Returns:
+            Outputs by name, ``action`` (B, A) among them, and the next carry.
+        """
+        rows = len(inputs["observation"])
+        feed = {}
+        for name, entry in self.contract["inputs"].items():
+            value = inputs.get(name)
+            if value is None:  # deterministic
+                value = np.zeros((rows, *entry["shape"][1:]))
+            feed[name] = np.ascontiguousarray(value, np.float32)
+        feed |= {name: np.ascontiguousarray(carry[name]) for name in self._carry}
+        found = dict(zip(self._outputs, self.session.run(None, feed), strict=True))
+        after = {name: found.pop(f"next_{name}") for name in self._carry}
+        return found, after
+
+    def reset(self, rows: int) -> dict[str, Floats]:
+        """The carry with which episodes begin."""
+        return {
+            name: np.full((rows, *entry["shape"][1:]), entry["reset"], np.float32)
+            for name, entry in self._carry.items()
+        }
 
     def session_info(self) -> dict[str, Any]:
         """How the session runs, for the record."""
@@ -193,108 +225,3 @@ class OnnxPolicy:
             "threads": self.threads,
             "optimisation": "all",
         }
-
-
-def _check_model(path: Path, data: bytes, contract: Mapping[str, Any]) -> None:
-    """Refuse a graph that is not what its contract says, or could reach outside."""
-    try:
-        model = onnx.load_from_string(data)
-    except Exception as error:  # protobuf raises several kinds
-        raise RefusedError(
-            path, "content", str(error), "an ONNX model", MEND
-        ) from error
-    for node in _nodes(model.graph):
-        if node.domain not in ("", "ai.onnx"):
-            raise RefusedError(
-                path,
-                f"node {node.name or node.op_type}",
-                f"the operator {node.domain}.{node.op_type}",
-                "operators of the standard domain only",
-                "export the policy with standard operators",
-            )
-    for tensor in _tensors(model.graph):
-        if tensor.data_location == TensorProto.EXTERNAL:
-            where = {e.key: e.value for e in tensor.external_data}.get("location")
-            raise RefusedError(
-                path,
-                f"initialiser {tensor.name}",
-                f"external data in {where}",
-                "all data inside the file",
-                "save the model as one file",
-            )
-    inside = _inside(model)
-    beside = {k: v for k, v in contract.items() if k != "onnx_sha256"}
-    keys = [k for k in inside | beside if inside.get(k) != beside.get(k)]
-    if keys:
-        found = f"other values for {', '.join(sorted(keys))}"
-        raise RefusedError(path, KEY, found, "those beside it", MEND)
-    opset = max((entry.version for entry in model.opset_import), default=0)
-    if opset > 26 or model.ir_version > 13:
-        found = f"{opset} / {model.ir_version}"
-        raise RefusedError(path, "opset / IR", found, "at most 26 / 13", MEND)
-    ends = (("inputs", model.graph.input), ("outputs", model.graph.output))
-    has = {
-        f"{field}.{v.name}.shape": [d.dim_value for d in v.type.tensor_type.shape.dim]
-        for field, values in ends
-        for v in values
-    }
-    said = {
-        f"{field}.{name}.shape": [0, *entry["shape"][1:]]  # 0: any batch
-        for field, _ in ends
-        for name, entry in contract[field].items()
-    }
-    for name in has | said:
-        if has.get(name) != said.get(name):
-            raise RefusedError(path, name, has.get(name), said.get(name), MEND)
-
-
-def _read_contract(path: Path) -> dict[str, Any]:
-    """The contract beside a file, with its schema, keys and shapes checked."""
-    contract = read_json(path, "dvc repro")
-    schema = contract.get("schema") if isinstance(contract, dict) else "no object"
-    if schema != SCHEMA:
-        raise RefusedError(path, "schema", schema, SCHEMA, MEND)
-    for key in REQUIRED:
-        if key not in contract:
-            raise RefusedError(path, key, "nothing", "a value", MEND)
-    for field in ("inputs", "outputs"):
-        try:
-            fits = all(e["shape"][0] == "batch" for e in contract[field].values())
-        except (AttributeError, IndexError, KeyError, TypeError):
-            fits = False
-        if not fits:
-            raise RefusedError(
-                path, field, contract[field], "shapes [batch, width]", MEND
-            )
-    return dict(contract)
-
-
-def _inside(model: onnx.ModelProto) -> dict[str, Any]:
-    """The contract a model carries; nothing where it carries none."""
-    text = {p.key: p.value for p in model.metadata_props}.get(KEY, "{}")
-    try:
-        contract = json.loads(text)
-    except ValueError:
-        contract = {}
-    return contract if isinstance(contract, dict) else {}
-
-
-def _nodes(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
-    """All nodes, those of sub-graphs (If, Loop) included."""
-    found = list(graph.node)
-    for node in graph.node:
-        for attribute in node.attribute:
-            found += [n for g in (attribute.g, *attribute.graphs) for n in _nodes(g)]
-    return found
-
-
-def _tensors(graph: onnx.GraphProto) -> list[onnx.TensorProto]:
-    """All initialisers and constants, those of sub-graphs included."""
-    found = list(graph.initializer)
-    for sparse in graph.sparse_initializer:
-        found += [sparse.values, sparse.indices]
-    for node in graph.node:
-        for attribute in node.attribute:
-            found += [attribute.t, *attribute.tensors]
-            found += [t for g in (attribute.g, *attribute.graphs) for t in _tensors(g)]
-    return found

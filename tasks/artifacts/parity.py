@@ -75,7 +75,7 @@ def check_parity(
     """
     probes = probe_rows(rows, generator)
     noise = None
-    if policy.head == "gaussian":
+    if "noise" in policy.inputs():
         shape = (len(probes), policy.action_width)
         noise = generator.standard_normal(shape, np.float32)
     wanted = _torch_actions(policy, k, probes, noise)
@@ -117,11 +117,11 @@ def _torch_actions(
     noise: NDArray[np.float32] | None,
 ) -> NDArray[np.float32]:
     """Actions (N, A) of slice ``k``; the whole stack is run, one slice is kept."""
-    stack = (policy.seeds, *rows.shape)
-    observation = torch.from_numpy(rows).expand(stack)
-    draw = None
-    if noise is not None:
-        draw = torch.from_numpy(noise).expand(policy.seeds, *noise.shape)
+    inputs = {"observation": rows} | ({} if noise is None else {"noise": noise})
+    given = {
+        name: torch.from_numpy(value).expand(policy.seeds, *value.shape)
+        for name, value in inputs.items()
+    }
     with torch.no_grad():
-        actions: NDArray[np.float32] = policy(observation, draw)[k].numpy()
+        actions: NDArray[np.float32] = policy.step(given, {})[0]["action"][k].numpy()
     return actions

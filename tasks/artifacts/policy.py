@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import read_json, sha256, write_json
+from tasks.artifacts.params import resolve
 from tasks.nets.policy import Policy
 
 SCHEMA = 1
@@ -75,7 +76,8 @@ def load_policy(folder: Path) -> tuple[Policy, dict[str, Any]]:
     if found != spec["file_sha256"]:
         raise RefusedError(weights, "sha256", found, spec["file_sha256"], mend)
     try:
-        policy = Policy.from_spec(spec["policy"])
+        kind = resolve(spec["policy"]["class"], "policy.class", package="tasks.nets.")
+        policy: Policy = kind.from_spec(spec["policy"])
     except RefusedError as error:
         raise RefusedError(
             folder / "policy.json", error.field, error.found, error.expected, mend

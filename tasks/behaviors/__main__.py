@@ -9,7 +9,7 @@ import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import numpy as np
 import torch
@@ -32,6 +32,7 @@ from tasks.artifacts.policy import (
 from tasks.artifacts.stage import run_stage
 from tasks.behaviors.measure import choose, measure, random_return, visited
 from tasks.behaviors.online import run
+from tasks.nets.feedforward import Feedforward
 from tasks.train import Learner, Spaces
 from tasks.worlds import Floats, World
 from tasks.worlds.episodes import Played
@@ -157,7 +158,7 @@ def finish(
 ) -> None:
     """Measure every checkpoint, choose, and write the behaviour policies."""
     floor = random_return(world, params.episodes)
-    policies = [load_policy(folder)[0] for folder in folders]
+    policies = [cast(Feedforward, load_policy(folder)[0]) for folder in folders]
     results = [
         [measure(world, policy, k, params.episodes) for k in range(len(params.seeds))]
         for policy in policies

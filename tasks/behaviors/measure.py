@@ -1,27 +1,26 @@
 """Measure checkpoints by playing, and choose the ones that become behaviours."""
 
-from typing import Any
-
 import numpy as np
 import torch
 
-from tasks.nets.policy import Policy
+from tasks.nets.feedforward import Feedforward
 from tasks.worlds import Floats, World
-from tasks.worlds.episodes import Played, play
+from tasks.worlds.episodes import Moment, Played, play
 
 
-def measure(world: World, policy: Policy, k: int, episodes: int) -> Played:
+def measure(world: World, policy: Feedforward, k: int, episodes: int) -> Played:
     """Play episodes with sampled actions, as the policy will be used."""
 
-    def act(observation: Floats, live: Any) -> Floats:
-        noise = np.stack([draws[i].standard_normal(policy.action_width) for i in live])
-        return act_with(policy, k, observation, noise)
+    def act(moment: Moment) -> Floats:
+        width = policy.action_width
+        noise = np.stack([draws[i].standard_normal(width) for i in moment.episode])
+        return act_with(policy, k, moment.observation, noise)
 
     draws = [np.random.default_rng([k, e]) for e in range(episodes)]
     return play(world.make(episodes), act, range(episodes))
 
 
-def act_with(policy: Policy, k: int, observation: Floats, noise: Floats) -> Floats:
+def act_with(policy: Feedforward, k: int, observation: Floats, noise: Floats) -> Floats:
     """Actions of seed slice ``k``, in bounds: (B, O), (B, A) -> (B, A)."""
     stack = (policy.seeds, -1, -1)
     o = torch.from_numpy(observation.astype(np.float32)).expand(stack)
@@ -40,7 +39,7 @@ def random_return(world: World, episodes: int) -> Played:
     draws = [np.random.default_rng([e, 2]) for e in range(episodes)]
     return play(
         world.make(episodes),
-        lambda _, live: np.stack([draws[i].uniform(low, high) for i in live]),
+        lambda moment: np.stack([draws[i].uniform(low, high) for i in moment.episode]),
         range(episodes),
     )
 
@@ -75,12 +74,12 @@ def choose(
     return k, kept
 
 
-def visited(world: World, policy: Policy, k: int, count: int) -> Floats:
+def visited(world: World, policy: Feedforward, k: int, count: int) -> Floats:
     """Observations (count, O) met while acting, for the parity gate."""
     seen: list[Floats] = []
 
-    def act(observation: Floats, live: Any) -> Floats:
-        del live
+    def act(moment: Moment) -> Floats:
+        observation = moment.observation
         seen.append(np.asarray(observation, np.float32))
         return act_with(policy, k, observation, np.zeros((len(observation), width)))
 

@@ -1,11 +1,13 @@
 """The online loop: act, store, update, for a stack of seeds at once."""
 
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from tasks.nets.feedforward import Feedforward
 from tasks.nets.policy import Policy
 from tasks.train import Batch, Learner
 from tasks.worlds import Flags, Floats, World
@@ -83,6 +85,7 @@ def run(
     replay = Replay(n, steps, learner.spaces.observation, learner.spaces.action)
     episode, returns = np.zeros(n, np.int64), np.zeros(n)
     observation, _ = env.reset(seed=[_start(s, 0) for s in seeds])
+    actor = cast(Feedforward, learner.policy())
     done_updates = 0
     for step in range(steps):
         shape = learner.spaces.action
@@ -92,13 +95,11 @@ def run(
             sample = np.stack([g.standard_normal(shape) for g in draws])
             with torch.no_grad():
                 action = (
-                    learner.policy()
-                    .squashed(
+                    actor.squashed(
                         torch.from_numpy(observation.astype(np.float32))[:, None],
                         torch.from_numpy(sample.astype(np.float32))[:, None],
                     )[:, 0]
-                    .numpy()
-                )
+                ).numpy()
         action = action.astype(np.float32)
         scaled = low + (action + 1) / 2 * (high - low)
         after, reward, terminated, truncated, _ = env.step(scaled)
@@ -127,10 +128,11 @@ def run(
                     for name in learner.noise
                 }
                 learner.update(
-                    Batch(o, a, r.squeeze(-1), o2, d.squeeze(-1), noise), done_updates
+                    Batch(o, a, r.squeeze(-1), o2, d.squeeze(-1), noise=noise),
+                    done_updates,
                 )
                 done_updates += 1
-        yield step + 1, finished, learner.policy()
+        yield step + 1, finished, actor
 
 
 def _start(seed: int, episode: int) -> int:

@@ -24,8 +24,8 @@ from torch import Tensor, nn
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import Params, Range
+from tasks.nets.feedforward import Feedforward
 from tasks.nets.layers import Linear
-from tasks.nets.policy import Policy
 from tasks.nets.quantised import Int8Linear
 from tasks.worlds import World
 
@@ -72,9 +72,9 @@ class Result:
             result stands for; None if the layers have no counterpart.
     """
 
-    policy: Policy
+    policy: Feedforward
     calibration: str | None
-    reference: Policy | None = None
+    reference: Feedforward | None = None
 
 
 class Compressor(ABC):
@@ -94,10 +94,12 @@ class Compressor(ABC):
         self.params = params
 
     @abstractmethod
-    def work(self, policy: Policy, rows: Rows) -> Result:
+    def work(self, policy: Feedforward, rows: Rows) -> Result:
         """The method itself, on input that has been checked."""
 
-    def compress(self, policy: Policy, rows: Rows) -> tuple[Policy, dict[str, Any]]:
+    def compress(
+        self, policy: Feedforward, rows: Rows
+    ) -> tuple[Feedforward, dict[str, Any]]:
         """Compress a policy.
 
         Args:
@@ -132,7 +134,7 @@ class Compressor(ABC):
             )
         return result.policy.requires_grad_(requires_grad=False), report
 
-    def _check_policy(self, policy: Policy) -> None:
+    def _check_policy(self, policy: Feedforward) -> None:
         for i, layer in enumerate(policy.layers):
             if not isinstance(layer, self.takes):
                 names = ", ".join(cls.__name__ for cls in self.takes)
@@ -144,7 +146,9 @@ class Compressor(ABC):
                     "run it on the float32, structured or distilled policy",
                 )
 
-    def _report(self, policy: Policy, result: Result, rows: Rows) -> dict[str, Any]:
+    def _report(
+        self, policy: Feedforward, result: Result, rows: Rows
+    ) -> dict[str, Any]:
         errors: Sequence[list[float] | None] = [None] * len(result.policy.layers)
         if result.reference is not None:
             errors = layer_errors(result.reference, result.policy, rows.observations)
@@ -180,7 +184,7 @@ class Compressor(ABC):
         }
 
 
-def check_rows(policy: Policy, observations: Tensor) -> None:
+def check_rows(policy: Feedforward, observations: Tensor) -> None:
     """Refuse calibration rows that are empty, not finite or of another width."""
     where, mend = "calibration rows", "make the dataset again with: dvc repro"
     width = policy.observation_width
@@ -197,7 +201,7 @@ def check_rows(policy: Policy, observations: Tensor) -> None:
 
 
 def layer_errors(
-    reference: Policy, policy: Policy, observations: Tensor
+    reference: Feedforward, policy: Feedforward, observations: Tensor
 ) -> list[list[float]]:
     """Relative output error of each layer, a seed: ||y - y_ref|| / ||y_ref||.
 
@@ -218,6 +222,6 @@ def stored_bytes(module: nn.Module) -> int:
     return sum(t.numel() * t.element_size() for t in module.state_dict().values())
 
 
-def parameters(policy: Policy) -> int:
+def parameters(policy: Feedforward) -> int:
     """Weights and biases of one seed, whatever their storage."""
     return sum(x.inputs * x.outputs + x.outputs for x in policy.layers)

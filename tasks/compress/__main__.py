@@ -21,12 +21,14 @@ from tasks.artifacts.params import build, load, pick
 from tasks.artifacts.policy import load_policy, save_policy
 from tasks.artifacts.stage import run_stage
 from tasks.compress import Compressor, Rows
-from tasks.nets.policy import Policy
+from tasks.nets.feedforward import Feedforward
 
 DRAW = 0  # seed of the draw of calibration and held-out rows
 
 
-def action_error(before: Policy, after: Policy, rows: Tensor) -> dict[str, float]:
+def action_error(
+    before: Feedforward, after: Feedforward, rows: Tensor
+) -> dict[str, float]:
     """Difference of the actions in units of half their range: mean and max.
 
     Args:
@@ -78,6 +80,14 @@ def run(given: argparse.Namespace, params: dict[str, Any]) -> Path:
         source = Path("data/compressed") / branch / given.after
         variant = f"{given.after}-{given.compressor}"
     policy, origin = load_policy(source)
+    if not isinstance(policy, Feedforward):
+        raise RefusedError(
+            source / "policy.json",
+            "class",
+            type(policy).__name__,
+            f"one {given.compressor} can take: Feedforward",
+            "leave this compressor out of study.compressors",
+        )
     world = None
     if compressor.roams:
         about = Path("data/datasets") / f"{given.dataset}-v0" / "world.json"

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from tasks.nets.feedforward import LOG_STD_MAX, LOG_STD_MIN, Feedforward
 from tasks.nets.layers import Linear
-from tasks.nets.policy import LOG_STD_MAX, LOG_STD_MIN, Policy
 
 
-def take(policy: Policy, k: int) -> Policy:
+def take(policy: Feedforward, k: int) -> Feedforward:
     """Slice ``k`` as a policy of one seed, its tensors copied."""
-    alone = Policy.from_spec({**policy.spec(), "stack": 1})
+    alone = Feedforward.from_spec({**policy.spec(), "stack": 1})
     alone.load_state_dict(
         {
             name: tensor[k : k + 1] if name.startswith("layers.") else tensor
@@ -21,10 +21,10 @@ def take(policy: Policy, k: int) -> Policy:
     return alone.requires_grad_(requires_grad=False)
 
 
-def stack(policies: Sequence[Policy]) -> Policy:
+def stack(policies: Sequence[Feedforward]) -> Feedforward:
     """Policies of one seed each, of the same shape, as one stack."""
     states = [policy.state_dict() for policy in policies]
-    together = Policy.from_spec({**policies[0].spec(), "stack": len(policies)})
+    together = Feedforward.from_spec({**policies[0].spec(), "stack": len(policies)})
     together.load_state_dict(
         {
             name: torch.cat([state[name] for state in states])
@@ -37,11 +37,11 @@ def stack(policies: Sequence[Policy]) -> Policy:
 
 
 def rebuild(
-    policy: Policy, layers: Sequence[nn.Module], head: str | None = None
-) -> Policy:
+    policy: Feedforward, layers: Sequence[nn.Module], head: str | None = None
+) -> Feedforward:
     """A policy of other layers with this one's normaliser, bounds and, maybe, head."""
     bounds = torch.ones(policy.action_width)
-    fresh = Policy(
+    fresh = Feedforward(
         layers,
         head or policy.head,
         policy.observation_mean,
@@ -55,12 +55,12 @@ def rebuild(
     return fresh
 
 
-def linears(policy: Policy) -> list[Linear]:
+def linears(policy: Feedforward) -> list[Linear]:
     """The layers of a policy that has float layers alone."""
     return [layer for layer in policy.layers if isinstance(layer, Linear)]
 
 
-def readout(policy: Policy, x: Tensor) -> Tensor:
+def readout(policy: Feedforward, x: Tensor) -> Tensor:
     """What a compressed policy should keep, from normalised observations (S, B, O).
 
     Args:

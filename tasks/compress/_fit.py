@@ -9,8 +9,8 @@ from torch.optim import Adam
 
 from tasks.artifacts.progress import Progress
 from tasks.compress._calib import readout
+from tasks.nets.feedforward import Feedforward
 from tasks.nets.layers import generator
-from tasks.nets.policy import Policy
 
 
 class Fit:
@@ -27,7 +27,7 @@ class Fit:
 
     def __init__(
         self,
-        policy: Policy,
+        policy: Feedforward,
         seeds: Sequence[int],
         name: str,
         steps: int,

@@ -18,8 +18,8 @@ from tasks.artifacts.params import Range
 from tasks.compress import CalibratedParams, Compressor, Result, Rows
 from tasks.compress._calib import rebuild
 from tasks.compress._fit import Fit
+from tasks.nets.feedforward import Feedforward
 from tasks.nets.layers import MLP
-from tasks.nets.policy import Policy
 from tasks.worlds import World
 
 # start seeds lie above those of evaluation (below 2^20) and of behaviours
@@ -50,7 +50,7 @@ class Distill(Compressor):
         super().__init__(params)
         self.settings = params
 
-    def work(self, policy: Policy, rows: Rows) -> Result:
+    def work(self, policy: Feedforward, rows: Rows) -> Result:
         """Fit the student, visiting states before each round."""
         p = self.settings
         widths = (policy.observation_width, *p.hidden, policy.action_width)
@@ -79,7 +79,7 @@ class Distill(Compressor):
 
 def visit(
     world: World,
-    actor: Policy,
+    actor: Feedforward,
     seeds: tuple[int, ...],
     turn: int,
     envs: int,

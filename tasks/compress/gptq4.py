@@ -20,7 +20,7 @@ from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import PARAMS, Range
 from tasks.compress import CalibratedParams, Compressor, Result, Rows
 from tasks.compress._calib import linears, rebuild, stack, take
-from tasks.nets.policy import Policy
+from tasks.nets.feedforward import Feedforward
 from tasks.nets.quantised import BlockLinear
 
 
@@ -56,13 +56,13 @@ class Gptq4(Compressor):
         self.block, self.damping = params.block, params.damping
         self.edge_bits = params.edge_bits
 
-    def work(self, policy: Policy, rows: Rows) -> Result:
+    def work(self, policy: Feedforward, rows: Rows) -> Result:
         """Quantise each layer on the outputs of the quantised ones before."""
         alone = [take(policy, k) for k in range(policy.seeds)]
         quantised = stack([self._one(one, rows.observations) for one in alone])
         return Result(quantised, "second moments of each layer's inputs", policy)
 
-    def _one(self, policy: Policy, observations: Tensor) -> Policy:
+    def _one(self, policy: Feedforward, observations: Tensor) -> Feedforward:
         x = policy.normalise(observations[None])  # (1, N, I)
         layers: list[BlockLinear] = []
         for linear in linears(policy):

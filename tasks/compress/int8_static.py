@@ -21,7 +21,7 @@ from torch import Tensor
 from tasks.artifacts.params import Range
 from tasks.compress import CalibratedParams, Compressor, Result, Rows
 from tasks.compress._calib import linears, rebuild, stack, take
-from tasks.nets.policy import Policy
+from tasks.nets.feedforward import Feedforward
 from tasks.nets.quantised import Int8Linear
 
 
@@ -44,7 +44,7 @@ class Int8Static(Compressor):
         self.percentile = params.percentile / 100
         self.top = 63 if params.reduce_range else 127  # largest weight code
 
-    def work(self, policy: Policy, rows: Rows) -> Result:
+    def work(self, policy: Feedforward, rows: Rows) -> Result:
         """Equalise, then quantise each layer."""
         alone = [take(policy, k) for k in range(policy.seeds)]
         pairs = [self._one(one, rows.observations) for one in alone]
@@ -52,7 +52,9 @@ class Int8Static(Compressor):
         quantised, equalised = (stack(side) for side in zip(*pairs, strict=True))
         return Result(quantised, what, equalised)
 
-    def _one(self, policy: Policy, observations: Tensor) -> tuple[Policy, Policy]:
+    def _one(
+        self, policy: Feedforward, observations: Tensor
+    ) -> tuple[Feedforward, Feedforward]:
         """One seed: (quantised, the equalised float policy it stands for)."""
         x = policy.normalise(observations[None])  # (1, N, I)
         low, high = self._range(x)

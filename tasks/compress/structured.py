@@ -17,8 +17,8 @@ from tasks.artifacts.params import Range
 from tasks.compress import CalibratedParams, Compressor, Result, Rows
 from tasks.compress._calib import linears, readout, rebuild
 from tasks.compress._fit import Fit
+from tasks.nets.feedforward import Feedforward
 from tasks.nets.layers import Linear
-from tasks.nets.policy import Policy
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Structured(Compressor):
         super().__init__(params)
         self.settings = params
 
-    def work(self, policy: Policy, rows: Rows) -> Result:
+    def work(self, policy: Feedforward, rows: Rows) -> Result:
         """Choose, rebuild, fine-tune."""
         p = self.settings
         x = policy.normalise(rows.observations.expand(policy.seeds, -1, -1))
@@ -53,7 +53,7 @@ class Structured(Compressor):
         return Result(small, what)
 
 
-def prune(policy: Policy, x: Tensor, keep: float) -> Policy:
+def prune(policy: Feedforward, x: Tensor, keep: float) -> Feedforward:
     """A policy with the ``keep`` most important share of each hidden layer's units.
 
     Args:

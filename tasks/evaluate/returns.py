@@ -120,10 +120,20 @@ def play(
         RefusedError: If an action is not finite: a simulator would only warn, reset
             itself and go on.
     """
-    from tasks.worlds.episodes import play as play_batch  # the report needs none
+    from tasks.worlds.episodes import Moment  # the report needs none
+    from tasks.worlds.episodes import play as play_batch
 
-    def act(observation: "Floats", _: Any) -> "Floats":
-        acted = policy.act(observation)
+    carry = policy.reset(len(starts))
+
+    def act(moment: Moment) -> "Floats":
+        given = {"observation": moment.observation, "reward": moment.reward}
+        if moment.legal is not None:
+            given["legal"] = moment.legal
+        before = {name: value[moment.episode] for name, value in carry.items()}
+        outputs, after = policy.step(given, before)
+        for name, value in after.items():
+            carry[name][moment.episode] = value
+        acted = outputs["action"]
         if not np.isfinite(acted).all():
             raise RefusedError(
                 f"seed-{seed}.onnx",

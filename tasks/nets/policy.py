@@ -1,33 +1,45 @@
-"""The network every stage after training speaks of: a policy."""
+"""What every stage after training speaks of: a policy."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
 
-import torch
 from torch import Tensor, nn
 
-from tasks.artifacts.params import resolve
 from tasks.nets.graph import Graph
 
-# log of the standard deviation of a "gaussian" head, before tanh
-LOG_STD_MIN, LOG_STD_MAX = -5.0, 2.0
+
+@dataclass(frozen=True)
+class Carried:
+    """A tensor a policy hands from one step of an episode to the next.
+
+    In the ONNX graph it is an input of this name and an output ``next_<name>``.
+
+    Attributes:
+        shape: Of one episode, without the batch axis.
+        reset: What fills it when an episode begins.
+    """
+
+    shape: tuple[int, ...]
+    reset: float = 0.0
 
 
-class Policy(nn.Module):
-    """Normaliser -> layers with ReLU between -> head -> tanh -> action scaling.
+class Policy(nn.Module, ABC):
+    """Observation -> action, with everything between them inside.
 
-    | head | last layer | action |
+    The normaliser, the squashing and the scaling to the world's bounds belong to it.
+    All parameters begin with an axis [S], one slice a seed; statistics and bounds are
+    shared. What it reads beside ``observation`` it names in :meth:`inputs`:
+
+    | input | shape | |
     |---|---|---|
-    | ``tanh`` | A | tanh(z) |
-    | ``gaussian`` | 2A: mean, log std | tanh(mean + exp(log std) * noise) |
-
-    log std is clipped to [-5, 2]; noise is an explicit input, standard normal to
-    sample, zeros for the deterministic action. Finally the action is scaled from
-    [-1, 1] to the world's bounds: ``action * scale + offset``.
+    | ``observation`` | (S, B, O) | units of the world |
+    | ``noise`` | (S, B, A) | standard normal to sample, zeros to act without chance |
+    | ``legal`` | (S, B, A) | 1.0 where an action is allowed |
+    | ``reward`` | (S, B, 1) | of the step before, 0 when an episode begins |
 
     Args:
-        layers: Modules with ``forward``, ``emit``, ``spec`` as ``layers.Linear`` has.
-        head: ``tanh`` or ``gaussian``.
         observation_mean: (O,), units of the world.
         observation_std: (O,), same units, positive.
         action_low: (A,), lower action bounds of the world.
@@ -36,18 +48,12 @@ class Policy(nn.Module):
 
     def __init__(
         self,
-        layers: Sequence[nn.Module],
-        head: str,
         observation_mean: Tensor,
         observation_std: Tensor,
         action_low: Tensor,
         action_high: Tensor,
     ) -> None:
         super().__init__()
-        if head not in ("tanh", "gaussian"):
-            raise ValueError(f"unknown head {head!r}")
-        self.layers: Any = nn.ModuleList(layers)  # torch types its items too widely
-        self.head = head
         self.observation_mean: Tensor
         self.observation_std: Tensor
         self.action_scale: Tensor
@@ -58,9 +64,9 @@ class Policy(nn.Module):
         self.register_buffer("action_offset", ((action_high + action_low) / 2).float())
 
     @property
+    @abstractmethod
     def seeds(self) -> int:
         """S, the length of the stack."""
-        return int(self.layers[0].stack)
 
     @property
     def observation_width(self) -> int:
@@ -76,110 +82,52 @@ class Policy(nn.Module):
         """(S, B, O) in units of the world -> the same, zero mean and unit variance."""
         return (observation - self.observation_mean) / self.observation_std
 
-    def preactivation(self, x: Tensor) -> Tensor:
-        """Normalised observations (S, B, O) -> output of the last layer."""
-        for layer in self.layers[:-1]:
-            x = torch.relu(layer(x))
-        return self.layers[-1](x)
+    def inputs(self) -> dict[str, int]:
+        """Names and widths of what it reads at a step; see the table above."""
+        return {"observation": self.observation_width}
 
-    def squashed(self, x: Tensor, noise: Tensor | None = None) -> Tensor:
-        """Normalised observations (S, B, O) -> action in [-1, 1] (S, B, A)."""
-        x = self.preactivation(x)
-        if self.head == "gaussian":
-            x, log_std = x.chunk(2, dim=-1)
-            if noise is not None:
-                x = x + log_std.clamp(LOG_STD_MIN, LOG_STD_MAX).exp() * noise
-        return torch.tanh(x)
+    def outputs(self) -> dict[str, int]:
+        """Names and widths of what comes out of a step, ``action`` first."""
+        return {"action": self.action_width}
 
-    def forward(self, observation: Tensor, noise: Tensor | None = None) -> Tensor:
-        """Act.
+    def carry(self) -> dict[str, Carried]:
+        """What it hands to its next step; nothing by default."""
+        return {}
+
+    @abstractmethod
+    def step(
+        self, inputs: Mapping[str, Tensor], carry: Mapping[str, Tensor]
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """One step of B episodes, just as the ONNX file does it.
 
         Args:
-            observation: (S, B, O), float32, units of the world.
-            noise: (S, B, A), standard normal; only a gaussian head uses it.
+            inputs: By the names of :meth:`inputs`, (S, B, width) each.
+            carry: By the names of :meth:`carry`, (S, B, *shape) each.
 
         Returns:
-            Action (S, B, A) inside the world's bounds.
+            By the names of :meth:`outputs`, (S, B, width) each, and the next carry.
         """
-        action = self.squashed(self.normalise(observation), noise)
-        return action * self.action_scale + self.action_offset
 
-    def inputs(self) -> dict[str, int]:
-        """Names and widths of what the policy reads."""
-        widths = {"observation": self.observation_width}
-        if self.head == "gaussian":
-            widths["noise"] = self.action_width
-        return widths
-
+    @abstractmethod
     def spec(self) -> dict[str, Any]:
         """Class and arguments, for policy.json; the tensors go to safetensors."""
-        return {
-            "class": "tasks.nets.policy.Policy",
-            "head": self.head,
-            "stack": self.seeds,
-            "observation": self.observation_width,
-            "action": self.action_width,
-            "layers": [layer.spec() for layer in self.layers],
-        }
 
     @classmethod
-    def from_spec(cls, spec: Mapping[str, Any]) -> "Policy":
+    @abstractmethod
+    def from_spec(cls, spec: Mapping[str, Any]) -> Self:
         """A policy of the right shape, its tensors still zero.
 
         Args:
             spec: What :meth:`spec` gave.
 
         Raises:
-            RefusedError: If a layer names a class outside ``tasks.nets``.
+            RefusedError: If it names a class outside ``tasks.nets``.
         """
-        layers = []
-        for entry in spec["layers"]:
-            arguments = {k: v for k, v in entry.items() if k != "class"}
-            layer = resolve(entry["class"], "policy.layers", package="tasks.nets.")
-            layers.append(layer(spec["stack"], **arguments))
-        zeros, ones = torch.zeros(spec["observation"]), torch.ones(spec["observation"])
-        bounds = torch.ones(spec["action"])
-        return cls(layers, spec["head"], zeros, ones, -bounds, bounds)
 
-    def emit(self, graph: Graph, k: int) -> str:
-        """Add seed slice ``k`` to an ONNX graph with inputs ``observation``, ``noise``.
+    @abstractmethod
+    def emit(self, graph: Graph, k: int) -> None:
+        """Add seed slice ``k`` to an ONNX graph that has its inputs and its carry.
 
-        Returns:
-            The name of the output, ``action``.
+        Afterwards the graph has a value for every name of :meth:`outputs`, and
+        ``next_<name>`` for every name of :meth:`carry`.
         """
-        mean = graph.constant("observation_mean", self.observation_mean)
-        std = graph.constant("observation_std", self.observation_std)
-        x = graph.add("Sub", "observation", mean, name="observation_centred")
-        x = graph.add("Div", x, std, name="observation_normalised")
-        last = len(self.layers) - 1
-        for i, layer in enumerate(self.layers):
-            x = layer.emit(graph, x, k, f"layer{i}")
-            if i < last:
-                x = graph.add("Relu", x, name=f"layer{i}.relu")
-        if self.head == "gaussian":
-            x = self._emit_sample(graph, x)
-        x = graph.add("Tanh", x, name="squashed")
-        scale = graph.constant("action_scale", self.action_scale)
-        offset = graph.constant("action_offset", self.action_offset)
-        x = graph.add("Mul", x, scale, name="action_scaled")
-        return graph.add("Add", x, offset, name="action")
-
-    def _emit_sample(self, graph: Graph, x: str) -> str:
-        """The gaussian head: mean + exp(clip(log std)) * noise."""
-        a = self.action_width
-        cut = {
-            n: graph.constant(n, torch.tensor([v]))
-            for n, v in (("zero", 0), ("middle", a), ("end", 2 * a), ("axis", -1))
-        }
-        mean = graph.add(
-            "Slice", x, cut["zero"], cut["middle"], cut["axis"], name="mean"
-        )
-        log_std = graph.add(
-            "Slice", x, cut["middle"], cut["end"], cut["axis"], name="log_std"
-        )
-        low = graph.constant("log_std_min", torch.tensor(LOG_STD_MIN))
-        high = graph.constant("log_std_max", torch.tensor(LOG_STD_MAX))
-        log_std = graph.add("Clip", log_std, low, high, name="log_std_clipped")
-        std = graph.add("Exp", log_std, name="std")
-        deviation = graph.add("Mul", std, "noise", name="deviation")
-        return graph.add("Add", mean, deviation, name="sample")

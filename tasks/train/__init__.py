@@ -5,20 +5,28 @@ constructor, the equations in ``update``. The loop, the batches, the noise, curv
 checkpoints are the engine's (``engine.py``), so ``update`` is a pure function of the
 learner's tensors, the batch and the step number.
 
+Discrete actions are one-hot rows of width A, the number of actions; ``spaces.discrete``
+tells. A learner says in ``actions`` which kinds it can learn.
+
 Shapes: S seeds, B batch, O observation, A action, E ensemble.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import Adam
 
 from tasks.artifacts.params import Params
 from tasks.nets.policy import Policy
+
+if TYPE_CHECKING:
+    from tasks.artifacts.dataset import Transitions
 
 
 @dataclass(frozen=True)
@@ -30,12 +38,14 @@ class Spaces:
         observation_std: (O,), positive; the learner sees (o - mean) / std.
         action_low: (A,), the world's bounds; the learner sees [-1, 1].
         action_high: (A,).
+        discrete: Actions are one-hot rows; their bounds are then 0 and 1.
     """
 
     observation_mean: Tensor
     observation_std: Tensor
     action_low: Tensor
     action_high: Tensor
+    discrete: bool = False
 
     @property
     def observation(self) -> int:
@@ -54,10 +64,11 @@ class Batch:
 
     Attributes:
         observation: (S, B, O), normalised.
-        action: (S, B, A), in [-1, 1].
+        action: (S, B, A), in [-1, 1], or one-hot.
         reward: (S, B).
         next_observation: (S, B, O), normalised.
         terminated: (S, B), 1.0 where the episode terminated; a truncated one is 0.0.
+        columns: By the names of ``Learner.columns``, see :data:`COLUMNS`.
         noise: By the names of ``Learner.noise``, (S, B, A), standard normal.
     """
 
@@ -66,7 +77,16 @@ class Batch:
     reward: Tensor
     next_observation: Tensor
     terminated: Tensor
+    columns: Mapping[str, Tensor] = field(default_factory=dict)
     noise: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+# What a learner may ask for beside the fields of a batch, (S, B, A) each:
+COLUMNS = (
+    "next_action",  # logged at the next observation; zeros where none was
+    "legal",  # 1.0 where an action is allowed, all ones in a world without a mask
+    "next_legal",  # the same at the next observation
+)
 
 
 class Learner(nn.Module, ABC):
@@ -83,6 +103,8 @@ class Learner(nn.Module, ABC):
     """
 
     Parameters: ClassVar[type[Params]]
+    actions: ClassVar[Sequence[str]] = ("continuous",)  # and, or, "discrete"
+    columns: ClassVar[Sequence[str]] = ()  # of COLUMNS
     noise: ClassVar[Sequence[str]] = ()  # standard normal (S, B, A) draws an update
 
     def __init__(
@@ -121,6 +143,29 @@ class Learner(nn.Module, ABC):
         """
         del returns
         return reward
+
+    def rows(self, data: "Transitions") -> NDArray[np.int64] | None:
+        """Which transitions it learns from; called once, before the first update.
+
+        Returns:
+            Row numbers of ``data``, at least one; None, the default, for all.
+        """
+        del data
+        return None
+
+    def sampler(self, data: "Transitions", batch: int) -> Callable[[int], Any]:
+        """What gives the batch of an update by its number.
+
+        The default draws rows uniformly, with replacement; a learner that reads
+        sequences has its own and gets from it what its ``update`` takes.
+
+        Args:
+            data: The dataset.
+            batch: B.
+        """
+        from tasks.train._data import Sampler, pack
+
+        return Sampler(pack(self, data), self, batch)
 
     def descend(self, name: str, loss: Tensor) -> None:
         """Step one optimiser down the gradient of the summed losses.

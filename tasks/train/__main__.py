@@ -19,7 +19,8 @@ from tasks.artifacts.progress import Progress
 from tasks.artifacts.stage import run_stage
 from tasks.train import Learner
 from tasks.train._checkpoint import Checkpoint
-from tasks.train.engine import identity, settle, spaces, train
+from tasks.train._data import spaces
+from tasks.train.engine import identity, settle, train
 
 CHECKPOINTS = Path(".offcut/checkpoints")
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam
 
+from tasks.nets.feedforward import LOG_STD_MAX, LOG_STD_MIN, Feedforward
 from tasks.nets.layers import MLP
-from tasks.nets.policy import LOG_STD_MAX, LOG_STD_MIN, Policy
 from tasks.train import Spaces
 
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
@@ -17,11 +17,11 @@ AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
 def actor(
     spaces: Spaces, seeds: Sequence[int], hidden: Sequence[int], head: str = "tanh"
-) -> Policy:
+) -> Feedforward:
     """A freshly initialised policy: O -> hidden... -> A (2A for a gaussian head)."""
     outputs = spaces.action * (2 if head == "gaussian" else 1)
     net = MLP(seeds, "actor", (spaces.observation, *hidden, outputs))
-    return Policy(
+    return Feedforward(
         list(net.layers),
         head,
         spaces.observation_mean,
@@ -85,7 +85,7 @@ def bellman_loss(q: Tensor, target: Tensor) -> Tensor:
 
 
 def sample_tanh_gaussian(
-    policy: Policy, observation: Tensor, noise: Tensor
+    policy: Feedforward, observation: Tensor, noise: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Action and its log likelihood from a gaussian head.
 

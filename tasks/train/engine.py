@@ -1,10 +1,6 @@
-"""The offline loop: batches, noise, curves and checkpoints for any learner.
+"""The offline loop: updates, curves and checkpoints for any learner.
 
-Everything random is stateless: block b of seed k is drawn from
-``np.random.default_rng([k, b, stream])``, a block being :data:`BLOCK` updates. So a
-seed's batches do not depend on the other seeds, and resuming needs no generator.
-
-Shapes: N transitions, S seeds, B batch, O observation, A action, W = 2 O + A + 2.
+Shapes: S seeds, B batch.
 """
 
 import hashlib
@@ -23,15 +19,13 @@ from torch import Tensor
 import tasks
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import canonical, sha256
-from tasks.train import Batch, Learner, Spaces
+from tasks.train import Learner
 from tasks.train._checkpoint import Checkpoint
 
 if TYPE_CHECKING:
     from tasks.artifacts.dataset import Transitions
 
-BLOCK = 256  # updates whose batches are drawn at once
 CHECKPOINT_SECONDS = 15.0  # at least this long between two checkpoints
-BOUNDS_SLACK = 1e-5  # rounding allowed of an action scaled to [-1, 1]
 
 
 @dataclass
@@ -62,109 +56,6 @@ def settle() -> None:
     torch.manual_seed(0)
 
 
-def spaces(data: "Transitions") -> Spaces:
-    """Widths, statistics and bounds of a dataset."""
-    return Spaces(
-        torch.as_tensor(data.observation_mean, dtype=torch.float32),
-        torch.as_tensor(data.observation_std, dtype=torch.float32),
-        torch.as_tensor(data.action_low, dtype=torch.float32),
-        torch.as_tensor(data.action_high, dtype=torch.float32),
-    )
-
-
-def pack(learner: Learner, data: "Transitions") -> Tensor:
-    """One table, so that one gather makes a batch.
-
-    Returns:
-        (N, W) float32: normalised observation, action in [-1, 1], reward as the
-        learner wants it, terminated, normalised next observation.
-
-    Raises:
-        RefusedError: If a number is not finite or an action lies outside its bounds.
-    """
-    s = learner.spaces
-    observation, after, action, reward, terminated = (
-        torch.as_tensor(x, dtype=torch.float32)
-        for x in (
-            data.observation,
-            data.next_observation,
-            data.action,
-            data.reward,
-            data.terminated,
-        )
-    )
-    low, high = s.action_low, s.action_high
-    scaled = (action - (high + low) / 2) / ((high - low) / 2)
-    returns = torch.as_tensor(data.returns, dtype=torch.float64)
-    table = torch.cat(
-        [
-            (observation - s.observation_mean) / s.observation_std,
-            scaled.clamp(-1, 1),
-            learner.rewards(reward, returns)[:, None],
-            terminated[:, None],
-            (after - s.observation_mean) / s.observation_std,
-        ],
-        dim=1,
-    )
-    mend = "generate the dataset again"
-    if not table.isfinite().all():
-        row = int((~table.isfinite()).any(1).nonzero()[0])
-        found = f"a number in row {row} that is not finite"
-        raise RefusedError(data.dataset_id, "rows", found, "finite numbers", mend)
-    if (excess := float(scaled.abs().max())) > 1 + BOUNDS_SLACK:
-        raise RefusedError(
-            data.dataset_id, "action", f"{excess:.6g} scaled", "[-1, 1]", mend
-        )
-    return table
-
-
-class Sampler:
-    """Batches of any update, drawn a block at a time.
-
-    Args:
-        table: From :func:`pack`.
-        learner: Whose seeds, widths and noise it draws for.
-        batch: B.
-    """
-
-    def __init__(self, table: Tensor, learner: Learner, batch: int) -> None:
-        self.table, self.learner, self.batch = table, learner, batch
-        o, a = learner.spaces.observation, learner.spaces.action
-        self.cuts = [o, a, 1, 1, o]
-        self.block = -1
-        self.index: Tensor  # (BLOCK, S*B)
-        self.noise: dict[str, Tensor]  # (BLOCK, S, B, A) each
-
-    def __call__(self, step: int) -> Batch:
-        """The batch of one update."""
-        block, i = divmod(step, BLOCK)
-        if block != self.block:
-            self._draw(block)
-        seeds = len(self.learner.seeds)
-        rows = self.table.index_select(0, self.index[i])
-        rows = rows.view(seeds, self.batch, -1)
-        o, a, r, d, o2 = torch.split(rows, self.cuts, dim=-1)
-        noise = {name: x[i] for name, x in self.noise.items()}
-        return Batch(o, a, r.squeeze(-1), o2, d.squeeze(-1), noise)
-
-    def _draw(self, block: int) -> None:
-        """Stream 0 of a seed gives its rows, stream 1, 2... its noises."""
-        seeds, n = self.learner.seeds, len(self.table)
-        shape = (BLOCK, self.batch)
-        self.block = block
-        index = np.stack(
-            [np.random.default_rng([k, block, 0]).integers(0, n, shape) for k in seeds],
-            axis=1,
-        )
-        self.index = torch.from_numpy(index).view(BLOCK, -1)
-        self.noise = {}
-        actions = self.learner.spaces.action
-        for stream, name in enumerate(self.learner.noise, start=1):
-            draws = [np.random.default_rng([k, block, stream]) for k in seeds]
-            normal = [g.standard_normal((*shape, actions), np.float32) for g in draws]
-            self.noise[name] = torch.from_numpy(np.stack(normal, axis=1))
-
-
 def identity(
     learner: Learner, block: Mapping[str, Any], dataset: str, updates: int, batch: int
 ) -> str:
@@ -179,7 +70,7 @@ def identity(
     """
     here = Path(tasks.__path__[0])
     files = [Path(inspect.getfile(type(learner)))]
-    for pattern in ("nets/*.py", "train/__init__.py", "train/_core.py"):
+    for pattern in ("nets/*.py", "train/_*.py"):  # a method imports no other method
         files += sorted(here.glob(pattern))
     whole = {
         "params": dict(block),
@@ -221,7 +112,7 @@ def train(
         RefusedError: If the data cannot be trained on, or a metric or weight stops
             being finite; the last checkpoint then stays.
     """
-    sample = Sampler(pack(learner, data), learner, batch)
+    sample = learner.sampler(data, batch)
     log_every = min(max(updates // 100, 1), 1000)
     curves, start = Curves(), 0
     if checkpoint and (state := checkpoint.load()):

@@ -8,9 +8,27 @@ from numpy.typing import NDArray
 
 from tasks.worlds import Batch, Flags, Floats
 
-# (observations of the live rows (L, O), their episode numbers (L,)) -> actions (L, A)
-Act = Callable[[Floats, NDArray[np.int64]], Floats]
 TELL_EVERY = 50  # steps
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What a policy may know at a step; rows are the L episodes that still run.
+
+    Attributes:
+        episode: (L,) int64, their numbers.
+        observation: (L, O), units of the world.
+        reward: (L, 1), of the step before; 0 at the first.
+        legal: (L, A), 1.0 where an action is allowed; None without a mask.
+    """
+
+    episode: NDArray[np.int64]
+    observation: Floats
+    reward: Floats
+    legal: Floats | None = None
+
+
+Act = Callable[[Moment], Floats]  # -> actions (L, A)
 
 
 @dataclass(frozen=True)
@@ -49,13 +67,16 @@ def play(
     returns, terminated = np.zeros(n), np.zeros(n, bool)
     space = batch.world.action_space
     actions = np.zeros((n, *space.low.shape), space.dtype)
-    observation, _ = batch.reset(seed=list(start_seeds))
+    observation, infos = batch.reset(seed=list(start_seeds))
+    rewards: Floats = np.zeros(n)
     step = 0
     while (live := np.flatnonzero(~batch.ended)).size:
         if progress and step % TELL_EVERY == 0:
             progress(step, returns, live.size)
-        actions[live] = act(observation[live], live)
-        observation, rewards, fell, _, _ = batch.step(actions)
+        legal = infos["legal"][live] if "legal" in infos else None
+        moment = Moment(live, observation[live], rewards[live, None], legal)
+        actions[live] = act(moment)
+        observation, rewards, fell, _, infos = batch.step(actions)
         returns += rewards  # 0 where parked
         terminated |= fell
         step += 1

@@ -17,7 +17,7 @@ from tasks.artifacts.onnx_policy import (
     contract_of,
     write_onnx,
 )
-from tasks.nets.policy import Policy
+from tasks.nets.feedforward import Feedforward
 from tests.compress.harness import make_policy
 
 ORIGIN = {
@@ -34,7 +34,7 @@ ORIGIN = {
 }
 
 
-def write(path: Path, policy: Policy, k: int = 0) -> Path:
+def write(path: Path, policy: Feedforward, k: int = 0) -> Path:
     write_onnx(path, build_model(policy, k), contract_of(policy, k, ORIGIN, "exact"))
     return path
 

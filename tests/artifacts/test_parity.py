@@ -8,7 +8,7 @@ import torch
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.onnx_policy import OnnxPolicy, build_model, contract_of
 from tasks.artifacts.parity import RANDOM_ROWS, check_parity, probe_rows
-from tasks.nets.policy import Policy
+from tasks.nets.feedforward import Feedforward
 from tests.artifacts.test_onnx_policy import ORIGIN
 from tests.compress.harness import make_policy
 
@@ -19,7 +19,9 @@ def rows(count: int = 1000) -> np.ndarray:
     return np.random.default_rng(0).normal(2, 3, (count, 11)).astype(np.float32)
 
 
-def compare(policy: Policy, file: Policy, k: int = 0, of: int | None = None) -> Any:
+def compare(
+    policy: Feedforward, file: Feedforward, k: int = 0, of: int | None = None
+) -> Any:
     """Parity of slice ``k`` of a policy with the file of slice ``of`` of another."""
     contract = contract_of(file, 0, ORIGIN, "exact")
     model = build_model(file, k if of is None else of).SerializeToString()
@@ -65,29 +67,29 @@ def test_the_same_policy_passes(head: str, k: int):
     assert 0 <= found["p99"] <= found["max"] <= found["tolerance"] == 1e-5
 
 
-def without_normaliser(policy: Policy) -> None:
+def without_normaliser(policy: Feedforward) -> None:
     policy.observation_mean.zero_()
     policy.observation_std.fill_(1)
 
 
-def other_mean(policy: Policy) -> None:
+def other_mean(policy: Feedforward) -> None:
     policy.observation_mean[3] += 1e-2
 
 
-def without_scaling(policy: Policy) -> None:
+def without_scaling(policy: Feedforward) -> None:
     policy.action_scale.fill_(1)
     policy.action_offset.zero_()
 
 
-def without_offset(policy: Policy) -> None:
+def without_offset(policy: Feedforward) -> None:
     policy.action_offset.zero_()
 
 
-def one_other_weight(policy: Policy) -> None:
+def one_other_weight(policy: Feedforward) -> None:
     policy.layers[1].weight[0, 5, 5] += 0.1
 
 
-def without_a_bias(policy: Policy) -> None:
+def without_a_bias(policy: Feedforward) -> None:
     policy.layers[-1].bias[0, 0, 0] += 1e-3
 
 

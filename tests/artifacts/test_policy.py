@@ -15,7 +15,7 @@ from tasks.artifacts.policy import (
     statistics_sha256,
     weights_sha256,
 )
-from tasks.nets.policy import Policy
+from tasks.nets.feedforward import Feedforward
 from tasks.train import Spaces
 from tasks.train._core import actor
 
@@ -23,7 +23,7 @@ SEEDS = (0, 1, 5)
 ORIGIN = {"seeds": list(SEEDS), "learner": "bc", "dataset": "hopper"}
 
 
-def made(head: str = "tanh", mean: float = 0.5) -> Policy:
+def made(head: str = "tanh", mean: float = 0.5) -> Feedforward:
     spaces = Spaces(
         torch.full((4,), mean), torch.full((4,), 2.0), -torch.ones(2), torch.ones(2)
     )
@@ -176,7 +176,7 @@ def test_bytes_that_are_no_safetensors_are_refused(folder: Path):
     [
         "os.system",
         "tasks.train.sac.SAC",
-        "tasks.nets.policy.resolve",
+        "tasks.nets.feedforward.resolve",
         "torch.nn.Linear",
     ],
 )

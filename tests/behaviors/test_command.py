@@ -13,7 +13,7 @@ import tasks.behaviors.__main__ as command
 from tasks.artifacts.files import read_json
 from tasks.artifacts.onnx_policy import OnnxPolicy
 from tasks.artifacts.stage import run_stage
-from tasks.worlds.episodes import Played, play
+from tasks.worlds.episodes import Moment, Played, play
 from tests.worlds.harness import load
 
 ROOT = Path(__file__).parents[2]
@@ -126,9 +126,9 @@ def replayed(world: str, name: str, episodes: int, sampled: bool) -> Played:
     k, width = seeds.index(told["seed"]), opened.contract["inputs"]["noise"]["shape"][1]
     draws = [np.random.default_rng([k, e]) for e in range(episodes)]
 
-    def act(observation: Any, live: Any) -> Any:
-        noise = np.stack([draws[i].standard_normal(width) for i in live])
-        return opened.act(observation, noise if sampled else None)
+    def act(moment: Moment) -> Any:
+        noise = np.stack([draws[i].standard_normal(width) for i in moment.episode])
+        return opened.act(moment.observation, noise if sampled else None)
 
     return play(load(world).make(episodes), act, range(episodes))
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tasks.behaviors.measure import choose, measure, random_return, visited
-from tasks.nets.policy import Policy
+from tasks.nets.feedforward import Feedforward
 from tests.compress.harness import make_policy
 from tests.worlds.harness import load
 
@@ -60,7 +60,7 @@ def test_replay_is_spaced_from_the_first_to_medium(replay: int, numbers: list[in
     assert kept == {f"replay-{i}": c for i, c in enumerate(numbers)}
 
 
-def still(seeds: int = 1) -> Policy:
+def still(seeds: int = 1) -> Feedforward:
     """A gaussian policy that pushes nowhere and hardly deviates."""
     policy = make_policy((4,), "gaussian", tuple(range(seeds)), 3, 1)
     with torch.no_grad():

@@ -13,8 +13,8 @@ from torch import Tensor
 from tasks.artifacts.onnx_policy import build_model
 from tasks.artifacts.params import build
 from tasks.compress import Compressor, Rows
+from tasks.nets.feedforward import Feedforward
 from tasks.nets.layers import MLP
-from tasks.nets.policy import Policy
 from tasks.worlds import WorldParams
 from tasks.worlds.pendulum import Pendulum
 
@@ -29,13 +29,13 @@ def make_policy(
     seeds: tuple[int, ...] = SEEDS,
     observation: int = 11,
     action: int = 3,
-) -> Policy:
+) -> Feedforward:
     """A random policy with large enough weights to use its actions' range."""
     outputs = action * (2 if head == "gaussian" else 1)
     net = MLP(seeds, "actor", (observation, *hidden, outputs))
     for layer in net.layers:
         layer.weight.data.mul_(2.5)
-    policy = Policy(
+    policy = Feedforward(
         list(net.layers),
         head,
         torch.linspace(-1, 1, observation),
@@ -69,11 +69,11 @@ def make_pendulum() -> Pendulum:
     return Pendulum(WorldParams("pendulum", "Pendulum-v1", 200, -1500.0, 0.0, "no"))
 
 
-def model_bytes(policy: Policy, k: int = 0) -> bytes:
+def model_bytes(policy: Feedforward, k: int = 0) -> bytes:
     return build_model(policy, k).SerializeToString()
 
 
-def session(policy: Policy, k: int, mode: str) -> onnxruntime.InferenceSession:
+def session(policy: Feedforward, k: int, mode: str) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = 1, 3
     if mode == "exact":
@@ -83,7 +83,7 @@ def session(policy: Policy, k: int, mode: str) -> onnxruntime.InferenceSession:
     )
 
 
-def onnx_difference(policy: Policy, observations: Tensor, mode: str) -> float:
+def onnx_difference(policy: Feedforward, observations: Tensor, mode: str) -> float:
     """Largest difference of torch and onnxruntime relative to max(1, |action|)."""
     stacked = observations.expand(policy.seeds, -1, -1)
     noise = torch.zeros(policy.seeds, len(observations), policy.action_width)
@@ -99,7 +99,7 @@ def onnx_difference(policy: Policy, observations: Tensor, mode: str) -> float:
     return worst
 
 
-def float_bytes(policy: Policy, k: int = 0) -> dict[str, int]:
+def float_bytes(policy: Feedforward, k: int = 0) -> dict[str, int]:
     """Bytes of each float initialiser of the file."""
     return {
         t.name: len(numpy_helper.to_array(t).tobytes())
@@ -108,7 +108,7 @@ def float_bytes(policy: Policy, k: int = 0) -> dict[str, int]:
     }
 
 
-def same_tensors(one: Policy, other: Policy) -> bool:
+def same_tensors(one: Feedforward, other: Feedforward) -> bool:
     left, right = one.state_dict(), other.state_dict()
     return left.keys() == right.keys() and all(
         torch.equal(left[name], right[name]) for name in left

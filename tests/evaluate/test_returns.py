@@ -68,8 +68,11 @@ def test_alone_equals_in_the_batch(tmp_path: Path) -> None:
     where = world("hopper")
     acting = opened(tmp_path, where)[0]
     shown = []
-    act = acting.act
-    acting.act = lambda rows: (shown.append(len(rows)), act(rows))[1]
+    step = acting.step
+    acting.step = lambda given, carry: (
+        shown.append(len(given["observation"])),
+        step(given, carry),
+    )[1]
     table = play(where.make(6), acting, 0, np.arange(6), quiet)
     assert sum(shown) == table.length.sum()
     assert len(set(table.length)) > 1
@@ -115,7 +118,8 @@ def test_limit_and_falls_are_told_apart(tmp_path: Path) -> None:
 def test_actions_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     where = world("hopper")
     acting = opened(tmp_path, where)[0]
-    acting.act = lambda rows: np.full((len(rows), 3), np.nan, np.float32)
+    wrong = np.full((2, 3), np.nan, np.float32)
+    acting.step = lambda *_: ({"action": wrong}, {})
     with pytest.raises(RefusedError, match="not finite at step 0"):
         play(where.make(2), acting, 0, np.arange(2), quiet)
 

@@ -17,7 +17,7 @@ from tasks.artifacts.params import build
 from tasks.artifacts.policy import save_policy, statistics_sha256, weights_sha256
 from tasks.artifacts.stage import run_stage
 from tasks.generate.__main__ import main as generate
-from tasks.nets.policy import Policy
+from tasks.nets.feedforward import Feedforward
 from tests.compress.harness import make_compressor, make_policy, make_rows
 
 SEEDS = (4, 7)
@@ -62,11 +62,11 @@ def parameters(**changes: Any) -> None:
     Path("params.yaml").write_text(yaml.safe_dump(params))
 
 
-def policy(head: str = "tanh", hidden: tuple[int, ...] = (32, 32)) -> Policy:
+def policy(head: str = "tanh", hidden: tuple[int, ...] = (32, 32)) -> Feedforward:
     return make_policy(hidden, head, SEEDS, observation=3, action=1)
 
 
-def save(made: Policy, variant: str = "float32", mode: str = "exact") -> Path:
+def save(made: Feedforward, variant: str = "float32", mode: str = "exact") -> Path:
     """Where the stage before would have left it."""
     folder = Path("data/compressed") / LEAF.with_name(variant)
     folder.mkdir(parents=True, exist_ok=True)
@@ -194,7 +194,7 @@ def test_a_failed_gate_writes_nothing(
     exporter = build(BLOCK, "export.feedforward")
     model = type(exporter).model
 
-    def broken(self: Any, made: Policy, k: int) -> onnx.ModelProto:
+    def broken(self: Any, made: Feedforward, k: int) -> onnx.ModelProto:
         graph = model(self, made, k)
         if k == 1:
             drop_the_normaliser(graph)

@@ -12,8 +12,8 @@ from tasks.artifacts.episodes import Episode, check_episodes
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.onnx_policy import build_model, contract_of, write_onnx
 from tasks.artifacts.params import build
+from tasks.nets.feedforward import Feedforward
 from tasks.nets.layers import Linear, generator
-from tasks.nets.policy import Policy
 from tasks.worlds import World
 from tests.worlds.harness import load
 
@@ -37,7 +37,7 @@ def behavior(folder: Path, world: World, name: str, head: str, hidden: int = 8) 
     for number, layer in enumerate(layers):
         layer.initialise([generator(0, f"{name}{number}")])
     space = world.action_space
-    policy = Policy(
+    policy = Feedforward(
         layers,
         head,
         torch.zeros(width),

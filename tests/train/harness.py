@@ -17,7 +17,8 @@ from tasks.artifacts.params import build
 from tasks.artifacts.policy import save_policy
 from tasks.train import Batch, Learner, Spaces
 from tasks.train._checkpoint import Checkpoint
-from tasks.train.engine import identity, settle, spaces, train
+from tasks.train._data import spaces
+from tasks.train.engine import identity, settle, train
 
 PARAMS = Path(__file__).parents[2] / "params/train"
 O, A = 3, 2  # noqa: E741 - widths of the tiny data
@@ -42,6 +43,9 @@ def transitions(n: int = 96, **replace: Any) -> Any:
         "returns": np.array([-3.0, 5.0, 1.0], np.float32),
         "dataset_id": "tiny-v0",
         "sha256": "ab" * 32,
+        "discrete": False,
+        "legal": None,
+        "next_legal": None,
     }
     return SimpleNamespace(**{**fields, **replace})
 
@@ -82,9 +86,9 @@ def random_batch(learner: Learner, rows: int = 16) -> Batch:
     normal = lambda *shape: torch.randn(s, rows, *shape, generator=g)  # noqa: E731
     noise = {name: normal(A) for name in learner.noise}
     terminated = (torch.arange(rows) % 4 == 0).float().repeat(s, 1)
-    return Batch(
-        normal(O), normal(A).tanh(), 3 * normal(), normal(O), terminated, noise
-    )
+    o, a, r, o2 = normal(O), normal(A).tanh(), 3 * normal(), normal(O)
+    columns = {name: normal(A).tanh() for name in learner.columns}
+    return Batch(o, a, r, o2, terminated, columns, noise)
 
 
 def constant(module: torch.nn.Module, *biases: list[float]) -> None:
@@ -103,7 +107,7 @@ def two_rows(action: list[list[float]], **noise: list[list[float]]) -> Batch:
         torch.ones(1, 2),
         torch.zeros(1, 2, O),
         torch.tensor([[0.0, 1.0]]),
-        {name: torch.tensor([value]) for name, value in noise.items()},
+        noise={name: torch.tensor([value]) for name, value in noise.items()},
     )
 
 

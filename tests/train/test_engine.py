@@ -12,8 +12,9 @@ from torch import Tensor
 from tasks.artifacts.errors import RefusedError
 from tasks.train import Batch
 from tasks.train._checkpoint import Checkpoint
+from tasks.train._data import BLOCK, Sampler, pack, spaces
 from tasks.train.bc import BC
-from tasks.train.engine import BLOCK, Sampler, identity, pack, spaces, train
+from tasks.train.engine import identity, train
 
 from . import harness
 

@@ -9,17 +9,17 @@ import torch
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.onnx_policy import build_model
 from tasks.artifacts.policy import load_policy, save_policy
+from tasks.nets.feedforward import Feedforward
 from tasks.nets.layers import MLP
-from tasks.nets.policy import Policy
 from tasks.nets.quantised import BlockLinear
 
 
-def made(head: str) -> Policy:
+def made(head: str) -> Feedforward:
     outputs = 6 if head == "gaussian" else 3
     net = MLP((0, 1), "actor", (4, 16, outputs))
     mean, std = torch.arange(4.0), torch.tensor([0.5, 1, 2, 4])
     low, high = torch.tensor([-1.0, -2, 0]), torch.tensor([1.0, 2, 8])
-    policy = Policy(list(net.layers), head, mean, std, low, high)
+    policy = Feedforward(list(net.layers), head, mean, std, low, high)
     return policy.requires_grad_(requires_grad=False)
 
 
@@ -72,7 +72,7 @@ def test_the_onnx_graph_acts_as_the_policy(head: str, scale: float):
 
 def test_an_unknown_head_is_refused():
     with pytest.raises(ValueError, match="unknown head 'beta'"):
-        Policy([], "beta", *[torch.zeros(1)] * 4)
+        Feedforward([], "beta", *[torch.zeros(1)] * 4)
 
 
 def test_a_policy_of_integer_layers_comes_back_from_disk(tmp_path: Path):
@@ -94,4 +94,4 @@ def test_layers_from_outside_are_refused():
     with pytest.raises(
         RefusedError, match=r"torch.nn.Linear.*a class under tasks.nets"
     ):
-        Policy.from_spec(spec)
+        Feedforward.from_spec(spec)

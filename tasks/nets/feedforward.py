@@ -1,0 +1,167 @@
+"""The usual policy: one forward pass through a stack of layers."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tasks.artifacts.params import resolve
+from tasks.nets.graph import Graph
+from tasks.nets.policy import Policy
+
+# log of the standard deviation of a "gaussian" head, before tanh
+LOG_STD_MIN, LOG_STD_MAX = -5.0, 2.0
+
+
+class Feedforward(Policy):
+    """Normaliser -> layers with ReLU between -> head -> tanh -> action scaling.
+
+    | head | last layer | action |
+    |---|---|---|
+    | ``tanh`` | A | tanh(z) |
+    | ``gaussian`` | 2A: mean, log std | tanh(mean + exp(log std) * noise) |
+
+    log std is clipped to [-5, 2]; noise is an explicit input, standard normal to
+    sample, zeros for the deterministic action. Finally the action is scaled from
+    [-1, 1] to the world's bounds: ``action * scale + offset``.
+
+    Args:
+        layers: Modules with ``forward``, ``emit``, ``spec`` as ``layers.Linear`` has.
+        head: ``tanh`` or ``gaussian``.
+        observation_mean: (O,), units of the world.
+        observation_std: (O,), same units, positive.
+        action_low: (A,), lower action bounds of the world.
+        action_high: (A,), upper action bounds.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[nn.Module],
+        head: str,
+        observation_mean: Tensor,
+        observation_std: Tensor,
+        action_low: Tensor,
+        action_high: Tensor,
+    ) -> None:
+        super().__init__(observation_mean, observation_std, action_low, action_high)
+        if head not in ("tanh", "gaussian"):
+            raise ValueError(f"unknown head {head!r}")
+        self.layers: Any = nn.ModuleList(layers)  # torch types its items too widely
+        self.head = head
+
+    @property
+    def seeds(self) -> int:
+        """S, the length of the stack."""
+        return int(self.layers[0].stack)
+
+    def preactivation(self, x: Tensor) -> Tensor:
+        """Normalised observations (S, B, O) -> output of the last layer."""
+        for layer in self.layers[:-1]:
+            x = torch.relu(layer(x))
+        return self.layers[-1](x)
+
+    def squashed(self, x: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Normalised observations (S, B, O) -> action in [-1, 1] (S, B, A)."""
+        x = self.preactivation(x)
+        if self.head == "gaussian":
+            x, log_std = x.chunk(2, dim=-1)
+            if noise is not None:
+                x = x + log_std.clamp(LOG_STD_MIN, LOG_STD_MAX).exp() * noise
+        return torch.tanh(x)
+
+    def forward(self, observation: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Act.
+
+        Args:
+            observation: (S, B, O), float32, units of the world.
+            noise: (S, B, A), standard normal; only a gaussian head uses it.
+
+        Returns:
+            Action (S, B, A) inside the world's bounds.
+        """
+        action = self.squashed(self.normalise(observation), noise)
+        return action * self.action_scale + self.action_offset
+
+    def inputs(self) -> dict[str, int]:
+        """See :meth:`Policy.inputs`."""
+        widths = super().inputs()
+        if self.head == "gaussian":
+            widths["noise"] = self.action_width
+        return widths
+
+    def step(
+        self, inputs: Mapping[str, Tensor], carry: Mapping[str, Tensor]
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """See :meth:`Policy.step`."""
+        del carry
+        return {"action": self(inputs["observation"], inputs.get("noise"))}, {}
+
+    def spec(self) -> dict[str, Any]:
+        """See :meth:`Policy.spec`."""
+        return {
+            "class": "tasks.nets.feedforward.Feedforward",
+            "head": self.head,
+            "stack": self.seeds,
+            "observation": self.observation_width,
+            "action": self.action_width,
+            "layers": [layer.spec() for layer in self.layers],
+        }
+
+    @classmethod
+    def from_spec(cls, spec: Mapping[str, Any]) -> "Feedforward":
+        """A policy of the right shape, its tensors still zero.
+
+        Args:
+            spec: What :meth:`spec` gave.
+
+        Raises:
+            RefusedError: If a layer names a class outside ``tasks.nets``.
+        """
+        layers = []
+        for entry in spec["layers"]:
+            arguments = {k: v for k, v in entry.items() if k != "class"}
+            layer = resolve(entry["class"], "policy.layers", package="tasks.nets.")
+            layers.append(layer(spec["stack"], **arguments))
+        zeros, ones = torch.zeros(spec["observation"]), torch.ones(spec["observation"])
+        bounds = torch.ones(spec["action"])
+        return cls(layers, spec["head"], zeros, ones, -bounds, bounds)
+
+    def emit(self, graph: Graph, k: int) -> None:
+        """See :meth:`Policy.emit`."""
+        mean = graph.constant("observation_mean", self.observation_mean)
+        std = graph.constant("observation_std", self.observation_std)
+        x = graph.add("Sub", "observation", mean, name="observation_centred")
+        x = graph.add("Div", x, std, name="observation_normalised")
+        last = len(self.layers) - 1
+        for i, layer in enumerate(self.layers):
+            x = layer.emit(graph, x, k, f"layer{i}")
+            if i < last:
+                x = graph.add("Relu", x, name=f"layer{i}.relu")
+        if self.head == "gaussian":
+            x = self._emit_sample(graph, x)
+        x = graph.add("Tanh", x, name="squashed")
+        scale = graph.constant("action_scale", self.action_scale)
+        offset = graph.constant("action_offset", self.action_offset)
+        x = graph.add("Mul", x, scale, name="action_scaled")
+        graph.add("Add", x, offset, name="action")
+
+    def _emit_sample(self, graph: Graph, x: str) -> str:
+        """The gaussian head: mean + exp(clip(log std)) * noise."""
+        a = self.action_width
+        cut = {
+            n: graph.constant(n, torch.tensor([v]))
+            for n, v in (("zero", 0), ("middle", a), ("end", 2 * a), ("axis", -1))
+        }
+        mean = graph.add(
+            "Slice", x, cut["zero"], cut["middle"], cut["axis"], name="mean"
+        )
+        log_std = graph.add(
+            "Slice", x, cut["middle"], cut["end"], cut["axis"], name="log_std"
+        )
+        low = graph.constant("log_std_min", torch.tensor(LOG_STD_MIN))
+        high = graph.constant("log_std_max", torch.tensor(LOG_STD_MAX))
+        log_std = graph.add("Clip", log_std, low, high, name="log_std_clipped")
+        std = graph.add("Exp", log_std, name="std")
+        deviation = graph.add("Mul", std, "noise", name="deviation")
+        return graph.add("Add", mean, deviation, name="sample")

@@ -1,0 +1,147 @@
+"""From a dataset to minibatches: one table, one gather a batch.
+
+Everything random is stateless: block b of seed k is drawn from
+``np.random.default_rng([k, b, stream])``, a block being :data:`BLOCK` updates. So a
+seed's batches do not depend on the other seeds, and resuming needs no generator.
+
+Shapes: N transitions, S seeds, B batch, O observation, A action, W width of the table.
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tasks.artifacts.errors import RefusedError
+from tasks.train import Batch, Learner, Spaces
+
+if TYPE_CHECKING:
+    from tasks.artifacts.dataset import Transitions
+
+BLOCK = 256  # updates whose batches are drawn at once
+BOUNDS_SLACK = 1e-5  # rounding allowed of an action scaled to [-1, 1]
+
+
+def spaces(data: "Transitions") -> Spaces:
+    """Widths, statistics and bounds of a dataset."""
+    return Spaces(
+        torch.as_tensor(data.observation_mean, dtype=torch.float32),
+        torch.as_tensor(data.observation_std, dtype=torch.float32),
+        torch.as_tensor(data.action_low, dtype=torch.float32),
+        torch.as_tensor(data.action_high, dtype=torch.float32),
+        data.discrete,
+    )
+
+
+def pack(learner: Learner, data: "Transitions") -> Tensor:
+    """One table, so that one gather makes a batch.
+
+    Returns:
+        (N, W) float32: normalised observation, action in [-1, 1] or one-hot, reward as
+        the learner wants it, terminated, normalised next observation, then the
+        learner's columns in their order. N counts the learner's rows alone.
+
+    Raises:
+        RefusedError: If a number is not finite or an action lies outside its bounds.
+    """
+    s = learner.spaces
+    observation, after, action, reward, terminated = (
+        torch.as_tensor(x, dtype=torch.float32)
+        for x in (
+            data.observation,
+            data.next_observation,
+            data.action,
+            data.reward,
+            data.terminated,
+        )
+    )
+    scaled = action if s.discrete else _scaled(s, action)
+    returns = torch.as_tensor(data.returns, dtype=torch.float64)
+    table = torch.cat(
+        [
+            (observation - s.observation_mean) / s.observation_std,
+            scaled.clamp(-1, 1),
+            learner.rewards(reward, returns)[:, None],
+            terminated[:, None],
+            (after - s.observation_mean) / s.observation_std,
+            *(_column(name, data, scaled) for name in learner.columns),
+        ],
+        dim=1,
+    )
+    mend = "generate the dataset again"
+    if not table.isfinite().all():
+        row = int((~table.isfinite()).any(1).nonzero()[0])
+        found = f"a number in row {row} that is not finite"
+        raise RefusedError(data.dataset_id, "rows", found, "finite numbers", mend)
+    if (excess := float(scaled.abs().max())) > 1 + BOUNDS_SLACK:
+        raise RefusedError(
+            data.dataset_id, "action", f"{excess:.6g} scaled", "[-1, 1]", mend
+        )
+    rows = learner.rows(data)
+    return table if rows is None else table[torch.from_numpy(rows)]
+
+
+def _scaled(s: Spaces, action: Tensor) -> Tensor:
+    low, high = s.action_low, s.action_high
+    return (action - (high + low) / 2) / ((high - low) / 2)
+
+
+def _column(name: str, data: "Transitions", scaled: Tensor) -> Tensor:
+    """A column of ``tasks.train.COLUMNS``, (N, A)."""
+    if name == "next_action":
+        after = torch.roll(scaled, -1, dims=0).clamp(-1, 1)
+        same = np.append(data.episode[1:] == data.episode[:-1], [False])
+        return after * torch.from_numpy(same)[:, None]
+    values = getattr(data, name)
+    if values is None:
+        return torch.ones_like(scaled)
+    return torch.as_tensor(values, dtype=torch.float32)
+
+
+class Sampler:
+    """Batches of any update, drawn a block at a time.
+
+    Args:
+        table: From :func:`pack`.
+        learner: Whose seeds, widths and noise it draws for.
+        batch: B.
+    """
+
+    def __init__(self, table: Tensor, learner: Learner, batch: int) -> None:
+        self.table, self.learner, self.batch = table, learner, batch
+        o, a = learner.spaces.observation, learner.spaces.action
+        self.cuts = [o, a, 1, 1, o, *(a for _ in learner.columns)]
+        self.block = -1
+        self.index: Tensor  # (BLOCK, S*B)
+        self.noise: dict[str, Tensor]  # (BLOCK, S, B, A) each
+
+    def __call__(self, step: int) -> Batch:
+        """The batch of one update."""
+        block, i = divmod(step, BLOCK)
+        if block != self.block:
+            self._draw(block)
+        seeds = len(self.learner.seeds)
+        rows = self.table.index_select(0, self.index[i])
+        rows = rows.view(seeds, self.batch, -1)
+        o, a, r, d, o2, *more = torch.split(rows, self.cuts, dim=-1)
+        columns = dict(zip(self.learner.columns, more, strict=True))
+        noise = {name: x[i] for name, x in self.noise.items()}
+        return Batch(o, a, r.squeeze(-1), o2, d.squeeze(-1), columns, noise)
+
+    def _draw(self, block: int) -> None:
+        """Stream 0 of a seed gives its rows, stream 1, 2... its noises."""
+        seeds, n = self.learner.seeds, len(self.table)
+        shape = (BLOCK, self.batch)
+        self.block = block
+        index = np.stack(
+            [np.random.default_rng([k, block, 0]).integers(0, n, shape) for k in seeds],
+            axis=1,
+        )
+        self.index = torch.from_numpy(index).view(BLOCK, -1)
+        self.noise = {}
+        actions = self.learner.spaces.action
+        for stream, name in enumerate(self.learner.noise, start=1):
+            draws = [np.random.default_rng([k, block, stream]) for k in seeds]
+            normal = [g.standard_normal((*shape, actions), np.float32) for g in draws]
+            self.noise[name] = torch.from_numpy(np.stack(normal, axis=1))
