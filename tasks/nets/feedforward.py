@@ -60,7 +60,7 @@ class Feedforward(Policy):
         """Normalised observations (S, B, O) -> output of the last layer."""
         for layer in self.layers[:-1]:
             x = torch.relu(layer(x))
-        return self.layers[-1](x)
+        return self.layers[-1](x).float()  # already, but for autocast's products
 
     def squashed(self, x: Tensor, noise: Tensor | None = None) -> Tensor:
         """Normalised observations (S, B, O) -> action in [-1, 1] (S, B, A)."""

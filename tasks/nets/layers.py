@@ -180,7 +180,7 @@ class MLP(nn.Module):
             x = torch.relu_(x)
             if self.norm == "after":
                 x = standardise(x)
-        return x
+        return x.float()  # already, but for autocast's products
 
     def _norm(self, i: int, cut: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
         """Weight and bias of a norm."""

@@ -16,14 +16,14 @@ from typing import Annotated, Any, Self
 from tasks.artifacts.dataset import load_transitions
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import check_writable, read_json, whole_folder, write_text
-from tasks.artifacts.params import PARAMS, Params, Range, build, load, pick
+from tasks.artifacts.params import PARAMS, OneOf, Params, Range, build, load, pick
 from tasks.artifacts.policy import save_policy
 from tasks.artifacts.progress import Progress
 from tasks.artifacts.stage import run_stage
 from tasks.train import Learner
 from tasks.train._checkpoint import Checkpoint
 from tasks.train._data import spaces
-from tasks.train.engine import identity, settle, train
+from tasks.train.engine import check_precision, identity, settle, train
 
 CHECKPOINTS = Path(".offcut/checkpoints")
 
@@ -36,6 +36,7 @@ class Effort(Params):
     updates: Annotated[int, Range(1)]
     batch: Annotated[int, Range(1)]
     snapshots: Annotated[int, Range(0)]
+    precision: Annotated[str, OneOf(("float32", "bfloat16"))]
 
     def __post_init__(self) -> None:
         """Also refuse seeds that are none or twice, more snapshots than updates."""
@@ -83,6 +84,7 @@ def main() -> None:
     block = pick(params, "train", name)
     pick(params, "dataset", dataset)
     effort = Effort.of(params.get("study", {}))
+    check_precision(effort.precision)
     source = Path("data/datasets") / f"{dataset}-v0"
     output = Path("data/policies") / dataset / name
     check_writable(output.parent)
@@ -95,7 +97,9 @@ def main() -> None:
         updates=effort.updates,
     )
     told = {**block, "moments": effort.moments}
-    key = identity(learner, told, data.sha256, effort.updates, effort.batch)
+    key = identity(
+        learner, told, data.sha256, effort.updates, effort.batch, effort.precision
+    )
     checkpoint = Checkpoint(CHECKPOINTS / key)
     kept = CHECKPOINTS / f"{key}-snapshots"
     world = read_json(
@@ -129,6 +133,7 @@ def main() -> None:
             report=report,
             moments=effort.moments,
             keep=keep,
+            precision=effort.precision,
         )
     with whole_folder(output) as folder:
         save_policy(folder, learner.policy(), {**origin, "updates": effort.updates})
