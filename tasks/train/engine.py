@@ -149,11 +149,7 @@ def train(
     """
     sample = learner.sampler(data, batch)
     log_every = min(max(updates // 100, 1), 1000)
-    curves, start = Curves(), 0
-    if checkpoint and (state := checkpoint.load()):
-        start, rows = state.step, state.tensors.pop("curves")
-        curves = Curves(state.columns, list(rows.numpy()))
-        learner.restore(state.tensors)
+    start, curves = resume(learner, checkpoint) if checkpoint else (0, Curves())
     recent: list[dict[str, Tensor]] = []
     saved = time.monotonic()
     for step in range(start, updates):
@@ -181,6 +177,16 @@ def train(
             saved = time.monotonic()
     _check_weights(learner, learner.tensors(), updates)
     return curves
+
+
+def resume(learner: Learner, checkpoint: Checkpoint) -> tuple[int, Curves]:
+    """Put a learner where a checkpoint says, if there is one: updates done, curves."""
+    state = checkpoint.load()
+    if state is None:
+        return 0, Curves()
+    rows = state.tensors.pop("curves")
+    learner.restore(state.tensors)
+    return state.step, Curves(state.columns, list(rows.numpy()))
 
 
 def _log(
