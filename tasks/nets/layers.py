@@ -4,6 +4,7 @@ import hashlib
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -98,7 +99,7 @@ class MLP(nn.Module):
         generators = [generator(seed, name) for seed in seeds]
         for layer in layers:
             layer.initialise(generators)
-        self.layers = nn.ModuleList(layers)
+        self.layers: Any = nn.ModuleList(layers)  # torch types its items too widely
 
     def forward(self, x: Tensor) -> Tensor:
         """(S, B, inputs) -> (S, B, outputs), or (S, E, B, outputs) of an ensemble."""

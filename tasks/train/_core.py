@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam
 
-from tasks.nets.feedforward import LOG_STD_MAX, LOG_STD_MIN, Feedforward
+from tasks.nets.feedforward import LOG_STD_RANGE, Feedforward
 from tasks.nets.layers import MLP
 from tasks.train import Spaces
 
@@ -16,7 +16,11 @@ AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
 
 def actor(
-    spaces: Spaces, seeds: Sequence[int], hidden: Sequence[int], head: str = "tanh"
+    spaces: Spaces,
+    seeds: Sequence[int],
+    hidden: Sequence[int],
+    head: str = "tanh",
+    log_std_range: tuple[float, float] = LOG_STD_RANGE,
 ) -> Feedforward:
     """A freshly initialised policy: O -> hidden... -> A (2A for a gaussian head)."""
     outputs = spaces.action * (2 if head == "gaussian" else 1)
@@ -28,6 +32,7 @@ def actor(
         spaces.observation_std,
         spaces.action_low,
         spaces.action_high,
+        log_std_range,
     )
 
 
@@ -95,11 +100,23 @@ def sample_tanh_gaussian(
         noise: (S, B, A), standard normal.
 
     Returns:
-        Action in [-1, 1] (S, B, A) and log pi (S, B), with the tanh correction in
-        its stable form, log(1 - tanh(u)^2) = 2 (log 2 - u - softplus(-2u)).
+        Action in [-1, 1] (S, B, A) and log pi (S, B).
     """
+    return squash(*gaussian(policy, observation), noise)
+
+
+def gaussian(policy: Feedforward, observation: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and clipped log std before tanh: (S, B, O) -> (S, B, A) each."""
     mean, log_std = policy.preactivation(observation).chunk(2, dim=-1)
-    log_std = log_std.clamp(LOG_STD_MIN, LOG_STD_MAX)
+    return mean, log_std.clamp(*policy.log_std_range)
+
+
+def squash(mean: Tensor, log_std: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+    """tanh(mean + std noise) and its log likelihood: (..., A) each -> (..., A), (...).
+
+    With the tanh correction in its stable form, log(1 - tanh(u)^2) =
+    2 (log 2 - u - softplus(-2u)).
+    """
     u = mean + log_std.exp() * noise
     log_normal = -0.5 * noise.square() - log_std - 0.5 * math.log(2 * math.pi)
     correction = 2 * (math.log(2) - u - nn.functional.softplus(-2 * u))

@@ -84,7 +84,13 @@ def random_batch(learner: Learner, rows: int = 16) -> Batch:
     g = torch.Generator().manual_seed(5)
     s = len(learner.seeds)
     normal = lambda *shape: torch.randn(s, rows, *shape, generator=g)  # noqa: E731
-    noise = {name: normal(A) for name in learner.noise}
+    noise = {
+        name: normal(*([draw.count] if draw.count else []), A)
+        for name, draw in learner.draws().items()
+    }
+    for name, draw in learner.draws().items():
+        if draw.kind == "uniform":
+            noise[name] = noise[name].tanh()
     terminated = (torch.arange(rows) % 4 == 0).float().repeat(s, 1)
     o, a, r, o2 = normal(O), normal(A).tanh(), 3 * normal(), normal(O)
     columns = {name: normal(A).tanh() for name in learner.columns}
