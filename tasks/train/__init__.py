@@ -210,7 +210,7 @@ class Learner(nn.Module, ABC):
         parameters = [p for group in optimiser.param_groups for p in group["params"]]
         gradients = torch.autograd.grad(loss.sum(), parameters)
         for parameter, gradient in zip(parameters, gradients, strict=True):
-            parameter.grad = gradient
+            parameter.grad = gradient.contiguous()  # fused Adam reads raw memory
         optimiser.step()
 
     def tensors(self) -> dict[str, Tensor]:

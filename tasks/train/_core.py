@@ -61,6 +61,13 @@ class Critics(nn.Module):
         """(S, B, O) and (S, B, A) -> (S, E, B)."""
         return self.net(torch.cat([observation, action], dim=-1)).squeeze(-1)
 
+    def many(self, observation: Tensor, actions: Tensor) -> Tensor:
+        """Q of several actions a state: (S, B, O), (S, B, n, A) -> (S, E, B, n)."""
+        n = actions.shape[2]
+        x = torch.cat([observation.unsqueeze(2).expand(-1, -1, n, -1), actions], -1)
+        q = self.net(x.flatten(1, 2))  # (S, E, B*n, 1)
+        return q.view(*q.shape[:2], -1, n)
+
     def first(self, observation: Tensor, action: Tensor) -> Tensor:
         """Q_1 alone: (S, B, O) and (S, B, A) -> (S, B)."""
         x = torch.cat([observation, action], dim=-1)

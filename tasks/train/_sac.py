@@ -21,7 +21,7 @@ Shapes: S seeds, B batch, O observation, A action, E critics.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -56,7 +56,10 @@ class SoftParams(Params):
     target_entropy_scale: Annotated[float, Range(0)]
 
 
-class SoftActorCritic(Learner):
+AnyParams = TypeVar("AnyParams", bound=SoftParams)
+
+
+class SoftActorCritic(Learner, Generic[AnyParams]):
     """Soft actor-critic with an ensemble of critics and a learned temperature.
 
     Args:
@@ -72,14 +75,14 @@ class SoftActorCritic(Learner):
 
     def __init__(
         self,
-        params: SoftParams,
+        params: AnyParams,
         spaces: Spaces,
         seeds: Sequence[int],
         updates: int,
         members: int = 2,
     ) -> None:
         super().__init__(params, spaces, seeds, updates)
-        p = self.soft = params
+        p = self.params = params
         self.actor = actor(
             spaces, seeds, p.actor_hidden, "gaussian", self.log_std_range
         )
@@ -113,7 +116,7 @@ class SoftActorCritic(Learner):
     def backup(self, batch: Batch) -> Tensor:
         """The critics' aim, r + discount (1 - d) value_next: (S, B)."""
         with torch.no_grad():
-            going_on = self.soft.discount * (1 - batch.terminated)
+            going_on = self.params.discount * (1 - batch.terminated)
             return batch.reward + going_on * self.value_next(batch)
 
     def critic_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -132,7 +135,7 @@ class SoftActorCritic(Learner):
 
     def entropy_gap(self, log_pi: Tensor) -> Tensor:
         """Entropy less its goal, -scale x A; without gradient: (S, B) -> (S,)."""
-        goal = -self.soft.target_entropy_scale * self.spaces.action
+        goal = -self.params.target_entropy_scale * self.spaces.action
         return -log_pi.detach().mean(-1) - goal
 
     def update(self, batch: Batch, step: int) -> dict[str, Tensor]:
@@ -146,7 +149,7 @@ class SoftActorCritic(Learner):
         actor_loss = self.actor_loss(batch.observation, a, log_pi)
         self.descend("actor", actor_loss)
         self.descend("temperature", self.temperature_loss(log_pi))
-        polyak(self.target, self.critics, self.soft.polyak)
+        polyak(self.target, self.critics, self.params.polyak)
         return metrics(critic_loss, actor_loss, log_pi, q)
 
     def policy(self) -> Policy:
@@ -192,7 +195,10 @@ class EnsembleParams(SoftParams):
             )
 
 
-class SoftEnsemble(SoftActorCritic):
+AnyEnsemble = TypeVar("AnyEnsemble", bound=EnsembleParams)
+
+
+class SoftEnsemble(SoftActorCritic[AnyEnsemble]):
     """SAC-N: the smallest of N critics is the caution (An et al. 2021, section 3).
 
     Order and first weights as in the reference code: biases of hidden layers 0.1, last
@@ -203,7 +209,7 @@ class SoftEnsemble(SoftActorCritic):
 
     def __init__(
         self,
-        params: EnsembleParams,
+        params: AnyEnsemble,
         spaces: Spaces,
         seeds: Sequence[int],
         updates: int,
@@ -239,5 +245,5 @@ class SoftEnsemble(SoftActorCritic):
         self.descend("actor", actor_loss)
         critic_loss, q = self.critic_loss(batch)
         self.descend("critics", critic_loss)
-        polyak(self.target, self.critics, self.soft.polyak)
+        polyak(self.target, self.critics, self.params.polyak)
         return metrics(critic_loss, actor_loss, log_pi, q)

@@ -9,7 +9,6 @@ twice; the same numbers as double backward, as tests compare.
 Shapes: S seeds, B batch, O observation, A action, E critics, H hidden.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -17,7 +16,7 @@ import torch
 from torch import Tensor
 
 from tasks.artifacts.params import Range
-from tasks.train import Batch, Spaces
+from tasks.train import Batch
 from tasks.train._core import Critics, bellman_loss
 from tasks.train._sac import EnsembleParams, SoftEnsemble
 
@@ -31,22 +30,16 @@ class EDACParams(EnsembleParams):
     eta: Annotated[float, Range(0)]
 
 
-class EDAC(SoftEnsemble):
+class EDAC(SoftEnsemble[EDACParams]):
     """SAC-N plus eta times the likeness of the critics' action gradients."""
 
     Parameters = EDACParams
-
-    def __init__(
-        self, params: EDACParams, spaces: Spaces, seeds: Sequence[int], updates: int
-    ) -> None:
-        super().__init__(params, spaces, seeds, updates)
-        self.eta = params.eta
 
     def critic_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Sum over critics of the Bellman errors, plus eta times the likeness."""
         q, gradients = slopes(self.critics, batch.observation, batch.action)
         loss = bellman_loss(q, self.backup(batch))
-        return loss + self.eta * likeness(gradients), q
+        return loss + self.params.eta * likeness(gradients), q
 
 
 def slopes(critics: Critics, observation: Tensor, action: Tensor) -> tuple[Tensor, ...]:

@@ -15,7 +15,7 @@ class SACParams(SoftParams):
     """See params/train/sac.yaml for units and ranges."""
 
 
-class SAC(SoftActorCritic):
+class SAC(SoftActorCritic[SACParams]):
     """Soft actor-critic with twin critics: the core just as it is."""
 
     Parameters = SACParams

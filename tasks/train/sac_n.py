@@ -15,7 +15,7 @@ class SACNParams(EnsembleParams):
     """See params/train/sac_n.yaml for units and ranges."""
 
 
-class SACN(SoftEnsemble):
+class SACN(SoftEnsemble[SACNParams]):
     """N critics, min over all of them in target and actor, entropy in the backup."""
 
     Parameters = SACNParams

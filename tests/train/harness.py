@@ -150,9 +150,10 @@ class Reference:
         return x
 
     def q(self, name: str, o: Tensor, a: Tensor) -> list[Tensor]:
-        """Both critics."""
+        """All critics."""
         x = torch.cat([o, a], 1)
-        return [self.net(f"{name}.net", x, e)[:, 0] for e in (0, 1)]
+        members = range(len(self.t[f"{name}.net.layers.0.weight"]))
+        return [self.net(f"{name}.net", x, e)[:, 0] for e in members]
 
     def step(self, names: tuple[str, ...], loss: Tensor, rate: float) -> None:
         """The first step of Adam: its moments' corrections cancel."""
