@@ -25,6 +25,7 @@ from tasks.nets.layers import Linear, generator
 from tasks.train import Batch, Draw, Spaces
 from tasks.train._core import adam, gaussian, polyak, squash
 from tasks.train._sac import SoftActorCritic, SoftParams, metrics
+from tasks.train._soft_maximum import soft_maximum
 
 LOG_STD_START = -1.0  # bias of the log std, beside weights that are nearly zero
 MULTIPLIER_MAX = 1e6
@@ -124,9 +125,8 @@ class CQL(SoftActorCritic[CQLParams]):
             q: Q(s, a), (S, E, B).
         """
         actions, log_mu = self.proposals(batch)
-        proposed = self.critics.many(batch.observation, actions)  # (S, E, B, 3n)
-        soft = torch.logsumexp(proposed - log_mu.unsqueeze(1), -1)
-        return (soft - q).mean(-1)
+        soft = soft_maximum(self.critics, batch.observation, actions, log_mu)
+        return soft - q.mean(-1)
 
     def multiplier(self) -> Tensor:
         """What the Lagrangian weighs the penalty with, a': (S,)."""

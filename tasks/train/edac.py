@@ -57,17 +57,19 @@ def slopes(critics: Critics, observation: Tensor, action: Tensor) -> tuple[Tenso
     x = torch.cat([observation, action], dim=-1).unsqueeze(1)
     x = x.expand(-1, members, -1, -1).flatten(0, 1)  # (S*E, B, O+A)
     *hidden, last = critics.net.layers
-    active = []  # where a ReLU lets its gradient through, (S*E, B, H) each
+    active = []  # outputs of each ReLU, (S*E, B, H)
     for layer in hidden:
         x = torch.relu(layer(x))
-        active.append(x.detach().sign())
+        active.append(x.detach())
     q = last(x)
     slope = last.weight.mT  # (S*E, 1, H), the same for all rows
-    for layer, open_ in zip(reversed(hidden), reversed(active), strict=True):
+    for layer, units in zip(reversed(hidden), reversed(active), strict=True):
         weight = layer.weight
         if layer is hidden[0]:
             weight = weight[:, -action.shape[-1] :]
-        slope = torch.bmm(slope * open_, weight.mT)
+        # the slope where a unit is on, else 0, in one pass over memory
+        slope = torch.ops.aten.threshold_backward(slope.expand_as(units), units, 0)
+        slope = torch.bmm(slope, weight.mT)
     if not hidden:
         slope = slope[..., -action.shape[-1] :].expand(-1, action.shape[1], -1)
     shape = (seeds, members, -1)
