@@ -93,11 +93,15 @@ class Draw:
     count: int | None = None
     kind: str = "normal"
 
+    def shape(self, action: int) -> tuple[int, ...]:
+        """(A,) or (n, A), what follows the axis of rows; ``action`` is A."""
+        return (action,) if self.count is None else (self.count, action)
+
     def sample(
         self, generator: np.random.Generator, lead: tuple[int, ...], action: int
     ) -> NDArray[np.float32]:
         """Draw (*lead, A) or (*lead, n, A), where ``action`` is A."""
-        shape = (*lead, *(() if self.count is None else (self.count,)), action)
+        shape = (*lead, *self.shape(action))
         if self.kind == "uniform":
             return 2 * generator.random(shape, np.float32) - 1
         return generator.standard_normal(shape, np.float32)

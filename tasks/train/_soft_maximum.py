@@ -25,7 +25,7 @@ def soft_maximum(
     """Mean over B of log sum_j exp(Q(s, a_j) - log mu_j).
 
     Args:
-        critics: ReLU networks; the result has a gradient by their weights.
+        critics: ReLU networks without norms; the gradient is by their weights.
         observation: (S, B, O).
         actions: (S, B, m, A), constants.
         log_mu: (S, B, m), log density the actions were drawn with, constants.

@@ -46,7 +46,7 @@ def slopes(critics: Critics, observation: Tensor, action: Tensor) -> tuple[Tenso
     """Q(s, a) and its gradient by the action, both differentiable by the weights.
 
     Args:
-        critics: ReLU networks.
+        critics: ReLU networks without norms.
         observation: (S, B, O).
         action: (S, B, A).
 

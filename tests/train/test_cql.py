@@ -103,7 +103,7 @@ def by_hand(**options: Any) -> tuple[Any, dict[str, Tensor]]:
     harness.constant(learner.critics, [2.0], [3.0])
     batch = harness.two_rows([[0.5, 0], [0, -1]])
     noise = {
-        name: torch.zeros(1, 2, *([d.count] if d.count else []), harness.A)
+        name: torch.zeros(1, 2, *d.shape(harness.A))
         for name, d in learner.draws().items()
     }
     batch.noise = noise
@@ -136,7 +136,7 @@ def test_importance_weights_make_it_an_integral():
     batch.observation = batch.observation.expand(-1, rows, -1)
     batch.next_observation = batch.next_observation.expand(-1, rows, -1)
     batch.noise = {
-        name: torch.randn(1, rows, *([d.count] if d.count else []), 2, generator=g)
+        name: torch.randn(1, rows, *d.shape(2), generator=g)
         for name, d in learner.draws().items()
     }
     batch.noise["uniform"] = 2 * torch.rand(1, rows, 10, 2, generator=g) - 1
