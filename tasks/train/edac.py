@@ -2,9 +2,8 @@
 
 Paper: An et al. 2021, "Uncertainty-Based Offline Reinforcement Learning with
 Diversified Q-Ensemble" (arXiv 2110.01548), eq. 8. Reference implementation: CORL
-``edac.py``. The gradients of all critics come out of the pass that also gives the
-Bellman errors, written as products of weights, so that no graph is differentiated
-twice; the same numbers as double backward, as tests compare.
+``edac.py``. One forward pass gives the Bellman errors and, differentiated twice, the
+gradients of all critics.
 
 Shapes: S seeds, B batch, O observation, A action, E critics, H hidden.
 """
@@ -53,27 +52,17 @@ def slopes(critics: Critics, observation: Tensor, action: Tensor) -> tuple[Tenso
     Returns:
         (S, E, B) and (S, E, B, A).
     """
-    seeds, members = len(action), critics.net.members
-    x = torch.cat([observation, action], dim=-1).unsqueeze(1)
-    x = x.expand(-1, members, -1, -1).flatten(0, 1)  # (S*E, B, O+A)
-    *hidden, last = critics.net.layers
-    active = []  # outputs of each ReLU, (S*E, B, H)
-    for layer in hidden:
-        x = torch.relu(layer(x))
-        active.append(x.detach())
-    q = last(x)
-    slope = last.weight.mT  # (S*E, 1, H), the same for all rows
-    for layer, units in zip(reversed(hidden), reversed(active), strict=True):
-        weight = layer.weight
-        if layer is hidden[0]:
-            weight = weight[:, -action.shape[-1] :]
-        # the slope where a unit is on, else 0, in one pass over memory
-        slope = torch.ops.aten.threshold_backward(slope.expand_as(units), units, 0)
-        slope = torch.bmm(slope, weight.mT)
-    if not hidden:
-        slope = slope[..., -action.shape[-1] :].expand(-1, action.shape[1], -1)
-    shape = (seeds, members, -1)
-    return q.view(shape), slope.reshape(*shape, action.shape[-1])
+    members = critics.net.members
+    # a copy of the action for each critic: one backward pass of the summed Q's then
+    # gives every critic's own gradient
+    own = action.unsqueeze(1).repeat(1, members, 1, 1).requires_grad_()
+    x = torch.cat([observation.unsqueeze(1).expand(-1, members, -1, -1), own], dim=-1)
+    x = x.flatten(0, 1)  # (S*E, B, O+A)
+    for i, layer in enumerate(critics.net.layers):
+        x = layer(torch.relu(x) if i else x)
+    q = x.view(own.shape[:-1])
+    (gradient,) = torch.autograd.grad(q.sum(), own, create_graph=True)
+    return q, gradient
 
 
 def likeness(gradients: Tensor) -> Tensor:
