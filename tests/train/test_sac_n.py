@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import onnxruntime
 import pytest
 import torch
 
@@ -96,11 +97,20 @@ def test_an_ensemble_of_one_is_refused(name: str):
     assert refused.value.field == f"train.{name}.members"
 
 
-def test_exports_noise_as_an_input():
-    policy = harness.make("sac_n", members=2).policy()
+@pytest.mark.parametrize("name", ["sac_n", "edac", "cql"])
+def test_exports_noise_as_an_input(name: str):
+    learner = harness.make(name, **({} if name == "cql" else {"members": 2}))
+    policy = lively(learner).policy().requires_grad_(requires_grad=False)
     assert policy.inputs() == {"observation": harness.O, "noise": harness.A}
-    names = [x.name for x in build_model(policy, 0).graph.input]
-    assert names == ["observation", "noise"]
+    model = build_model(policy, 1).SerializeToString()
+    session = onnxruntime.InferenceSession(model)
+    g = torch.Generator().manual_seed(0)
+    o, noise = (3 * torch.randn(1000, n, generator=g) for n in (harness.O, harness.A))
+    for z in (noise, torch.zeros_like(noise)):
+        given = {"observation": o.numpy(), "noise": z.numpy()}
+        (found,) = session.run(None, given)
+        truth = policy(o.expand(2, -1, -1), z.expand(2, -1, -1))[1]
+        torch.testing.assert_close(torch.from_numpy(found), truth, atol=1e-5, rtol=0)
 
 
 def test_learns_the_point():
