@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.optim import Adam
 
 from tasks.artifacts.errors import RefusedError
 from tasks.train import Batch
@@ -249,3 +250,14 @@ def test_known_seed_gives_known_batches():
     digest = hashlib.sha256(noise[0].tobytes()).hexdigest()
     found = batch.noise["target"][0].contiguous().numpy().tobytes()
     assert hashlib.sha256(found).hexdigest() == digest
+
+
+def test_a_step_follows_the_gradient_however_it_lies():
+    """A gradient that autograd gives transposed moves the right weights."""
+    learner = harness.make("bc", (0,))
+    weight = torch.nn.Parameter(torch.zeros(1, 2, 3))
+    learner.optimisers["actor"] = Adam([weight], lr=0.1, fused=True)
+    factor = torch.tensor([[1.0, -1], [-2, 3], [4, 5]])
+    learner.descend("actor", (weight.mT @ torch.eye(2) * factor).sum((1, 2)))
+    expected = -0.1 * factor.T.sign()[None]
+    torch.testing.assert_close(weight.detach(), expected, atol=1e-6, rtol=0)
