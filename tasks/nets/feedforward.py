@@ -6,9 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tasks.artifacts.params import resolve
 from tasks.nets.graph import Graph
-from tasks.nets.policy import Policy
+from tasks.nets.policy import Policy, build_layer
 
 # log of the standard deviation of a "gaussian" head, before tanh
 LOG_STD_MIN, LOG_STD_MAX = -5.0, 2.0
@@ -97,6 +96,10 @@ class Feedforward(Policy):
         del carry
         return {"action": self(inputs["observation"], inputs.get("noise"))}, {}
 
+    def linears(self) -> dict[str, nn.Module]:
+        """See :meth:`Policy.linears`."""
+        return {f"layers.{i}": layer for i, layer in enumerate(self.layers)}
+
     def spec(self) -> dict[str, Any]:
         """See :meth:`Policy.spec`."""
         return {
@@ -118,11 +121,7 @@ class Feedforward(Policy):
         Raises:
             RefusedError: If a layer names a class outside ``tasks.nets``.
         """
-        layers = []
-        for entry in spec["layers"]:
-            arguments = {k: v for k, v in entry.items() if k != "class"}
-            layer = resolve(entry["class"], "policy.layers", package="tasks.nets.")
-            layers.append(layer(spec["stack"], **arguments))
+        layers = [build_layer(entry, spec["stack"]) for entry in spec["layers"]]
         zeros, ones = torch.zeros(spec["observation"]), torch.ones(spec["observation"])
         bounds = torch.ones(spec["action"])
         return cls(layers, spec["head"], zeros, ones, -bounds, bounds)

@@ -1,0 +1,168 @@
+"""Windows of episodes, for learners that read sequences, and dropout by seed.
+
+Shapes: S seeds, B batch, K steps, O observation, A action.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tasks.artifacts.errors import RefusedError
+from tasks.train import Learner
+from tasks.train._data import BLOCK, pack
+
+if TYPE_CHECKING:
+    from tasks.artifacts.dataset import Transitions
+
+DROPOUT_STREAM = 1  # of a seed and update; stream 0 of a seed and block draws rows
+
+
+@dataclass
+class Sequences:
+    """One minibatch of windows a seed; past an episode's end it is padded.
+
+    Attributes:
+        returns: Returns-to-go (S, B, K, 1), scaled.
+        observation: (S, B, K, O), normalised.
+        action: (S, B, K, A), in [-1, 1].
+        timestep: (S, B, K) int64, numbers of the steps in their episodes.
+        valid: (S, B, K), 1.0 where there is a step; padding is on the right.
+    """
+
+    returns: Tensor
+    observation: Tensor
+    action: Tensor
+    timestep: Tensor
+    valid: Tensor
+
+
+def returns_to_go(data: "Transitions", scale: float) -> Tensor:
+    """Undiscounted rewards from each step to its episode's end, scaled: (N, 1)."""
+    reward = np.asarray(data.reward, np.float64)
+    _, first, lengths = episodes(data)
+    total = np.append(np.cumsum(reward[::-1])[::-1], 0.0)  # to the dataset's end
+    to_go = total[:-1] - np.repeat(total[first + lengths], lengths)
+    return torch.from_numpy((to_go * scale).astype(np.float32))[:, None]
+
+
+def episodes(data: "Transitions") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Step number of each row (N,), and first row and length of each episode."""
+    _, first, lengths = np.unique(data.episode, return_index=True, return_counts=True)
+    step = np.arange(len(data.episode)) - np.repeat(first, lengths)
+    return step, first, lengths
+
+
+class WindowSampler:
+    """Batches of windows, their starts drawn a block at a time.
+
+    An episode is drawn in proportion to its length and a start in it uniformly, that
+    is: each row of the dataset is as likely a start as any other.
+
+    Args:
+        learner: Whose seeds and widths it draws for.
+        data: The dataset.
+        batch: B.
+        context: K.
+        longest: Steps of the longest episode the learner can take.
+        return_scale: Returns are multiplied by it.
+
+    Raises:
+        RefusedError: If every episode is shorter than the context, one is longer than
+            the learner can take, or as :func:`pack`.
+    """
+
+    def __init__(
+        self,
+        learner: Learner,
+        data: "Transitions",
+        batch: int,
+        context: int,
+        longest: int,
+        return_scale: float,
+    ) -> None:
+        step, first, lengths = episodes(data)
+        name = f"train.{type(learner).__module__.rpartition('.')[2]}"
+        if lengths.max() < context:
+            raise RefusedError(
+                name,
+                "context",
+                context,
+                f"at most {lengths.max()}, the longest episode of {data.dataset_id}",
+                "lower context, or take longer episodes",
+            )
+        if lengths.max() > longest:
+            raise RefusedError(
+                name,
+                "episode_steps",
+                longest,
+                f"at least {lengths.max()}, the longest episode of {data.dataset_id}",
+                "raise episode_steps",
+            )
+        s = learner.spaces
+        self.seeds, self.shape = learner.seeds, (len(learner.seeds), batch, context)
+        self.cuts = [s.observation, s.action, 1]
+        table = pack(learner, data)[:, : s.observation + s.action]
+        self.table = torch.cat([table, returns_to_go(data, return_scale)], 1)
+        self.step = torch.from_numpy(step)
+        self.left = torch.from_numpy(np.repeat(first + lengths, lengths)) - 1  # last row
+        self.window = torch.arange(context)
+        self.block = -1
+        self.index: Tensor  # (BLOCK, S * B)
+
+    def __call__(self, step: int) -> Sequences:
+        """The batch of one update."""
+        block, i = divmod(step, BLOCK)
+        if block != self.block:
+            self._draw(block)
+        start = self.index[i]
+        wanted = start[:, None] + self.window  # (S * B, K)
+        rows = torch.minimum(wanted, self.left[start][:, None])
+        valid = (wanted == rows).float().view(self.shape)
+        timestep = (self.step[start][:, None] + self.window).view(self.shape)
+        table = self.table.index_select(0, rows.view(-1)).view(*self.shape, -1)
+        o, a, returns = torch.split(table, self.cuts, dim=-1)
+        return Sequences(returns, o, a, timestep, valid)
+
+    def _draw(self, block: int) -> None:
+        self.block = block
+        shape, n = (BLOCK, self.shape[1]), len(self.table)
+        index = np.stack(
+            [
+                np.random.default_rng([k, block, 0]).integers(0, n, shape)
+                for k in self.seeds
+            ],
+            axis=1,
+        )
+        self.index = torch.from_numpy(index).view(BLOCK, -1)
+
+
+class Dropout:
+    """Dropout of one update: masks of a seed come from its number and the update's.
+
+    Called once a place, in the same order each time.
+
+    Args:
+        seeds: One slice each.
+        rate: Share that is set to zero, in steps of 1 / 65 536; the rest is scaled up.
+        step: Number of the update.
+    """
+
+    def __init__(self, seeds: tuple[int, ...], rate: float, step: int) -> None:
+        self.dropped = round(rate * 2**16)
+        self.draws = [
+            np.random.default_rng([seed, step, DROPOUT_STREAM]) for seed in seeds
+        ]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """(S, ...) -> (S, ...)."""
+        if not self.dropped:
+            return x
+        count = x.numel() // len(self.draws)
+        words = np.stack(
+            [np.frombuffer(draw.bytes(2 * count), np.uint16) for draw in self.draws]
+        )
+        keep = torch.from_numpy(words >= self.dropped).view(x.shape)
+        return x * keep * (2**16 / (2**16 - self.dropped))
