@@ -10,18 +10,29 @@ activations, whose layer is first multiplied by a factor in [1, 2) and the next 
 divided by it, which ReLU lets pass, so that this last rounding loses nothing. Sums of
 products are then exact in float32: torch, onnxruntime's float kernels and its integer
 kernels agree in every code, where free scales flip codes at rounding borders.
+
+Other policies (a transformer) have no such factor to pass on: each layer's inputs have
+a range of their own with 4 significant bits, and codes may flip at rounding borders.
 """
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
 
 from tasks.artifacts.params import Range
 from tasks.compress import CalibratedParams, Compressor, Result, Rows
-from tasks.compress._calib import linears, rebuild, stack, take
+from tasks.compress._calib import (
+    Situation,
+    layer_inputs,
+    linears,
+    rebuild,
+    stack,
+    take,
+)
 from tasks.nets.feedforward import Feedforward
+from tasks.nets.policy import Policy
 from tasks.nets.quantised import Int8Linear
 
 
@@ -44,10 +55,15 @@ class Int8Static(Compressor):
         self.percentile = params.percentile / 100
         self.top = 63 if params.reduce_range else 127  # largest weight code
 
-    def work(self, policy: Feedforward, rows: Rows) -> Result:
-        """Equalise, then quantise each layer."""
+    def work(self, policy: Policy, rows: Rows) -> Result:
+        """Equalise where that is possible, then quantise each layer."""
         alone = [take(policy, k) for k in range(policy.seeds)]
-        pairs = [self._one(one, rows.observations) for one in alone]
+        pairs: list[tuple[Policy, Policy]] = [
+            self._one(one, rows.observations)
+            if isinstance(one, Feedforward)
+            else self._any(one, rows.situation(one))
+            for one in alone
+        ]
         what = f"activation ranges, percentile {100 * self.percentile:g}"
         quantised, equalised = (stack(side) for side in zip(*pairs, strict=True))
         return Result(quantised, what, equalised)
@@ -76,6 +92,19 @@ class Int8Static(Compressor):
             if not last:
                 step, zero = next_step, torch.zeros(1)
         return rebuild(policy, layers), policy
+
+    def _any(self, policy: Policy, situation: Situation) -> tuple[Policy, Policy]:
+        """One seed of any policy: (quantised, as it was)."""
+        quantised, layers = take(policy, 0), {}
+        before: dict[str, Any] = policy.linears()
+        for name, x in layer_inputs(policy, situation).items():
+            linear = before[name]
+            low, high = self._range(x)
+            step = significant((high - low) / 255, 4)
+            zero = (-low / step).round().clamp(0, 255)
+            layers[name] = self._layer(linear.weight, linear.bias, step, zero)
+        quantised.replace_linears(layers)
+        return quantised, policy
 
     def _range(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Smallest and largest value to keep, (1,) each; 0 lies inside."""

@@ -167,7 +167,7 @@ class Block(nn.Module):
         """Add slice ``k``: (B*T, W) -> the same, or (B, W) of token ``pick``.
 
         Args:
-            graph: Has constants ``<name>.heads`` ... added to it.
+            graph: Where to.
             x: Token rows.
             k: The slice.
             name: Of the block.
@@ -178,15 +178,15 @@ class Block(nn.Module):
         h = self.norm1.emit(graph, x, k, f"{name}.norm1")
         y = self.project.emit(graph, h, k, f"{name}.project")
         if self.last:
-            keys, values = self._emit_split(graph, y, f"{name}.kv", 2, tokens)
+            keys, values = self._emit_split(graph, y, f"{name}_kv", 2, tokens)
             x, h = (
-                emit_token(graph, y, self.width, tokens, pick, f"{name}.{part}")
+                emit_token(graph, y, self.width, tokens, pick, f"{name}_{part}")
                 for y, part in ((x, "x"), (h, "h"))
             )
             y = self.query.emit(graph, h, k, f"{name}.query")
-            (queries,) = self._emit_split(graph, y, f"{name}.q", 1, 1)
+            (queries,) = self._emit_split(graph, y, f"{name}_q", 1, 1)
         else:
-            split = self._emit_split(graph, y, f"{name}.qkv", 3, tokens)
+            split = self._emit_split(graph, y, f"{name}_qkv", 3, tokens)
             queries, keys, values = split
         y = self._emit_attend(graph, queries, keys, values, mask, name)
         y = self.out.emit(graph, y, k, f"{name}.attention")
@@ -250,9 +250,7 @@ def emit_token(
     return graph.add("Gather", x, at, name=f"{name}_token", axis=1)
 
 
-def normal(
-    layer: Linear | Embedding, generators: Sequence[torch.Generator]
-) -> None:
+def normal(layer: Linear | Embedding, generators: Sequence[torch.Generator]) -> None:
     """Weights normal with deviation 0.02, slice by slice; biases stay zero."""
     with torch.no_grad():
         for part, draw in zip(layer.weight, generators, strict=True):

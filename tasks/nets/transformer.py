@@ -240,6 +240,7 @@ class DecisionTransformer(Policy):
 
     def spec(self) -> dict[str, Any]:
         """See :meth:`Policy.spec`."""
+        layers: dict[str, Any] = self.linears()
         return {
             "class": "tasks.nets.transformer.DecisionTransformer",
             "stack": self.stack,
@@ -252,7 +253,7 @@ class DecisionTransformer(Policy):
             "timesteps": self.embed_time.count,
             "return_scale": self.return_scale,
             "target": self.target,
-            "layers": {name: layer.spec() for name, layer in self.linears().items()},
+            "layers": {name: layer.spec() for name, layer in layers.items()},
         }
 
     @classmethod
@@ -262,8 +263,11 @@ class DecisionTransformer(Policy):
         bounds = torch.ones(spec["action"])
         names = ("stack", "context", "width", "heads", "blocks", "timesteps")
         policy = cls(
-            *(spec[name] for name in (*names, "return_scale", "target")),
-            *(zeros, ones, -bounds, bounds),
+            **{name: spec[name] for name in (*names, "return_scale", "target")},
+            observation_mean=zeros,
+            observation_std=ones,
+            action_low=-bounds,
+            action_high=bounds,
         )
         policy.replace_linears(
             {

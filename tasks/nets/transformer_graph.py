@@ -108,9 +108,7 @@ def _embed(
     return policy.norm.emit(graph, x, k, "norm")
 
 
-def _masks(
-    policy: "DecisionTransformer", graph: Graph, times: str
-) -> tuple[str, str]:
+def _masks(policy: "DecisionTransformer", graph: Graph, times: str) -> tuple[str, str]:
     """Added to the scores: (B, 1, T, T), and (B, 1, 1, T) for the present step."""
     add, tokens = graph.add, 3 * policy.context
     hidden = graph.scalar("hidden", HIDDEN)
@@ -127,5 +125,3 @@ def _masks(
         add("Add", y, causal, name="mask"),
         add("Add", y, now, name="mask_now"),
     )
-
-

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.windows import episodes, returns_to_go
 from tasks.train import Learner
 from tasks.train._data import BLOCK, pack
 
@@ -37,22 +38,6 @@ class Sequences:
     action: Tensor
     timestep: Tensor
     valid: Tensor
-
-
-def returns_to_go(data: "Transitions", scale: float) -> Tensor:
-    """Undiscounted rewards from each step to its episode's end, scaled: (N, 1)."""
-    reward = np.asarray(data.reward, np.float64)
-    _, first, lengths = episodes(data)
-    total = np.append(np.cumsum(reward[::-1])[::-1], 0.0)  # to the dataset's end
-    to_go = total[:-1] - np.repeat(total[first + lengths], lengths)
-    return torch.from_numpy((to_go * scale).astype(np.float32))[:, None]
-
-
-def episodes(data: "Transitions") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Step number of each row (N,), and first row and length of each episode."""
-    _, first, lengths = np.unique(data.episode, return_index=True, return_counts=True)
-    step = np.arange(len(data.episode)) - np.repeat(first, lengths)
-    return step, first, lengths
 
 
 class WindowSampler:
@@ -105,9 +90,12 @@ class WindowSampler:
         self.seeds, self.shape = learner.seeds, (len(learner.seeds), batch, context)
         self.cuts = [s.observation, s.action, 1]
         table = pack(learner, data)[:, : s.observation + s.action]
-        self.table = torch.cat([table, returns_to_go(data, return_scale)], 1)
+        to_go = torch.from_numpy(returns_to_go(data) * return_scale).float()
+        self.table = torch.cat([table, to_go[:, None]], 1)
         self.step = torch.from_numpy(step)
-        self.left = torch.from_numpy(np.repeat(first + lengths, lengths)) - 1  # last row
+        self.left = (
+            torch.from_numpy(np.repeat(first + lengths, lengths)) - 1
+        )  # last row
         self.window = torch.arange(context)
         self.block = -1
         self.index: Tensor  # (BLOCK, S * B)

@@ -49,7 +49,11 @@ class DTParams(Params):
         super().__post_init__()
         if self.width % self.heads:
             raise RefusedError(
-                PARAMS, "heads", self.heads, f"a divisor of {self.width}", "change heads"
+                PARAMS,
+                "heads",
+                self.heads,
+                f"a divisor of {self.width}",
+                "change heads",
             )
         if isinstance(self.target_return, str) and self.target_return != "best":
             raise RefusedError(
