@@ -6,7 +6,7 @@ kind, whose layers hold integers or are fewer, never floats that pretend.
 | compressor | takes | gives | calibrated on |
 |---|---|---|---|
 | ``float32`` | any | the same | nothing |
-| ``int8_static`` | float layers | Int8Linear | dataset rows |
+| ``int8_static`` | float layers | Int8Linear, or BlockLinear | dataset rows |
 | ``gptq4`` | float layers | BlockLinear | dataset rows |
 | ``structured`` | float layers, ``Feedforward`` | narrower ones | dataset rows |
 | ``distill`` | ``Feedforward`` | a smaller float network | rows, visited states |

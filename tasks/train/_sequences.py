@@ -152,5 +152,5 @@ class Dropout:
         words = np.stack(
             [np.frombuffer(draw.bytes(2 * count), np.uint16) for draw in self.draws]
         )
-        keep = torch.from_numpy(words >= self.dropped).view(x.shape)
-        return x * keep * (2**16 / (2**16 - self.dropped))
+        kept = torch.from_numpy(words >= self.dropped).to(x.dtype).view(x.shape)
+        return x * kept.mul_(2**16 / (2**16 - self.dropped))
