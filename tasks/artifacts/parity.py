@@ -162,7 +162,10 @@ def _followed(
     """Differences of each step and episode (B,), the largest of all that comes out."""
     batch, steps = inputs["observation"].shape[:2]
     theirs = onnx_policy.reset(batch)
-    ours = {name: torch.from_numpy(x)[None] for name, x in theirs.items()}
+    ours = {
+        name: torch.full((1, batch, *entry.shape), entry.reset)
+        for name, entry in policy.carry().items()
+    }
     worst = []
     for t in range(steps):
         given = {
