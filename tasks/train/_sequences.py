@@ -86,12 +86,11 @@ class WindowSampler:
                 f"at least {lengths.max()}, the longest episode of {data.dataset_id}",
                 "raise episode_steps",
             )
-        s = learner.spaces
         self.seeds, self.shape = learner.seeds, (len(learner.seeds), batch, context)
-        self.cuts = [s.observation, s.action, 1]
-        table = pack(learner, data)[:, : s.observation + s.action]
+        self.o, self.a = learner.spaces.observation, learner.spaces.action
+        self.table = pack(learner, data)
         to_go = torch.from_numpy(returns_to_go(data) * return_scale).float()
-        self.table = torch.cat([table, to_go[:, None]], 1)
+        self.to_go = to_go[:, None]
         self.step = torch.from_numpy(step)
         self.left = (
             torch.from_numpy(np.repeat(first + lengths, lengths)) - 1
@@ -110,8 +109,10 @@ class WindowSampler:
         rows = torch.minimum(wanted, self.left[start][:, None])
         valid = (wanted == rows).float().view(self.shape)
         timestep = (self.step[start][:, None] + self.window).view(self.shape)
-        table = self.table.index_select(0, rows.view(-1)).view(*self.shape, -1)
-        o, a, returns = torch.split(table, self.cuts, dim=-1)
+        flat = rows.view(-1)
+        table = self.table.index_select(0, flat).view(*self.shape, -1)
+        returns = self.to_go.index_select(0, flat).view(*self.shape, 1)
+        o, a = table[..., : self.o], table[..., self.o : self.o + self.a]
         return Sequences(returns, o, a, timestep, valid)
 
     def _draw(self, block: int) -> None:
