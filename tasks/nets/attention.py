@@ -1,4 +1,4 @@
-"""Stacked parts of a transformer: embedding, LayerNorm, a pre-norm block.
+"""Stacked parts of a transformer: embedding and pre-norm block.
 
 Tokens lie row after row: x is (S, B*T, W), T tokens of each of B sequences. So every
 layer but attention itself is a product over rows, as ``layers.Linear`` takes them, and
@@ -16,10 +16,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tasks.nets.graph import Graph
-from tasks.nets.layers import Linear
+from tasks.nets.layers import LayerNorm, Linear
 
 HIDDEN = -1e30  # score of a key that must not be seen: its weight is exactly 0
-NORM_EPSILON = 1e-5  # torch's and ONNX' default
 DEVIATION = 0.02  # of weights at the start, as GPT-2 and the reference code draw them
 
 Drop = Callable[[Tensor], Tensor]  # dropout: (S, ...) -> (S, ...)
@@ -28,38 +27,6 @@ Drop = Callable[[Tensor], Tensor]  # dropout: (S, ...) -> (S, ...)
 def keep_all(x: Tensor) -> Tensor:
     """No dropout."""
     return x
-
-
-class LayerNorm(nn.Module):
-    """Rows of zero mean and unit variance, times a weight, plus a bias.
-
-    Args:
-        stack: Leading axis S.
-        width: W.
-    """
-
-    def __init__(self, stack: int, width: int) -> None:
-        super().__init__()
-        self.width = width
-        self.weight = nn.Parameter(torch.ones(stack, 1, width))
-        self.bias = nn.Parameter(torch.zeros(stack, 1, width))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(S, R, W) -> (S, R, W)."""
-        normal = functional.layer_norm(x, (self.width,), eps=NORM_EPSILON)
-        return torch.addcmul(self.bias, normal, self.weight)
-
-    def emit(self, graph: Graph, x: str, k: int, name: str) -> str:
-        """Add slice ``k``: (R, W) -> (R, W)."""
-        weight = graph.constant(f"{name}.weight", self.weight[k, 0])
-        bias = graph.constant(f"{name}.bias", self.bias[k, 0])
-        return graph.add(
-            "LayerNormalization",
-            *(x, weight, bias),
-            name=f"{name}.out",
-            axis=-1,
-            epsilon=NORM_EPSILON,
-        )
 
 
 class Embedding(nn.Module):

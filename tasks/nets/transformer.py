@@ -14,12 +14,11 @@ from tasks.nets.attention import (
     Block,
     Drop,
     Embedding,
-    LayerNorm,
     keep_all,
     normal,
 )
 from tasks.nets.graph import Graph
-from tasks.nets.layers import Linear
+from tasks.nets.layers import LayerNorm, Linear
 from tasks.nets.policy import Carried, Logged, Policy, build_layer
 from tasks.nets.transformer_graph import emit
 
