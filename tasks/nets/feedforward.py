@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from tasks.nets.graph import Graph
+from tasks.nets.layers import Linear, perceptron
 from tasks.nets.policy import Policy, build_layer
 
 # log of the standard deviation of a "gaussian" head, before tanh
@@ -57,9 +58,12 @@ class Feedforward(Policy):
 
     def preactivation(self, x: Tensor) -> Tensor:
         """Normalised observations (S, B, O) -> output of the last layer."""
+        plain = all(type(layer) is Linear for layer in self.layers)
+        if plain and torch.is_grad_enabled():  # else layers may be watched
+            return perceptron(x, list(self.layers))
         for layer in self.layers[:-1]:
             x = torch.relu(layer(x))
-        return self.layers[-1](x)
+        return self.layers[-1](x).float()  # already, but for autocast's products
 
     def squashed(self, x: Tensor, noise: Tensor | None = None) -> Tensor:
         """Normalised observations (S, B, O) -> action in [-1, 1] (S, B, A)."""

@@ -78,7 +78,9 @@ class DecisionTransformer(Policy):
         if context < 2 or blocks < 1 or width % heads:
             raise ValueError(f"context {context}, blocks {blocks}, {width} / {heads}")
         self.stack, self.context, self.width, self.heads = stack, context, width, heads
-        self.return_scale, self.target = return_scale, target
+        self.return_scale = return_scale
+        self.target: Tensor  # in the state, as only the data may tell it
+        self.register_buffer("target", torch.tensor(float(target)))
         self.embed_return: Any = Linear(stack, 1, width)
         self.embed_observation: Any = Linear(stack, self.observation_width, width)
         self.embed_action: Any = Linear(stack, self.action_width, width)
@@ -155,7 +157,8 @@ class DecisionTransformer(Policy):
         return self.norm(x.flatten(1, 2))
 
     def _act(self, x: Tensor) -> Tensor:
-        return torch.tanh(self.head(self.norm_out(x)))
+        # already float32, but for autocast's products
+        return torch.tanh(self.head(self.norm_out(x)).float())
 
     def step(
         self, inputs: Mapping[str, Tensor], carry: Mapping[str, Tensor]
@@ -204,7 +207,7 @@ class DecisionTransformer(Policy):
         """See the class."""
         past = self.context - 1
         return {
-            "return_to_go": Carried((1,), self.target * self.return_scale),
+            "return_to_go": Carried((1,), float(self.target) * self.return_scale),
             "timestep": Carried((1,)),
             "observations": Carried((past, self.observation_width)),
             "actions": Carried((past, self.action_width)),
@@ -251,7 +254,7 @@ class DecisionTransformer(Policy):
             "blocks": len(self.blocks),
             "timesteps": self.embed_time.count,
             "return_scale": self.return_scale,
-            "target": self.target,
+            "target": float(self.target),
             "layers": {name: layer.spec() for name, layer in layers.items()},
         }
 

@@ -80,7 +80,7 @@ class DT(Learner):
         )
         self.actor.initialise([generator(seed, "actor") for seed in seeds])
         if not isinstance(p.target_return, str):
-            self.actor.target = float(p.target_return)
+            self.actor.target.fill_(p.target_return)
         self.optimisers = {
             "actor": AdamW(
                 self.actor.parameters(),
@@ -94,7 +94,7 @@ class DT(Learner):
         """Windows of the context's length; ``best`` becomes a number here."""
         p = self.params
         if p.target_return == "best":
-            self.actor.target = float(max(data.returns))
+            self.actor.target.fill_(float(max(data.returns)))
         return WindowSampler(
             self, data, batch, p.context, p.episode_steps, p.return_scale
         )

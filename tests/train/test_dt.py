@@ -214,7 +214,7 @@ def test_learns_to_do_what_the_prompt_says():
     learner = make((0,), 150, data, return_scale=1.0, rate=3e-3, width=16)
     train(learner, data, 150, batch=32)
     for target, sign in ((1.0, 1), (-1.0, -1)):
-        learner.actor.target = target
+        learner.actor.target.fill_(target)
         policy = learner.policy()
         carry = {
             n: torch.full((1, 1, *c.shape), c.reset) for n, c in policy.carry().items()
