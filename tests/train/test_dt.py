@@ -197,6 +197,8 @@ def test_the_prompt_is_the_best_return_or_a_number():
         learner = make(data=data, target_return=target)
         learner.sampler(data, 4)
         assert learner.policy().spec()["target"] == expected
+        # in the state, so that seeds trained in another process bring it along
+        assert float(learner.policy().state_dict()["target"]) == expected
         reset = learner.policy().carry()["return_to_go"].reset
         assert reset == pytest.approx(expected * 1e-3)
 
