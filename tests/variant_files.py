@@ -12,6 +12,7 @@ from tasks.artifacts.onnx_policy import build_model, contract_of, write_onnx
 from tasks.artifacts.params import build
 from tasks.nets.feedforward import Feedforward
 from tasks.nets.layers import Linear
+from tasks.nets.policy import Policy
 from tasks.worlds import World
 
 ROOT = Path(__file__).parents[1]
@@ -80,7 +81,7 @@ def policy(
 
 
 def write(
-    folder: Path, made: Feedforward, world: World, variant: str, /, **changes: Any
+    folder: Path, made: Policy, world: World, variant: str, /, **changes: Any
 ) -> list[Path]:
     """ONNX files of every seed of a policy; ``changes`` go into their contracts."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,7 @@
 """What an ONNX file must be before it is opened: its contract, and nothing beyond."""
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,15 @@ def read_contract(path: Path) -> dict[str, Any]:
             raise RefusedError(
                 path, field, contract[field], "shapes [batch, width]", MEND
             )
+    for name, entry in contract["carry"].items():
+        sizes, reset = entry["shape"][1:], entry.get("reset")
+        if not all(isinstance(size, int) and size > 0 for size in sizes):
+            found = entry["shape"]
+            expected = "batch and whole numbers above 0"
+            raise RefusedError(path, f"carry.{name}.shape", found, expected, MEND)
+        if not isinstance(reset, int | float) or not math.isfinite(reset):
+            field = f"carry.{name}.reset"
+            raise RefusedError(path, field, reset, "a finite number", MEND)
     return dict(contract)
 
 

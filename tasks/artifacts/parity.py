@@ -5,6 +5,7 @@ show nothing on zeros. So torch and onnxruntime are compared on real observation
 extremes and on random ones, at several batch sizes, through the whole policy.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,11 @@ from numpy.typing import NDArray
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.onnx_policy import OnnxPolicy
-from tasks.nets.policy import Policy
+from tasks.nets.policy import Policy, take
 
 BATCHES = (1, 2, 7, 17)
 RANDOM_ROWS = 256
+ROLLOUT = 64  # steps a policy with a carry is followed
 
 
 def probe_rows(
@@ -93,6 +95,108 @@ def check_parity(
         )
         differences = np.abs(got - wanted[picked]) / scale[picked]
         worst = float(np.maximum(worst, differences.max()))  # NaN stays NaN
+    return _result(path, len(probes), worst, differences, tolerance)
+
+
+def check_carried_parity(
+    path: Path,
+    policy: Policy,
+    k: int,
+    onnx_policy: OnnxPolicy,
+    rows: NDArray[np.float32],
+    rewards: NDArray[np.float32],
+    generator: np.random.Generator,
+    tolerance: float,
+) -> dict[str, Any]:
+    """Compare a policy that carries state, over whole rollouts from the reset.
+
+    Torch and onnxruntime each carry their own state through 64 steps, at every batch
+    size on stretches of the dataset and once more, at the largest, on extremes and
+    random rows. All outputs and the whole next carry are compared at every step.
+
+    Args:
+        path: The file, for errors.
+        policy: All seeds stacked.
+        k: The slice that became the file.
+        onnx_policy: The file.
+        rows: (N, O), all observations of the dataset in their order.
+        rewards: (N,), of the same steps.
+        generator: For random rows, stretches and noise.
+        tolerance: Largest difference allowed, relative to max(1, |value|).
+
+    Returns:
+        As :func:`check_parity`; ``rows`` counts the steps compared.
+
+    Raises:
+        RefusedError: If a difference is larger; nothing is written then.
+    """
+    alone = take(policy, k)
+    stretch = np.arange(ROLLOUT)
+    probes = probe_rows(rows, generator)[len(rows) :]
+    found, steps = [], 0
+    for batch, real in (*((b, True) for b in BATCHES), (BATCHES[-1], False)):
+        at = generator.integers(0, len(rows), batch)[:, None] + stretch
+        reward = rewards[at % len(rows)].astype(np.float32)[..., None]
+        if real:
+            observation = rows[at % len(rows)]  # (B, T, O)
+        else:
+            observation = probes[generator.integers(0, len(probes), at.shape)]
+        inputs = {"observation": observation, "reward": np.roll(reward, 1, axis=1)}
+        inputs["reward"][:, 0] = 0
+        if "noise" in policy.inputs():
+            shape = (*at.shape, policy.action_width)
+            inputs["noise"] = generator.standard_normal(shape, np.float32)
+        if "legal" in policy.inputs():
+            legal = generator.random((*at.shape, policy.action_width)) < 0.5
+            legal[..., 0] = True
+            inputs["legal"] = legal.astype(np.float32)
+        found += _followed(alone, onnx_policy, inputs)
+        steps += at.size
+    differences = np.concatenate(found)
+    return _result(path, steps, float(differences.max()), differences, tolerance)
+
+
+def _followed(
+    policy: Policy, onnx_policy: OnnxPolicy, inputs: Mapping[str, NDArray[np.float32]]
+) -> list[NDArray[np.float32]]:
+    """Differences of each step and episode (B,), the largest of all that comes out."""
+    batch, steps = inputs["observation"].shape[:2]
+    theirs = onnx_policy.reset(batch)
+    ours = {
+        name: torch.full((1, batch, *entry.shape), entry.reset)
+        for name, entry in policy.carry().items()
+    }
+    worst = []
+    for t in range(steps):
+        given = {
+            name: np.ascontiguousarray(x[:, t])
+            for name, x in inputs.items()
+            if name in policy.inputs()
+        }
+        with torch.no_grad():
+            stacked = {name: torch.from_numpy(x)[None] for name, x in given.items()}
+            wanted, ours = policy.step(stacked, ours)
+        got, theirs = onnx_policy.step(given, theirs)
+        pairs = [(got[name], wanted[name]) for name in got]
+        pairs += [(theirs[name], ours[name]) for name in theirs]
+        worst.append(np.max([_apart(x, y[0].numpy()) for x, y in pairs], axis=0))
+    return worst
+
+
+def _apart(got: NDArray[np.float32], wanted: NDArray[np.float32]) -> Any:
+    """Largest difference a row relative to max(1, |wanted|): (B,)."""
+    difference = np.abs(got - wanted) / np.maximum(1.0, np.abs(wanted))
+    return difference.reshape(len(got), -1).max(axis=1)
+
+
+def _result(
+    path: Path,
+    rows: int,
+    worst: float,
+    differences: NDArray[np.floating],
+    tolerance: float,
+) -> dict[str, Any]:
+    """What the contract says, or the refusal."""
     if not worst <= tolerance:
         raise RefusedError(
             path,
@@ -102,7 +206,7 @@ def check_parity(
             "report it: the exported graph is not the trained policy",
         )
     return {
-        "rows": len(probes),
+        "rows": rows,
         "batches": list(BATCHES),
         "max": worst,
         "p99": float(np.quantile(differences, 0.99)),

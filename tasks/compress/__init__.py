@@ -6,16 +6,16 @@ kind, whose layers hold integers or are fewer, never floats that pretend.
 | compressor | takes | gives | calibrated on |
 |---|---|---|---|
 | ``float32`` | any | the same | nothing |
-| ``int8_static`` | float layers | Int8Linear | dataset rows |
+| ``int8_static`` | float layers | Int8Linear, or BlockLinear | dataset rows |
 | ``gptq4`` | float layers | BlockLinear | dataset rows |
-| ``structured`` | float layers | narrower float layers | dataset rows |
-| ``distill`` | any | a smaller float network | dataset rows, visited states |
+| ``structured`` | float layers, ``Feedforward`` | narrower ones | dataset rows |
+| ``distill`` | ``Feedforward`` | a smaller float network | rows, visited states |
 
 Chains are commands after each other: ``distill``, then ``int8_static`` on its result.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
@@ -24,8 +24,9 @@ from torch import Tensor, nn
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import Params, Range
-from tasks.nets.feedforward import Feedforward
+from tasks.compress._calib import Situation, layer_inputs
 from tasks.nets.layers import Linear
+from tasks.nets.policy import Logged, Policy, stacked
 from tasks.nets.quantised import Int8Linear
 from tasks.worlds import World
 
@@ -52,6 +53,7 @@ class Rows:
         seeds: The policy's seed numbers, one a slice. All randomness depends on them
             slice by slice, so seed k alone gives what it gives in a stack.
         world: Where a compressor may visit states; None: it keeps to the rows.
+        logged: The same rows with what was before them, where the policy has a memory.
     """
 
     observations: Tensor
@@ -59,6 +61,13 @@ class Rows:
     sha256: str
     seeds: tuple[int, ...]
     world: World | None = None
+    logged: Logged | None = None
+
+    def situation(self, policy: Policy) -> Situation:
+        """Inputs and carry of the policy's step on these rows, without the axis [S]."""
+        if self.logged is None:
+            return {"observation": self.observations}, {}
+        return policy.recall(self.logged)
 
 
 @dataclass(frozen=True)
@@ -72,9 +81,9 @@ class Result:
             result stands for; None if the layers have no counterpart.
     """
 
-    policy: Feedforward
+    policy: Policy
     calibration: str | None
-    reference: Feedforward | None = None
+    reference: Policy | None = None
 
 
 class Compressor(ABC):
@@ -88,18 +97,17 @@ class Compressor(ABC):
     bits: ClassVar[int] = 32  # nominal bits a weight of the result
     roams: ClassVar[bool] = False  # uses Rows.world
     takes: ClassVar[tuple[type[nn.Module], ...]] = (Linear,)
+    policies: ClassVar[tuple[type[Policy], ...]] = (Policy,)
     shrinks: ClassVar[bool] = True  # a result that is no smaller is refused
 
     def __init__(self, params: Params) -> None:
         self.params = params
 
     @abstractmethod
-    def work(self, policy: Feedforward, rows: Rows) -> Result:
-        """The method itself, on input that has been checked."""
+    def work(self, policy: Any, rows: Rows) -> Result:
+        """The method itself, on a policy of ``policies`` and rows that fit it."""
 
-    def compress(
-        self, policy: Feedforward, rows: Rows
-    ) -> tuple[Feedforward, dict[str, Any]]:
+    def compress(self, policy: Policy, rows: Rows) -> tuple[Policy, dict[str, Any]]:
         """Compress a policy.
 
         Args:
@@ -113,9 +121,9 @@ class Compressor(ABC):
             ``_before``, and ``calibration``.
 
         Raises:
-            RefusedError: If the policy has layers this method cannot take, the rows
-                are empty, not finite or of another width, or the weights did not
-                shrink.
+            RefusedError: If the policy is of a kind or has layers this method cannot
+                take, the rows are empty, not finite or of another width, or the
+                weights did not shrink.
         """
         self._check_policy(policy)
         if isinstance(self.params, CalibratedParams):
@@ -134,38 +142,46 @@ class Compressor(ABC):
             )
         return result.policy.requires_grad_(requires_grad=False), report
 
-    def _check_policy(self, policy: Feedforward) -> None:
-        for i, layer in enumerate(policy.layers):
+    def _check_policy(self, policy: Policy) -> None:
+        name = type(self).__name__
+        if not isinstance(policy, self.policies):
+            known = ", ".join(cls.__name__ for cls in self.policies)
+            raise RefusedError(
+                "policy.json",
+                "policy.class",
+                type(policy).__name__,
+                f"one {name} can take: {known}",
+                "leave this compressor out of study.compressors, or the learner",
+            )
+        for at, layer in policy.linears().items():
             if not isinstance(layer, self.takes):
                 names = ", ".join(cls.__name__ for cls in self.takes)
                 raise RefusedError(
                     "policy.json",
-                    f"policy.layers[{i}]",
+                    f"policy.layers[{at.removeprefix('layers.')}]",
                     type(layer).__name__,
-                    f"a layer {type(self).__name__} can take: {names}",
+                    f"a layer {name} can take: {names}",
                     "run it on the float32, structured or distilled policy",
                 )
 
-    def _report(
-        self, policy: Feedforward, result: Result, rows: Rows
-    ) -> dict[str, Any]:
-        errors: Sequence[list[float] | None] = [None] * len(result.policy.layers)
+    def _report(self, policy: Policy, result: Result, rows: Rows) -> dict[str, Any]:
+        made: dict[str, Any] = result.policy.linears()
+        errors: Mapping[str, list[float] | None] = dict.fromkeys(made)
         if result.reference is not None:
-            errors = layer_errors(result.reference, result.policy, rows.observations)
+            situation = rows.situation(result.policy)
+            errors = layer_errors(result.reference, result.policy, situation)
         layers = [
             {
-                "name": f"layer{i}",
+                "name": name.replace("layers.", "layer"),
                 "kind": type(layer).__name__,
                 "shape": [layer.inputs, layer.outputs],
                 "bits": getattr(layer, "bits", 32),
                 "bytes": stored_bytes(layer) // policy.seeds,
-                "error": error,
+                "error": errors[name],
             }
-            for i, (layer, error) in enumerate(
-                zip(result.policy.layers, errors, strict=True)
-            )
+            for name, layer in made.items()
         ]
-        integer = any(isinstance(x, Int8Linear) for x in result.policy.layers)
+        integer = any(isinstance(x, Int8Linear) for x in made.values())
         calibration = result.calibration and {
             "dataset": rows.dataset,
             "sha256": rows.sha256,
@@ -178,13 +194,13 @@ class Compressor(ABC):
             "layers": layers,
             "parameters": parameters(result.policy),
             "parameters_before": parameters(policy),
-            "bytes_weights": stored_bytes(result.policy.layers) // policy.seeds,
-            "bytes_weights_before": stored_bytes(policy.layers) // policy.seeds,
+            "bytes_weights": stored_bytes(result.policy) // policy.seeds,
+            "bytes_weights_before": stored_bytes(policy) // policy.seeds,
             "calibration": calibration,
         }
 
 
-def check_rows(policy: Feedforward, observations: Tensor) -> None:
+def check_rows(policy: Policy, observations: Tensor) -> None:
     """Refuse calibration rows that are empty, not finite or of another width."""
     where, mend = "calibration rows", "make the dataset again with: dvc repro"
     width = policy.observation_width
@@ -201,27 +217,39 @@ def check_rows(policy: Feedforward, observations: Tensor) -> None:
 
 
 def layer_errors(
-    reference: Feedforward, policy: Feedforward, observations: Tensor
-) -> list[list[float]]:
+    reference: Policy, policy: Policy, situation: Situation
+) -> dict[str, list[float]]:
     """Relative output error of each layer, a seed: ||y - y_ref|| / ||y_ref||.
 
     Both layers get the input the compressed network itself gives its layer.
     """
-    x = policy.normalise(observations.expand(policy.seeds, -1, -1))
-    errors = []
-    for exact, layer in zip(reference.layers, policy.layers, strict=True):
-        y, wanted = layer(x), exact(x)  # (S, B, N)
+    exact, errors = reference.linears(), {}
+    seen = layer_inputs(policy, situation)
+    for name, layer in policy.linears().items():
+        y, wanted = layer(seen[name]), exact[name](seen[name])  # (S, rows, N)
         size = wanted.flatten(1).norm(dim=1).clamp(min=1e-30)
-        errors.append(((y - wanted).flatten(1).norm(dim=1) / size).tolist())
-        x = torch.relu(y)
+        errors[name] = ((y - wanted).flatten(1).norm(dim=1) / size).tolist()
     return errors
 
 
 def stored_bytes(module: nn.Module) -> int:
-    """Bytes of a module's tensors, all seeds, as policy.safetensors stores them."""
-    return sum(t.numel() * t.element_size() for t in module.state_dict().values())
+    """Bytes of a layer's tensors, all seeds, as policy.safetensors stores them.
+
+    Of a policy its layers' alone: statistics and bounds are not weights.
+    """
+    return sum(
+        t.numel() * t.element_size()
+        for name, t in module.state_dict().items()
+        if stacked(name) or not isinstance(module, Policy)
+    )
 
 
-def parameters(policy: Feedforward) -> int:
+def parameters(policy: Policy) -> int:
     """Weights and biases of one seed, whatever their storage."""
-    return sum(x.inputs * x.outputs + x.outputs for x in policy.layers)
+    layers: dict[str, Any] = policy.linears()
+    others = sum(
+        p.numel() // policy.seeds
+        for name, p in policy.named_parameters()
+        if name.rpartition(".")[0] not in layers
+    )
+    return others + sum(x.inputs * x.outputs + x.outputs for x in layers.values())

@@ -7,6 +7,7 @@ policy.json, policy.safetensors and compression.json.
 """
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,49 +15,75 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tasks.artifacts.dataset import load_observations
+from tasks.artifacts.dataset import load_observations, load_transitions
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import read_json, whole_folder, write_json
 from tasks.artifacts.params import build, load, pick
 from tasks.artifacts.policy import load_policy, save_policy
 from tasks.artifacts.stage import run_stage
+from tasks.artifacts.windows import windows
 from tasks.compress import Compressor, Rows
-from tasks.nets.feedforward import Feedforward
+from tasks.compress._calib import acted
+from tasks.nets.policy import Logged, Policy
+from tasks.worlds import World
 
 DRAW = 0  # seed of the draw of calibration and held-out rows
 
 
-def action_error(
-    before: Feedforward, after: Feedforward, rows: Tensor
-) -> dict[str, float]:
+def action_error(before: Policy, after: Policy, rows: Rows) -> dict[str, float]:
     """Difference of the actions in units of half their range: mean and max.
 
     Args:
         before: The input policy.
         after: The compressed one; gaussian heads act without noise.
-        rows: (N, O), units of the world; not those of the calibration.
+        rows: Not those of the calibration.
     """
+    situation = rows.situation(before)
     with torch.no_grad():
-        stacked = rows.expand(before.seeds, -1, -1)
-        error = (after(stacked) - before(stacked)).abs() / before.action_scale
+        change = acted(after, situation) - acted(before, situation)
+        error = change.abs() / before.action_scale
     return {"mean": float(error.mean()), "max": float(error.max())}
 
 
-def read_rows(dataset: str, count: int, sha256: str) -> tuple[Tensor, Tensor]:
+def read_rows(
+    dataset: str,
+    count: int,
+    policy: Policy,
+    origin: Mapping[str, Any],
+    world: World | None,
+) -> tuple[Rows, Rows]:
     """Calibration rows and as many others, held out.
+
+    A policy with a memory sees windows of the episodes, as many as have ``count`` rows
+    in all, and at least 32.
 
     Args:
         dataset: Its name.
         count: Rows of each.
-        sha256: Of the dataset the policy was trained on.
+        policy: Who shall be calibrated on them.
+        origin: Of the policy; its dataset must be this one.
+        world: See :class:`Rows`.
 
     Raises:
         RefusedError: If the dataset is broken or another one.
     """
     folder = Path("data/datasets") / f"{dataset}-v0"
-    draw = np.random.default_rng(DRAW)
-    rows = torch.from_numpy(load_observations(folder, 2 * count, draw))
-    found = read_json(folder / "card.json", "dvc repro")["sha256"]
+    draw, length = np.random.default_rng(DRAW), policy.memory + 1
+    every: list[tuple[Tensor, Logged | None]]
+    if policy.memory:
+        count = max(32, count // length)
+        data = load_transitions(folder)
+        n = len(data.episode)
+        at = draw.choice(n, 2 * count, replace=2 * count > n)
+        halves = [windows(data, rows, length) for rows in np.split(at, 2)]
+        every = [(logged.observation[:, -1], logged) for logged in halves]
+    else:
+        rows = torch.from_numpy(load_observations(folder, 2 * count, draw))
+        every = [(rows[:count], None), (rows[count:], None)]
+    found, sha256 = (
+        read_json(folder / "card.json", "dvc repro")["sha256"],
+        origin["dataset_sha256"],
+    )
     if found != sha256:
         raise RefusedError(
             folder / "card.json",
@@ -65,7 +92,9 @@ def read_rows(dataset: str, count: int, sha256: str) -> tuple[Tensor, Tensor]:
             f"{sha256}, which the policy was trained on",
             "train it again with: dvc repro",
         )
-    return rows[:count], rows[count:]
+    seeds = tuple(origin["seeds"])
+    one, other = (Rows(x, dataset, sha256, seeds, world, y) for x, y in every)
+    return one, other
 
 
 def run(given: argparse.Namespace, params: dict[str, Any]) -> Path:
@@ -80,24 +109,13 @@ def run(given: argparse.Namespace, params: dict[str, Any]) -> Path:
         source = Path("data/compressed") / branch / given.after
         variant = f"{given.after}-{given.compressor}"
     policy, origin = load_policy(source)
-    if not isinstance(policy, Feedforward):
-        raise RefusedError(
-            source / "policy.json",
-            "class",
-            type(policy).__name__,
-            f"one {given.compressor} can take: Feedforward",
-            "leave this compressor out of study.compressors",
-        )
     world = None
     if compressor.roams:
         about = Path("data/datasets") / f"{given.dataset}-v0" / "world.json"
         world = build(read_json(about, "dvc repro")["world"], "world")
     count = getattr(compressor.params, "rows", 1000)
-    rows, held_out = read_rows(given.dataset, count, origin["dataset_sha256"])
-    sha, seeds = origin["dataset_sha256"], tuple(origin["seeds"])
-    small, report = compressor.compress(
-        policy, Rows(rows, given.dataset, sha, seeds, world)
-    )
+    rows, held_out = read_rows(given.dataset, count, policy, origin, world)
+    small, report = compressor.compress(policy, rows)
     report |= {
         "schema": 1,
         "variant": variant,

@@ -1,39 +1,66 @@
 """Policies taken apart, seed by seed, and put together again."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from tasks.nets.feedforward import Feedforward
 from tasks.nets.layers import Linear
+from tasks.nets.policy import Policy, stack, take
+
+__all__ = ["acted", "layer_inputs", "linears", "readout", "rebuild", "stack", "take"]
+
+Situation = tuple[Mapping[str, Tensor], Mapping[str, Tensor]]
 
 
-def take(policy: Feedforward, k: int) -> Feedforward:
-    """Slice ``k`` as a policy of one seed, its tensors copied."""
-    alone = Feedforward.from_spec({**policy.spec(), "stack": 1})
-    alone.load_state_dict(
-        {
-            name: tensor[k : k + 1] if name.startswith("layers.") else tensor
-            for name, tensor in policy.state_dict().items()
-        }
+class _EnoughError(Exception):
+    """Everything that was asked for has been seen."""
+
+
+def layer_inputs(
+    policy: Policy, situation: Situation, only: str | None = None
+) -> dict[str, Tensor]:
+    """What each of a policy's layers gets to see, (S, rows, I), by its name.
+
+    Args:
+        policy: Of any layers.
+        situation: Inputs and carry of :meth:`Policy.step`, without the axis [S].
+        only: Name of one of the layers: what runs after it is then left out.
+    """
+    seen: dict[str, Tensor] = {}
+
+    def watch(name: str) -> Any:
+        def hook(_: nn.Module, given: tuple[Tensor, ...]) -> None:
+            seen[name] = given[0]
+            if name == only:
+                raise _EnoughError
+
+        return hook
+
+    handles = [
+        layer.register_forward_pre_hook(watch(name))
+        for name, layer in policy.linears().items()
+        if only in (None, name)
+    ]
+    try:
+        acted(policy, situation)
+    except _EnoughError:
+        pass
+    finally:
+        for handle in handles:
+            handle.remove()
+    return seen
+
+
+def acted(policy: Policy, situation: Situation) -> Tensor:
+    """Actions (S, N, A), without noise."""
+    given, carried = (
+        {name: x.expand(policy.seeds, *x.shape) for name, x in side.items()}
+        for side in situation
     )
-    return alone.requires_grad_(requires_grad=False)
-
-
-def stack(policies: Sequence[Feedforward]) -> Feedforward:
-    """Policies of one seed each, of the same shape, as one stack."""
-    states = [policy.state_dict() for policy in policies]
-    together = Feedforward.from_spec({**policies[0].spec(), "stack": len(policies)})
-    together.load_state_dict(
-        {
-            name: torch.cat([state[name] for state in states])
-            if name.startswith("layers.")
-            else tensor
-            for name, tensor in states[0].items()
-        }
-    )
-    return together.requires_grad_(requires_grad=False)
+    return policy.step(given, carried)[0]["action"]
 
 
 def rebuild(

@@ -45,6 +45,7 @@ class Distill(Compressor):
     Parameters = DistillParams
     roams = True
     takes = (nn.Module,)
+    policies = (Feedforward,)
 
     def __init__(self, params: DistillParams) -> None:
         super().__init__(params)

@@ -6,7 +6,7 @@ from torch import nn
 
 from tasks.artifacts.params import Params
 from tasks.compress import Compressor, Result, Rows
-from tasks.nets.feedforward import Feedforward
+from tasks.nets.policy import Policy
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Float32(Compressor):
     takes = (nn.Module,)
     shrinks = False
 
-    def work(self, policy: Feedforward, rows: Rows) -> Result:
+    def work(self, policy: Policy, rows: Rows) -> Result:
         """The same policy."""
         del rows
         return Result(policy, None, policy)

@@ -11,7 +11,7 @@ The first and last layer hold few of the weights and may keep 8 bits.
 """
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import PARAMS, Range
 from tasks.compress import CalibratedParams, Compressor, Result, Rows
-from tasks.compress._calib import linears, rebuild, stack, take
-from tasks.nets.feedforward import Feedforward
+from tasks.compress._calib import Situation, layer_inputs, stack, take
+from tasks.nets.policy import Policy
 from tasks.nets.quantised import BlockLinear
 
 
@@ -56,18 +56,20 @@ class Gptq4(Compressor):
         self.block, self.damping = params.block, params.damping
         self.edge_bits = params.edge_bits
 
-    def work(self, policy: Feedforward, rows: Rows) -> Result:
-        """Quantise each layer on the outputs of the quantised ones before."""
+    def work(self, policy: Policy, rows: Rows) -> Result:
+        """Quantise each layer on what the quantised ones before give it."""
         alone = [take(policy, k) for k in range(policy.seeds)]
-        quantised = stack([self._one(one, rows.observations) for one in alone])
+        situation = rows.situation(policy)
+        quantised = stack([self._one(one, situation) for one in alone])
         return Result(quantised, "second moments of each layer's inputs", policy)
 
-    def _one(self, policy: Feedforward, observations: Tensor) -> Feedforward:
-        x = policy.normalise(observations[None])  # (1, N, I)
-        layers: list[BlockLinear] = []
-        for linear in linears(policy):
-            edge = len(layers) in (0, len(policy.layers) - 1)
-            bits = self.edge_bits if edge else 4
+    def _one(self, policy: Policy, situation: Situation) -> Policy:
+        """Replace the layers of a policy of one seed."""
+        layers: dict[str, Any] = policy.linears()
+        names = list(layers)
+        for name, linear in layers.items():
+            x = layer_inputs(policy, situation, name)[name]  # (1, rows, I)
+            bits = self.edge_bits if name in (names[0], names[-1]) else 4
             layer = BlockLinear(1, linear.inputs, linear.outputs, bits, self.block)
             weight = linear.weight[0].T.contiguous()  # (N, I)
             scale = block_scales(weight, bits, self.block)
@@ -75,9 +77,8 @@ class Gptq4(Compressor):
             layer.codes = gptq(weight, scale, hessian, bits, self.block)[None]
             layer.scale.copy_(scale[None])
             layer.bias.copy_(linear.bias[:, 0])
-            layers.append(layer)
-            x = torch.relu(layer(x))
-        return rebuild(policy, layers)
+            policy.replace_linears({name: layer})
+        return policy
 
 
 def block_scales(weight: Tensor, bits: int, block: int) -> Tensor:

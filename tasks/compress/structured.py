@@ -35,6 +35,7 @@ class Structured(Compressor):
     """Prune by importance, then fine-tune."""
 
     Parameters = StructuredParams
+    policies = (Feedforward,)
 
     def __init__(self, params: StructuredParams) -> None:
         super().__init__(params)

@@ -20,7 +20,7 @@ def check_fits(path: Path, contract: Mapping[str, Any], world: World) -> None:
 
     Raises:
         RefusedError: If a width, bound, name, version or the control step differs, or
-            the policy carries state, which this evaluator does not do.
+            an input is none that an evaluator gives.
     """
     action = contract["outputs"]["action"]
     box = world.action_space
@@ -37,8 +37,13 @@ def check_fits(path: Path, contract: Mapping[str, Any], world: World) -> None:
         ("outputs.action.low", action["low"], box.low.tolist()),
         ("outputs.action.high", action["high"], box.high.tolist()),
         ("step_seconds", contract["step_seconds"], world.step_seconds),
-        ("carry", contract["carry"], {}),
     ]
+    width = int(np.prod(box.shape))
+    given = {"noise": width, "reward": 1, "legal": width}
+    for name, entry in contract["inputs"].items():
+        if name != "observation":
+            wide = [given[name]] if name in given else "one of " + ", ".join(given)
+            stated.append((f"inputs.{name}.shape", entry["shape"][1:], wide))
     for field, found, expected in stated:
         if not _same(found, expected):
             raise RefusedError(

@@ -5,16 +5,18 @@
 ``seed-<k>.json`` beside it. Where parity fails it writes nothing.
 """
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
-from tasks.artifacts.dataset import load_observations
+from tasks.artifacts.dataset import load_observations, load_transitions
 from tasks.artifacts.files import read_json, whole_folder
 from tasks.artifacts.onnx_policy import OnnxPolicy, contract_of, write_onnx
 from tasks.artifacts.params import build, load, pick
-from tasks.artifacts.parity import check_parity
+from tasks.artifacts.parity import check_carried_parity, check_parity
 from tasks.artifacts.policy import load_policy, statistics_sha256, weights_sha256
 from tasks.artifacts.stage import run_stage
 from tasks.artifacts.variants import Variant
@@ -39,7 +41,13 @@ def main() -> None:
     }
     draw = np.random.default_rng(0)
     dataset = Path("data/datasets") / f"{variant.dataset}-v0"
-    rows = load_observations(dataset, exporter.rows, draw)
+    if policy.carry():
+        data = load_transitions(dataset)
+        seen: tuple[Any, ...] = (data.observation, data.reward)
+        check: Callable[..., dict[str, Any]] = check_carried_parity
+    else:
+        seen = (load_observations(dataset, exporter.rows, draw),)
+        check = check_parity
     with whole_folder(out) as folder:
         for k, seed in enumerate(origin["seeds"]):
             path = folder / f"seed-{seed}.onnx"
@@ -49,8 +57,8 @@ def main() -> None:
             # Integer kernels are held to the same tolerance as float arithmetic.
             for mode in dict.fromkeys(("exact", report["mode"])):
                 candidate = OnnxPolicy(model.SerializeToString(), contract, mode)
-                parity = check_parity(
-                    shown, policy, k, candidate, rows, draw, exporter.tolerance
+                parity = check(
+                    shown, policy, k, candidate, *seen, draw, exporter.tolerance
                 )
             write_onnx(path, model, {**contract, "parity": parity})
             print(f"{shown}: {path.stat().st_size} bytes, parity {parity['max']:.2g}")

@@ -94,7 +94,8 @@ def open_behavior(
         threads: Threads of onnxruntime.
 
     Raises:
-        RefusedError: If there is no such file, or its widths are not the world's.
+        RefusedError: If there is no such file, its widths are not the world's, or it
+            carries something from step to step.
     """
     if policy == RANDOM:
         return Uniform(RANDOM, world.action_space, noise)
@@ -122,5 +123,13 @@ def open_behavior(
             found,
             expected,
             f"take a policy made for {world.params.name}",
+        )
+    if contract["carry"]:
+        raise RefusedError(
+            path,
+            "carry",
+            ", ".join(contract["carry"]),
+            "nothing: a behaviour has no memory",
+            "record with a policy of one observation a step",
         )
     return Network(policy, world.action_space, noise, opened)

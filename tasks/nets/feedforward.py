@@ -6,10 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tasks.artifacts.params import resolve
 from tasks.nets.graph import Graph
 from tasks.nets.layers import Linear, perceptron
-from tasks.nets.policy import Policy
+from tasks.nets.policy import Policy, build_layer
 
 # log of the standard deviation of a "gaussian" head, before tanh: SAC's limits
 LOG_STD_RANGE = (-5.0, 2.0)
@@ -61,7 +60,8 @@ class Feedforward(Policy):
 
     def preactivation(self, x: Tensor) -> Tensor:
         """Normalised observations (S, B, O) -> output of the last layer."""
-        if all(type(layer) is Linear for layer in self.layers):
+        plain = all(type(layer) is Linear for layer in self.layers)
+        if plain and torch.is_grad_enabled():  # else layers may be watched
             return perceptron(x, list(self.layers))
         for layer in self.layers[:-1]:
             x = torch.relu(layer(x))
@@ -105,6 +105,10 @@ class Feedforward(Policy):
         del carry
         return {"action": self(inputs["observation"], inputs.get("noise"))}, {}
 
+    def linears(self) -> dict[str, nn.Module]:
+        """See :meth:`Policy.linears`."""
+        return {f"layers.{i}": layer for i, layer in enumerate(self.layers)}
+
     def spec(self) -> dict[str, Any]:
         """See :meth:`Policy.spec`."""
         limits = {"log_std_range": list(self.log_std_range)}
@@ -128,11 +132,7 @@ class Feedforward(Policy):
         Raises:
             RefusedError: If a layer names a class outside ``tasks.nets``.
         """
-        layers = []
-        for entry in spec["layers"]:
-            arguments = {k: v for k, v in entry.items() if k != "class"}
-            layer = resolve(entry["class"], "policy.layers", package="tasks.nets.")
-            layers.append(layer(spec["stack"], **arguments))
+        layers = [build_layer(entry, spec["stack"]) for entry in spec["layers"]]
         zeros, ones = torch.zeros(spec["observation"]), torch.ones(spec["observation"])
         bounds = torch.ones(spec["action"])
         low, high = spec.get("log_std_range", LOG_STD_RANGE)

@@ -30,6 +30,11 @@ class Graph:
         )
         return name
 
+    def scalar(self, name: str, value: float) -> str:
+        """Append a float32, or of a whole number an int64, without axes."""
+        kind = np.int64 if isinstance(value, int) else np.float32
+        return self._keep(name, np.array(value, kind))
+
     def constant(
         self, name: str, value: "torch.Tensor | np.ndarray", kind: str | None = None
     ) -> str:
@@ -37,24 +42,29 @@ class Graph:
 
         Args:
             name: Its name in the graph.
-            value: Any shape. For packed kinds the unpacked codes.
+            value: At least one axis, others get one. For packed kinds the unpacked
+                codes.
             kind: An ONNX element type numpy lacks, e.g. ``"INT4"`` (two codes a
                 byte, first code in the low nibble); None keeps the array's own.
 
         Raises:
             ValueError: If the name was used before.
         """
-        from onnx import TensorProto, helper, numpy_helper
+        from onnx import TensorProto, helper
 
-        self._claim(name)
         if not isinstance(value, np.ndarray):
             value = value.detach().cpu().numpy()
         array = np.asarray(value)
         if kind is not None:
             number = getattr(TensorProto, kind)
             array = array.astype(helper.tensor_dtype_to_np_dtype(number))
-        tensor = numpy_helper.from_array(np.ascontiguousarray(array), name)
-        self.initialisers.append(tensor)
+        return self._keep(name, np.ascontiguousarray(array))
+
+    def _keep(self, name: str, array: np.ndarray) -> str:
+        from onnx import numpy_helper
+
+        self._claim(name)
+        self.initialisers.append(numpy_helper.from_array(array, name))
         return name
 
     def _claim(self, name: str) -> None:

@@ -135,7 +135,7 @@ class LayerNorm(nn.Module):
     """A stack of layer normalisations (Ba, Kiros, Hinton 2016, arXiv 1607.06450).
 
     Output = (x - mean) / sqrt(variance + 1e-5) * weight + bias, mean and variance over
-    the units. ``MLP`` applies it. For training only: it has no ONNX nodes.
+    the units. ``MLP`` applies it itself.
 
     Args:
         stack: Leading axis S.
@@ -150,6 +150,22 @@ class LayerNorm(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.ones(stack, 1, units))
         self.bias = nn.Parameter(torch.zeros(stack, 1, units))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(S, B, H) -> (S, B, H)."""
+        return torch.addcmul(self.bias, standardise(x), self.weight)
+
+    def emit(self, graph: Graph, x: str, k: int, name: str) -> str:
+        """Add slice ``k``: (B, H) -> (B, H)."""
+        weight = graph.constant(f"{name}.weight", self.weight[k, 0])
+        bias = graph.constant(f"{name}.bias", self.bias[k, 0])
+        return graph.add(
+            "LayerNormalization",
+            *(x, weight, bias),
+            name=f"{name}.out",
+            axis=-1,
+            epsilon=1e-5,
+        )
 
 
 def standardise(x: Tensor) -> Tensor:

@@ -1,13 +1,17 @@
 """What every stage after training speaks of: a policy."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
+import torch
 from torch import Tensor, nn
 
+from tasks.artifacts.params import resolve
 from tasks.nets.graph import Graph
+
+AnyPolicy = TypeVar("AnyPolicy", bound="Policy")
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,27 @@ class Carried:
 
     shape: tuple[int, ...]
     reset: float = 0.0
+
+
+@dataclass(frozen=True)
+class Logged:
+    """N steps of a dataset with the T - 1 steps before each, oldest first.
+
+    Steps before an episode's first are zeros.
+
+    Attributes:
+        observation: (N, T, O), units of the world.
+        action: (N, T, A), units of the world.
+        reward: (N, T), of the step itself.
+        to_go: (N, T), rewards from the step to its episode's end, undiscounted.
+        time: (N,), number of the last step in its episode, 0...
+    """
+
+    observation: Tensor
+    action: Tensor
+    reward: Tensor
+    to_go: Tensor
+    time: Tensor
 
 
 class Policy(nn.Module, ABC):
@@ -108,6 +133,34 @@ class Policy(nn.Module, ABC):
             By the names of :meth:`outputs`, (S, B, width) each, and the next carry.
         """
 
+    def linears(self) -> dict[str, nn.Module]:
+        """Its layers of weights that a compressor may replace, in the order they run.
+
+        By the names of ``get_submodule``; none by default.
+        """
+        return {}
+
+    def replace_linears(self, layers: Mapping[str, nn.Module]) -> None:
+        """Put others in the places of :meth:`linears`."""
+        for name, layer in layers.items():
+            self.set_submodule(name, layer)
+
+    @property
+    def memory(self) -> int:
+        """How many steps before the present one :meth:`recall` wants to see."""
+        return 0
+
+    def recall(self, logged: Logged) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """What it would read and carry after what was logged, to be calibrated on.
+
+        Args:
+            logged: T = ``memory`` + 1 steps each.
+
+        Returns:
+            Inputs and carry of :meth:`step`, without the axis [S].
+        """
+        return {"observation": logged.observation[:, -1]}, {}
+
     @abstractmethod
     def spec(self) -> dict[str, Any]:
         """Class and arguments, for policy.json; the tensors go to safetensors."""
@@ -131,3 +184,50 @@ class Policy(nn.Module, ABC):
         Afterwards the graph has a value for every name of :meth:`outputs`, and
         ``next_<name>`` for every name of :meth:`carry`.
         """
+
+
+def build_layer(entry: Mapping[str, Any], stack: int) -> nn.Module:
+    """A layer of what its ``spec`` gave, its tensors still zero.
+
+    Raises:
+        RefusedError: If it names a class outside ``tasks.nets``.
+    """
+    arguments = {k: v for k, v in entry.items() if k != "class"}
+    kind = resolve(entry["class"], "policy.layers", package="tasks.nets.")
+    layer: nn.Module = kind(stack, **arguments)
+    return layer
+
+
+def take(policy: AnyPolicy, k: int) -> AnyPolicy:
+    """Slice ``k`` as a policy of one seed, its tensors copied."""
+    alone = policy.from_spec({**policy.spec(), "stack": 1})
+    alone.load_state_dict(
+        {
+            name: tensor[k : k + 1] if stacked(name) else tensor
+            for name, tensor in policy.state_dict().items()
+        }
+    )
+    return alone.requires_grad_(requires_grad=False)
+
+
+def stack(policies: Sequence[AnyPolicy]) -> AnyPolicy:
+    """Policies of one seed each, of the same shape, as one stack."""
+    states = [policy.state_dict() for policy in policies]
+    together = policies[0].from_spec({**policies[0].spec(), "stack": len(policies)})
+    together.load_state_dict(
+        {
+            name: torch.cat([state[name] for state in states])
+            if stacked(name)
+            else tensor
+            for name, tensor in states[0].items()
+        }
+    )
+    return together.requires_grad_(requires_grad=False)
+
+
+def stacked(name: str) -> bool:
+    """Whether a tensor of a policy's state has a slice a seed.
+
+    Those of its layers have; statistics and bounds are the policy's own.
+    """
+    return "." in name

@@ -77,7 +77,10 @@ def static(paths: Sequence[Path]) -> dict[str, Any]:
 
 
 def _parameters(graph: "onnx.GraphProto") -> int:
-    """Elements of the layers' initialisers, without scales and zero points."""
+    """Elements of the layers' initialisers, without scales and zero points.
+
+    The names of a layer's tensors have a dot, those of other constants have none.
+    """
     scales = {
         name
         for node in graph.node
@@ -87,7 +90,7 @@ def _parameters(graph: "onnx.GraphProto") -> int:
     return sum(
         _count(tensor)
         for tensor in graph.initializer
-        if re.match(r"layer\d+\.", tensor.name) and tensor.name not in scales
+        if "." in tensor.name and tensor.name not in scales
     )
 
 

@@ -70,22 +70,24 @@ class Latency(Profiler):
 
 
 def _time(policy: "OnnxPolicy", feed: dict[str, Any], calls: int) -> list[int]:
-    """Nanoseconds of each call."""
+    """Nanoseconds of each call, which gives the action and the next carry."""
     run, clock, taken = policy.session.run, time.perf_counter_ns, []
+    wanted = ["action", *(f"next_{name}" for name in policy.contract["carry"])]
     for _ in range(calls):
         begin = clock()
-        run(["action"], feed)
+        run(wanted, feed)
         taken.append(clock() - begin)
     return taken
 
 
 def _feed(policy: "OnnxPolicy", batch: int) -> dict[str, Any]:
-    """Standard normal inputs of the contract's widths."""
+    """Standard normal inputs of the contract's widths; the carry of a reset."""
     draw = np.random.default_rng(0)
-    return {
+    normal = {
         name: draw.standard_normal((batch, *entry["shape"][1:]), np.float32)
         for name, entry in policy.contract["inputs"].items()
     }
+    return normal | policy.reset(batch)
 
 
 def _split(total: int, parts: int) -> list[int]:

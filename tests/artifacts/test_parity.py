@@ -7,10 +7,17 @@ import torch
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.onnx_policy import OnnxPolicy, build_model, contract_of
-from tasks.artifacts.parity import RANDOM_ROWS, check_parity, probe_rows
+from tasks.artifacts.parity import (
+    RANDOM_ROWS,
+    check_carried_parity,
+    check_parity,
+    probe_rows,
+)
 from tasks.nets.feedforward import Feedforward
+from tasks.nets.policy import Policy
 from tests.artifacts.test_onnx_policy import ORIGIN
 from tests.compress.harness import make_policy
+from tests.nets.transformers import transformer
 
 SEEDS = (4, 7)
 
@@ -127,3 +134,49 @@ def test_a_file_that_answers_nan_fails():
         file.layers[0].bias[0, 0, 0] = float("nan")
     with pytest.raises(RefusedError, match="a difference of nan"):
         compare(policy, file)
+
+
+def carried(policy: Policy, file: Policy | None = None) -> Any:
+    """Parity of the first slice of a policy that carries, with another's file."""
+    file = file or policy
+    contract = contract_of(file, 0, ORIGIN, "exact")
+    opened = OnnxPolicy(build_model(file, 0).SerializeToString(), contract, "exact")
+    draw = np.random.default_rng(0)
+    real = rows(300)[:, : policy.observation_width]
+    rewards = np.random.default_rng(1).normal(size=300)
+    path = Path("x.onnx")
+    return check_carried_parity(path, policy, 0, opened, real, rewards, draw, 1e-4)
+
+
+def test_a_policy_that_carries_is_followed():
+    found = carried(transformer(SEEDS))
+    assert found["rows"] == (1 + 2 + 7 + 17 + 17) * 64
+    assert found["batches"] == [1, 2, 7, 17]
+    assert 0 <= found["p99"] <= found["max"] <= 1e-5
+
+
+def other_target(policy: Any) -> None:
+    policy.target += 1.0
+
+
+def other_return_scale(policy: Any) -> None:
+    policy.return_scale *= 1.01
+
+
+def other_late_step(policy: Any) -> None:
+    policy.embed_time.weight[0, 30, 0] += 1.0  # LayerNorm takes away what all share
+
+
+def sees_the_future(policy: Any) -> None:
+    policy.causal.zero_()
+
+
+@pytest.mark.parametrize(
+    "lose", [other_target, other_return_scale, other_late_step, sees_the_future]
+)
+def test_a_file_that_remembers_otherwise_fails(lose: Any):
+    policy, file = (transformer(SEEDS) for _ in range(2))
+    with torch.no_grad():
+        lose(file)
+    with pytest.raises(RefusedError, match="parity: found a difference of"):
+        carried(policy, file)

@@ -13,6 +13,8 @@ from tasks.artifacts.files import sha256, write_json
 from tasks.artifacts.policy import load_policy, save_policy
 from tasks.artifacts.stage import run_stage
 from tests.compress.harness import make_policy, make_rows, same_tensors
+from tests.compress.test_transformer import data
+from tests.nets.transformers import transformer
 
 PARAMS = Path("params/compress").absolute()
 SHA = "cd" * 32
@@ -165,3 +167,20 @@ def test_a_policy_of_another_dataset_is_refused(
     assert run(monkeypatch, "int8_static") == 1
     assert "which the policy was trained on" in capsys.readouterr().err
     assert not (place / "data/compressed").exists()
+
+
+def test_a_policy_with_a_memory_is_calibrated_on_windows(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    origin = {"seeds": [0, 1], "learner": "bc", "dataset_sha256": SHA}
+    save_policy(place / "data/policies/made-up/bc", transformer(), origin)
+    monkeypatch.setattr(command, "load_transitions", lambda _: data())
+    assert run(monkeypatch, "gptq4") == 0
+    folder = place / "data/compressed/made-up/bc/gptq4"
+    report = json.loads((folder / "compression.json").read_text())
+    rows = yaml.safe_load((PARAMS / "gptq4.yaml").read_text())["rows"]
+    assert report["calibration"]["rows"] == max(32, rows // 4)
+    assert 0 < report["action_error"]["mean"] < 0.2
+    assert load_policy(folder)[0].memory == 3
+    assert run(monkeypatch, "structured") == 1
+    assert "one Structured can take: Feedforward" in capsys.readouterr().err

@@ -84,6 +84,8 @@ def test_stage_outputs(place: Any) -> None:
         ({"env_id": "Pendulum-v0"}, "env_id: found Pendulum-v0"),
         ({"step_seconds": 0.1}, "step_seconds: found 0.1, expected 0.05"),
         ({"carry": {"h": {}}}, "carry"),
+        ({"carry": {"h": {"shape": ["batch", 0], "reset": 0.0}}}, "carry.h.shape"),
+        ({"carry": {"h": {"shape": ["batch", 2]}}}, "carry.h.reset: found None"),
         ({"seed": 7}, "seed: found 7, expected 0"),
         ({"variant": "int8_static"}, "variant: found int8_static"),
         ({"learner": "iql"}, "learner: found iql, expected bc"),

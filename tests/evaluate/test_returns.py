@@ -7,12 +7,15 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
+import torch
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.onnx_policy import OnnxPolicy
 from tasks.artifacts.params import build
 from tasks.evaluate import Episodes
+from tasks.evaluate._contract import check_fits
 from tasks.evaluate.returns import play
+from tests.nets.transformers import transformer
 from tests.variant_files import (
     method,
     policy,
@@ -159,3 +162,40 @@ def test_a_table_that_is_none_is_refused(tmp_path: Path) -> None:
     (tmp_path / "episodes.parquet").write_bytes(b"nothing of the kind")
     with pytest.raises(RefusedError, match="expected parquet"):
         Episodes.read(tmp_path / "episodes.parquet")
+
+
+def test_two_hundred_carried_steps_equal_the_torch_episode(tmp_path: Path) -> None:
+    """A policy with a memory; live episodes keep their own carry (hopper falls)."""
+    for name, count, gain in (("pendulum", 3, 12.0), ("hopper", 5, 1.0)):
+        where, limit = world(name, max_steps=200), 200
+        o, a = (
+            space.shape[0] for space in (where.observation_space, where.action_space)
+        )
+        acting = transformer((0,), context=6, observation=o, action=a, gain=gain)
+        acting.action_scale.fill_(float(where.action_space.high[0]))
+        files = write(tmp_path / name, acting, where, "float32")
+        opened_file = OnnxPolicy.open(files[0])
+        check_fits(files[0], opened_file.contract, where)
+        table = play(where.make(count), opened_file, 0, np.arange(count), quiet)
+        assert name == "hopper" or table.length.tolist() == [limit] * count
+        for i in range(count):
+            env = gymnasium.make(where.params.env_id, max_episode_steps=limit)
+            observation, _ = env.reset(seed=i)
+            carry = {
+                key: torch.full((1, 1, *entry.shape), entry.reset)
+                for key, entry in acting.carry().items()
+            }
+            total, reward, length, ended = 0.0, 0.0, 0, False
+            while not ended:
+                given = {
+                    "observation": torch.tensor(observation).float().view(1, 1, -1),
+                    "reward": torch.tensor(reward).float().view(1, 1, 1),
+                }
+                outputs, carry = acting.step(given, carry)
+                action = outputs["action"][0, 0].numpy()
+                observation, reward, terminated, truncated, _ = env.step(action)
+                total, length = total + float(reward), length + 1
+                ended = terminated or truncated
+            assert table.length[i] == length
+            assert table.returns[i] == pytest.approx(total, rel=1e-3)
+        assert name == "pendulum" or len(set(table.length.tolist())) > 1

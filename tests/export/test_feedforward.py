@@ -19,6 +19,7 @@ from tasks.artifacts.stage import run_stage
 from tasks.generate.__main__ import main as generate
 from tasks.nets.feedforward import Feedforward
 from tests.compress.harness import make_compressor, make_policy, make_rows
+from tests.nets.transformers import transformer
 
 SEEDS = (4, 7)
 LEAF = Path("swings/bc/float32")
@@ -111,6 +112,22 @@ def test_every_kind_of_policy_passes(
         assert opened.mode == report["mode"]
         np.testing.assert_allclose(opened.act(rows), wanted[k], rtol=0, atol=1e-4)
         assert opened.contract["parity"]["rows"] == 1024 + 3 * 4 + 256
+
+
+def test_a_policy_that_carries_is_followed_on_the_dataset(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+):
+    made = transformer(SEEDS)
+    made.action_scale.fill_(1.5)
+    save(made)
+    assert run(monkeypatch) == 0
+    opened = OnnxPolicy.open(Path("data/onnx") / LEAF / "seed-7.onnx")
+    assert opened.contract["parity"]["rows"] == (1 + 2 + 7 + 17 + 17) * 64
+    assert opened.contract["parity"]["max"] <= 1e-4
+    assert opened.contract["carry"]["observations"] == {
+        "shape": ["batch", 3, 3],
+        "reset": 0.0,
+    }
 
 
 def test_the_contract_is_complete_and_the_same_inside_and_beside(

@@ -15,6 +15,8 @@ from tasks.artifacts.params import build
 from tasks.nets.feedforward import Feedforward
 from tasks.nets.layers import Linear, generator
 from tasks.worlds import World
+from tests.nets.transformers import transformer
+from tests.variant_files import write
 from tests.worlds.harness import load
 
 
@@ -162,6 +164,10 @@ def test_bad_policies_are_refused(tmp_path: Path):
     wanted = {"behaviors": behaviors, "episodes": 1, "steps": None}
     with pytest.raises(RefusedError, match=r"expected random, small; run: .*behaviors"):
         make("rollout", policy="smal", **wanted).episodes(world, quiet)
+    carries = transformer((0,), observation=11, action=3)
+    write(tmp_path / "hopper", carries, world, "float32")
+    with pytest.raises(RefusedError, match="carry: found actions, .* no memory"):
+        make("rollout", policy="seed-0", **wanted).episodes(world, quiet)
     walker = load("walker2d")
     (tmp_path / "hopper").rename(tmp_path / "walker2d")
     with pytest.raises(RefusedError, match=r"width: found \[11, 3\].*\[17, 6\]"):

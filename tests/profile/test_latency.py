@@ -17,6 +17,7 @@ from tasks.artifacts.stage import run_stage
 from tasks.profile import static
 from tasks.profile.__main__ import main
 from tasks.profile.latency import _split
+from tests.nets.transformers import transformer
 from tests.variant_files import (
     DATASET,
     LATENCY,
@@ -25,6 +26,7 @@ from tests.variant_files import (
     onnx_folder,
     policy,
     study,
+    world,
     write,
 )
 
@@ -151,3 +153,13 @@ def test_wrong_variant_and_unknown_learner_are_refused(
 def test_bad_parameters_are_refused(changes: Any) -> None:
     with pytest.raises(RefusedError, match=f"profile.latency.{next(iter(changes))}"):
         build(method("profile", "latency", **changes), "profile.latency")
+
+
+def test_a_policy_that_carries_is_timed_with_its_carry(tmp_path: Path) -> None:
+    where = world("pendulum")
+    made = transformer(seeds=(0,))
+    path = write(tmp_path, made, where, "float32")[0]
+    profiler = build(method("profile", "latency", **LATENCY), "profile.latency")
+    measured = profiler.measure({"float32": OnnxPolicy.open(path)})
+    assert measured["float32"]["batches"]["4"]["p50_us"] > 0
+    assert static([path])["parameters"] == sum(p.numel() for p in made.parameters())

@@ -1,0 +1,139 @@
+"""Decision Transformer: a sequence model of actions, prompted with a return.
+
+Paper: Chen et al. 2021, "Decision Transformer: Reinforcement Learning via Sequence
+Modeling" (arXiv 2106.01345). Reference implementation: CORL ``dt.py``. As there,
+weights start normal with deviation 0.02, and dropout acts on the embedded sequence, on
+attention weights and on what a block adds. The loss is the mean over steps that exist;
+CORL divides by the padded ones too.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import torch
+from torch import Tensor
+from torch.optim import AdamW
+
+from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.params import PARAMS, Params, Range
+from tasks.nets.layers import generator
+from tasks.nets.policy import Policy
+from tasks.nets.transformer import DecisionTransformer
+from tasks.train import Learner, Spaces
+from tasks.train._sequences import Dropout, Sequences, WindowSampler
+
+if TYPE_CHECKING:
+    from tasks.artifacts.dataset import Transitions
+
+
+@dataclass(frozen=True)
+class DTParams(Params):
+    """See params/train/dt.yaml for units and ranges."""
+
+    context: Annotated[int, Range(2)]
+    width: Annotated[int, Range(1)]
+    heads: Annotated[int, Range(1)]
+    blocks: Annotated[int, Range(1)]
+    dropout: Annotated[float, Range(0, 0.99)]
+    rate: Annotated[float, Range(0, 1)]
+    weight_decay: Annotated[float, Range(0, 1)]
+    warm_up: Annotated[int, Range(1)]
+    clip: Annotated[float, Range(0, open=True)]
+    return_scale: Annotated[float, Range(0, open=True)]
+    target_return: str | float
+    episode_steps: Annotated[int, Range(1)]
+
+    def __post_init__(self) -> None:
+        """Also refuse heads that do not divide the width, and unknown targets."""
+        super().__post_init__()
+        if self.width % self.heads:
+            raise RefusedError(
+                PARAMS,
+                "heads",
+                self.heads,
+                f"a divisor of {self.width}",
+                "change heads",
+            )
+        if isinstance(self.target_return, str) and self.target_return != "best":
+            raise RefusedError(
+                *(PARAMS, "target_return", repr(self.target_return)),
+                *("best, or a number", "change target_return"),
+            )
+
+
+class DT(Learner):
+    """One causal transformer, regressed on the logged actions."""
+
+    Parameters = DTParams
+
+    def __init__(
+        self, params: DTParams, spaces: Spaces, seeds: Sequence[int], updates: int
+    ) -> None:
+        super().__init__(params, spaces, seeds, updates)
+        self.params = p = params
+        self.actor = DecisionTransformer(
+            *(len(seeds), p.context, p.width, p.heads, p.blocks),
+            *(p.episode_steps + p.context, p.return_scale, 0.0),
+            *(spaces.observation_mean, spaces.observation_std),
+            *(spaces.action_low, spaces.action_high),
+        )
+        self.actor.initialise([generator(seed, "actor") for seed in seeds])
+        if not isinstance(p.target_return, str):
+            self.actor.target.fill_(p.target_return)
+        self.optimisers = {
+            "actor": AdamW(
+                self.actor.parameters(),
+                lr=p.rate,
+                weight_decay=p.weight_decay,
+                fused=True,
+            )
+        }
+
+    def sampler(self, data: "Transitions", batch: int) -> Callable[[int], Any]:
+        """Windows of the context's length; ``best`` becomes a number here."""
+        p = self.params
+        if p.target_return == "best":
+            self.actor.target.fill_(float(max(data.returns)))
+        return WindowSampler(
+            self, data, batch, p.context, p.episode_steps, p.return_scale
+        )
+
+    def update(self, batch: Any, step: int) -> dict[str, Tensor]:
+        """Descend the mean of (a_hat - a)^2 over steps that exist.
+
+        Args:
+            batch: :class:`Sequences`.
+            step: Number of updates done before, 0...
+        """
+        p: DTParams = self.params
+        b: Sequences = batch
+        drop = Dropout(self.seeds, p.dropout, step)
+        predicted = self.actor.predict(
+            b.returns, b.observation, b.action, b.timestep, drop
+        )
+        error = (predicted - b.action).square().mean(-1) * b.valid  # (S, B, K)
+        loss = error.sum((1, 2)) / b.valid.sum((1, 2))  # (S,)
+        rate = p.rate * min((step + 1) / p.warm_up, 1.0)
+        norm = self._descend(loss, rate)
+        return {"actor_loss": loss.detach(), "gradient_norm": norm}
+
+    def _descend(self, loss: Tensor, rate: float) -> Tensor:
+        """Clip each seed's gradient by its own norm, then AdamW; norms (S,) before."""
+        parameters = list(self.actor.parameters())
+        gradients = torch.autograd.grad(loss.sum(), parameters)
+        squares = [g.flatten(1).square().sum(1) for g in gradients]
+        norm = torch.stack(squares).sum(0).sqrt()  # (S,)
+        factor = (self.params.clip / (norm + 1e-6)).clamp(max=1)
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            shape = (-1, *[1] * (gradient.ndim - 1))
+            parameter.grad = gradient.mul_(factor.view(shape))
+        optimiser = self.optimisers["actor"]
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        optimiser.step()
+        return norm
+
+    def policy(self) -> Policy:
+        """The transformer, prompted with the target return."""
+        return self.actor
