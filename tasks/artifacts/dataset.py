@@ -147,6 +147,8 @@ class Transitions:
         discrete: Actions are one-hot, their bounds 0 and 1.
         legal: (N, A), 1.0 where an action is allowed; None if all always are.
         next_legal: (N, A), the same at the next observation.
+        log_prob: (N,) float64, how likely the behaviour was to take the action, see
+            ``density.py``; None where it could not tell.
     """
 
     observation: Array
@@ -165,6 +167,7 @@ class Transitions:
     discrete: bool = False
     legal: Array | None = None
     next_legal: Array | None = None
+    log_prob: NDArray[np.float64] | None = None
 
 
 def load_transitions(folder: Path) -> Transitions:
@@ -201,7 +204,15 @@ def load_transitions(folder: Path) -> Transitions:
         returns=np.array([e.ret for e in episodes]),
         dataset_id=str(metadata["dataset_id"]),
         sha256=str(told["sha256"]),
+        log_prob=_log_prob(episodes),
     )
+
+
+def _log_prob(episodes: Sequence[Episode]) -> NDArray[np.float64] | None:
+    """Of all steps, if every episode has it; (N,)."""
+    if not all("log_prob" in e.infos for e in episodes):
+        return None
+    return np.concatenate([e.infos["log_prob"][:-1] for e in episodes]).astype(float)
 
 
 def load_observations(folder: Path, rows: int, generator: np.random.Generator) -> Array:
