@@ -1,7 +1,7 @@
 """Estimates without a world beside true returns: ``python -m benchmarks.estimates``.
 
-Writes ``benchmarks/estimates.json`` and, rendered from it alone, ``estimates.md`` beside
-it. For each world a dataset is recorded as the project's mixtures are, only smaller, by
+Writes ``benchmarks/estimates.json`` and, rendered from it alone, ``estimates.md``. For
+each world a dataset is recorded as the project's mixtures are, only smaller, by
 the checkpoints of ``data/behaviors``, which act with their own noise. What is judged is
 every distinct checkpoint at every scale of :data:`NOISES`, whether it made data or not;
 none is left out. Its true return is measured in the world with the same noise. The
@@ -184,7 +184,7 @@ def judged(data: Transitions, targets: dict[int, Target]) -> Any:
     )
     clock = [time.process_time()]
     fitted = Fitted(fqe.params, data, targets)
-    fitted.fit(lambda share, words: print(f"{share:.0%} {words}", end="\r"))  # noqa: T201
+    fitted.fit(lambda share, words: print(f"{share:.0%} {words}", end="\r"))
     found = {"fqe": fqe.read(fitted)}
     clock.append(time.process_time())
     found["wis"] = wis.estimate(data, targets, quiet)

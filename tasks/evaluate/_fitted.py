@@ -201,4 +201,5 @@ def _scale(data: "Transitions", discount: float) -> float:
     for row in range(len(togo) - 2, -1, -1):
         if row + 1 not in first:
             togo[row] += discount * togo[row + 1]
-    return float(np.sqrt(np.mean(togo**2))) or 1.0
+    found = float(np.sqrt(np.mean(togo**2)))
+    return found if found > 0 and np.isfinite(found) else 1.0

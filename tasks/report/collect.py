@@ -8,6 +8,7 @@
 | ``data/onnx/<D>/<L>/<V>/seed-<k>.json`` | each artifact and seed |
 | ``data/evaluations/<D>/<L>/<V>/metrics.json``, ``episodes.parquet`` | each artifact |
 | ``data/profiles/<D>/<L>/<V>/static.json``, ``latency.json`` | each artifact |
+| ``data/estimates/<D>/<L>/<E>/metrics.json`` | each estimator, if the study has any |
 | ``environment.json`` | the machine |
 
 Only ``latency.json`` and ``environment.json`` may be missing: they are no outputs of
@@ -25,6 +26,7 @@ from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import read_json, sha256
 from tasks.artifacts.params import pick
 from tasks.evaluate import Episodes
+from tasks.report._documents import document, read_estimates
 
 PARENT = "float32"
 # fields the page shows
@@ -83,6 +85,7 @@ class Data:
         card: card.json.
         curves: curves.csv by learner.
         artifacts: By (learner, variant), in the order of the study.
+        estimates: metrics.json by (learner, estimator); guesses, no returns.
     """
 
     name: str
@@ -90,6 +93,7 @@ class Data:
     card: dict[str, Any]
     curves: dict[str, pd.DataFrame]
     artifacts: dict[tuple[str, str], Artifact]
+    estimates: dict[tuple[str, str], dict[str, Any]]
 
     def score(self, value: float) -> float:
         """A return as a normalised score: 0 random, 100 best behaviour policy."""
@@ -152,8 +156,8 @@ def _data(root: Path, name: str, study: Mapping[str, Any]) -> Data:
     command = f"python -m tasks.generate --dataset {name}"
     folder = root / "datasets" / f"{name}-v0"
     card_path = folder / "card.json"
-    card = _document(card_path, command, *CARD)
-    world = _document(
+    card = document(card_path, command, *CARD)
+    world = document(
         folder / "world.json", command, "world.name", "world.ref_min", "world.ref_max"
     )["world"]
     curves = {}
@@ -178,7 +182,8 @@ def _data(root: Path, name: str, study: Mapping[str, Any]) -> Data:
                     f"{card['sha256']} of {card_path}",
                     "make it again with: dvc repro",
                 )
-    return Data(name, world, card, curves, artifacts)
+    estimates = read_estimates(root, name, study, card["sha256"])
+    return Data(name, world, card, curves, artifacts, estimates)
 
 
 def _artifact(
@@ -195,24 +200,24 @@ def _artifact(
     after, _, last = variant.rpartition("-")
     first = f" --after {after}" if after else ""
     compressing = f"python -m tasks.compress {options} --compressor {last}{first}"
-    compression = _document(
+    compression = document(
         root / "compressed" / leaf / "compression.json", compressing, *COMPRESSION
     )
     contracts = tuple(
         _contract(root / "onnx" / leaf, seed, command("export")) for seed in seeds
     )
     evaluated = root / "evaluations" / leaf
-    metrics = _document(
+    metrics = document(
         evaluated / "metrics.json",
         command("evaluate"),
         *("score.iqm", "score.low", "score.high", "return.iqm", "return.mean", "mode"),
     )
     _same(evaluated / "metrics.json", metrics, (dataset, learner, variant))
     profiled = root / "profiles" / leaf
-    static = _document(profiled / "static.json", command("profile"), "bytes")
+    static = document(profiled / "static.json", command("profile"), "bytes")
     latency = None
     if (profiled / "latency.json").exists():
-        latency = _document(
+        latency = document(
             profiled / "latency.json", command("profile"), "batches.1", "machine"
         )
     return Artifact(
@@ -228,20 +233,6 @@ def _artifact(
     )
 
 
-def _document(path: Path, command: str, *fields: str) -> dict[str, Any]:
-    """A JSON file that holds at least ``fields``, dotted."""
-    document: dict[str, Any] = read_json(path, command)
-    for field in fields:
-        value: Any = document
-        for key in field.split("."):
-            if not isinstance(value, dict) or key not in value:
-                raise RefusedError(
-                    path, field, "nothing", "a value", f"make it again with: {command}"
-                )
-            value = value[key]
-    return document
-
-
 def _same(path: Path, metrics: Mapping[str, Any], names: tuple[str, str, str]) -> None:
     """Refuse an evaluation that says it is of something else than its folder."""
     for field, name in zip(("dataset", "learner", "variant"), names, strict=True):
@@ -254,7 +245,7 @@ def _same(path: Path, metrics: Mapping[str, Any], names: tuple[str, str, str]) -
 def _contract(folder: Path, seed: int, command: str) -> dict[str, Any]:
     """The contract beside an ONNX file, which must be the file it speaks of."""
     path = folder / f"seed-{seed}.json"
-    contract = _document(
+    contract = document(
         path,
         command,
         *("dataset.sha256", "weights_sha256", "statistics_sha256", "onnx_sha256"),
