@@ -22,6 +22,7 @@ import pandas as pd
 import yaml
 from numpy.typing import NDArray
 
+from benchmarks.estimates_page import render
 from tasks.artifacts.dataset import Transitions, load_transitions, write_dataset
 from tasks.artifacts.episodes import Episode
 from tasks.artifacts.files import read_json, sha256, write_json, write_text
@@ -213,11 +214,6 @@ def main() -> None:
         found["worlds"][name] = measure(name)
     write_json(RESULTS, found)
     write_text(PAGE, render(found))
-
-
-def render(found: dict[str, Any]) -> str:
-    """The page."""
-    return ""
 
 
 if __name__ == "__main__":
