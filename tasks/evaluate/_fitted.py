@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tasks.artifacts.dataset import Transitions
 
 BLOCK = 256  # updates whose batches are drawn at once
-CHUNK = 65_536  # rows a forward pass at the end
+CHUNK = 8_192  # rows a forward pass at the end
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,10 @@ class Fitted:
     that were logged from each step on, so that values are of order 1; what it gives
     out is in units of the world.
 
+    What it bootstraps from is kept within what rewards as those logged can add up to.
+    Without that, actions far from the logged ones sometimes feed each other until Q
+    runs away; with it, an estimate that leans on a bound says so in ``bounded``.
+
     Args:
         p: See :class:`FittedParams`.
         data: The transitions; truncated ones bootstrap.
@@ -66,6 +70,7 @@ class Fitted:
 
     Attributes:
         error: Root mean square of the last Bellman errors, units of the world.
+        bounded: (S,), share of the last values that had to be kept within bounds.
     """
 
     def __init__(
@@ -80,7 +85,8 @@ class Fitted:
         self.target = frozen_copy(self.net, make())
         self.optimiser = adam(self.net.parameters(), p.rate)
         self.scale = _scale(data, p.discount)
-        self.error = float("nan")
+        self.low, self.high = _bounds(data, p.discount, self.scale)
+        self.error, self.bounded = float("nan"), np.zeros(len(targets))
 
     def fit(self, tell: Tell) -> None:
         """Regress to r + discount Q'(s', a'), a' drawn from the policy at s'.
@@ -98,6 +104,7 @@ class Fitted:
         after = [target(data.next_observation) for target in self.targets.values()]
         draw = _Draws(self.seeds, len(table), p.batch, a.shape[1])
         recent: list[Tensor] = []
+        outside = torch.zeros(len(self.seeds))
         for step in range(p.updates):
             index, noise = draw(step)  # (S, B), (S, B, A)
             rows = table[torch.from_numpy(index)]
@@ -107,7 +114,9 @@ class Fitted:
             )
             following = torch.cat([then, torch.from_numpy(chosen).float()], dim=-1)
             with torch.no_grad():
-                q_next = self._values(self.target, following)  # (S, E, B)
+                guess = self._values(self.target, following)
+                q_next = guess.clamp(self.low, self.high)  # (S, E, B)
+                outside += (guess != q_next).float().mean((1, 2))
             y = r.mT + p.discount * (1 - d.mT) * q_next
             q = self._values(self.net, torch.cat([before, acted], dim=-1))
             loss = (q - y).square().mean(-1)  # (S, E)
@@ -118,6 +127,8 @@ class Fitted:
             recent.append(loss.detach().mean())
             if (step + 1) % BLOCK == 0 or step + 1 == p.updates:
                 self.error = self._mean(recent, step + 1)
+                self.bounded = (outside / len(recent)).double().numpy()
+                outside = torch.zeros(len(self.seeds))
                 tell((step + 1) / p.updates, f"rms error {self.error:.4g}")
                 recent.clear()
 
@@ -134,7 +145,8 @@ class Fitted:
                 seen = o[at : at + CHUNK].expand(len(a), -1, -1)
                 x = torch.cat([seen, a[:, at : at + CHUNK]], dim=-1)
                 found.append(self._values(self.target, x))
-        return torch.cat(found, dim=-1).double().numpy() * self.scale
+        within = torch.cat(found, dim=-1).double().clamp(self.low, self.high)
+        return within.numpy() * self.scale
 
     def v(self, observation: NDArray[Any]) -> Doubles:
         """Mean Q (S, E, N) of the policies' actions at observations (N, O)."""
@@ -192,6 +204,19 @@ class _Draws:
 def _part(one: Any, rows: Any) -> Any:
     """The distribution at some rows."""
     return type(one)(one.mean[rows], one.std[rows], one.squashed)
+
+
+def _bounds(data: "Transitions", discount: float, scale: float) -> tuple[float, float]:
+    """Least and most that rewards as those logged can add up to, in units of scale.
+
+    An episode that may terminate may also earn only once.
+    """
+    low, high = (float(end) / scale for end in (data.reward.min(), data.reward.max()))
+    if discount == 1:
+        return -np.inf, np.inf
+    ends = bool(data.terminated.any())
+    least, most = low / (1 - discount), high / (1 - discount)
+    return (min(least, low), max(most, high)) if ends else (least, most)
 
 
 def _scale(data: "Transitions", discount: float) -> float:

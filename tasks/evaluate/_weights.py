@@ -7,9 +7,11 @@ logarithms until they are divided: over a thousand steps they leave float64's ra
 Shapes: E episodes, T steps of the longest, N steps of all.
 """
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tasks.artifacts.density import scaled
 from tasks.artifacts.errors import RefusedError
@@ -17,6 +19,8 @@ from tasks.evaluate._estimate import Doubles, Target, begins
 
 if TYPE_CHECKING:
     from tasks.artifacts.dataset import Transitions
+
+TINY = 1e-200  # a sum of weights, the largest of all episodes being 1
 
 
 def spread(data: "Transitions", values: Any) -> Doubles:
@@ -75,6 +79,33 @@ def weighted(log_weight: Doubles, values: Doubles, discount: float) -> float:
     w = np.exp(log_weight - log_weight.max(axis=0))  # the largest is 1
     means = (w * values).sum(axis=0) / w.sum(axis=0)
     return float(means @ discount ** np.arange(len(means)))
+
+
+def resampler(
+    log_weight: Doubles, values: Doubles, discount: float
+) -> Callable[[NDArray[np.int64]], float]:
+    """:func:`weighted` of drawn episodes, many times over.
+
+    Weights are made once, against the largest of all episodes; where none of the drawn
+    ones is within float64's reach of it, they are made again for these steps.
+    """
+    gamma = discount ** np.arange(values.shape[1])
+    w = np.exp(log_weight - log_weight.max(axis=0))
+    earned = w * values
+
+    def value(draw: NDArray[np.int64]) -> float:
+        counts = np.bincount(draw, minlength=len(w)).astype(np.float64)
+        above, below = counts @ earned, counts @ w
+        lost = below < TINY
+        if lost.any():
+            drawn = np.flatnonzero(counts)
+            logs = log_weight[np.ix_(drawn, lost)]
+            again = counts[drawn, None] * np.exp(logs - logs.max(axis=0))
+            above[lost] = (again * values[np.ix_(drawn, lost)]).sum(axis=0)
+            below[lost] = again.sum(axis=0)
+        return float((above / below) @ gamma)
+
+    return value
 
 
 def effective(log_weight: Doubles) -> Doubles:

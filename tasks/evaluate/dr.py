@@ -33,7 +33,7 @@ from tasks.evaluate._estimate import (
     figures,
 )
 from tasks.evaluate._fitted import Fitted, FittedParams
-from tasks.evaluate._weights import log_weights, sizes, spread, weighted
+from tasks.evaluate._weights import log_weights, resampler, sizes, spread
 
 if TYPE_CHECKING:
     from tasks.artifacts.dataset import Transitions
@@ -57,8 +57,8 @@ class DR(Estimator):
 
         Returns:
             Also ``effective``, of each seed, see ``_weights.sizes``; ``error``, the
-            last Bellman errors' root mean square; ``undiscounted`` is null, as Q is
-            discounted.
+            last Bellman errors' root mean square; ``bounded``, as ``fqe`` has it;
+            ``undiscounted`` is null, as Q is discounted.
         """
         noise = self.params.noise
         logs = [log_weights(data, one, noise) for one in targets.values()]
@@ -75,7 +75,12 @@ class DR(Estimator):
         after = fitted.v(data.next_observation).mean(axis=1)
         found = combine(data, logs, q, first, after, p, seeds)
         left = [{"seed": k, **sizes(log)} for k, log in zip(seeds, logs, strict=True)]
-        return found | {"undiscounted": None, "effective": left, "error": fitted.error}
+        return found | {
+            "undiscounted": None,
+            "effective": left,
+            "error": fitted.error,
+            "bounded": fitted.bounded.tolist(),
+        }
 
 
 def combine(
@@ -101,13 +106,11 @@ def combine(
     bootstrapped = p.discount * (1 - data.terminated) * after  # (S, N)
     errors = [spread(data, row) for row in data.reward + bootstrapped - q]
 
+    sums = [resampler(log, e, p.discount) for log, e in zip(logs, errors, strict=True)]
+
     def value(draw: Any) -> Doubles:
-        return np.array(
-            [
-                start[draw].mean() + weighted(log[draw], error[draw], p.discount)
-                for start, log, error in zip(first, logs, errors, strict=True)
-            ]
-        )
+        mended = [one(draw) for one in sums]
+        return np.asarray(first[:, draw].mean(axis=1) + mended)
 
     episodes = first.shape[1]
     resampled = bootstrap(value, episodes, p)

@@ -49,7 +49,8 @@ class FQE(Estimator):
 
         Returns:
             Also ``members_std``, of each seed's members (0 of a single one);
-            ``error``, the last Bellman errors' root mean square; ``undiscounted``: the
+            ``error``, the last Bellman errors' root mean square; ``bounded``, see
+            ``_fitted.Fitted``: far from 0, do not believe it; ``undiscounted``: the
             mean reward a step that the estimate stands for, times the longest episode,
             or null where logged episodes terminated: there it would mean nothing.
         """
@@ -72,4 +73,5 @@ class FQE(Estimator):
         return found | {
             "members_std": members.mean(axis=2).std(axis=1).tolist(),
             "error": fitted.error,
+            "bounded": fitted.bounded.tolist(),
         }

@@ -25,7 +25,7 @@ from tasks.evaluate._estimate import (
     bootstrap,
     figures,
 )
-from tasks.evaluate._weights import log_weights, sizes, spread, weighted
+from tasks.evaluate._weights import log_weights, resampler, sizes, spread, weighted
 
 if TYPE_CHECKING:
     from tasks.artifacts.dataset import Transitions
@@ -57,13 +57,10 @@ class WIS(Estimator):
         for k, (seed, target) in enumerate(targets.items()):
             tell(k / len(targets), f"seed {seed}")
             logs = log_weights(data, target, p.noise)
-
-            def value(draw: Any, logs: Any = logs) -> list[float]:
-                return [weighted(logs[draw], rewards[draw], p.discount)]
-
+            value = resampler(logs, rewards, p.discount)
             values.append(weighted(logs, rewards, p.discount))
             plain.append(weighted(logs, rewards, 1.0))
-            resampled.append(bootstrap(value, len(rewards), p)[:, 0])
+            resampled.append(bootstrap(value, len(rewards), p))
             left.append({"seed": seed, **sizes(logs)})
         tell(1.0, "")
         found = figures(np.array(values), np.stack(resampled, axis=1), targets, p)

@@ -9,7 +9,7 @@ import torch
 
 from tasks.artifacts.density import Gaussian
 from tasks.artifacts.errors import RefusedError
-from tasks.evaluate._fitted import Fitted, _scale
+from tasks.evaluate._fitted import Fitted, _bounds, _scale
 from tests.evaluate.logged import constant, estimator, quiet, transitions
 
 GAMMA, STATES = 0.8, 3
@@ -161,6 +161,20 @@ def test_one_step_is_the_equation() -> None:
     ):
         mixed = (1 - p.polyak) * old + p.polyak * new.detach().double()
         np.testing.assert_allclose(slow, mixed, atol=1e-6)
+
+
+def test_values_stay_within_what_rewards_can_add_up_to() -> None:
+    """Where every reward is the same, the bounds leave one value: 1 / (1 - 0.8)."""
+    data = transitions([[-1.0, -1.0], [-1.0]], [False, False])
+    p = estimator("fqe", **{**SMALL, "updates": 1}).params
+    fitted = Fitted(p, data, {0: constant(1.0, 0.0)})
+    np.testing.assert_allclose(fitted.v(data.observation), -5, rtol=1e-6)
+    fitted.fit(quiet)
+    assert fitted.bounded.tolist() == [1.0]
+    ends = _bounds(transitions([[2.0], [3.0]], [True, False]), 0.5, 2.0)
+    assert ends == (1.0, 3.0)  # once 2, or 3 for ever
+    assert _bounds(transitions([[-2.0], [-3.0]], [True, False]), 0.5, 1) == (-6, -2)
+    assert _bounds(data, 1.0, 1.0) == (-np.inf, np.inf)
 
 
 def test_the_scale_is_of_discounted_returns_to_go() -> None:

@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 
 from tasks.artifacts.errors import RefusedError
-from tasks.evaluate._weights import effective, log_weights, sizes, spread, weighted
+from tasks.evaluate._weights import (
+    effective,
+    log_weights,
+    resampler,
+    sizes,
+    spread,
+    weighted,
+)
 from tests.evaluate.logged import constant, estimator, quiet, transitions
 
 REWARDS = [[1.0, 2.0, -1.0], [0.5, 4.0]]
@@ -82,6 +89,19 @@ def test_effective_sample_sizes() -> None:
 def test_weights_beyond_float64_are_divided_as_logarithms() -> None:
     logs, rewards = np.array([[5000.0], [4999.0]]), np.array([[1.0], [0.0]])
     assert weighted(logs, rewards, 0.9) == pytest.approx(1 / (1 + np.exp(-1)))
+
+
+def test_resampling_makes_lost_weights_again() -> None:
+    """As if the drawn episodes were all there are, near the largest or far from it."""
+    draw = np.random.default_rng(0)
+    for spread_of in (1.0, 3000.0):
+        logs = draw.normal(0, spread_of, (8, 5)).cumsum(axis=1)
+        rewards = draw.normal(size=(8, 5))
+        value = resampler(logs, rewards, 0.9)
+        for _ in range(20):
+            chosen = draw.integers(0, 8, 8)
+            expected = weighted(logs[chosen], rewards[chosen], 0.9)
+            assert value(chosen) == pytest.approx(expected, rel=1e-9)
 
 
 def test_tables_have_a_row_an_episode() -> None:
