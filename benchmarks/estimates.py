@@ -170,6 +170,9 @@ def measure(name: str) -> dict[str, Any]:
         "true_episodes": EPISODES,
         "policies": rows,
         "ranks": {method: agreement(rows, method) for method in METHODS},
+        "ranks_of_data": {
+            method: agreement(covered(name, rows), method) for method in METHODS
+        },
         "cpu_seconds": seconds,
         "params": {method: block("evaluate", method) for method in METHODS},
     }
@@ -196,6 +199,12 @@ def judged(data: Transitions, targets: dict[int, Target]) -> Any:
     found["dr"] = dr.read(fitted, logs)
     clock.append(time.process_time())
     return found, dict(zip(METHODS, np.diff(clock).round(1).tolist(), strict=True))
+
+
+def covered(name: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those of the checkpoints that made data, at any noise."""
+    made = [policy for policy, _ in DATA[name]]
+    return [row for row in rows if row["policy"] in made]
 
 
 def agreement(rows: list[dict[str, Any]], method: str) -> dict[str, Any]:

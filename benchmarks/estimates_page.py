@@ -16,17 +16,20 @@ def agreement(world: dict[str, Any]) -> str:
     """How well each method orders the policies."""
     rows = []
     for method in METHODS:
-        found = world["ranks"][method]
+        found, near = world["ranks"][method], world["ranks_of_data"][method]
         rho = [
             interval(*(found[of][k] for k in ("rho", "low", "high")), 2)
             for of in ("discounted", "return")
         ]
+        rho.append(
+            interval(*(near["discounted"][k] for k in ("rho", "low", "high")), 2)
+        )
         rows.append(
             [method, *rho, f"{found['median_error']:.0f}", world["cpu_seconds"][method]]
         )
     return table(
         "method | rho with the discounted return | rho with the return "
-        "| median absolute error | CPU s",
+        "| rho, discounted, of checkpoints that made data | median absolute error | CPU s",
         rows,
     )
 
@@ -84,8 +87,8 @@ edit. [The file](estimates.py) says how it measures.
 
 Do estimates from logged episodes put policies in the order of their true returns? Rho
 is Spearman's rank correlation over the policies, 95 % bootstrap interval over them.
-Policies are all distinct checkpoints of `data/behaviors` at each scale of noise; those
-that made data and act as they did there (noise 1.0) are judged on episodes of their own
+Policies are all distinct checkpoints of `data/behaviors` at each scale of noise, also
+those that made no data; a column leaves these out, to tell both apart. Those that made data and act as they did there (noise 1.0) are judged on episodes of their own
 among others, which flatters `wis`. Episodes left is the effective sample size of the
 importance weights at the last step.
 
