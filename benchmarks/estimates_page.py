@@ -29,7 +29,8 @@ def agreement(world: dict[str, Any]) -> str:
         )
     return table(
         "method | rho with the discounted return | rho with the return "
-        "| rho, discounted, of checkpoints that made data | median absolute error | CPU s",
+        "| rho, discounted, of checkpoints that made data "
+        "| median absolute error | CPU s",
         rows,
     )
 
@@ -88,8 +89,9 @@ edit. [The file](estimates.py) says how it measures.
 Do estimates from logged episodes put policies in the order of their true returns? Rho
 is Spearman's rank correlation over the policies, 95 % bootstrap interval over them.
 Policies are all distinct checkpoints of `data/behaviors` at each scale of noise, also
-those that made no data; a column leaves these out, to tell both apart. Those that made data and act as they did there (noise 1.0) are judged on episodes of their own
-among others, which flatters `wis`. Episodes left is the effective sample size of the
+those that made no data; a column leaves these out, to tell both apart. Those that made
+data and act as they did there (noise 1.0) are judged on episodes of their own among
+others, which flatters `wis`. Episodes left is the effective sample size of the
 importance weights at the last step.
 
 {worlds}"""
