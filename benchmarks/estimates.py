@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import yaml
 from numpy.typing import NDArray
 
@@ -112,10 +111,16 @@ def truth(world: World, policies: list[tuple[str, float]], gamma: float) -> Any:
     return np.array(found).transpose(1, 0, 2)
 
 
-def spearman(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    """Rank correlation; equal values share their mean rank."""
-    ranks = [pd.Series(x).rank().to_numpy() for x in (a, b)]
-    return float(np.corrcoef(*ranks)[0, 1])
+def spearman(a: NDArray[np.float64], b: NDArray[np.float64]) -> Any:
+    """Rank correlation over the last axis; equal values share their mean rank."""
+    ranks = []
+    for x in (a, b):
+        one, other = x[..., :, None], x[..., None, :]
+        rank = (one > other).sum(axis=-1) + (one == other).sum(axis=-1) / 2
+        ranks.append(rank - rank.mean(axis=-1, keepdims=True))
+    x, y = ranks
+    norms = np.sqrt((x**2).sum(axis=-1) * (y**2).sum(axis=-1))
+    return (x * y).sum(axis=-1) / norms
 
 
 def ranked(a: Any, b: Any) -> dict[str, float]:
@@ -123,9 +128,9 @@ def ranked(a: Any, b: Any) -> dict[str, float]:
     a, b = np.array(a), np.array(b)
     generator = np.random.default_rng(0)
     draws = generator.integers(0, len(a), (RESAMPLES, len(a)))
-    found = [spearman(a[d], b[d]) for d in draws if len(set(d.tolist())) > 1]
-    low, high = np.quantile(found, [0.025, 0.975])
-    return {"rho": spearman(a, b), "low": float(low), "high": float(high)}
+    draws = draws[np.ptp(draws, axis=1) > 0]  # one policy alone has no order
+    low, high = np.quantile(spearman(a[draws], b[draws]), [0.025, 0.975])
+    return {"rho": float(spearman(a, b)), "low": float(low), "high": float(high)}
 
 
 def measure(name: str) -> dict[str, Any]:

@@ -65,13 +65,14 @@ def section(world: dict[str, Any]) -> str:
     """One world."""
     parts = ", ".join(f"{one['policy']} {one['steps']}" for one in world["data"])
     fit = world["params"]["fqe"]
+    note = f"\n{world['note']}\n" if "note" in world else ""
     return f"""## {world["world"]}
 
 Data: {world["steps"]} steps in {world["episodes"]} episodes, all with their own noise
 (1.0), steps asked for: {parts}. {len(world["policies"])} policies; true returns are
 means of {world["true_episodes"]} episodes each. Discount {world["discount"]}; Q has
 hidden layers {fit["hidden"]}, {fit["updates"]} updates of batch {fit["batch"]}.
-
+{note}
 {agreement(world)}
 
 {policies(world)}
