@@ -5,7 +5,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pytest
+from scipy import stats
+
+from benchmarks import estimates_page
 from benchmarks.__main__ import budgets
+from benchmarks.estimates import agreement, covered, spearman
 from benchmarks.page import render
 
 HERE = Path(__file__).parents[1] / "benchmarks"
@@ -53,3 +59,25 @@ def test_budgets_are_judged_from_the_figures():
     assert page.count("| met |") == 8
     assert "41%" in page
     assert "4.9 x" in page
+
+
+def test_estimates_are_rendered_and_ranked_from_their_figures():
+    found = json.loads((HERE / "estimates.json").read_text(encoding="utf-8"))
+    page = (HERE / "estimates.md").read_text(encoding="utf-8")
+    assert page == estimates_page.render(found)
+    assert sorted(found["worlds"]) == ["hopper", "pendulum"]
+    for name, world in found["worlds"].items():
+        every = world["policies"]
+        near = covered(name, every)
+        assert 8 <= len(near) < len(every)
+        for method in estimates_page.METHODS:
+            for key, rows in (("ranks", every), ("ranks_of_data", near)):
+                again, stored = agreement(rows, method), world[key][method]
+                for of in ("discounted", "return"):
+                    assert again[of] == pytest.approx(stored[of], abs=1e-12)
+
+
+def test_rank_correlation_is_scipys():
+    draw = np.random.default_rng(0)
+    a, b = draw.integers(0, 5, 30).astype(float), draw.normal(size=30)
+    assert spearman(a, b) == pytest.approx(stats.spearmanr(a, b).statistic)

@@ -22,6 +22,7 @@ from tasks.artifacts.errors import RefusedError
 if TYPE_CHECKING:
     from tasks.worlds import World
 
+READ = ("log_prob",)  # infos that learners and estimators use
 MAIN, METADATA = Path("data/main_data.hdf5"), Path("data/metadata.json")
 
 
@@ -114,7 +115,7 @@ def box(file: Path, metadata: Mapping[str, Any], name: str) -> Box:
 
 
 def read_episodes(file: Path, count: int) -> Iterator[Episode]:
-    """The first ``count`` episodes one by one, without infos, not yet checked.
+    """The first ``count`` episodes one by one, not yet checked; of infos those in READ.
 
     Raises:
         RefusedError: If an episode or one of its arrays is missing.
@@ -124,12 +125,14 @@ def read_episodes(file: Path, count: int) -> Iterator[Episode]:
         with h5py.File(file, "r") as stored:
             for number in range(count):
                 group = stored[f"episode_{number}"]
+                infos = group.get("infos", {})
                 yield Episode(
                     observations=group["observations"][()],
                     actions=group["actions"][()],
                     rewards=group["rewards"][()],
                     terminations=group["terminations"][()],
                     truncations=group["truncations"][()],
+                    infos={n: infos[n][()] for n in READ if n in infos},
                     seed=int(group.attrs.get("seed", -1)),
                     source=str(group.attrs.get("source", "unknown")),
                 )

@@ -148,6 +148,8 @@ class Transitions:
         discrete: Actions are one-hot, their bounds 0 and 1.
         legal: (N, A), 1.0 where an action is allowed; None if all always are.
         next_legal: (N, A), the same at the next observation.
+        log_prob: (N,) float64, how likely the behaviour was to take the action, see
+            ``density.py``; None where it could not tell.
     """
 
     observation: Array
@@ -166,6 +168,7 @@ class Transitions:
     discrete: bool = False
     legal: Array | None = None
     next_legal: Array | None = None
+    log_prob: NDArray[np.float64] | None = None
 
 
 def load_transitions(folder: Path) -> Transitions:
@@ -194,7 +197,7 @@ def load_transitions(folder: Path) -> Transitions:
     observation, after = (blank((n, width), np.float32) for _ in range(2))
     action = blank((n, a), np.float32)
     reward, terminated = (blank((n,), np.float32) for _ in range(2))
-    first = 0
+    first, likely = 0, []
     for e in read_episodes(file, count):
         rows = slice(first, first + len(e))
         seen = e.observations.reshape(-1, width)
@@ -202,6 +205,8 @@ def load_transitions(folder: Path) -> Transitions:
         observation[rows], after[rows] = seen[:-1], seen[1:]
         action[rows] = e.actions.reshape(-1, a)
         reward[rows], terminated[rows] = e.rewards, e.terminations
+        if "log_prob" in e.infos:
+            likely.append(e.infos["log_prob"][:-1].astype(np.float64))
         first += len(e)
     release(observation, after, action, reward, terminated)
     return Transitions(
@@ -218,6 +223,7 @@ def load_transitions(folder: Path) -> Transitions:
         returns=np.array(returns),
         dataset_id=str(metadata["dataset_id"]),
         sha256=str(told["sha256"]),
+        log_prob=np.concatenate(likely) if len(likely) == count else None,
     )
 
 

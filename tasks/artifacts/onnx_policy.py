@@ -16,6 +16,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
+from tasks.artifacts.density import HEAD
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import sha256, write_json
 from tasks.artifacts.onnx_check import KEY, MEND, SCHEMA, check_model, read_contract
@@ -110,6 +111,17 @@ def write_onnx(path: Path, model: onnx.ModelProto, contract: Mapping[str, Any]) 
     write_json(path.with_suffix(".json"), {**contract, "onnx_sha256": sha256(path)})
 
 
+def _with_head(data: bytes) -> bytes:
+    """The same graph with the values of a gaussian head as outputs, if it has them."""
+    model = onnx.ModelProto.FromString(data)
+    made = {name for node in model.graph.node for name in node.output}
+    if not {*HEAD, "noise"} <= made | {entry.name for entry in model.graph.input}:
+        return data
+    width = model.graph.output[0].type.tensor_type.shape.dim[1].dim_value
+    model.graph.output.extend(_value(name, (width,)) for name in HEAD)
+    return bytes(model.SerializeToString(deterministic=True))
+
+
 class OnnxPolicy:
     """A verified ONNX policy, ready to act.
 
@@ -137,13 +149,22 @@ class OnnxPolicy:
         self._outputs = [output.name for output in self.session.get_outputs()]
 
     @classmethod
-    def open(cls, path: Path, mode: str | None = None, threads: int = 1) -> Self:
+    def open(
+        cls,
+        path: Path,
+        mode: str | None = None,
+        threads: int = 1,
+        *,
+        distribution: bool = False,
+    ) -> Self:
         """Open a file after checking it.
 
         Args:
             path: The .onnx file; its contract lies beside it.
             mode: ``exact`` or ``native``; None takes the contract's.
             threads: Threads of onnxruntime.
+            distribution: Also let out what a gaussian head samples from, see
+                :func:`density.distribution`; a file without such a head opens as ever.
 
         Raises:
             RefusedError: If a file is missing, the hash or the contract does not fit,
@@ -156,6 +177,8 @@ class OnnxPolicy:
             raise RefusedError(path, "sha256", found, contract["onnx_sha256"], MEND)
         data = path.read_bytes()
         check_model(path, data, contract)
+        if distribution:
+            data = _with_head(data)
         mode = mode or contract["mode"]
         if mode not in MODES:
             raise RefusedError(path, "mode", mode, " or ".join(MODES), MEND)
@@ -215,6 +238,11 @@ class OnnxPolicy:
             name: np.full((rows, *entry["shape"][1:]), entry["reset"], np.float32)
             for name, entry in self._carry.items()
         }
+
+    @property
+    def has_head(self) -> bool:
+        """Whether a step also gives what its actions are sampled from."""
+        return set(HEAD) <= set(self._outputs)
 
     def session_info(self) -> dict[str, Any]:
         """How the session runs, for the record."""

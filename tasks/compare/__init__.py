@@ -94,6 +94,9 @@ def wanted(params: Mapping[str, Any], where: object = "params.yaml") -> list[Wan
             leaf, branch = f"{dataset}/{learner}", f"{dataset}-{learner}"
             curves = f"data/policies/{leaf}"
             found.append(Wanted(curves, ("curves.csv",), f"train@{branch}"))
+            for method in names(params, "estimators", where, needed=False):
+                out = f"data/estimates/{leaf}/{method}"
+                found.append(Wanted(out, (), f"estimate@{branch}-{method}"))
             for variant in names(params, "variants", where):
                 for kind, stage in (("onnx", "export"), ("evaluations", "evaluate")):
                     out = f"data/{kind}/{leaf}/{variant}"
@@ -101,14 +104,18 @@ def wanted(params: Mapping[str, Any], where: object = "params.yaml") -> list[Wan
     return found
 
 
-def names(params: Mapping[str, Any], key: str, where: object) -> list[str]:
-    """A list of a study, e.g. ``learners``.
+def names(
+    params: Mapping[str, Any], key: str, where: object, *, needed: bool = True
+) -> list[str]:
+    """A list of a study, e.g. ``learners``; empty if it may be and is missing.
 
     Raises:
         RefusedError: If the parameters hold no such list.
     """
     study = params.get("study")
     value = study.get(key) if isinstance(study, Mapping) else None
+    if value is None and not needed:
+        return []
     if not isinstance(value, list) or not all(_plain(name) for name in value):
         raise RefusedError(
             where,

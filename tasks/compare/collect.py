@@ -19,13 +19,13 @@ from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import read_json, sha256
 from tasks.artifacts.params import load
 from tasks.compare import Missing, Source, Wanted, wanted
-from tasks.evaluate import Episodes
+from tasks.evaluate import ESTIMATE, Episodes
 
 Key = tuple[str, str, str]  # dataset, learner, variant
 T = TypeVar("T")
+GUESS = ("kind", "variant", "discounted.mean", "discounted.low", "discounted.high")
 # libyaml's is 10 times as fast on a dvc.lock, where it is there
 SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-ESTIMATE = "estimate"  # metrics.json, key kind; returns of a world have no such key
 
 
 @dataclass
@@ -85,6 +85,7 @@ class Side:
         worlds: The block ``world`` of world.json by dataset.
         curves: curves.csv by dataset and learner.
         leaves: Every artifact of the study, in its order.
+        estimates: metrics.json by dataset, learner and estimator.
         gaps: What is missing or unreadable.
     """
 
@@ -97,6 +98,7 @@ class Side:
     worlds: dict[str, dict[str, Any]] = field(default_factory=dict)
     curves: dict[tuple[str, str], pd.DataFrame] = field(default_factory=dict)
     leaves: dict[Key, Leaf] = field(default_factory=dict)
+    estimates: dict[Key, dict[str, Any]] = field(default_factory=dict)
     gaps: list[Missing] = field(default_factory=list)
 
     @property
@@ -169,6 +171,10 @@ def _read(side: Side, out: Wanted) -> None:
         curves = _kept(side, out, lambda: _curves(folder / "curves.csv"))
         if curves is not None:
             side.curves[dataset, learner] = curves
+    elif kind == "estimates":
+        guess = _kept(side, out, lambda: _fields(folder / "metrics.json", *GUESS))
+        if guess is not None:
+            side.estimates[names[0], names[1], names[2]] = guess
     else:
         dataset, learner, variant = names
         leaf = side.leaves.setdefault((dataset, learner, variant), Leaf())

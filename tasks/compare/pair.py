@@ -73,7 +73,7 @@ class Estimate:
 
     Attributes:
         key: Dataset, learner, variant.
-        values: The block ``score`` or, without one, ``return`` of metrics.json; None
+        values: ``middle``, ``low`` and ``high``, as far as metrics.json has them; None
             where the revision has no estimate of it.
         methods: Who estimated, as far as metrics.json says.
     """
@@ -123,7 +123,7 @@ def versus(baseline: Side, other: Side, params: ReturnsParams) -> Versus:
     return Versus(other, tuple(pairs), tuple(unpaired))
 
 
-def union(*leaves: Mapping[Key, Leaf]) -> list[Key]:
+def union(*leaves: Mapping[Key, Any]) -> list[Key]:
     """Every artifact, in the order they come in."""
     return list(dict.fromkeys(key for one in leaves for key in one))
 
@@ -225,7 +225,7 @@ def level(leaf: Leaf, world: Mapping[str, Any]) -> Level:
 
 
 def estimates(sides: Sequence[Side]) -> list[Estimate]:
-    """Every artifact that some revision only estimates."""
+    """Every artifact that some revision only estimates, then every estimator's."""
     found = []
     for key in union(*(side.leaves for side in sides)):
         values, methods = [], []
@@ -233,9 +233,23 @@ def estimates(sides: Sequence[Side]) -> list[Estimate]:
             leaf = side.leaves.get(key)
             metrics = leaf.metrics if leaf and leaf.is_estimate else None
             block = (metrics or {}).get("score") or (metrics or {}).get("return")
-            values.append(dict(block) if isinstance(block, Mapping) else None)
+            values.append(_guess(block))
             if metrics and metrics.get("method"):
                 methods.append(str(metrics["method"]))
         if any(value is not None for value in values):
             found.append(Estimate(key, tuple(values), tuple(dict.fromkeys(methods))))
+    for dataset, learner, method in union(*(side.estimates for side in sides)):
+        seen = [side.estimates.get((dataset, learner, method)) for side in sides]
+        variant = next(str(one["variant"]) for one in seen if one)
+        guesses = tuple(_guess(one and one["discounted"]) for one in seen)
+        said = f"{method}, discounted return"
+        found.append(Estimate((dataset, learner, variant), guesses, (said,)))
     return found
+
+
+def _guess(block: Any) -> dict[str, Any] | None:
+    """Its ``middle`` (interquartile mean or mean), ``low`` and ``high``, if any."""
+    if not isinstance(block, Mapping):
+        return None
+    names = {"mean": "middle", "iqm": "middle", "low": "low", "high": "high"}
+    return {to: block[name] for name, to in names.items() if name in block}

@@ -105,11 +105,12 @@ def _estimates(v: View) -> list[str]:
     rows = []
     for one in v.estimates:
         said = [
-            words.number(float(value["iqm"])) if value and "iqm" in value else "—"
+            words.number(float(value["middle"])) if value and "middle" in value else "—"
             for value in one.values
         ]
-        rows.append([plain(named(one.key, v.alone)), *said])
-    found = table(["policy", *(side.name for side in v.sides)], rows)
+        methods = plain(", ".join(one.methods) or "—")
+        rows.append([plain(named(one.key, v.alone)), methods, *said])
+    found = table(["policy", "estimator", *(side.name for side in v.sides)], rows)
     about = "No world was played; these are not comparable with the scores above."
     return ["## Estimates", "", about, "", *found] if found else []
 

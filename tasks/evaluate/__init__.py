@@ -3,6 +3,9 @@
 A method's file defines one :class:`Evaluator`. What comes out is an :class:`Episodes`
 table. Every artifact is given the same list of start seeds, so the tables of two
 artifacts are compared row by row (``verdict.py``).
+
+Other methods need no world and guess from logged episodes alone: theirs defines one
+``_estimate.Estimator``, and a stage of its own runs it (``estimate.py``).
 """
 
 from abc import ABC, abstractmethod
@@ -21,6 +24,7 @@ if TYPE_CHECKING:  # reading a table must not cost the import of a simulator
     from tasks.artifacts.onnx_policy import OnnxPolicy
     from tasks.worlds import World
 
+ESTIMATE = "estimate"  # metrics.json, key kind; returns of a world have no such key
 # told now and then: training seed, step, returns of ended episodes, how many still run
 Tell = Callable[[int, int, NDArray[np.float64], int], None]
 

@@ -8,6 +8,7 @@ import numpy as np
 from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
+from tasks.artifacts.density import Doubles, distribution, scaled, uniform_log_prob
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.onnx_policy import OnnxPolicy
 from tasks.worlds import Floats, World
@@ -39,6 +40,23 @@ class Behavior(ABC):
     def actions(self, observation: Floats, noise: Array) -> Array:
         """Actions (N, A) for observations (N, O) and this step's noise (N, A)."""
 
+    @property
+    def known(self) -> bool:
+        """Whether :meth:`log_prob` can tell; by default it cannot."""
+        return False
+
+    def log_prob(self, observation: Floats, action: Array) -> Doubles:
+        """How likely each action was, see ``tasks.artifacts.density``.
+
+        Args:
+            observation: (T, O).
+            action: (T, A), taken there, units of the world.
+
+        Returns:
+            (T,), log probability of the action scaled to [-1, 1].
+        """
+        raise NotImplementedError(f"{self.name} cannot tell how likely an action is")
+
     def clip(self, actions: NDArray[Any]) -> Array:
         """Into the world's bounds."""
         return np.clip(actions, self.low, self.high).astype(np.float32, copy=False)
@@ -55,6 +73,16 @@ class Uniform(Behavior):
         """See :meth:`Behavior.actions`."""
         del observation
         return self.clip(self.low + 2 * self.half * noise)
+
+    @property
+    def known(self) -> bool:
+        """Always."""
+        return True
+
+    def log_prob(self, observation: Floats, action: Array) -> Doubles:
+        """See :meth:`Behavior.log_prob`."""
+        del observation
+        return uniform_log_prob(scaled(action, self.low, self.high))
 
 
 class Network(Behavior):
@@ -79,6 +107,20 @@ class Network(Behavior):
         if self.noise:
             actions = actions + noise * (scale * self.half).astype(np.float32)
         return self.clip(actions)
+
+    @property
+    def known(self) -> bool:
+        """With noise; a deterministic action has no density.
+
+        Nor has one that a network makes of its noise in another way than a gaussian
+        head does.
+        """
+        return self.noise > 0 and (not self.samples or self.policy.has_head)
+
+    def log_prob(self, observation: Floats, action: Array) -> Doubles:
+        """See :meth:`Behavior.log_prob`; where actions were clipped, the tail's."""
+        made = distribution(self.policy, observation, self.noise)
+        return made.log_prob(scaled(action, self.low, self.high))
 
 
 def open_behavior(
@@ -109,7 +151,7 @@ def open_behavior(
             ", ".join([RANDOM, *known]),
             f"run: python -m tasks.behaviors --world {world.params.name}",
         )
-    opened = OnnxPolicy.open(path, threads=threads)
+    opened = OnnxPolicy.open(path, threads=threads, distribution=True)
     contract = opened.contract
     found = [
         contract["inputs"]["observation"]["shape"][1],

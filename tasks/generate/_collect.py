@@ -1,7 +1,7 @@
 """The recording loop: several episodes in flight, each whole when it leaves."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -153,6 +153,10 @@ def collect(
     flight, hold enough; of the few in flight then, only those that are needed are
     kept. So the same episodes come out however many are in flight.
 
+    Where every behaviour can tell how likely its actions were, each episode's infos
+    have ``log_prob`` (T+1,), see ``tasks.artifacts.density``; the last is 0, as no
+    action follows. Where one cannot, no episode has it.
+
     Args:
         world: Where.
         parts: Who acts, and how many episodes from which seeds.
@@ -162,15 +166,23 @@ def collect(
     batch.reset(seed=[parts[0][1].start_seed(0)] * batch.num_envs)
     batch.ended[:] = True  # until a slot gets an episode
     made: list[Episode] = []
+    known = all(behavior.known for behavior, _ in parts)
     for number, (behavior, plan) in enumerate(parts):
         words = f"{behavior.name} ({number + 1}/{len(parts)})"
 
         def say(share: float, number: int = number, words: str = words) -> None:
             progress((number + share) / len(parts), words)
 
-        made += _part(batch, behavior, plan, say)
+        part = _part(batch, behavior, plan, say)
+        made += [_weighed(behavior, e) for e in part] if known else part
     batch.close()
     return made
+
+
+def _weighed(behavior: Behavior, episode: Episode) -> Episode:
+    """The same episode with how likely its actions were; one call of the policy."""
+    found = behavior.log_prob(episode.observations[:-1], episode.actions)
+    return replace(episode, infos={**episode.infos, "log_prob": np.append(found, 0.0)})
 
 
 def _part(

@@ -9,6 +9,7 @@
 | ``data/evaluations/<D>/<L>/<V>/metrics.json``, ``episodes.parquet`` | each artifact |
 | ``data/profiles/<D>/<L>/<V>/static.json``, ``latency.json`` | each artifact |
 | ``data/evaluations/<D>/<L>/snapshots/metrics.json`` | each of study.curves |
+| ``data/estimates/<D>/<L>/<E>/metrics.json`` | each of study.estimators |
 | ``environment.json`` | the machine |
 
 Only ``latency.json`` and ``environment.json`` may be missing: they are no outputs of
@@ -99,6 +100,7 @@ class Data:
         curves: curves.csv by learner.
         learning: Scores on the way by learner, if its snapshots were played.
         artifacts: By (learner, variant), in the order of the study.
+        estimates: metrics.json by (learner, estimator); guesses, no returns.
     """
 
     name: str
@@ -107,6 +109,7 @@ class Data:
     curves: dict[str, pd.DataFrame]
     learning: dict[str, "Learning"]
     artifacts: dict[tuple[str, str], Artifact]
+    estimates: dict[tuple[str, str], dict[str, Any]]
 
     def score(self, value: float) -> float:
         """A return as a normalised score: 0 random, 100 best behaviour policy."""
@@ -199,7 +202,8 @@ def _data(root: Path, name: str, study: Mapping[str, Any]) -> Data:
                     f"{card['sha256']} of {card_path}",
                     "make it again with: dvc repro",
                 )
-    return Data(name, world, card, curves, learning, artifacts)
+    estimates = read.estimates(root, name, study, card["sha256"])
+    return Data(name, world, card, curves, learning, artifacts, estimates)
 
 
 def _learning(root: Path, dataset: str, learner: str) -> Learning:

@@ -8,7 +8,13 @@ import pandas as pd
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import read_json, sha256
-from tasks.evaluate import Episodes
+from tasks.evaluate import ESTIMATE, Episodes
+
+GUESS = (  # of an estimate that the page shows
+    *("kind", "method", "noise", "discount", "episodes", "dataset_sha256", "per_seed"),
+    *("discounted.mean", "discounted.low", "discounted.high", "undiscounted"),
+    *("logged.discounted", "logged.undiscounted"),
+)
 
 
 def document(path: Path, command: str, *fields: str) -> dict[str, Any]:
@@ -81,3 +87,44 @@ def episodes(path: Path, seeds: Sequence[int], command: str) -> Episodes:
             path, "seed", table.seeds, sorted(seeds), f"make it again with: {command}"
         )
     return table
+
+
+def estimates(
+    root: Path, dataset: str, study: Mapping[str, Any], sha256: str
+) -> dict[tuple[str, str], dict[str, Any]]:
+    """Every estimate of a dataset's learners, in the order of the study.
+
+    Args:
+        root: Folder of the artifacts.
+        dataset: Its name.
+        study: The block ``study``; ``estimators`` may be empty or missing.
+        sha256: Of the dataset that lies there now.
+
+    Returns:
+        metrics.json by (learner, estimator).
+
+    Raises:
+        RefusedError: If one is missing, does not call itself an estimate, or is of
+            another dataset.
+    """
+    found = {}
+    for learner in study["learners"]:
+        for method in study.get("estimators") or ():
+            path = root / "estimates" / dataset / learner / method / "metrics.json"
+            command = (
+                f"python -m tasks.evaluate.estimate --dataset {dataset} "
+                f"--learner {learner} --estimator {method}"
+            )
+            metrics = document(path, command, *GUESS)
+            stated = {"kind": ESTIMATE, "method": method, "dataset_sha256": sha256}
+            for field, expected in stated.items():
+                if metrics[field] != expected:
+                    raise RefusedError(
+                        path,
+                        field,
+                        metrics[field],
+                        expected,
+                        f"make it again with: {command}",
+                    )
+            found[learner, method] = metrics
+    return found

@@ -79,6 +79,27 @@ def test_minari_reads_it(world: World, tmp_path: Path, monkeypatch: pytest.Monke
     assert env.observation_space == world.observation_space
 
 
+def test_probabilities_are_read_back_and_minari_reads_them(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    import minari
+
+    logs = [np.append(np.linspace(-2, 3, len(e)), 0.0) for e in three()]
+    known = [
+        dataclasses.replace(e, infos={**e.infos, "log_prob": log})
+        for e, log in zip(three(), logs, strict=True)
+    ]
+    write_dataset(tmp_path / ID, ID, known, world, BLOCK)
+    found = load_transitions(tmp_path / ID).log_prob
+    assert found is not None
+    assert np.array_equal(found, np.concatenate([log[:-1] for log in logs]))
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+    episodes = minari.load_dataset(ID).iterate_episodes()
+    assert np.array_equal(next(iter(episodes)).infos["log_prob"], logs[0])
+    write_dataset(tmp_path / ID, ID, three(), world, BLOCK)
+    assert load_transitions(tmp_path / ID).log_prob is None
+
+
 def test_minari_recovers_the_flattened_maze(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

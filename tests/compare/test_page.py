@@ -23,6 +23,7 @@ from tests.compare.conftest import (
     rewrite,
     shift,
 )
+from tests.estimate_files import add_estimates
 
 GPTQ4 = f"{DATASET}/bc/gptq4"
 Edited = Callable[..., Source]
@@ -112,6 +113,26 @@ def test_estimates_have_a_table_of_their_own(make: Make):
     assert results
     assert "gptq4" not in results[0]
     assert "77.7" in outcome.summary
+
+
+def test_estimators_stand_in_the_same_table_and_judge_nothing(make: Make):
+    both = [make("main"), make("other")]
+    alone = compare(both)
+    add_estimates(both[1].folder, DATASET, "bc")
+    outcome = compare(both)
+    assert outcome.verdict == alone.verdict
+    assert not outcome.missing
+    said = text(outcome.page)
+    assert "bc / float32 fqe, discounted return — 4 321.5" in said
+    for results in re.findall(
+        r'<table class="results">.*?</table>', outcome.page, re.S
+    ):
+        assert "987.6" not in results
+    assert "| bc / float32 | wis, discounted return | — | 987.6 |" in outcome.summary
+    gone = both[1].folder / f"data/estimates/{DATASET}/bc/fqe/metrics.json"
+    gone.unlink()
+    (missing,) = compare(both).missing
+    assert missing.endswith(f"dvc repro estimate@{DATASET}-bc-fqe")
 
 
 def test_a_lock_that_is_older_is_a_warning(make: Make):

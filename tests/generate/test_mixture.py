@@ -66,6 +66,21 @@ def test_first_part_equals_a_rollout_and_later_ones_do_not():
     assert mixed[2].actions[0].tobytes() != mixed[0].actions[0].tobytes()
 
 
+def test_probabilities_are_known_of_all_actions_or_of_none(tmp_path: Path):
+    world = load("hopper")
+    behaviors = behavior(tmp_path, world, "small", "gaussian")
+    behavior(tmp_path, world, "other", "tanh")
+
+    def infos(*parts: dict[str, Any]) -> list[bool]:
+        each = [{"episodes": 1} | part for part in parts]
+        made = make("mixture", parts=each, behaviors=behaviors).episodes(world, quiet)
+        return ["log_prob" in e.infos for e in made]
+
+    known = [{"policy": "small", "noise": 0.5}, {"policy": "other", "noise": 0.1}]
+    assert infos(*known, {"policy": "random"}) == [True] * 3
+    assert infos(*known, {"policy": "small", "noise": 0.0}) == [False] * 3
+
+
 @pytest.mark.parametrize(
     ("parts", "message"),
     [

@@ -12,6 +12,8 @@ from tasks.artifacts.episodes import Episode, check_episodes
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.onnx_policy import build_model, contract_of, write_onnx
 from tasks.artifacts.params import build
+from tasks.generate._behaviors import open_behavior
+from tasks.generate._collect import Plan, collect
 from tasks.nets.feedforward import Feedforward
 from tasks.nets.layers import Linear, generator
 from tasks.worlds import World
@@ -156,6 +158,39 @@ def test_network_acts_with_its_noise(head: str, tmp_path: Path):
     check_episodes(noisy, world.observation_space, world.action_space, "made")
     equal(noisy, run(noise=0.5))
     equal(noisy, run(noise=0.5, in_flight=1), 1e-4)
+
+
+def test_probabilities_are_the_slope_of_the_sampled_action(tmp_path: Path):
+    """Log N(n) - log da/dn at the noise n that was drawn, to 1e-2.
+
+    The slope is a difference of the file's own actions; float32 bounds its precision.
+    Actions within 0.01 of a bound are left out, which a test of densities looks at.
+    """
+    world = load("pendulum", max_steps=50)
+    behaviors = behavior(tmp_path, world, "small", "gaussian")
+    acts = open_behavior(behaviors, world, "small", 0.7)
+    plan = Plan(0, 0, 2, None, 2)
+    for number, episode in enumerate(collect(world, [(acts, plan)], quiet)):
+        noise = acts.draw(plan.generator(number), 50)
+        up, down = (
+            acts.actions(episode.observations[:-1], noise + step) / 2
+            for step in (np.float32(0.01), np.float32(-0.01))
+        )
+        slope = (up - down)[:, 0] / 0.02
+        expected = -0.5 * noise[:, 0] ** 2 - np.log(slope) - np.log(2 * np.pi) / 2
+        inside = np.abs(episode.actions[:, 0]) < 1.98
+        assert inside.sum() > 30
+        found = episode.infos["log_prob"]
+        assert found.shape == (51,)
+        assert found[-1] == 0
+        np.testing.assert_allclose(found[:-1][inside], expected[inside], atol=1e-2)
+
+
+def test_random_actions_have_an_even_density():
+    world = load("hopper")
+    rollout = make("rollout", policy="random", episodes=2, steps=None)
+    for episode in rollout.episodes(world, quiet):
+        np.testing.assert_allclose(episode.infos["log_prob"][:-1], -3 * np.log(2))
 
 
 def test_bad_policies_are_refused(tmp_path: Path):

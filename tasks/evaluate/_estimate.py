@@ -1,0 +1,179 @@
+"""What estimators share: their contract, their parameters, the bootstrap.
+
+An estimate is not a return: no world was played. It is written with ``"kind":
+"estimate"``, shown in tables of its own and never ranked beside returns.
+
+Shapes: E episodes, N steps of all of them, O observation, A action, S policies.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.artifacts.density import Gaussian, distribution
+from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.params import Params, Range
+
+if TYPE_CHECKING:
+    from tasks.artifacts.dataset import Transitions
+    from tasks.artifacts.onnx_policy import OnnxPolicy
+
+Doubles = NDArray[np.float64]
+Target = Callable[[NDArray[Any]], Gaussian]  # observations (N, O) -> actions (N, A)
+Tell = Callable[[float, str], None]  # share of the work done, 0..1, and words
+
+
+@dataclass(frozen=True)
+class EstimateParams(Params):
+    """What every estimator is told.
+
+    Attributes:
+        noise: With how much noise the policy acts, as ``noise`` of the generators: a
+            gaussian head's own times it, any other's on its action, in halves of the
+            range, clipped. It is the noisy policy whose return is estimated.
+        discount: Per step.
+        confidence: Of intervals.
+        resamples: Of the bootstrap.
+        resample_seed: Of its generator.
+    """
+
+    noise: Annotated[float, Range(0, 10)]
+    discount: Annotated[float, Range(0, 1)]
+    confidence: Annotated[float, Range(0, 1, open=True)]
+    resamples: Annotated[int, Range(100)]
+    resample_seed: Annotated[int, Range(0)]
+
+
+class Estimator(ABC):
+    """One way to guess what a policy would return, from logged episodes alone.
+
+    Args:
+        params: The method's parameters.
+    """
+
+    Parameters: ClassVar[type[EstimateParams]]
+
+    def __init__(self, params: EstimateParams) -> None:
+        self.params: Any = params
+
+    @abstractmethod
+    def estimate(
+        self, data: "Transitions", targets: Mapping[int, Target], tell: Tell
+    ) -> dict[str, Any]:
+        """Estimate.
+
+        Args:
+            data: The logged episodes.
+            targets: One policy a training seed.
+            tell: Called now and then.
+
+        Returns:
+            From :func:`figures`, and what else the method has to say.
+
+        Raises:
+            RefusedError: If the data or a policy lacks what the method needs.
+        """
+
+
+def target(
+    path: Path, policy: "OnnxPolicy", data: "Transitions", noise: float
+) -> Target:
+    """A policy as estimators see it.
+
+    Args:
+        path: The file, for errors.
+        policy: Opened with ``distribution=True``.
+        data: The episodes it will be judged by.
+        noise: See :class:`EstimateParams`.
+
+    Raises:
+        RefusedError: If its widths or bounds are not the data's, it carries state or
+            reads more than observation and noise, or its noise makes actions in a way
+            of its own.
+    """
+    contract = policy.contract
+    action = contract["outputs"]["action"]
+    low, high = (np.array(action[end], np.float32) for end in ("low", "high"))
+    inputs = set(contract["inputs"]) - {"noise"}
+    stated: list[tuple[str, Any, Any]] = [
+        ("inputs", sorted(inputs), ["observation"]),
+        ("carry", contract["carry"], {}),
+        (
+            "inputs.observation.shape",
+            contract["inputs"]["observation"]["shape"][1:],
+            [data.observation.shape[1]],
+        ),
+        ("outputs.action.low", low.tolist(), data.action_low.tolist()),
+        ("outputs.action.high", high.tolist(), data.action_high.tolist()),
+    ]
+    if noise and "noise" in contract["inputs"]:
+        stated.append(("noise, of a gaussian head", policy.has_head, True))
+    for field, found, expected in stated:
+        if found != expected:
+            raise RefusedError(
+                path,
+                field,
+                found,
+                expected,
+                "estimate a policy without memory that was trained on such data",
+            )
+    return lambda observation: distribution(policy, observation, noise)
+
+
+def begins(data: "Transitions") -> NDArray[np.int64]:
+    """Row of each episode's first step: (E,)."""
+    return np.flatnonzero(np.diff(data.episode, prepend=-1)).astype(np.int64)
+
+
+def bootstrap(
+    statistic: Callable[[NDArray[np.int64]], Any], episodes: int, p: EstimateParams
+) -> Doubles:
+    """A statistic of resampled episodes.
+
+    Args:
+        statistic: Of episode numbers (E,), with repetition; one value a policy (S,).
+        episodes: E.
+        p: Resamples, and the seed of their generator.
+
+    Returns:
+        (resamples, S).
+    """
+    generator = np.random.default_rng(p.resample_seed)
+    draws = (generator.integers(0, episodes, episodes) for _ in range(p.resamples))
+    return np.stack([np.asarray(statistic(draw)) for draw in draws])
+
+
+def figures(
+    values: Doubles, resampled: Doubles, seeds: Iterable[int], p: EstimateParams
+) -> dict[str, Any]:
+    """Estimates of each policy and their mean, with intervals.
+
+    Intervals are over episodes, the policies being those there are.
+
+    Args:
+        values: (S,).
+        resampled: (resamples, S), of the same episodes for all policies.
+        seeds: Training seeds of the policies, S.
+        p: Confidence.
+
+    Returns:
+        ``discounted``: mean, low and high; ``per_seed``: the same of each.
+    """
+
+    def block(value: Any, draws: Doubles) -> dict[str, float]:
+        tail = (1 - p.confidence) / 2
+        low, high = np.quantile(draws, [tail, 1 - tail])
+        return {"mean": float(value), "low": float(low), "high": float(high)}
+
+    return {
+        "discounted": block(values.mean(), resampled.mean(axis=1)),
+        "per_seed": [
+            {"seed": seed, **block(values[k], resampled[:, k])}
+            for k, seed in enumerate(seeds)
+        ],
+    }
