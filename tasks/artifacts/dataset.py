@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from tasks.artifacts._minari import MAIN, METADATA, box, read_episodes, write_episodes
 from tasks.artifacts.card import card
-from tasks.artifacts.episodes import Episode, check_episodes
+from tasks.artifacts.episodes import Episode, check_episodes, checked
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import (
     MIN_FREE_BYTES,
@@ -31,6 +31,7 @@ from tasks.artifacts.files import (
     whole_folder,
     write_json,
 )
+from tasks.artifacts.mapped import blank, release
 
 if TYPE_CHECKING:
     from tasks.worlds import World
@@ -168,7 +169,9 @@ class Transitions:
 
 
 def load_transitions(folder: Path) -> Transitions:
-    """Read a dataset.
+    """Read a dataset, one episode at a time.
+
+    Large arrays lie in files, see ``tasks.artifacts.mapped``.
 
     Raises:
         RefusedError: If a file is missing, its hash is not the card's, the id is not
@@ -177,31 +180,50 @@ def load_transitions(folder: Path) -> Transitions:
     told, metadata = _open(folder)
     observations = box(folder, metadata, "observation_space")
     actions = box(folder, metadata, "action_space")
-    episodes = read_episodes(folder / MAIN, int(metadata["total_episodes"]))
-    check_episodes(episodes, observations, actions, folder / MAIN)
-    observation = np.concatenate([e.observations[:-1] for e in episodes])
-    width, (a,) = observation[0].size, actions.shape
-    flat = observation.reshape(-1, width)
-    after = np.concatenate([e.observations[1:] for e in episodes]).reshape(-1, width)
-    mean, std = flat.mean(axis=0, dtype=np.float64), flat.std(axis=0, dtype=np.float64)
-    ends = np.concatenate([e.terminations for e in episodes])
+    width, (a,) = int(np.prod(observations.shape)), actions.shape
+    file, count = folder / MAIN, int(metadata["total_episodes"])
+
+    lengths, returns, total = [], [], np.zeros(width)
+    for e in checked(read_episodes(file, count), observations, actions, file):
+        lengths.append(len(e))
+        returns.append(e.ret)
+        total = _sum(total, e.observations[:-1].reshape(-1, width))
+    n = sum(lengths)
+    mean, squares = total / n, np.zeros(width)
+
+    observation, after = (blank((n, width), np.float32) for _ in range(2))
+    action = blank((n, a), np.float32)
+    reward, terminated = (blank((n,), np.float32) for _ in range(2))
+    first = 0
+    for e in read_episodes(file, count):
+        rows = slice(first, first + len(e))
+        seen = e.observations.reshape(-1, width)
+        squares = _sum(squares, np.square(seen[:-1] - mean))
+        observation[rows], after[rows] = seen[:-1], seen[1:]
+        action[rows] = e.actions.reshape(-1, a)
+        reward[rows], terminated[rows] = e.rewards, e.terminations
+        first += len(e)
+    release(observation, after, action, reward, terminated)
     return Transitions(
-        observation=flat.astype(np.float32),
-        action=np.concatenate([e.actions for e in episodes])
-        .reshape(-1, a)
-        .astype(np.float32),
-        reward=np.concatenate([e.rewards for e in episodes]).astype(np.float32),
-        next_observation=after.astype(np.float32),
-        terminated=ends.astype(np.float32),
-        episode=np.repeat(np.arange(len(episodes)), [len(e) for e in episodes]),
+        observation=observation,
+        action=action,
+        reward=reward,
+        next_observation=after,
+        terminated=terminated,
+        episode=np.repeat(np.arange(count), lengths),
         observation_mean=mean.astype(np.float32),
-        observation_std=(std + STD_FLOOR).astype(np.float32),
+        observation_std=(np.sqrt(squares / n) + STD_FLOOR).astype(np.float32),
         action_low=actions.low.astype(np.float32),
         action_high=actions.high.astype(np.float32),
-        returns=np.array([e.ret for e in episodes]),
+        returns=np.array(returns),
         dataset_id=str(metadata["dataset_id"]),
         sha256=str(told["sha256"]),
     )
+
+
+def _sum(total: NDArray[np.float64], rows: Array) -> NDArray[np.float64]:
+    """The sum so far and row after row: the same bits as of all rows at once."""
+    return np.add.reduce(np.vstack([total, rows]), axis=0)
 
 
 def load_observations(folder: Path, rows: int, generator: np.random.Generator) -> Array:

@@ -2,7 +2,7 @@
 
 import hashlib
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -71,6 +71,27 @@ def check_episodes(
 ) -> None:
     """Refuse episodes no later stage could believe.
 
+    Args:
+        episodes: At least one.
+        observation_space: See :func:`checked`.
+        action_space: See :func:`checked`.
+        where: File or dataset, for errors.
+
+    Raises:
+        RefusedError: As :func:`checked`.
+    """
+    for _ in checked(episodes, observation_space, action_space, where):
+        pass
+
+
+def checked(
+    episodes: Iterable[Episode],
+    observation_space: Space[Any],
+    action_space: Space[Any],
+    where: object,
+) -> Iterator[Episode]:
+    """Pass episodes on, one at a time, unless no later stage could believe them.
+
     Warns, by :mod:`warnings`, when all rewards are equal and when two episodes are the
     same.
 
@@ -85,10 +106,6 @@ def check_episodes(
             missing final observation, an empty episode, or end flags that do not say
             how the episode ended. Names episode, step and field.
     """
-    if not episodes:
-        raise RefusedError(
-            where, "episodes", "none", "at least one", "collect some experience"
-        )
     if not isinstance(observation_space, Box) or not isinstance(action_space, Box):
         raise RefusedError(
             where,
@@ -97,12 +114,33 @@ def check_episodes(
             "two Box spaces",
             "flatten observations and actions first",
         )
+    seen: dict[bytes, int] = {}
+    same: list[tuple[int, int]] = []
+    rewards: set[float] = set()
     for number, episode in enumerate(episodes):
         _check_shapes(number, episode, observation_space, action_space, where)
         _check_values(number, episode, observation_space, action_space, where)
         _check_end(number, episode, where)
-    _warn_equal_rewards(episodes, where)
-    _warn_duplicates(episodes, where)
+        if len(rewards) < 2:  # more than one says enough
+            rewards |= {float(episode.rewards.min()), float(episode.rewards.max())}
+        other = seen.setdefault(_digest(episode), number)
+        if other != number:
+            same.append((number, other))
+        yield episode
+    if not seen:
+        raise RefusedError(
+            where, "episodes", "none", "at least one", "collect some experience"
+        )
+    if len(rewards) == 1:
+        warnings.warn(
+            f"{where}: rewards: all equal {rewards.pop()}; "
+            "no learner can tell good from bad",
+            stacklevel=3,
+        )
+    for number, other in same:
+        warnings.warn(
+            f"{where}: episode {number} is the same as episode {other}", stacklevel=3
+        )
 
 
 def _check_shapes(
@@ -203,23 +241,8 @@ def _check_end(number: int, episode: Episode, where: object) -> None:
         )
 
 
-def _warn_equal_rewards(episodes: Sequence[Episode], where: object) -> None:
-    first = episodes[0].rewards[0]
-    if all((episode.rewards == first).all() for episode in episodes):
-        warnings.warn(
-            f"{where}: rewards: all equal {first}; no learner can tell good from bad",
-            stacklevel=3,
-        )
-
-
-def _warn_duplicates(episodes: Sequence[Episode], where: object) -> None:
-    seen: dict[bytes, int] = {}
-    for number, episode in enumerate(episodes):
-        digest = hashlib.blake2b(np.ascontiguousarray(episode.observations).data)
-        digest.update(np.ascontiguousarray(episode.actions).data)
-        other = seen.setdefault(digest.digest(), number)
-        if other != number:
-            warnings.warn(
-                f"{where}: episode {number} is the same as episode {other}",
-                stacklevel=3,
-            )
+def _digest(episode: Episode) -> bytes:
+    """Two episodes with the same observations and actions have the same."""
+    digest = hashlib.blake2b(np.ascontiguousarray(episode.observations).data)
+    digest.update(np.ascontiguousarray(episode.actions).data)
+    return digest.digest()

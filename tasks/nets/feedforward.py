@@ -15,11 +15,12 @@ LOG_STD_MIN, LOG_STD_MAX = -5.0, 2.0
 
 
 class Feedforward(Policy):
-    """Normaliser -> layers with ReLU between -> head -> tanh -> action scaling.
+    """Normaliser -> layers with ReLU between -> head -> action scaling.
 
     | head | last layer | action |
     |---|---|---|
     | ``tanh`` | A | tanh(z) |
+    | ``clip`` | A | z clipped to [-1, 1] |
     | ``gaussian`` | 2A: mean, log std | tanh(mean + exp(log std) * noise) |
 
     log std is clipped to [-5, 2]; noise is an explicit input, standard normal to
@@ -28,7 +29,7 @@ class Feedforward(Policy):
 
     Args:
         layers: Modules with ``forward``, ``emit``, ``spec`` as ``layers.Linear`` has.
-        head: ``tanh`` or ``gaussian``.
+        head: ``tanh``, ``clip`` or ``gaussian``.
         observation_mean: (O,), units of the world.
         observation_std: (O,), same units, positive.
         action_low: (A,), lower action bounds of the world.
@@ -45,7 +46,7 @@ class Feedforward(Policy):
         action_high: Tensor,
     ) -> None:
         super().__init__(observation_mean, observation_std, action_low, action_high)
-        if head not in ("tanh", "gaussian"):
+        if head not in ("tanh", "clip", "gaussian"):
             raise ValueError(f"unknown head {head!r}")
         self.layers: Any = nn.ModuleList(layers)  # torch types its items too widely
         self.head = head
@@ -64,6 +65,8 @@ class Feedforward(Policy):
     def squashed(self, x: Tensor, noise: Tensor | None = None) -> Tensor:
         """Normalised observations (S, B, O) -> action in [-1, 1] (S, B, A)."""
         x = self.preactivation(x)
+        if self.head == "clip":
+            return x.clamp(-1, 1)
         if self.head == "gaussian":
             x, log_std = x.chunk(2, dim=-1)
             if noise is not None:
@@ -140,7 +143,12 @@ class Feedforward(Policy):
                 x = graph.add("Relu", x, name=f"layer{i}.relu")
         if self.head == "gaussian":
             x = self._emit_sample(graph, x)
-        x = graph.add("Tanh", x, name="squashed")
+        if self.head == "clip":
+            low = graph.constant("action_min", torch.tensor(-1.0))
+            high = graph.constant("action_max", torch.tensor(1.0))
+            x = graph.add("Clip", x, low, high, name="squashed")
+        else:
+            x = graph.add("Tanh", x, name="squashed")
         scale = graph.constant("action_scale", self.action_scale)
         offset = graph.constant("action_offset", self.action_offset)
         x = graph.add("Mul", x, scale, name="action_scaled")
