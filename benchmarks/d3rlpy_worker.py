@@ -56,8 +56,27 @@ def config(
     return made
 
 
+def replay(data: str) -> d3rlpy.dataset.ReplayBuffer:
+    """The episodes; of one that is cut d3rlpy leaves out the last step."""
+    with np.load(data, allow_pickle=False) as file:
+        episodes = [
+            d3rlpy.dataset.Episode(o[:-1], a, r[:, None], terminated=bool(d))
+            for o, a, r, d in zip(
+                file["observation"],
+                file["action"],
+                file["reward"],
+                file["terminated"],
+                strict=True,
+            )
+        ]
+    buffer = d3rlpy.dataset.InfiniteBuffer()
+    return d3rlpy.dataset.ReplayBuffer(buffer, episodes=episodes)
+
+
 class Peer:
-    """One learner at a time."""
+    """One learner at a time, all on the same data."""
+
+    replay: d3rlpy.dataset.ReplayBuffer | None = None
 
     def versions(self) -> dict:
         """Of what runs here, and torch's threads."""
@@ -72,19 +91,8 @@ class Peer:
         self, learner: str, hidden: list, batch: int, data: str, samples: int = 10
     ) -> dict:
         """Make a learner and warm it up; ``data`` is from ``episodes.py``."""
-        with np.load(data, allow_pickle=False) as file:
-            episodes = [
-                d3rlpy.dataset.Episode(o[:-1], a, r[:, None], terminated=bool(d))
-                for o, a, r, d in zip(
-                    file["observation"],
-                    file["action"],
-                    file["reward"],
-                    file["terminated"],
-                    strict=True,
-                )
-            ]
-        buffer = d3rlpy.dataset.InfiniteBuffer()
-        self.replay = d3rlpy.dataset.ReplayBuffer(buffer, episodes=episodes)
+        if self.replay is None:
+            self.replay = replay(data)
         self.batch = batch
         d3rlpy.seed(0)
         self.algo = config(learner, hidden, batch, samples).create(device="cpu")

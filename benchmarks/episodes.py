@@ -4,6 +4,7 @@
 terminated, the others are cut.
 """
 
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -26,6 +27,7 @@ def write(path: Path) -> None:
     )
 
 
+@cache
 def transitions(path: Path) -> Any:
     """With the fields of ``artifacts.dataset.Transitions`` that learners read."""
     with np.load(path, allow_pickle=False) as file:

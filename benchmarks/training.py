@@ -18,6 +18,7 @@ import argparse
 import json
 import os
 import statistics
+import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -150,7 +151,9 @@ def row(
         about = together(staffs[name], asked)
         gflop = about[0].get("gflop_an_update", gflop)
     taken: list[dict[str, Any]] = []
-    for _ in range(rounds):
+    for number in range(rounds):
+        say = f"{learner} {width}x{width}, round {number + 1} of {rounds}"
+        print(say, file=sys.stderr, flush=True)  # noqa: T201 - a quarter of an hour
         rates = [products(staffs["ours, all cores"])]
         speeds = {}
         for name, way in known.items():
