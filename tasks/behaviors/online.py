@@ -118,14 +118,9 @@ def run(
                 o, a, r, o2, d = replay.sample(draws, batch)
                 noise = {
                     name: torch.from_numpy(
-                        np.stack(
-                            [
-                                g.standard_normal((batch, shape), np.float32)
-                                for g in draws
-                            ]
-                        )
+                        np.stack([draw.sample(g, (batch,), shape) for g in draws])
                     )
-                    for name in learner.noise
+                    for name, draw in learner.draws().items()
                 }
                 learner.update(
                     Batch(o, a, r.squeeze(-1), o2, d.squeeze(-1), noise=noise),

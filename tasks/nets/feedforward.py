@@ -10,8 +10,8 @@ from tasks.artifacts.params import resolve
 from tasks.nets.graph import Graph
 from tasks.nets.policy import Policy
 
-# log of the standard deviation of a "gaussian" head, before tanh
-LOG_STD_MIN, LOG_STD_MAX = -5.0, 2.0
+# log of the standard deviation of a "gaussian" head, before tanh: SAC's limits
+LOG_STD_RANGE = (-5.0, 2.0)
 
 
 class Feedforward(Policy):
@@ -23,8 +23,8 @@ class Feedforward(Policy):
     | ``clip`` | A | z clipped to [-1, 1] |
     | ``gaussian`` | 2A: mean, log std | tanh(mean + exp(log std) * noise) |
 
-    log std is clipped to [-5, 2]; noise is an explicit input, standard normal to
-    sample, zeros for the deterministic action. Finally the action is scaled from
+    log std is clipped to ``log_std_range``; noise is an explicit input, standard normal
+    to sample, zeros for the deterministic action. Finally the action is scaled from
     [-1, 1] to the world's bounds: ``action * scale + offset``.
 
     Args:
@@ -34,6 +34,7 @@ class Feedforward(Policy):
         observation_std: (O,), same units, positive.
         action_low: (A,), lower action bounds of the world.
         action_high: (A,), upper action bounds.
+        log_std_range: Lowest and highest log std of a gaussian head; others ignore it.
     """
 
     def __init__(
@@ -44,12 +45,13 @@ class Feedforward(Policy):
         observation_std: Tensor,
         action_low: Tensor,
         action_high: Tensor,
+        log_std_range: tuple[float, float] = LOG_STD_RANGE,
     ) -> None:
         super().__init__(observation_mean, observation_std, action_low, action_high)
         if head not in ("tanh", "clip", "gaussian"):
             raise ValueError(f"unknown head {head!r}")
         self.layers: Any = nn.ModuleList(layers)  # torch types its items too widely
-        self.head = head
+        self.head, self.log_std_range = head, log_std_range
 
     @property
     def seeds(self) -> int:
@@ -70,7 +72,7 @@ class Feedforward(Policy):
         if self.head == "gaussian":
             x, log_std = x.chunk(2, dim=-1)
             if noise is not None:
-                x = x + log_std.clamp(LOG_STD_MIN, LOG_STD_MAX).exp() * noise
+                x = x + log_std.clamp(*self.log_std_range).exp() * noise
         return torch.tanh(x)
 
     def forward(self, observation: Tensor, noise: Tensor | None = None) -> Tensor:
@@ -102,6 +104,7 @@ class Feedforward(Policy):
 
     def spec(self) -> dict[str, Any]:
         """See :meth:`Policy.spec`."""
+        limits = {"log_std_range": list(self.log_std_range)}
         return {
             "class": "tasks.nets.feedforward.Feedforward",
             "head": self.head,
@@ -109,6 +112,7 @@ class Feedforward(Policy):
             "observation": self.observation_width,
             "action": self.action_width,
             "layers": [layer.spec() for layer in self.layers],
+            **(limits if self.head == "gaussian" else {}),
         }
 
     @classmethod
@@ -128,7 +132,9 @@ class Feedforward(Policy):
             layers.append(layer(spec["stack"], **arguments))
         zeros, ones = torch.zeros(spec["observation"]), torch.ones(spec["observation"])
         bounds = torch.ones(spec["action"])
-        return cls(layers, spec["head"], zeros, ones, -bounds, bounds)
+        low, high = spec.get("log_std_range", LOG_STD_RANGE)
+        statistics = zeros, ones, -bounds, bounds
+        return cls(layers, spec["head"], *statistics, (low, high))
 
     def emit(self, graph: Graph, k: int) -> None:
         """See :meth:`Policy.emit`."""
@@ -167,8 +173,11 @@ class Feedforward(Policy):
         log_std = graph.add(
             "Slice", x, cut["middle"], cut["end"], cut["axis"], name="log_std"
         )
-        low = graph.constant("log_std_min", torch.tensor(LOG_STD_MIN))
-        high = graph.constant("log_std_max", torch.tensor(LOG_STD_MAX))
+        limits = zip(("min", "max"), self.log_std_range, strict=True)
+        low, high = (
+            graph.constant(f"log_std_{end}", torch.tensor(value))
+            for end, value in limits
+        )
         log_std = graph.add("Clip", log_std, low, high, name="log_std_clipped")
         std = graph.add("Exp", log_std, name="std")
         deviation = graph.add("Mul", std, "noise", name="deviation")

@@ -4,6 +4,7 @@ import hashlib
 import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -138,7 +139,7 @@ class MLP(nn.Module):
         generators = [generator(seed, name) for seed in seeds]
         for layer in layers:
             layer.initialise(generators)
-        self.layers = nn.ModuleList(layers)
+        self.layers: Any = nn.ModuleList(layers)  # torch types its items too widely
         if norm != "none":
             stack = len(seeds) * members
             self.norms = nn.ModuleList(LayerNorm(stack, w) for w in widths[1:-1])

@@ -1,6 +1,5 @@
 """What every learner's test buys: tiny data, a float64 reference, common checks."""
 
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,7 +17,7 @@ from tasks.artifacts.policy import save_policy
 from tasks.train import Batch, Learner, Spaces
 from tasks.train._checkpoint import Checkpoint
 from tasks.train._data import spaces
-from tasks.train.engine import identity, settle, train
+from tasks.train.engine import settle, train
 from tests.compress.harness import onnx_difference
 
 PARAMS = Path(__file__).parents[2] / "params/train"
@@ -85,7 +84,13 @@ def random_batch(learner: Learner, rows: int = 16) -> Batch:
     g = torch.Generator().manual_seed(5)
     s = len(learner.seeds)
     normal = lambda *shape: torch.randn(s, rows, *shape, generator=g)  # noqa: E731
-    noise = {name: normal(A) for name in learner.noise}
+    noise = {
+        name: normal(*([draw.count] if draw.count else []), A)
+        for name, draw in learner.draws().items()
+    }
+    for name, draw in learner.draws().items():
+        if draw.kind == "uniform":
+            noise[name] = noise[name].tanh()
     terminated = (torch.arange(rows) % 4 == 0).float().repeat(s, 1)
     o, a, r, o2 = normal(O), normal(A).tanh(), 3 * normal(), normal(O)
     columns = {name: normal(A).tanh() for name in learner.columns}
@@ -155,9 +160,10 @@ class Reference:
         return centred / std * weight[e] + bias[e]
 
     def q(self, name: str, o: Tensor, a: Tensor, norm: str = "none") -> list[Tensor]:
-        """Both critics."""
+        """All critics."""
         x = torch.cat([o, a], 1)
-        return [self.net(f"{name}.net", x, e, norm)[:, 0] for e in (0, 1)]
+        members = range(len(self.t[f"{name}.net.layers.0.weight"]))
+        return [self.net(f"{name}.net", x, e, norm)[:, 0] for e in members]
 
     def step(self, names: tuple[str, ...], loss: Tensor, rate: float) -> None:
         """The first step of Adam: its moments' corrections cancel."""
@@ -277,23 +283,3 @@ def check_refusals(name: str, field: str, value: Any) -> None:
     assert refused.value.field == f"train.{name}.{field}"
     with pytest.raises(RefusedError, match=f"did you mean {field}\\?"):
         make(name, **{field[:-1]: value})
-
-
-def killable(
-    folder: Path, say: Callable[[int], None] = lambda _: None, every: float = 0
-) -> None:
-    """Train with checkpoints, saying at each log how far it is; write the result."""
-    learner = make("td3_bc", (0, 4), 400)
-    data = transitions()
-    key = identity(learner, block("td3_bc"), data.sha256, 400, 16)
-    curves = train(
-        learner,
-        data,
-        400,
-        batch=16,
-        checkpoint=Checkpoint(folder / key),
-        report=lambda done, _: say(done),
-        every=every,
-    )
-    save_policy(folder, learner.policy(), {})
-    (folder / "curves.csv").write_text(curves.csv())

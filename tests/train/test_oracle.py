@@ -8,6 +8,7 @@ Where the definitions differ the test's docstring says how, and the test shows t
 nothing else does.
 """
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -177,3 +178,46 @@ def test_rebrac():
     found = learner.update(oracle.rows(), 0)
     oracle.same("critic", found["critic_loss"])
     oracle.same("actor", found["actor_loss"])
+
+
+def test_cql():
+    """The same with the Lagrange multiplier; d3rlpy steps it before it is used.
+
+    d3rlpy bootstraps with the policy's mean, ours with a drawn action: that noise is 0
+    here. Without the multiplier d3rlpy still subtracts its threshold, a constant. Its
+    temperature's loss has the temperature where ours has its logarithm, as CORL.
+    """
+    oracle = Oracle("cql")
+    p = {key: number(value) for key, value in oracle.param.items()}
+    learner = oracle.learner(
+        discount=p["discount"],
+        samples=int(p["samples"]),
+        weight=p["conservative_weight"],
+        gap=p["alpha_threshold"],
+        lagrange=True,
+    )
+    oracle.put(learner.critics.net, *Q)
+    oracle.put(learner.target.net, *Q_TARGET)
+    for name in ("weight", "bias"):  # mean and log std are one last layer of ours
+        heads = [oracle.found.pop(f"net/policy/layer/{i}/{name}") for i in (2, 3)]
+        oracle.found[f"net/policy/layer/2/{name}"] = torch.cat(heads, -1)
+    oracle.put(learner.actor, "policy")
+    with torch.no_grad():
+        learner.log_multiplier.fill_(math.log(p["initial_alpha"]))
+        learner.log_temperature.fill_(math.log(p["initial_temperature"]))
+    drawn = oracle.noise
+    oracle.noise = {
+        "next": torch.zeros_like(drawn["actor"]),
+        "current": drawn["actor"],
+        "uniform": drawn["uniform"].unflatten(0, (-1, int(p["samples"]))),
+        "proposed": drawn["current"].transpose(0, 1),
+        "proposed_next": drawn["next"].transpose(0, 1),
+    }
+    found = learner.update(oracle.rows(), 0)
+    oracle.same("critic", found["critic_loss"])
+    oracle.same("actor", found["actor_loss"])
+    over = found["excess"] - p["alpha_threshold"]  # mean of the two critics
+    weight = p["initial_alpha"] * p["conservative_weight"]
+    oracle.same("conservative", 2 * weight * over)
+    entropy = found["entropy"] + harness.A  # above its goal, -A
+    oracle.same("temperature", p["initial_temperature"] * entropy)
