@@ -9,6 +9,7 @@ import functools
 import json
 import sys
 import time
+from pathlib import Path
 
 import d3rlpy
 import numpy as np
@@ -58,17 +59,16 @@ def config(
 
 def replay(data: str) -> d3rlpy.dataset.ReplayBuffer:
     """The episodes; of one that is cut d3rlpy leaves out the last step."""
-    with np.load(data, allow_pickle=False) as file:
-        episodes = [
-            d3rlpy.dataset.Episode(o[:-1], a, r[:, None], terminated=bool(d))
-            for o, a, r, d in zip(
-                file["observation"],
-                file["action"],
-                file["reward"],
-                file["terminated"],
-                strict=True,
-            )
-        ]
+    shapes = json.loads((Path(data) / "shapes.json").read_text(encoding="utf-8"))
+    names = ("observation", "action", "reward", "terminated")
+    arrays = [
+        np.fromfile(Path(data) / name, np.float32).reshape(shapes[name])
+        for name in names
+    ]
+    episodes = [
+        d3rlpy.dataset.Episode(o[:-1], a, r[:, None], terminated=bool(d))
+        for o, a, r, d in zip(*arrays, strict=True)
+    ]
     buffer = d3rlpy.dataset.InfiniteBuffer()
     return d3rlpy.dataset.ReplayBuffer(buffer, episodes=episodes)
 

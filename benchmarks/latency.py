@@ -122,7 +122,7 @@ def measure(rounds: int = 5, calls: int = 2000) -> dict[str, Any]:
     """All widths: microseconds of each round."""
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder, Crew(Path(folder)) as crew:
-        data = crew.folder / "episodes.npz"
+        data = crew.folder / "episodes"
         episodes.write(data)
         rows = [row(crew, width, data, rounds, calls) for width in WIDTHS]
     return {"calls": calls, "rows": rows}

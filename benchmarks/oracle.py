@@ -2,8 +2,8 @@
 
     "$(python -m benchmarks.peer)" -I benchmarks/oracle.py tests/train/oracle
 
-It runs in d3rlpy's environment and calls d3rlpy's own code. A file ``NAME.npz`` (no
-pickled object) holds
+It runs in d3rlpy's environment and calls d3rlpy's own code. A file
+``NAME.json`` holds arrays as nested lists of float32 numbers, exactly:
 
 | keys | what |
 |---|---|
@@ -17,6 +17,7 @@ All losses are of the weights in the file: nothing is stepped in between. Writte
 the files have the same bytes.
 """
 
+import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -273,7 +274,9 @@ def main() -> None:
     for name, make in ALGORITHMS.items():
         oracle = make(widths)
         oracle.networks()
-        np.savez(folder / f"{name}.npz", **oracle.found)
+        lists = {key: array.tolist() for key, array in sorted(oracle.found.items())}
+        text = json.dumps(lists, separators=(",", ":")).replace('],"', '],\n"')
+        (folder / f"{name}.json").write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

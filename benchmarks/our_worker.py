@@ -25,7 +25,7 @@ from tasks.train.engine import settle
 
 PARAMS = Path(__file__).parents[1] / "params/train"
 SIZE = 256  # of the square product
-WARM_UP = 10
+WARM_UP = 3
 UPDATES = 1_000_000  # that a schedule is told
 GAUSSIAN = {"iql": {"policy": "gaussian"}}  # as d3rlpy's, for the same work
 
@@ -76,7 +76,7 @@ class Stack:
         hidden: Widths of all networks.
         seeds: One slice each; more than one only of ours.
         batch: Rows an update and seed.
-        data: Path of ``episodes.py``.
+        data: Folder of ``episodes.py``.
         override: Parameters that differ from the YAML.
     """
 

@@ -183,7 +183,7 @@ def mean(rates: Sequence[dict[str, dict[str, float]]]) -> dict[str, dict[str, fl
 def measure(rounds: int = 5, seconds: float = 1.5) -> dict[str, Any]:
     """All learners and widths."""
     with tempfile.TemporaryDirectory() as folder, Crew(Path(folder)) as crew:
-        data = Path(folder) / "episodes.npz"
+        data = Path(folder) / "episodes"
         episodes.write(data)
         rows = [
             row(crew, learner, width, data, rounds, seconds)

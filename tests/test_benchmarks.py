@@ -106,7 +106,7 @@ def test_the_seeds_of_a_stack_are_split_and_the_slowest_process_counts():
 
 
 def test_a_worker_trains_and_tells_of_its_failure(tmp_path: Path):
-    data = tmp_path / "episodes.npz"
+    data = tmp_path / "episodes"
     episodes.write(data)
     asked = {"do": "build", "learner": "td3_bc", "hidden": [8, 8], "batch": 16}
     asked |= {"seeds": [0, 1], "data": str(data)}

@@ -1,6 +1,6 @@
 """Our losses beside d3rlpy's on the same weights, batch and noise.
 
-``oracle/NAME.npz`` was computed by d3rlpy 2.8.1's own code with
+``oracle/NAME.json`` was computed by d3rlpy 2.8.1's own code with
 ``benchmarks/oracle.py``, which says what is in it. Learning rates are 0 here, so that
 all losses are of the weights in the file: d3rlpy steps its critics before it looks at
 the actor, and so do some of ours. Agreement is to float32 rounding, ``TOLERANCE``.
@@ -8,11 +8,11 @@ Where the definitions differ the test's docstring says how, and the test shows t
 nothing else does.
 """
 
+import json
 import math
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -32,8 +32,8 @@ class Oracle:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        with np.load(FOLDER / f"{name}.npz", allow_pickle=False) as file:
-            self.found = {key: torch.from_numpy(file[key]) for key in file.files}
+        lists = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+        self.found = {key: torch.tensor(values) for key, values in lists.items()}
         self.batch, self.noise = self.group("batch"), self.group("noise")
         self.loss, self.param = self.group("loss"), self.group("param")
 
