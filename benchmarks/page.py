@@ -94,11 +94,12 @@ ours on one thread.
 
 ## Training, batch {results["train"]["batch"]}
 
-Updates x seeds a second, medians of {len(results["train"]["rows"][0]["rounds"])} rounds
-in which all ways take turns. Ours has {results["train"]["seeds"]} seeds a stack, d3rlpy
-{peer["d3rlpy"]} and single-file code (`single_file.py`, in the style of CORL) have one
-seed a process; on all cores each way has a process a core with one thread. d3rlpy as it
-comes took {peer["threads"]} threads.
+Updates x seeds a second, medians of rounds in which all ways take turns:
+{len(results["train"]["rows"][0]["rounds"])} rounds of {results["train"]["seconds"]} s
+a way. Ours has {results["train"]["seeds"]} seeds a stack; d3rlpy {peer["d3rlpy"]} and
+single-file code (`single_file.py`, in the style of CORL) have one seed a process. On
+all cores each way has a process a core with one thread. Threads that d3rlpy takes as it
+comes: {peer["threads"]}.
 
 ![Bars of updates x seeds a second beside d3rlpy's](training.svg)
 
