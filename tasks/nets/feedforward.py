@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from tasks.artifacts.params import resolve
 from tasks.nets.graph import Graph
+from tasks.nets.layers import Linear, perceptron
 from tasks.nets.policy import Policy
 
 # log of the standard deviation of a "gaussian" head, before tanh: SAC's limits
@@ -60,9 +61,11 @@ class Feedforward(Policy):
 
     def preactivation(self, x: Tensor) -> Tensor:
         """Normalised observations (S, B, O) -> output of the last layer."""
+        if all(type(layer) is Linear for layer in self.layers):
+            return perceptron(x, list(self.layers))
         for layer in self.layers[:-1]:
             x = torch.relu(layer(x))
-        return self.layers[-1](x)
+        return self.layers[-1](x).float()  # already, but for autocast's products
 
     def squashed(self, x: Tensor, noise: Tensor | None = None) -> Tensor:
         """Normalised observations (S, B, O) -> action in [-1, 1] (S, B, A)."""
