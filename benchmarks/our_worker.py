@@ -1,6 +1,6 @@
 """What Offcut's learners do in a process of their own; see ``workers.py``.
 
-    python -m benchmarks.our_worker ours|single_file
+    python -m benchmarks.our_worker ours|single_file THREADS
 
 The second kind is :mod:`benchmarks.single_file`, in the same process for the same
 library, data and clock.
@@ -30,10 +30,12 @@ UPDATES = 1_000_000  # that a schedule is told
 GAUSSIAN = {"iql": {"policy": "gaussian"}}  # as d3rlpy's, for the same work
 
 
-def serve(kind: str) -> None:
+def serve(kind: str, threads: int) -> None:
     """Answer requests until standard input ends."""
-    if kind == "ours":  # the other with the library's own threads and kernels
+    if kind == "ours":
         settle()
+    else:  # torch's own kernels, and threads as without our package
+        torch.set_num_threads(threads)
     stack: Stack | None = None
     for line in sys.stdin:
         request = json.loads(line)
@@ -133,4 +135,4 @@ class Stack:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1])
+    serve(sys.argv[1], int(sys.argv[2]))

@@ -15,6 +15,8 @@ from typing import Any, Self
 from benchmarks import peer
 
 HERE = Path(__file__).parent
+# set to 1 by importing tasks, in this process
+LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 MAX_LINES = 30  # of a failed worker's messages that are shown
 
 
@@ -23,7 +25,8 @@ class Worker:
 
     Args:
         kind: "ours", "single_file" or "d3rlpy".
-        threads: Of torch; None leaves it to the library, "as it comes".
+        threads: Of torch; None leaves it to the library, "as it comes": a thread a
+            core.
         log: Where its messages go.
     """
 
@@ -31,11 +34,11 @@ class Worker:
         if kind == "d3rlpy":  # -I: no file of this folder hides a package
             command = [str(peer.python()), "-I", str(HERE / "d3rlpy_worker.py")]
         else:
-            command = [sys.executable, "-m", "benchmarks.our_worker", kind]
-        environment = dict(os.environ)
-        environment.pop("OMP_NUM_THREADS", None)
+            own = [kind, str(threads or len(os.sched_getaffinity(0)))]
+            command = [sys.executable, "-m", "benchmarks.our_worker", *own]
+        environment = {k: v for k, v in os.environ.items() if k not in LIMITS}
         if threads is not None:
-            environment["OMP_NUM_THREADS"] = str(threads)
+            environment |= dict.fromkeys(LIMITS, str(threads))
         self.log = log
         with log.open("w", encoding="utf-8") as messages:
             self.process = subprocess.Popen(
