@@ -79,7 +79,7 @@ class Stack:
         seeds: One slice each; more than one only of ours.
         batch: Rows an update and seed.
         data: Folder of ``episodes.py``.
-        override: Parameters that differ from the YAML.
+        precision: Of the products of ours, entered as the engine does.
     """
 
     def __init__(
@@ -90,8 +90,9 @@ class Stack:
         seeds: list[int],
         batch: int,
         data: str,
-        override: dict[str, Any] | None = None,
+        precision: str = "float32",
     ) -> None:
+        self.half = precision == "bfloat16"
         self.step, table = 0, transitions(Path(data))
         self.about: dict[str, Any] = {}
         self.update: Callable[[int], Any]
@@ -99,7 +100,7 @@ class Stack:
             self.update = single_file.LEARNERS[learner](table, hidden, batch).update
         else:
             made: Any = build(
-                {**block(learner, hidden), **(override or {})},
+                block(learner, hidden),
                 f"train.{learner}",
                 spaces=spaces(table),
                 seeds=tuple(seeds),
@@ -112,7 +113,10 @@ class Stack:
             self._once()
 
     def _once(self) -> None:
-        self.update(self.step)
+        with torch.autocast(
+            "cpu", torch.bfloat16, enabled=self.half, cache_enabled=False
+        ):
+            self.update(self.step)
         self.step += 1
 
     def _operations(self) -> float:

@@ -30,13 +30,13 @@ import yaml
 from benchmarks import episodes, single_file
 from benchmarks.our_worker import PARAMS
 from benchmarks.workers import Crew, Worker, together
+from tasks.train import engine
 
 BATCH, SEEDS = 256, 5
 LEARNERS = ("td3_bc", "iql", "cql", "bc")
 WIDTHS = (256, 64)  # of two hidden layers
 PRODUCT_SECONDS = 0.15
 DTYPES = ("float32", "bfloat16")
-BFLOAT16 = {"precision": "bfloat16"}  # a parameter of ours
 
 
 @dataclass(frozen=True)
@@ -48,14 +48,14 @@ class Way:
         seeds: Numbers of seeds, one a process.
         threads: Of each process; None as it comes.
         split: One stack's seeds lie in all processes: the slowest counts.
-        override: Parameters that differ.
+        precision: Of our products.
     """
 
     kind: str
     seeds: tuple[int, ...]
     threads: int | None = 1
     split: bool = False
-    override: tuple[tuple[str, Any], ...] = ()
+    precision: str = "float32"
 
 
 def shares(cores: int) -> tuple[int, ...]:
@@ -74,22 +74,15 @@ def ways(cores: int, learner: str) -> dict[str, Way]:
         "d3rlpy, as it comes": Way("d3rlpy", (1,), None),
         "d3rlpy, all cores": Way("d3rlpy", (1,) * cores),
     }
-    if precision(learner):
-        more = tuple(BFLOAT16.items())
-        found["ours, one core, bfloat16"] = Way("ours", (SEEDS,), override=more)
-        found["ours, all cores, bfloat16"] = Way(
-            "ours", (SEEDS,) * cores, override=more
-        )
+    if hasattr(engine, "check_precision"):  # trains in bfloat16
+        for name, stacks in (("one core", 1), ("all cores", cores)):
+            way = Way("ours", (SEEDS,) * stacks, precision="bfloat16")
+            found[f"ours, {name}, bfloat16"] = way
     if learner in single_file.LEARNERS:
         found["single file, one core"] = Way("single_file", (1,))
         found["single file, as it comes"] = Way("single_file", (1,), None)
         found["single file, all cores"] = Way("single_file", (1,) * cores)
     return found
-
-
-def precision(learner: str) -> bool:
-    """Whether ours can have its products in bfloat16."""
-    return set(BFLOAT16) <= set(yaml_of(learner))
 
 
 def yaml_of(learner: str) -> dict[str, Any]:
@@ -112,7 +105,7 @@ def request(way: Way, i: int, learner: str, hidden: list[int], data: Path) -> An
         return asked | ({"samples": samples()} if learner == "cql" else {})
     first = sum(way.seeds[:i])
     seeds = list(range(first, first + way.seeds[i]))
-    return asked | {"seeds": seeds, "override": dict(way.override)}
+    return asked | {"seeds": seeds, "precision": way.precision}
 
 
 def samples() -> int:
