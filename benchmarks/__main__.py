@@ -1,25 +1,30 @@
 """Measure Offcut against its limits and peers: ``make bench``.
 
-Writes ``benchmarks/results.json`` and, rendered from it alone, ``README.md`` beside it.
-Half an hour, or ``python -m benchmarks PART...`` for one of generate, evaluate, train,
-flow and kills; the others' figures stay. Other work on the machine spoils the numbers,
-so the load average before and after each part stands in both.
+Writes ``benchmarks/results.json`` and, rendered from it alone, ``README.md`` and
+``training.svg`` beside it. Fifty minutes, or ``python -m benchmarks PART...`` for some
+of generate, evaluate, train, latency, flow and kills; the others' figures stay. Other
+work on the machine spoils the numbers, so the load average before and after each part
+stands there, with machine and versions. ``--rounds`` and ``--seconds`` make train and
+latency longer or shorter.
 """
 
+import argparse
 import json
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.page import number, render
+from benchmarks import speed
+from benchmarks.page import render
+from benchmarks.picture import draw
+from benchmarks.tables import number
 from tasks.artifacts.environment import environment
 from tasks.artifacts.files import write_json, write_text
 
 HERE = Path(__file__).parent
 POLICIES = ("expert", "medium", None)  # None: an untrained network, which falls at once
-ADDED, SPEED_UP, SHARE = 0.40, 5.0, 0.60  # budgets
+ADDED, SPEED_UP = 0.40, 5.0  # budgets
 RUNNING = "a server that runs"
 PARALLEL, FASTER, GROWTH, UNCHANGED = 0.65, 6.0, 1.5, 10.0
 
@@ -57,17 +62,7 @@ def budgets(found: dict[str, Any]) -> list[dict[str, Any]]:
         )
         for peer in ("onnxruntime", "torch")
     ]
-    rows += [
-        (
-            f"train {row['learner']}, 2x256, batch 256, 5 seeds: share reached",
-            "matrix-product rate",
-            row["share_of_product_rate"],
-            SHARE,
-            False,
-        )
-        for row in found["train"]["rows"]
-        if (row["hidden"], row["seeds"]) == ([256, 256], 5)
-    ]
+    rows += speed.budgets(found["train"])
     few, some, many = found["flow"]["trivial"]
     doors = found["flow"]["study"]
     rows += [
@@ -125,14 +120,15 @@ def load_average() -> float:
     return round(os.getloadavg()[0], 2)
 
 
-def parts() -> dict[str, Callable[[], Any]]:
+def parts(rounds: int, seconds: float) -> dict[str, Callable[[], Any]]:
     """What can be measured."""
-    from benchmarks import evaluating, flow, generate, kills, training
+    from benchmarks import evaluating, flow, generate, kills, latency, training
 
     return {
         "generate": lambda: [generate.measure(policy) for policy in POLICIES],
         "evaluate": evaluating.measure,
-        "train": training.measure,
+        "train": lambda: training.measure(rounds, seconds),
+        "latency": lambda: latency.measure(rounds),
         "flow": flow.measure,
         "kills": kills.measure,
     }
@@ -140,10 +136,15 @@ def parts() -> dict[str, Callable[[], Any]]:
 
 def main() -> None:
     """Measure the parts named, or all, and write."""
-    known = parts()
-    wanted = sys.argv[1:] or list(known)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", help="by default all")
+    parser.add_argument("--rounds", type=int, default=5, help="of train, latency; >= 1")
+    parser.add_argument("--seconds", type=float, default=1.5, help="a way and round")
+    given = parser.parse_args()
+    known = parts(given.rounds, given.seconds)
+    wanted = given.parts or list(known)
     if wrong := set(wanted) - set(known):
-        sys.exit(f"no such part: {', '.join(wrong)}; there are {', '.join(known)}")
+        parser.error(f"no such part: {', '.join(wrong)}; there are {', '.join(known)}")
     path, results = HERE / "results.json", dict[str, Any]()
     if path.exists() and set(wanted) != set(known):
         results = json.loads(path.read_text(encoding="utf-8"))
@@ -154,7 +155,7 @@ def main() -> None:
         results["load"][part] = {"before": before, "after": load_average()}
     here = environment(Path("/proc/cpuinfo").read_text(encoding="utf-8"))
     results |= {
-        "schema": 2,
+        "schema": 3,
         "machine": here["cpu"],
         "python": here["python"],
         "platform": here["platform"],
@@ -163,6 +164,7 @@ def main() -> None:
     }
     write_json(path, results)
     write_text(HERE / "README.md", render(results))
+    write_text(HERE / "training.svg", draw(results["train"]))
     for row in results["budgets"]:
         print(  # noqa: T201
             f"{row['what']} {number(row['figure'], row['unit'])} ({row['limit']}): "

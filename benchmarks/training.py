@@ -1,131 +1,207 @@
-"""Training speed beside the machine's matrix-product rate: prints JSON.
+"""Training speed of the whole machine: ours, d3rlpy and a single file, in turns.
 
-    python -m benchmarks.training [--updates 60] [--repeats 3]
+    python -m benchmarks.training [--rounds 5] [--seconds 1.5]
 
-`make bench` runs it too. Updates x seeds per second of td3_bc and iql on random
-transitions (11 observations, 3 actions, batch 256) with one thread, drawing of batches
-included. The product rate is measured before and after every row, as other work on the
-machine changes both; the best of the repeats counts.
+`make bench` runs it too. Updates x seeds per second on the same random episodes (11
+observations, 3 actions, batch 256), drawing of batches included. In every round each
+way trains for so many seconds, one after the other, and the matrix-product rate is
+measured before and after, so a slow moment of the machine meets all. Ratios and shares
+are taken within a round; their median counts, and least and most are shown.
+
+Ways that use all cores run a process a core, each with one thread, at the same time.
+"the seeds split" has 5 seeds over the processes and is as slow as its slowest; the
+other has 5 seeds in each, as two stages that run at once have. d3rlpy "as it comes" is
+one process with as many threads as it takes.
 """
 
 import argparse
 import json
-import time
+import os
+import statistics
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
-import torch
 import yaml
-from torch.utils.flop_counter import FlopCounterMode
 
-from tasks.artifacts.params import build
-from tasks.train import Learner
-from tasks.train._data import Sampler, pack, spaces
-from tasks.train.engine import settle
+from benchmarks import episodes, single_file
+from benchmarks.our_worker import PARAMS
+from benchmarks.workers import Crew, Worker, together
+from tasks.train import engine
 
-O, A, N, BATCH = 11, 3, 100_000, 256  # noqa: E741 - shapes as in tasks/train
-ROWS = [(256, 1), (256, 5), (64, 5)]  # width of two hidden layers, seeds
-SIZE = 256  # of the square product
-WARM_UP = 20
-PARAMS = Path(__file__).parents[1] / "params/train"
-
-
-def transitions() -> Any:
-    """Random, with the fields of ``artifacts.dataset.Transitions`` that are read."""
-    g = np.random.default_rng(0)
-    normal = lambda *shape: g.standard_normal(shape, np.float32)  # noqa: E731
-    return SimpleNamespace(
-        observation=normal(N, O),
-        next_observation=normal(N, O),
-        action=np.tanh(normal(N, A)),
-        reward=normal(N),
-        terminated=(g.random(N) < 0.01).astype(np.float32),
-        observation_mean=np.zeros(O, np.float32),
-        observation_std=np.ones(O, np.float32),
-        action_low=-np.ones(A, np.float32),
-        action_high=np.ones(A, np.float32),
-        returns=normal(100),
-        dataset_id="random-v0",
-        discrete=False,
-    )
+BATCH, SEEDS = 256, 5
+LEARNERS = ("td3_bc", "iql", "cql", "bc")
+WIDTHS = (256, 64)  # of two hidden layers
+PRODUCT_SECONDS = 0.15
+DTYPES = ("float32", "bfloat16")
 
 
-def product_rate(repeats: int = 200) -> float:
-    """Float32 products of 256 x 256 matrices, in 10^9 operations a second."""
-    a, b = torch.randn(SIZE, SIZE), torch.randn(SIZE, SIZE)
-    begun = time.perf_counter()
-    for _ in range(repeats):
-        torch.mm(a, b)
-    return 2 * SIZE**3 * repeats / (time.perf_counter() - begun) / 1e9
+@dataclass(frozen=True)
+class Way:
+    """One way to use the machine.
 
-
-def operations(learner: Learner, sample: Sampler) -> float:
-    """Of the matrix products of one update and one seed, mean of two updates.
-
-    Two, as TD3+BC moves its actor every second time. A layer with one output is no
-    matrix product here and is not counted.
+    Attributes:
+        kind: "ours", "single_file" or "d3rlpy".
+        seeds: Numbers of seeds, one a process.
+        threads: Of each process; None as it comes.
+        split: One stack's seeds lie in all processes: the slowest counts.
+        precision: Of our products.
     """
-    with FlopCounterMode(display=False) as counter:
-        for step in (0, 1):
-            learner.update(sample(step), step)
-    return counter.get_total_flops() / 2 / len(learner.seeds)
+
+    kind: str
+    seeds: tuple[int, ...]
+    threads: int | None = 1
+    split: bool = False
+    precision: str = "float32"
 
 
-def row(name: str, hidden: int, seeds: int, updates: int, repeats: int) -> Any:
-    """One row of the table."""
-    block = yaml.safe_load((PARAMS / f"{name}.yaml").read_text())
-    block |= {k: [hidden] * 2 for k in ("actor_hidden", "critic_hidden")}
-    data = transitions()
-    learner: Learner = build(
-        block,
-        f"train.{name}",
-        spaces=spaces(data),
-        seeds=tuple(range(seeds)),
-        updates=WARM_UP + updates * repeats,
-    )
-    sample = Sampler(pack(learner, data), learner, BATCH)
-    gflop = operations(learner, sample) / 1e9
-    for step in range(2, WARM_UP):
-        learner.update(sample(step), step)
-    speeds, rates = [], [product_rate()]
-    for repeat in range(repeats):
-        first = WARM_UP + repeat * updates
-        begun = time.perf_counter()
-        for step in range(first, first + updates):
-            learner.update(sample(step), step)
-        speeds.append(updates * seeds / (time.perf_counter() - begun))
-        rates.append(product_rate())
+def shares(cores: int) -> tuple[int, ...]:
+    """The seeds of one stack, split over processes."""
+    return tuple(len(range(i, SEEDS, cores)) for i in range(min(cores, SEEDS)))
+
+
+def ways(cores: int, learner: str) -> dict[str, Way]:
+    """What takes turns, by name."""
+    found = {
+        "ours, one seed, one core": Way("ours", (1,)),
+        "ours, one core": Way("ours", (SEEDS,)),
+        "ours, all cores": Way("ours", (SEEDS,) * cores),
+        "ours, all cores, the seeds split": Way("ours", shares(cores), split=True),
+        "d3rlpy, one core": Way("d3rlpy", (1,)),
+        "d3rlpy, as it comes": Way("d3rlpy", (1,), None),
+        "d3rlpy, all cores": Way("d3rlpy", (1,) * cores),
+    }
+    if hasattr(engine, "check_precision"):  # trains in bfloat16
+        for name, stacks in (("one core", 1), ("all cores", cores)):
+            way = Way("ours", (SEEDS,) * stacks, precision="bfloat16")
+            found[f"ours, {name}, bfloat16"] = way
+    if learner in single_file.LEARNERS:
+        found["single file, one core"] = Way("single_file", (1,))
+        found["single file, as it comes"] = Way("single_file", (1,), None)
+        found["single file, all cores"] = Way("single_file", (1,) * cores)
+    return found
+
+
+def yaml_of(learner: str) -> dict[str, Any]:
+    """Its parameters."""
+    text = (PARAMS / f"{learner}.yaml").read_text(encoding="utf-8")
+    return dict(yaml.safe_load(text))
+
+
+def staff(crew: Crew, name: str, way: Way) -> list[Worker]:
+    """The processes of a way; those of another learner are used again."""
+    many = range(len(way.seeds))
+    return [crew.get(f"{name} {i}", way.kind, way.threads) for i in many]
+
+
+def request(way: Way, i: int, learner: str, hidden: list[int], data: Path) -> Any:
+    """What process ``i`` shall build."""
+    asked: dict[str, Any] = {"do": "build", "learner": learner, "hidden": hidden}
+    asked |= {"batch": BATCH, "data": str(data)}
+    if way.kind == "d3rlpy":
+        return asked | ({"samples": samples()} if learner == "cql" else {})
+    first = sum(way.seeds[:i])
+    seeds = list(range(first, first + way.seeds[i]))
+    return asked | {"seeds": seeds, "precision": way.precision}
+
+
+def samples() -> int:
+    """Actions that our CQL draws from each source."""
+    return int(yaml_of("cql")["samples"])
+
+
+def speed(way: Way, answers: Sequence[dict[str, float]]) -> float:
+    """Updates x seeds per second."""
+    rates = [answer["updates"] / answer["seconds"] for answer in answers]
+    if way.split:
+        return min(rates) * sum(way.seeds)
+    return sum(rate * n for rate, n in zip(rates, way.seeds, strict=True))
+
+
+def products(workers: Sequence[Worker]) -> dict[str, dict[str, float]]:
+    """The product rate of one core and of all at once, 10^9 operations a second."""
+    rates: dict[str, dict[str, float]] = {"one core": {}, "all cores": {}}
+    for dtype in DTYPES:
+        asked = {"do": "product", "dtype": dtype, "seconds": PRODUCT_SECONDS}
+        for name, chosen in (("one core", workers[:1]), ("all cores", workers)):
+            found = together(chosen, [asked] * len(chosen))
+            rates[name][dtype] = round(sum(x["gflops"] for x in found), 1)
+    return rates
+
+
+def row(
+    crew: Crew, learner: str, width: int, data: Path, rounds: int, seconds: float
+) -> dict[str, Any]:
+    """One learner and width: every way, in turns."""
+    cores, hidden = len(os.sched_getaffinity(0)), [width] * 2
+    known, staffs, gflop = ways(cores, learner), {}, 0.0
+    for name, way in known.items():
+        staffs[name] = staff(crew, name, way)
+        asked = [request(way, i, learner, hidden, data) for i in range(len(way.seeds))]
+        about = together(staffs[name], asked)
+        gflop = about[0].get("gflop_an_update", gflop)
+    taken: list[dict[str, Any]] = []
+    for number in range(rounds):
+        say = f"{learner} {width}x{width}, round {number + 1} of {rounds}"
+        print(say, file=sys.stderr, flush=True)  # noqa: T201 - a quarter of an hour
+        rates = [products(staffs["ours, all cores"])]
+        speeds = {}
+        for name, way in known.items():
+            asked = [{"do": "train", "seconds": seconds}] * len(way.seeds)
+            speeds[name] = round(speed(way, together(staffs[name], asked)), 2)
+        rates.append(products(staffs["ours, all cores"]))
+        taken.append({"speeds": speeds, "products": mean(rates)})
     return {
-        "learner": name,
-        "hidden": [hidden] * 2,
-        "seeds": seeds,
-        "updates_x_seeds_per_second": round(max(speeds), 1),
-        "product_gflops": round(max(rates), 1),
+        "learner": learner,
+        "hidden": hidden,
         "gflop_an_update": round(gflop, 4),
-        "share_of_product_rate": round(max(speeds) * gflop / max(rates), 3),
+        "rounds": taken,
     }
 
 
-def measure(updates: int = 60, repeats: int = 3) -> dict[str, Any]:
-    """All rows of the table; the best of the repeats counts."""
-    settle()
-    rows = [
-        row(name, hidden, seeds, updates, repeats)
-        for name in ("td3_bc", "iql")
-        for hidden, seeds in ROWS
-    ]
-    return {"batch": BATCH, "rows": rows}
+def mean(rates: Sequence[dict[str, dict[str, float]]]) -> dict[str, dict[str, float]]:
+    """Before and after a round."""
+    return {
+        cores: {
+            dtype: round(statistics.mean(x[cores][dtype] for x in rates), 1)
+            for dtype in DTYPES
+        }
+        for cores in rates[0]
+    }
+
+
+def measure(rounds: int = 5, seconds: float = 1.5) -> dict[str, Any]:
+    """All learners and widths."""
+    with tempfile.TemporaryDirectory() as folder, Crew(Path(folder)) as crew:
+        data = Path(folder) / "episodes"
+        episodes.write(data)
+        rows = [
+            row(crew, learner, width, data, rounds, seconds)
+            for width in WIDTHS
+            for learner in LEARNERS
+            if (PARAMS / f"{learner}.yaml").exists()
+        ]
+        peer = crew.get("d3rlpy, as it comes 0", "d3rlpy", None)
+        about = together([peer], [{"do": "versions"}])[0]
+    return {
+        "batch": BATCH,
+        "seeds": SEEDS,
+        "seconds": seconds,
+        "peer": about,
+        "rows": rows,
+    }
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--updates", type=int, default=60, help="a repeat, >= 1")
-    parser.add_argument("--repeats", type=int, default=3, help=">= 1")
+    parser.add_argument("--rounds", type=int, default=5, help=">= 1")
+    parser.add_argument("--seconds", type=float, default=1.5, help="a way and round")
     given = parser.parse_args()
-    print(json.dumps(measure(given.updates, given.repeats), indent=2))  # noqa: T201
+    print(json.dumps(measure(given.rounds, given.seconds), indent=2))  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """What every learner's test buys: tiny data, a float64 reference, common checks."""
 
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,7 +17,7 @@ from tasks.artifacts.policy import save_policy
 from tasks.train import Batch, Learner, Spaces
 from tasks.train._checkpoint import Checkpoint
 from tasks.train._data import spaces
-from tasks.train.engine import identity, settle, train
+from tasks.train.engine import settle, train
 from tests.compress.harness import onnx_difference
 
 PARAMS = Path(__file__).parents[2] / "params/train"
@@ -278,23 +277,3 @@ def check_refusals(name: str, field: str, value: Any) -> None:
     assert refused.value.field == f"train.{name}.{field}"
     with pytest.raises(RefusedError, match=f"did you mean {field}\\?"):
         make(name, **{field[:-1]: value})
-
-
-def killable(
-    folder: Path, say: Callable[[int], None] = lambda _: None, every: float = 0
-) -> None:
-    """Train with checkpoints, saying at each log how far it is; write the result."""
-    learner = make("td3_bc", (0, 4), 400)
-    data = transitions()
-    key = identity(learner, block("td3_bc"), data.sha256, 400, 16)
-    curves = train(
-        learner,
-        data,
-        400,
-        batch=16,
-        checkpoint=Checkpoint(folder / key),
-        report=lambda done, _: say(done),
-        every=every,
-    )
-    save_policy(folder, learner.policy(), {})
-    (folder / "curves.csv").write_text(curves.csv())

@@ -1,0 +1,142 @@
+"""What Offcut's learners do in a process of their own; see ``workers.py``.
+
+    python -m benchmarks.our_worker ours|single_file THREADS
+
+The second kind is :mod:`benchmarks.single_file`, in the same process for the same
+library, data and clock.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks import single_file
+from benchmarks.episodes import transitions
+from tasks.artifacts.params import build
+from tasks.train._data import spaces
+from tasks.train.engine import settle
+
+PARAMS = Path(__file__).parents[1] / "params/train"
+SIZE = 256  # of the square product
+WARM_UP = 3
+UPDATES = 1_000_000  # that a schedule is told
+GAUSSIAN = {"iql": {"policy": "gaussian"}}  # as d3rlpy's, for the same work
+
+
+def serve(kind: str, threads: int) -> None:
+    """Answer requests until standard input ends."""
+    if kind == "ours":
+        settle()
+    else:  # torch's own kernels, and threads as without our package
+        torch.set_num_threads(threads)
+    stack: Stack | None = None
+    for line in sys.stdin:
+        request = json.loads(line)
+        match request.pop("do"):
+            case "build":
+                stack = Stack(kind, **request)
+                answer = stack.about
+            case "train":
+                assert stack is not None  # noqa: S101 - built before
+                answer = stack.train(**request)
+            case _:
+                answer = {"gflops": product_rate(**request)}
+        print(json.dumps(answer), flush=True)  # noqa: T201
+
+
+def product_rate(dtype: str, seconds: float) -> float:
+    """Products of 256 x 256 matrices, in 10^9 operations a second."""
+    kind = getattr(torch, dtype)
+    a, b = torch.randn(SIZE, SIZE).to(kind), torch.randn(SIZE, SIZE).to(kind)
+    begun, products = time.perf_counter(), 0
+    while (spent := time.perf_counter() - begun) < seconds:
+        torch.mm(a, b)
+        products += 1
+    return 2 * SIZE**3 * products / spent / 1e9
+
+
+def block(learner: str, hidden: list[int]) -> dict[str, Any]:
+    """The learner's own YAML with these widths."""
+    loaded = yaml.safe_load((PARAMS / f"{learner}.yaml").read_text())
+    widths = {k: hidden for k in ("actor_hidden", "critic_hidden") if k in loaded}
+    return {**loaded, **widths, **GAUSSIAN.get(learner, {})}
+
+
+class Stack:
+    """One learner and its batches, warmed up.
+
+    Args:
+        kind: "ours" or "single_file".
+        learner: Name.
+        hidden: Widths of all networks.
+        seeds: One slice each; more than one only of ours.
+        batch: Rows an update and seed.
+        data: Folder of ``episodes.py``.
+        precision: Of the products of ours, entered as the engine does.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        learner: str,
+        hidden: list[int],
+        seeds: list[int],
+        batch: int,
+        data: str,
+        precision: str = "float32",
+    ) -> None:
+        self.half = precision == "bfloat16"
+        self.step, table = 0, transitions(Path(data))
+        self.about: dict[str, Any] = {}
+        self.update: Callable[[int], Any]
+        if kind == "single_file":
+            self.update = single_file.LEARNERS[learner](table, hidden, batch).update
+        else:
+            made: Any = build(
+                block(learner, hidden),
+                f"train.{learner}",
+                spaces=spaces(table),
+                seeds=tuple(seeds),
+                updates=UPDATES,
+            )
+            sample = made.sampler(table, batch)
+            self.update = lambda step: made.update(sample(step), step)
+            self.about["gflop_an_update"] = self._operations() / 1e9 / len(seeds)
+        for _ in range(WARM_UP):
+            self._once()
+
+    def _once(self) -> None:
+        with torch.autocast(
+            "cpu", torch.bfloat16, enabled=self.half, cache_enabled=False
+        ):
+            self.update(self.step)
+        self.step += 1
+
+    def _operations(self) -> float:
+        """Of the matrix products of one update, mean of two updates.
+
+        Two, as TD3+BC moves its actor every second time. A layer with one output is
+        no matrix product here and is not counted.
+        """
+        with FlopCounterMode(display=False) as counter:
+            self._once()
+            self._once()
+        return counter.get_total_flops() / 2
+
+    def train(self, seconds: float) -> dict[str, float]:
+        """Updates for so long; the first that ends after it is the last."""
+        begun, first = time.perf_counter(), self.step
+        while (spent := time.perf_counter() - begun) < seconds:
+            self._once()
+        return {"updates": self.step - first, "seconds": spent}
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1], int(sys.argv[2]))

@@ -1,0 +1,113 @@
+"""Processes that train when told to, so that several ways can take turns.
+
+A worker reads one JSON request a line and answers with one line. It is started once,
+with its threads, and sleeps while others are measured.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from benchmarks import peer
+
+HERE = Path(__file__).parent
+# set to 1 by importing tasks, in this process
+LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+MAX_LINES = 30  # of a failed worker's messages that are shown
+
+
+class Worker:
+    """One process.
+
+    Args:
+        kind: "ours", "single_file" or "d3rlpy".
+        threads: Of torch; None leaves it to the library, "as it comes": a thread a
+            core.
+        log: Where its messages go.
+    """
+
+    def __init__(self, kind: str, threads: int | None, log: Path) -> None:
+        if kind == "d3rlpy":  # -I: no file of this folder hides a package
+            command = [str(peer.python()), "-I", str(HERE / "d3rlpy_worker.py")]
+        else:
+            own = [kind, str(threads or len(os.sched_getaffinity(0)))]
+            command = [sys.executable, "-m", "benchmarks.our_worker", *own]
+        environment = {k: v for k, v in os.environ.items() if k not in LIMITS}
+        if threads is not None:
+            environment |= dict.fromkeys(LIMITS, str(threads))
+        self.log = log
+        with log.open("w", encoding="utf-8") as messages:
+            self.process = subprocess.Popen(
+                command,
+                cwd=HERE.parent,
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=messages,
+                text=True,
+            )
+
+    def ask(self, request: Mapping[str, Any]) -> None:
+        """Send a request; several workers asked in a row work at once."""
+        assert self.process.stdin is not None  # noqa: S101 - a pipe
+        self.process.stdin.write(json.dumps(request) + "\n")
+        self.process.stdin.flush()
+
+    def answer(self) -> dict[str, Any]:
+        """Wait for what it says.
+
+        Raises:
+            RuntimeError: If it ended instead; with its last messages.
+        """
+        assert self.process.stdout is not None  # noqa: S101 - a pipe
+        if line := self.process.stdout.readline():
+            return dict(json.loads(line))
+        said = self.log.read_text(encoding="utf-8").splitlines()[-MAX_LINES:]
+        raise RuntimeError("a worker ended:\n" + "\n".join(said))
+
+    def close(self) -> None:
+        """End it."""
+        assert self.process.stdin is not None  # noqa: S101 - a pipe
+        self.process.stdin.close()
+        self.process.wait()
+
+
+class Crew:
+    """Workers by name, started on first use and ended together.
+
+    Args:
+        folder: For their messages.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.workers: dict[str, Worker] = {}
+
+    def __enter__(self) -> Self:
+        """Nobody works yet."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End all."""
+        for worker in self.workers.values():
+            worker.close()
+
+    def get(self, name: str, kind: str, threads: int | None) -> Worker:
+        """The worker of this name."""
+        if name not in self.workers:
+            log = self.folder / f"{len(self.workers)}.log"
+            self.workers[name] = Worker(kind, threads, log)
+        return self.workers[name]
+
+
+def together(
+    workers: Sequence[Worker], requests: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """All at once, one request each."""
+    for worker, request in zip(workers, requests, strict=True):
+        worker.ask(request)
+    return [worker.answer() for worker in workers]
