@@ -34,12 +34,12 @@ from tasks.behaviors.measure import choose, measure, random_return, visited
 from tasks.behaviors.online import run
 from tasks.nets.feedforward import Feedforward
 from tasks.train import Learner, Spaces
-from tasks.worlds import Floats, World
+from tasks.worlds import Floats, World, action_bounds
 from tasks.worlds.episodes import Played
 
 # Behaviours belong to no study, so their parameters are read where they stand.
 FOLDER, WORLDS = Path("params/behaviors"), Path("params/world")
-SAC = Path("params/train/sac.yaml")
+LEARNERS = Path("params/train")
 TOLERANCE = 1e-5  # parity, relative to max(1, |action|)
 
 
@@ -58,23 +58,26 @@ class BehaviorParams(Params):
     medium: Annotated[tuple[float, ...], Range(0, 1, open=True)]
 
 
+def learner_of(world: World) -> str:
+    """Who trains its behaviours: the online learner of its kind of actions."""
+    return "dqn" if world.discrete else "sac"
+
+
 def train(
-    params: BehaviorParams, world: World, sac: dict[str, Any], scratch: Path
+    params: BehaviorParams, world: World, block: dict[str, Any], scratch: Path
 ) -> list[Path]:
-    """Run SAC and save the policies every ``checkpoint_every`` steps.
+    """Run the online learner and save the policies every ``checkpoint_every`` steps.
 
     Returns:
         Folders, one a checkpoint, all seeds stacked, in the order of training.
     """
     width = int(np.prod(world.observation_space.shape or (1,)))
-    spaces = Spaces(
-        torch.zeros(width),
-        torch.ones(width),
-        torch.from_numpy(world.action_space.low),
-        torch.from_numpy(world.action_space.high),
-    )
+    low, high = map(torch.from_numpy, action_bounds(world.action_space))
+    zeros, ones = torch.zeros(width), torch.ones(width)
+    spaces = Spaces(zeros, ones, low, high, world.discrete, world.masked)
+    name = f"train.{learner_of(world)}"
     learner: Learner = build(
-        sac, "train.sac", spaces=spaces, seeds=params.seeds, updates=params.steps
+        block, name, spaces=spaces, seeds=params.seeds, updates=params.steps
     )
     folders: list[Path] = []
     recent: list[Floats] = []
@@ -120,7 +123,7 @@ def export(
         "step_seconds": world.step_seconds,
         "dataset": "online",
         "dataset_sha256": "",
-        "learner": "sac",
+        "learner": learner_of(world),
         "weights_sha256": weights_sha256(policy),
         "statistics_sha256": statistics_sha256(policy),
     }
@@ -148,7 +151,8 @@ def main() -> None:
     check_writable(out.parent)
     scratch = Path(".offcut/behaviors") / name
     shutil.rmtree(scratch, ignore_errors=True)
-    folders = train(params, world, load(SAC), scratch)
+    block = load(LEARNERS / f"{learner_of(world)}.yaml")
+    folders = train(params, world, block, scratch)
     finish(params, world, folders, out)
     shutil.rmtree(scratch)
 
@@ -183,7 +187,7 @@ def finish(
                 "env_id": world.params.env_id,
                 "seed": params.seeds[k],
                 "measured": f"{params.episodes} episodes, start seeds 0.., "
-                "sampled actions",
+                f"{'greedy' if world.discrete else 'sampled'} actions",
                 "policies": entries,
             },
         )

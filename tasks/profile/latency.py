@@ -80,11 +80,17 @@ def _time(policy: "OnnxPolicy", feed: dict[str, Any], calls: int) -> list[int]:
 
 
 def _feed(policy: "OnnxPolicy", batch: int) -> dict[str, Any]:
-    """Standard normal inputs of the contract's widths."""
+    """Standard normal inputs of the contract's widths; a mask allows all."""
     draw = np.random.default_rng(0)
-    return {
-        name: draw.standard_normal((batch, *entry["shape"][1:]), np.float32)
+    shapes = {
+        name: (batch, *entry["shape"][1:])
         for name, entry in policy.contract["inputs"].items()
+    }
+    return {
+        name: np.ones(shape, np.float32)
+        if name == "legal"
+        else draw.standard_normal(shape, np.float32)
+        for name, shape in shapes.items()
     }
 
 

@@ -18,7 +18,11 @@ AnyModule = TypeVar("AnyModule", bound=nn.Module)
 def actor(
     spaces: Spaces, seeds: Sequence[int], hidden: Sequence[int], head: str = "tanh"
 ) -> Feedforward:
-    """A freshly initialised policy: O -> hidden... -> A (2A for a gaussian head)."""
+    """A freshly initialised policy: O -> hidden... -> A (2A for a gaussian head).
+
+    Of discrete actions the head is categorical, whatever was asked for.
+    """
+    head = "categorical" if spaces.discrete else head
     outputs = spaces.action * (2 if head == "gaussian" else 1)
     net = MLP(seeds, "actor", (spaces.observation, *hidden, outputs))
     return Feedforward(
@@ -28,11 +32,32 @@ def actor(
         spaces.observation_std,
         spaces.action_low,
         spaces.action_high,
+        spaces.masked,
     )
+
+
+def log_likelihood(
+    policy: Feedforward, observation: Tensor, action: Tensor, legal: Tensor | None
+) -> Tensor:
+    """log pi(a | s) of a categorical head.
+
+    Args:
+        policy: Its softmax goes over the allowed actions.
+        observation: (S, B, O), normalised.
+        action: (S, B, A), one-hot.
+        legal: (S, B, A); None allows all.
+
+    Returns:
+        (S, B).
+    """
+    logits = policy.logits(observation, legal)
+    return (torch.log_softmax(logits, dim=-1) * action).sum(-1)
 
 
 class Critics(nn.Module):
     """An ensemble of Q(s, a) a seed.
+
+    Of discrete actions the network gives Q of all of them, and the action picks.
 
     Args:
         spaces: Widths.
@@ -49,15 +74,22 @@ class Critics(nn.Module):
         members: int = 2,
     ) -> None:
         super().__init__()
-        widths = (spaces.observation + spaces.action, *hidden, 1)
-        self.net = MLP(seeds, "critics", widths, members)
+        self.discrete = spaces.discrete
+        ends = (spaces.observation + spaces.action, 1)
+        if spaces.discrete:
+            ends = (spaces.observation, spaces.action)
+        self.net = MLP(seeds, "critics", (ends[0], *hidden, ends[1]), members)
 
     def forward(self, observation: Tensor, action: Tensor) -> Tensor:
         """(S, B, O) and (S, B, A) -> (S, E, B)."""
+        if self.discrete:
+            return (self.net(observation) * action.unsqueeze(1)).sum(-1)
         return self.net(torch.cat([observation, action], dim=-1)).squeeze(-1)
 
     def first(self, observation: Tensor, action: Tensor) -> Tensor:
         """Q_1 alone: (S, B, O) and (S, B, A) -> (S, B)."""
+        if self.discrete:
+            return (self.net.member(observation, 0) * action).sum(-1)
         x = torch.cat([observation, action], dim=-1)
         return self.net.member(x, 0).squeeze(-1)
 
