@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
-from gymnasium.spaces import Box
+from gymnasium.spaces import Box, Discrete
 
 from tasks.artifacts.episodes import Episode
 from tasks.artifacts.errors import RefusedError
@@ -113,8 +113,29 @@ def box(file: Path, metadata: Mapping[str, Any], name: str) -> Box:
         ) from error
 
 
+def actions(file: Path, metadata: Mapping[str, Any]) -> Box | Discrete:
+    """The action space of metadata.json, see :func:`box`.
+
+    Raises:
+        RefusedError: If it is neither a Box nor a Discrete space that begins at 0.
+    """
+    name = "action_space"
+    try:
+        told = json.loads(metadata[name])
+        if told["type"] != "Discrete":
+            return box(file, metadata, name)
+        if told["start"] != 0:
+            raise ValueError(f"a start of {told['start']}")
+        return Discrete(int(told["n"]))
+    except (AssertionError, KeyError, TypeError, ValueError) as error:
+        expected = "a Box space, or a Discrete one that begins at 0"
+        raise RefusedError(
+            file, name, repr(error), expected, "write the dataset again"
+        ) from error
+
+
 def read_episodes(file: Path, count: int) -> list[Episode]:
-    """The first ``count`` episodes, without infos, not yet checked.
+    """The first ``count`` episodes, of infos only the mask, not yet checked.
 
     Raises:
         RefusedError: If an episode or one of its arrays is missing.
@@ -124,6 +145,7 @@ def read_episodes(file: Path, count: int) -> list[Episode]:
         with h5py.File(file, "r") as stored:
             for number in range(count):
                 group = stored[f"episode_{number}"]
+                infos = group.get("infos", {})
                 episodes.append(
                     Episode(
                         observations=group["observations"][()],
@@ -131,6 +153,7 @@ def read_episodes(file: Path, count: int) -> list[Episode]:
                         rewards=group["rewards"][()],
                         terminations=group["terminations"][()],
                         truncations=group["truncations"][()],
+                        infos={k: infos[k][()] for k in ("legal",) if k in infos},
                         seed=int(group.attrs.get("seed", -1)),
                         source=str(group.attrs.get("source", "unknown")),
                     )

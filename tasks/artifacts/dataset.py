@@ -18,11 +18,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from gymnasium.spaces import Discrete
 from numpy.typing import NDArray
 
-from tasks.artifacts._minari import MAIN, METADATA, box, read_episodes, write_episodes
+from tasks.artifacts._minari import (
+    MAIN,
+    METADATA,
+    actions,
+    box,
+    read_episodes,
+    write_episodes,
+)
 from tasks.artifacts.card import card
-from tasks.artifacts.episodes import Episode, check_episodes
+from tasks.artifacts.episodes import (
+    Episode,
+    action_bounds,
+    check_episodes,
+    flat_actions,
+)
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import (
     MIN_FREE_BYTES,
@@ -176,36 +189,53 @@ def load_transitions(folder: Path) -> Transitions:
     """
     told, metadata = _open(folder)
     observations = box(folder, metadata, "observation_space")
-    actions = box(folder, metadata, "action_space")
+    space = actions(folder, metadata)
     episodes = read_episodes(folder / MAIN, int(metadata["total_episodes"]))
-    check_episodes(episodes, observations, actions, folder / MAIN)
+    check_episodes(episodes, observations, space, folder / MAIN)
     observation = np.concatenate([e.observations[:-1] for e in episodes])
-    width, (a,) = observation[0].size, actions.shape
+    width = observation[0].size
+    low, high = action_bounds(space)
     flat = observation.reshape(-1, width)
     after = np.concatenate([e.observations[1:] for e in episodes]).reshape(-1, width)
     mean, std = flat.mean(axis=0, dtype=np.float64), flat.std(axis=0, dtype=np.float64)
     ends = np.concatenate([e.terminations for e in episodes])
     return Transitions(
         observation=flat.astype(np.float32),
-        action=np.concatenate([e.actions for e in episodes])
-        .reshape(-1, a)
-        .astype(np.float32),
+        action=flat_actions(np.concatenate([e.actions for e in episodes]), space),
         reward=np.concatenate([e.rewards for e in episodes]).astype(np.float32),
         next_observation=after.astype(np.float32),
         terminated=ends.astype(np.float32),
         episode=np.repeat(np.arange(len(episodes)), [len(e) for e in episodes]),
         observation_mean=mean.astype(np.float32),
         observation_std=(std + STD_FLOOR).astype(np.float32),
-        action_low=actions.low.astype(np.float32),
-        action_high=actions.high.astype(np.float32),
+        action_low=low.astype(np.float32),
+        action_high=high.astype(np.float32),
         returns=np.array([e.ret for e in episodes]),
         dataset_id=str(metadata["dataset_id"]),
         sha256=str(told["sha256"]),
+        discrete=isinstance(space, Discrete),
+        legal=_masks(episodes, slice(None, -1)),
+        next_legal=_masks(episodes, slice(1, None)),
     )
 
 
+def _masks(episodes: Sequence[Episode], part: slice) -> Array | None:
+    """(N, A) float32 of all episodes; None unless each has a mask."""
+    masks = [e.infos["legal"][part] for e in episodes if "legal" in e.infos]
+    if len(masks) < len(episodes):
+        return None
+    return np.concatenate(masks).astype(np.float32)
+
+
 def load_observations(folder: Path, rows: int, generator: np.random.Generator) -> Array:
-    """Observations drawn evenly from a dataset, for calibration and parity.
+    """Observations of :func:`load_rows` alone."""
+    return load_rows(folder, rows, generator)[0]
+
+
+def load_rows(
+    folder: Path, rows: int, generator: np.random.Generator
+) -> tuple[Array, Array | None]:
+    """Observations and masks drawn evenly from a dataset, for calibration and parity.
 
     Args:
         folder: The dataset.
@@ -213,13 +243,16 @@ def load_observations(folder: Path, rows: int, generator: np.random.Generator) -
         generator: The only source of chance.
 
     Returns:
-        (rows, O), float32.
+        (rows, O), float32, and the legal actions there, (rows, A); None without a mask.
 
     Raises:
         RefusedError: As :func:`load_transitions`.
     """
-    every = load_transitions(folder).observation
-    return every[generator.choice(len(every), rows, replace=rows > len(every))]
+    data = load_transitions(folder)
+    count = len(data.observation)
+    picked = generator.choice(count, rows, replace=rows > count)
+    legal = None if data.legal is None else data.legal[picked]
+    return data.observation[picked], legal
 
 
 def _open(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -4,13 +4,14 @@ import hashlib
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
-from gymnasium.spaces import Box, Space
+from gymnasium.spaces import Box, Discrete, Space
 from numpy.typing import NDArray
 
 from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.masks import check_legal
 
 Floats = NDArray[np.floating[Any]]
 Flags = NDArray[np.bool_]
@@ -25,11 +26,14 @@ class Episode:
     | field | shape | |
     |---|---|---|
     | observations | (T+1, O) | the last one is the true next observation |
-    | actions | (T, A) | inside the world's bounds |
+    | actions | (T, A), or (T,) int64 | inside the bounds, or one of 0..A-1 |
     | rewards | (T,) | reward of row t follows action t, units of the world |
     | terminations | (T,) bool | only the last may be set: the task ended |
     | truncations | (T,) bool | only the last may be set: time ran out |
     | infos | (T+1, ...) each | the simulator's state, e.g. qpos and qvel |
+
+    ``infos["legal"]``, (T+1, A), is a discrete world's mask, 1.0 where an action is
+    allowed.
 
     Exactly one of the two end flags of the last step is set.
 
@@ -39,7 +43,7 @@ class Episode:
     """
 
     observations: Floats
-    actions: Floats
+    actions: Floats | NDArray[np.int64]
     rewards: Floats
     terminations: Flags
     truncations: Flags
@@ -63,6 +67,20 @@ class Episode:
         return sum(a.nbytes for a in arrays) + 2 * len(self)
 
 
+def action_bounds(space: Box | Discrete) -> tuple[Floats, Floats]:
+    """Lowest and highest action, (A,) each; 0 and 1 of one-hot discrete ones."""
+    if isinstance(space, Discrete):
+        return np.zeros(space.n, np.float32), np.ones(space.n, np.float32)
+    return cast(Floats, space.low), cast(Floats, space.high)
+
+
+def flat_actions(values: NDArray[Any], space: Box | Discrete) -> NDArray[np.float32]:
+    """(N, ...) actions as (N, A), discrete ones one-hot."""
+    if isinstance(space, Discrete):
+        return np.eye(int(space.n), dtype=np.float32)[values]
+    return values.reshape(len(values), -1).astype(np.float32)
+
+
 def check_episodes(
     episodes: Sequence[Episode],
     observation_space: Space[Any],
@@ -77,36 +95,45 @@ def check_episodes(
     Args:
         episodes: At least one.
         observation_space: A Box; observations must lie in it.
-        action_space: A Box; actions must lie in it.
+        action_space: A Box, or a Discrete space; actions must lie in it.
         where: File or dataset, for errors.
 
     Raises:
-        RefusedError: On NaN or infinity, a wrong shape, a value outside its space, a
-            missing final observation, an empty episode, or end flags that do not say
+        RefusedError: On NaN or infinity, a wrong shape, a value outside its space, an
+            action its mask forbids, a mask without a legal action, a missing final
+            observation, an empty episode, or end flags that do not say
             how the episode ended. Names episode, step and field.
     """
     if not episodes:
         raise RefusedError(
             where, "episodes", "none", "at least one", "collect some experience"
         )
-    if not isinstance(observation_space, Box) or not isinstance(action_space, Box):
+    if not isinstance(observation_space, Box) or not isinstance(
+        action_space, Box | Discrete
+    ):
         raise RefusedError(
             where,
             "spaces",
             f"{observation_space} and {action_space}",
-            "two Box spaces",
+            "a Box of observations, a Box or Discrete space of actions",
             "flatten observations and actions first",
         )
     for number, episode in enumerate(episodes):
         _check_shapes(number, episode, observation_space, action_space, where)
         _check_values(number, episode, observation_space, action_space, where)
+        if isinstance(action_space, Discrete):
+            _check_choices(number, episode, action_space, where)
         _check_end(number, episode, where)
     _warn_equal_rewards(episodes, where)
     _warn_duplicates(episodes, where)
 
 
 def _check_shapes(
-    number: int, episode: Episode, observations: Box, actions: Box, where: object
+    number: int,
+    episode: Episode,
+    observations: Box,
+    actions: Box | Discrete,
+    where: object,
 ) -> None:
     """Every array has the length and width its field's table says."""
     steps = len(episode)
@@ -122,15 +149,17 @@ def _check_shapes(
             f"{steps + 1} rows",
             "store the observation that followed the last action",
         )
-    shapes: dict[str, tuple[Floats | Flags, tuple[int, ...]]] = {
+    shapes: dict[str, tuple[NDArray[Any], tuple[int, ...]]] = {
         "observations": (episode.observations, (steps + 1, *observations.shape)),
-        "actions": (episode.actions, (steps, *actions.shape)),
+        "actions": (episode.actions, (steps, *(actions.shape or ()))),
         "rewards": (episode.rewards, (steps,)),
         "terminations": (episode.terminations, (steps,)),
         "truncations": (episode.truncations, (steps,)),
     }
     for name, values in episode.infos.items():
         shapes[f"infos/{name}"] = (values, (steps + 1, *values.shape[1:]))
+    if isinstance(actions, Discrete) and "legal" in episode.infos:
+        shapes["infos/legal"] = (episode.infos["legal"], (steps + 1, int(actions.n)))
     for name, (found, shape) in shapes.items():
         if found.shape != shape:
             raise RefusedError(
@@ -143,10 +172,14 @@ def _check_shapes(
 
 
 def _check_values(
-    number: int, episode: Episode, observations: Box, actions: Box, where: object
+    number: int,
+    episode: Episode,
+    observations: Box,
+    actions: Box | Discrete,
+    where: object,
 ) -> None:
     """Every number is finite and inside its space."""
-    fields: dict[str, Floats] = {
+    fields: dict[str, NDArray[Any]] = {
         "observations": episode.observations,
         "actions": episode.actions,
         "rewards": episode.rewards,
@@ -163,10 +196,10 @@ def _check_values(
                 "a finite number",
                 MEND,
             )
-    for name, values, space in (
-        ("observations", episode.observations, observations),
-        ("actions", episode.actions, actions),
-    ):
+    bounded = [("observations", episode.observations, observations)]
+    if isinstance(actions, Box):
+        bounded.append(("actions", cast(Floats, episode.actions), actions))
+    for name, values, space in bounded:
         outside = (values < space.low) | (values > space.high)
         if outside.any():
             at = tuple(int(i) for i in np.argwhere(outside)[0])
@@ -178,6 +211,36 @@ def _check_values(
                 f"{low} to {high}",
                 "clip it or mend the space",
             )
+
+
+def _check_choices(
+    number: int, episode: Episode, actions: Discrete, where: object
+) -> None:
+    """Discrete actions are whole, in range and allowed by the mask."""
+    found, count = episode.actions, int(actions.n)
+    if not np.issubdtype(found.dtype, np.integer):
+        raise RefusedError(
+            where,
+            f"episode {number}, step 0, actions",
+            f"type {found.dtype}",
+            "whole numbers (int64)",
+            "store the number of each action",
+        )
+    wrong = (found < 0) | (found >= count)
+    legal = episode.infos.get("legal")
+    if legal is not None and not wrong.any():
+        check_legal(legal, where, f"episode {number}, infos/legal")
+        wrong = legal[np.arange(len(found)), found] <= 0.5
+    if wrong.any():
+        step = int(np.flatnonzero(wrong)[0])
+        masked = legal is not None and 0 <= found[step] < count
+        raise RefusedError(
+            where,
+            f"episode {number}, step {step}, actions",
+            f"{found[step]}, which the mask forbids" if masked else found[step],
+            "an allowed action" if masked else f"0 to {count - 1}",
+            "mend the log, or the mask" if masked else "mend the log, or the space",
+        )
 
 
 def _check_end(number: int, episode: Episode, where: object) -> None:

@@ -14,6 +14,7 @@ from typing import Annotated, Any, cast
 import numpy as np
 import torch
 
+from tasks.artifacts.episodes import action_bounds
 from tasks.artifacts.files import check_writable, whole_folder, write_json
 from tasks.artifacts.onnx_policy import (
     OnnxPolicy,
@@ -34,7 +35,7 @@ from tasks.behaviors.measure import choose, measure, random_return, visited
 from tasks.behaviors.online import run
 from tasks.nets.feedforward import Feedforward
 from tasks.train import Learner, Spaces
-from tasks.worlds import Floats, World, action_bounds
+from tasks.worlds import Floats, World
 from tasks.worlds.episodes import Played
 
 # Behaviours belong to no study, so their parameters are read where they stand.

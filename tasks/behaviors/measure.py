@@ -6,14 +6,14 @@ from gymnasium.spaces import Discrete
 
 from tasks.artifacts.masks import pick_legal
 from tasks.nets.feedforward import Feedforward
-from tasks.worlds import Floats, World
+from tasks.worlds import Actions, Floats, World
 from tasks.worlds.episodes import Moment, Played, play
 
 
 def measure(world: World, policy: Feedforward, k: int, episodes: int) -> Played:
     """Play episodes as the policy will be used: with sampled actions, or greedily."""
 
-    def act(moment: Moment) -> Floats:
+    def act(moment: Moment) -> Actions:
         width = policy.action_width
         noise = np.stack([draws[i].standard_normal(width) for i in moment.episode])
         return act_with(policy, k, moment, noise)
@@ -22,7 +22,7 @@ def measure(world: World, policy: Feedforward, k: int, episodes: int) -> Played:
     return play(world.make(episodes), act, range(episodes))
 
 
-def act_with(policy: Feedforward, k: int, moment: Moment, noise: Floats) -> Floats:
+def act_with(policy: Feedforward, k: int, moment: Moment, noise: Floats) -> Actions:
     """Actions of seed slice ``k``, in bounds (B, A) or their numbers (B,).
 
     Args:
@@ -38,7 +38,7 @@ def act_with(policy: Feedforward, k: int, moment: Moment, noise: Floats) -> Floa
             legal = None
             if moment.legal is not None:
                 legal = torch.from_numpy(moment.legal.astype(np.float32)).expand(stack)
-            numbers: Floats = policy(o, legal=legal)[k].numpy()
+            numbers: Actions = policy(o, legal=legal)[k].numpy()
             return numbers
         actions = policy(o, torch.from_numpy(noise.astype(np.float32)).expand(stack))[k]
         reach = policy.action_scale
@@ -52,7 +52,7 @@ def random_return(world: World, episodes: int) -> Played:
     space = world.action_space
     draws = [np.random.default_rng([e, 2]) for e in range(episodes)]
 
-    def act(moment: Moment) -> Floats:
+    def act(moment: Moment) -> Actions:
         each = [draws[i] for i in moment.episode]
         if isinstance(space, Discrete):
             legal = moment.legal
@@ -98,7 +98,7 @@ def visited(world: World, policy: Feedforward, k: int, count: int) -> Floats:
     """Observations (count, O) met while acting, for the parity gate."""
     seen: list[Floats] = []
 
-    def act(moment: Moment) -> Floats:
+    def act(moment: Moment) -> Actions:
         seen.append(np.asarray(moment.observation, np.float32))
         return act_with(policy, k, moment, np.zeros((len(moment.episode), width)))
 

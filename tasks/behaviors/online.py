@@ -11,7 +11,7 @@ from tasks.artifacts.masks import pick_legal
 from tasks.nets.feedforward import Feedforward
 from tasks.nets.policy import Policy
 from tasks.train import Batch, Learner
-from tasks.worlds import Flags, Floats, World
+from tasks.worlds import Actions, Flags, Floats, World
 
 Draws = Sequence[np.random.Generator]
 
@@ -85,8 +85,8 @@ class Squashed:
         self.width = learner.spaces.action
 
     def __call__(
-        self, seen: Floats, infos: dict[str, Floats], draws: Draws, step: int | None
-    ) -> tuple[Floats, Floats]:
+        self, seen: Floats, infos: dict[str, Any], draws: Draws, step: int | None
+    ) -> tuple[Floats, Actions]:
         """What is stored, in [-1, 1] (S, A), and what is done in the world (S, A)."""
         del infos
         if step is None:
@@ -118,8 +118,8 @@ class Greedy:
         self.one_hot = np.eye(world.action_width, dtype=np.float32)
 
     def __call__(
-        self, seen: Floats, infos: dict[str, Floats], draws: Draws, step: int | None
-    ) -> tuple[Floats, Floats]:
+        self, seen: Floats, infos: dict[str, Any], draws: Draws, step: int | None
+    ) -> tuple[Floats, Actions]:
         """What is stored, one-hot (S, A), and what is done in the world (S,)."""
         legal = infos.get("legal", np.ones((len(seen), len(self.one_hot)), np.float32))
         luck = np.stack([g.random(2) for g in draws])  # whether, which
@@ -200,9 +200,7 @@ def run(
                     for name in learner.noise
                 }
                 columns_of = dict(zip(columns, rest, strict=True))
-                rows = Batch(
-                    o, a, r.squeeze(-1), o2, d.squeeze(-1), columns_of, noise
-                )
+                rows = Batch(o, a, r.squeeze(-1), o2, d.squeeze(-1), columns_of, noise)
                 learner.update(rows, done_updates)
                 done_updates += 1
         yield step + 1, finished, act.actor

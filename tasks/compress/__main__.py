@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tasks.artifacts.dataset import load_observations
+from tasks.artifacts.dataset import load_rows
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import read_json, whole_folder, write_json
 from tasks.artifacts.params import build, load, pick
@@ -27,23 +27,37 @@ DRAW = 0  # seed of the draw of calibration and held-out rows
 
 
 def action_error(
-    before: Feedforward, after: Feedforward, rows: Tensor
+    before: Feedforward,
+    after: Feedforward,
+    rows: Tensor,
+    legal: Tensor | None = None,
 ) -> dict[str, float]:
     """Difference of the actions in units of half their range: mean and max.
+
+    Of discrete actions the share that changed: the mean over seeds, and of the seed
+    that changed most.
 
     Args:
         before: The input policy.
         after: The compressed one; gaussian heads act without noise.
         rows: (N, O), units of the world; not those of the calibration.
+        legal: (N, A), the mask there; None allows all.
     """
     with torch.no_grad():
         stacked = rows.expand(before.seeds, -1, -1)
+        if before.discrete:
+            mask = None if legal is None else legal.expand(before.seeds, -1, -1)
+            other = after(stacked, legal=mask) != before(stacked, legal=mask)
+            share = other.float().mean(1)  # (S,)
+            return {"mean": float(share.mean()), "max": float(share.max())}
         error = (after(stacked) - before(stacked)).abs() / before.action_scale
     return {"mean": float(error.mean()), "max": float(error.max())}
 
 
-def read_rows(dataset: str, count: int, sha256: str) -> tuple[Tensor, Tensor]:
-    """Calibration rows and as many others, held out.
+def read_rows(
+    dataset: str, count: int, sha256: str
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Calibration rows and as many others, held out, with their legal actions.
 
     Args:
         dataset: Its name.
@@ -55,7 +69,8 @@ def read_rows(dataset: str, count: int, sha256: str) -> tuple[Tensor, Tensor]:
     """
     folder = Path("data/datasets") / f"{dataset}-v0"
     draw = np.random.default_rng(DRAW)
-    rows = torch.from_numpy(load_observations(folder, 2 * count, draw))
+    drawn, masks = load_rows(folder, 2 * count, draw)
+    rows = torch.from_numpy(drawn)
     found = read_json(folder / "card.json", "dvc repro")["sha256"]
     if found != sha256:
         raise RefusedError(
@@ -65,7 +80,8 @@ def read_rows(dataset: str, count: int, sha256: str) -> tuple[Tensor, Tensor]:
             f"{sha256}, which the policy was trained on",
             "train it again with: dvc repro",
         )
-    return rows[:count], rows[count:]
+    legal = None if masks is None else torch.from_numpy(masks[count:])
+    return rows[:count], rows[count:], legal
 
 
 def run(given: argparse.Namespace, params: dict[str, Any]) -> Path:
@@ -93,7 +109,7 @@ def run(given: argparse.Namespace, params: dict[str, Any]) -> Path:
         about = Path("data/datasets") / f"{given.dataset}-v0" / "world.json"
         world = build(read_json(about, "dvc repro")["world"], "world")
     count = getattr(compressor.params, "rows", 1000)
-    rows, held_out = read_rows(given.dataset, count, origin["dataset_sha256"])
+    rows, held_out, legal = read_rows(given.dataset, count, origin["dataset_sha256"])
     sha, seeds = origin["dataset_sha256"], tuple(origin["seeds"])
     small, report = compressor.compress(
         policy, Rows(rows, given.dataset, sha, seeds, world)
@@ -103,16 +119,20 @@ def run(given: argparse.Namespace, params: dict[str, Any]) -> Path:
         "variant": variant,
         "compressor": given.compressor,
         "after": given.after,
-        "action_error": action_error(policy, small, held_out),
+        "action_error": action_error(policy, small, held_out, legal),
     }
     target = Path("data/compressed") / branch / variant
     with whole_folder(target) as folder:
         save_policy(folder, small, origin)
         write_json(folder / "compression.json", report)
     ratio = report["bytes_weights"] / report["bytes_weights_before"]
+    error = report["action_error"]["mean"]
+    words = f"actions differ by {error:.2g} on average"
+    if policy.discrete:
+        words = f"{error:.2%} of the actions changed"
     print(
         f"{target}: {report['bytes_weights']} bytes of weights a seed, {ratio:.2f} of "
-        f"before; actions differ by {report['action_error']['mean']:.2g} on average"
+        f"before; {words}"
     )
     return target
 

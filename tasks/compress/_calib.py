@@ -48,6 +48,7 @@ def rebuild(
         policy.observation_std,
         -bounds,
         bounds,
+        policy.masked,
     )
     # copied, as going by low and high would not give the same bits again
     fresh.action_scale.copy_(policy.action_scale)
@@ -69,9 +70,13 @@ def readout(policy: Feedforward, x: Tensor) -> Tensor:
 
     Returns:
         tanh head: the action in [-1, 1], (S, B, A). Gaussian head: the same of the
-        mean, and the clipped log std beside it, (S, B, 2A).
+        mean, and the clipped log std beside it, (S, B, 2A). Categorical head: the log
+        probabilities over all actions, legal or not, (S, B, A): a constant added to all
+        logits changes nothing.
     """
     y = policy.preactivation(x)
+    if policy.head == "categorical":
+        return torch.log_softmax(y, dim=-1)
     if policy.head == "tanh":
         return torch.tanh(y)
     mean, log_std = y.chunk(2, dim=-1)

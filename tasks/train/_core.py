@@ -39,7 +39,7 @@ def actor(
 def log_likelihood(
     policy: Feedforward, observation: Tensor, action: Tensor, legal: Tensor | None
 ) -> Tensor:
-    """log pi(a | s) of a categorical head.
+    """Log likelihood, log pi(a | s), of a categorical head.
 
     Args:
         policy: Its softmax goes over the allowed actions.

@@ -71,7 +71,9 @@ class QLearner(Learner):
 def double_target(
     q: Feedforward, target: Feedforward, batch: Batch, discount: float
 ) -> Tensor:
-    """y = r + discount (1 - terminated) Q_target(s', argmax over allowed a of Q).
+    """What Q(s, a) shall be: r + discount (1 - terminated) Q_target(s', a').
+
+    a' is the allowed action that the network itself thinks best.
 
     Returns:
         (S, B), without gradient.

@@ -38,6 +38,7 @@ from tasks.artifacts.params import PARAMS, Params, Range
 
 Floats = NDArray[np.floating[Any]]
 Flags = NDArray[np.bool_]
+Actions = NDArray[Any]  # floats (N, A), or whole numbers (N,)
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class WorldParams(Params):
             )
 
 
-class Batch(VectorEnv[Floats, Floats, Any], ABC):
+class Batch(VectorEnv[Floats, Actions, Any], ABC):
     """Several sub-environments of one world, stepped together.
 
     Args:
@@ -136,7 +137,7 @@ class Batch(VectorEnv[Floats, Floats, Any], ABC):
         return self.observation, self._infos()
 
     def step(
-        self, actions: Floats
+        self, actions: Actions
     ) -> tuple[Floats, Floats, Flags, Flags, dict[str, Any]]:
         """Step every sub-environment that has not ended.
 
@@ -155,14 +156,14 @@ class Batch(VectorEnv[Floats, Floats, Any], ABC):
         self.observation = self._observe()
         return self.observation, rewards, terminated, truncated, self._infos()
 
-    def _infos(self) -> dict[str, Floats]:
+    def _infos(self) -> dict[str, NDArray[Any]]:
         """:meth:`state`, once its mask has been looked at."""
         infos = self.state()
         if "legal" in infos:
             check_legal(infos["legal"], f"world {self.world.params.name}")
         return infos
 
-    def state(self) -> dict[str, Floats]:
+    def state(self) -> dict[str, NDArray[Any]]:
         """The simulator's state, (N, ...) each, e.g. qpos and qvel; may be empty."""
         return {}
 
@@ -171,7 +172,7 @@ class Batch(VectorEnv[Floats, Floats, Any], ABC):
         """Put sub-environment ``i`` into the start state of ``seed``."""
 
     @abstractmethod
-    def _step(self, actions: Floats, live: Flags) -> tuple[Floats, Flags]:
+    def _step(self, actions: Actions, live: Flags) -> tuple[Floats, Flags]:
         """Step the live ones; rewards (N,) and terminated (N,), 0 where parked."""
 
     @abstractmethod
@@ -209,7 +210,8 @@ class World(ABC):
     @property
     def action_width(self) -> int:
         """A: numbers in an action, or of actions to choose from."""
-        return action_width(self.action_space)
+        space = self.action_space
+        return int(space.n if isinstance(space, Discrete) else space.shape[0])
 
     @abstractmethod
     def make(self, num_envs: int) -> Batch:
@@ -225,18 +227,6 @@ class World(ABC):
         """Returns normalised to 0 (random policy) .. 100 (best behaviour policy)."""
         low, high = self.params.ref_min, self.params.ref_max
         return 100.0 * (np.asarray(returns) - low) / (high - low)
-
-
-def action_width(space: Box | Discrete) -> int:
-    """A: numbers in an action, or of actions to choose from."""
-    return int(space.n) if isinstance(space, Discrete) else int(space.shape[0])
-
-
-def action_bounds(space: Box | Discrete) -> tuple[Floats, Floats]:
-    """Lowest and highest action, (A,) each; 0 and 1 of one-hot discrete ones."""
-    if isinstance(space, Discrete):
-        return np.zeros(space.n, np.float32), np.ones(space.n, np.float32)
-    return space.low, space.high
 
 
 def require(owner: World | Batch, capability: str) -> Any:

@@ -2,7 +2,7 @@
 
 | | shape | unit |
 |---|---|---|
-| observation | (4,) | cart's place (m) and speed (m/s), pole's angle (rad) and speed (rad/s) |
+| observation | (4,) | cart's place (m), speed (m/s), pole's angle (rad), its speed |
 | action | one of 2 | push with 10 N to the left, to the right |
 
 Reward a step: 1, also at the last. Terminates when |place| > 2.4 m or |angle| > 12
@@ -20,7 +20,7 @@ import gymnasium
 import numpy as np
 from gymnasium.utils.seeding import np_random
 
-from tasks.worlds import Batch, Flags, Floats, World, WorldParams
+from tasks.worlds import Actions, Batch, Flags, Floats, World, WorldParams
 
 DT = 0.02
 MAX_PLACE, MAX_ANGLE = 2.4, 12 * 2 * math.pi / 360
@@ -39,7 +39,7 @@ class CartPoleBatch(Batch):
     def _reset_one(self, i: int, seed: int) -> None:
         self.q[i] = np_random(seed)[0].uniform(low=-0.05, high=0.05, size=(4,))
 
-    def _step(self, actions: Floats, live: Flags) -> tuple[Floats, Flags]:
+    def _step(self, actions: Actions, live: Flags) -> tuple[Floats, Flags]:
         gravity, cart, mass, length, strength = (self.psi[k] for k in NOMINAL)
         total, moment = mass + cart, mass * length
         x, dx, angle, turn = self.q.T

@@ -2,10 +2,10 @@
 
 | | shape | meaning |
 |---|---|---|
-| observation | (19,) | one-hot each: row (5), column (5), passenger at R, G, Y, B or in \
-the taxi (5), destination R, G, Y, B (4) |
+| observation | (19,) | row (5), column (5), passenger (5), destination (4) |
 | action | one of 6 | down, up, right, left, pick up, drop |
 
+The passenger waits at R, G, Y, B or sits in the taxi; the destination is R, G, Y or B.
 Gymnasium's observation is the number of the state, 0..499; here its four parts are
 one-hot, as the wrapper :class:`OneHot` does for one environment.
 
@@ -34,7 +34,7 @@ from gymnasium.utils import RecordConstructorArgs
 from gymnasium.utils.seeding import np_random
 from numpy.typing import NDArray
 
-from tasks.worlds import Batch, Flags, Floats, World, WorldParams
+from tasks.worlds import Actions, Batch, Flags, Floats, World, WorldParams
 
 PARTS = (5, 5, 5, 4)  # row, column, passenger, destination
 STATES, WIDTH = 500, sum(PARTS)
@@ -78,7 +78,7 @@ class TaxiBatch(Batch):
     def _reset_one(self, i: int, seed: int) -> None:
         self.place[i] = categorical_sample(self.world.starts, np_random(seed)[0])
 
-    def _step(self, actions: Floats, live: Flags) -> tuple[Floats, Flags]:
+    def _step(self, actions: Actions, live: Flags) -> tuple[Floats, Flags]:
         at = self.place, actions.astype(np.int64)
         rewards = np.where(live, self.world.rewards[at], 0.0)
         ended = self.world.ends[at] & live
@@ -88,7 +88,7 @@ class TaxiBatch(Batch):
     def _observe(self) -> Floats:
         return self.world.table[self.place]
 
-    def state(self) -> dict[str, Floats]:
+    def state(self) -> dict[str, NDArray[Any]]:
         """Number of the state, place (N,), and legal actions, legal (N, 6)."""
         return {"place": self.place.copy(), "legal": self.world.legal[self.place]}
 
