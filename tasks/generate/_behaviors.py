@@ -200,7 +200,7 @@ def open_behavior(
     if found != expected:
         raise RefusedError(
             path,
-            "observation and action width, discrete",
+            "observation width, action width, discrete",
             found,
             expected,
             f"take a policy made for {world.params.name}",
