@@ -7,7 +7,8 @@ after the first. Here all blocks are parsed at once; nothing is built.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tasks.artifacts.params import known, resolve
+from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.params import PARAMS, known, resolve
 from tasks.train.__main__ import Effort
 
 # what the study lists, and the group each name is a block of
@@ -26,11 +27,20 @@ def check(params: Mapping[str, Any]) -> None:
     for where, block in _blocks(params):
         resolve(str(block["_target_"]), where).Parameters.parse(block, where)
     study = params["study"]
-    effort = {key: study[key] for key in ("seeds", "updates", "batch") if key in study}
-    Effort.parse(effort, "study")
+    Effort.of(study)
     for key, group in LISTS.items():
         for name in study[key]:
             known(name, params[group], f"study.{key}")
+    for name in study["curves"]:
+        known(name, study["learners"], "study.curves")
+    if study["curves"] and not study["snapshots"]:
+        raise RefusedError(
+            PARAMS,
+            "study.curves",
+            list(study["curves"]),
+            "none, as study.snapshots is 0",
+            "keep some snapshots, or empty study.curves",
+        )
     first, then = study["chains"]["first"], study["chains"]["then"]
     for name in first:
         known(name, study["compressors"], "study.chains.first")

@@ -4,12 +4,11 @@ Writes ``data/evaluations/<D>/<L>/<V>/``: ``episodes.parquet``, a row an episode
 ``metrics.json``. The world is the one the dataset was recorded in.
 """
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tasks.artifacts.files import read_json, whole_folder, write_json
+from tasks.artifacts.files import whole_folder, write_json
 from tasks.artifacts.onnx_policy import OnnxPolicy
 from tasks.artifacts.params import build, load, pick
 from tasks.artifacts.progress import Progress
@@ -17,20 +16,10 @@ from tasks.artifacts.stage import run_stage
 from tasks.artifacts.variants import Variant
 from tasks.evaluate import Episodes, Evaluator
 from tasks.evaluate._contract import check_fits
+from tasks.evaluate._world import world_of
 from tasks.worlds import World
 
 METHOD = "returns"
-
-
-def world_of(dataset: str) -> World:
-    """The world a dataset was recorded in.
-
-    Raises:
-        RefusedError: If the dataset is not there.
-    """
-    path = Path("data/datasets") / f"{dataset}-v0" / "world.json"
-    block = read_json(path, f"python -m tasks.generate --dataset {dataset}")["world"]
-    return build(block, f"dataset.{dataset}.world")
 
 
 def open_policies(

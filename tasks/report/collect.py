@@ -8,6 +8,7 @@
 | ``data/onnx/<D>/<L>/<V>/seed-<k>.json`` | each artifact and seed |
 | ``data/evaluations/<D>/<L>/<V>/metrics.json``, ``episodes.parquet`` | each artifact |
 | ``data/profiles/<D>/<L>/<V>/static.json``, ``latency.json`` | each artifact |
+| ``data/evaluations/<D>/<L>/snapshots/metrics.json`` | each of study.curves |
 | ``environment.json`` | the machine |
 
 Only ``latency.json`` and ``environment.json`` may be missing: they are no outputs of
@@ -25,6 +26,7 @@ from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import read_json, sha256
 from tasks.artifacts.params import pick
 from tasks.evaluate import Episodes
+from tasks.report import read
 
 PARENT = "float32"
 # fields the page shows
@@ -75,6 +77,19 @@ class Artifact:
 
 
 @dataclass(frozen=True)
+class Learning:
+    """How a learner's score went.
+
+    Attributes:
+        returns: returns.csv: update, seed, episode, start_seed, return.
+        metrics: metrics.json, with ``last`` and ``best``.
+    """
+
+    returns: pd.DataFrame
+    metrics: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class Data:
     """One dataset and what was made of it.
 
@@ -82,6 +97,7 @@ class Data:
         world: The world's parameters: ``name``, ``ref_min``, ``ref_max`` ...
         card: card.json.
         curves: curves.csv by learner.
+        learning: Scores on the way by learner, if its snapshots were played.
         artifacts: By (learner, variant), in the order of the study.
     """
 
@@ -89,6 +105,7 @@ class Data:
     world: dict[str, Any]
     card: dict[str, Any]
     curves: dict[str, pd.DataFrame]
+    learning: dict[str, "Learning"]
     artifacts: dict[tuple[str, str], Artifact]
 
     def score(self, value: float) -> float:
@@ -152,16 +169,20 @@ def _data(root: Path, name: str, study: Mapping[str, Any]) -> Data:
     command = f"python -m tasks.generate --dataset {name}"
     folder = root / "datasets" / f"{name}-v0"
     card_path = folder / "card.json"
-    card = _document(card_path, command, *CARD)
-    world = _document(
+    card = read.document(card_path, command, *CARD)
+    world = read.document(
         folder / "world.json", command, "world.name", "world.ref_min", "world.ref_max"
     )["world"]
-    curves = {}
-    for learner in study["learners"]:
-        curves[learner] = _curves(
+    curves = {
+        learner: read.curves(
             root / "policies" / name / learner / "curves.csv",
             f"python -m tasks.train --dataset {name} --learner {learner}",
         )
+        for learner in study["learners"]
+    }
+    learning = {
+        learner: _learning(root, name, learner) for learner in study.get("curves", [])
+    }
     artifacts = {
         (learner, variant): _artifact(root, name, learner, variant, study["seeds"])
         for learner in study["learners"]
@@ -178,7 +199,19 @@ def _data(root: Path, name: str, study: Mapping[str, Any]) -> Data:
                     f"{card['sha256']} of {card_path}",
                     "make it again with: dvc repro",
                 )
-    return Data(name, world, card, curves, artifacts)
+    return Data(name, world, card, curves, learning, artifacts)
+
+
+def _learning(root: Path, dataset: str, learner: str) -> Learning:
+    """The score on the way."""
+    folder = root / "evaluations" / dataset / learner / "snapshots"
+    command = (
+        f"python -m tasks.evaluate.learning --dataset {dataset} --learner {learner}"
+    )
+    return Learning(
+        read.curves(folder / "returns.csv", command, "return"),
+        read.document(folder / "metrics.json", command, "last.iqm", "best.iqm"),
+    )
 
 
 def _artifact(
@@ -195,24 +228,24 @@ def _artifact(
     after, _, last = variant.rpartition("-")
     first = f" --after {after}" if after else ""
     compressing = f"python -m tasks.compress {options} --compressor {last}{first}"
-    compression = _document(
+    compression = read.document(
         root / "compressed" / leaf / "compression.json", compressing, *COMPRESSION
     )
     contracts = tuple(
-        _contract(root / "onnx" / leaf, seed, command("export")) for seed in seeds
+        read.contract(root / "onnx" / leaf, seed, command("export")) for seed in seeds
     )
     evaluated = root / "evaluations" / leaf
-    metrics = _document(
+    metrics = read.document(
         evaluated / "metrics.json",
         command("evaluate"),
         *("score.iqm", "score.low", "score.high", "return.iqm", "return.mean", "mode"),
     )
-    _same(evaluated / "metrics.json", metrics, (dataset, learner, variant))
+    read.same(evaluated / "metrics.json", metrics, (dataset, learner, variant))
     profiled = root / "profiles" / leaf
-    static = _document(profiled / "static.json", command("profile"), "bytes")
+    static = read.document(profiled / "static.json", command("profile"), "bytes")
     latency = None
     if (profiled / "latency.json").exists():
-        latency = _document(
+        latency = read.document(
             profiled / "latency.json", command("profile"), "batches.1", "machine"
         )
     return Artifact(
@@ -220,81 +253,11 @@ def _artifact(
         learner=learner,
         variant=variant,
         metrics=metrics,
-        episodes=_episodes(evaluated / "episodes.parquet", seeds, command("evaluate")),
+        episodes=read.episodes(
+            evaluated / "episodes.parquet", seeds, command("evaluate")
+        ),
         compression=compression,
         static=static,
         latency=latency,
         contracts=contracts,
     )
-
-
-def _document(path: Path, command: str, *fields: str) -> dict[str, Any]:
-    """A JSON file that holds at least ``fields``, dotted."""
-    document: dict[str, Any] = read_json(path, command)
-    for field in fields:
-        value: Any = document
-        for key in field.split("."):
-            if not isinstance(value, dict) or key not in value:
-                raise RefusedError(
-                    path, field, "nothing", "a value", f"make it again with: {command}"
-                )
-            value = value[key]
-    return document
-
-
-def _same(path: Path, metrics: Mapping[str, Any], names: tuple[str, str, str]) -> None:
-    """Refuse an evaluation that says it is of something else than its folder."""
-    for field, name in zip(("dataset", "learner", "variant"), names, strict=True):
-        if metrics.get(field) != name:
-            raise RefusedError(
-                path, field, metrics.get(field), name, "make it again with: dvc repro"
-            )
-
-
-def _contract(folder: Path, seed: int, command: str) -> dict[str, Any]:
-    """The contract beside an ONNX file, which must be the file it speaks of."""
-    path = folder / f"seed-{seed}.json"
-    contract = _document(
-        path,
-        command,
-        *("dataset.sha256", "weights_sha256", "statistics_sha256", "onnx_sha256"),
-        "parity.max",
-    )
-    file = path.with_suffix(".onnx")
-    found = sha256(file) if file.exists() else "nothing"
-    if found != contract["onnx_sha256"]:
-        raise RefusedError(
-            file,
-            "sha256",
-            found,
-            contract["onnx_sha256"],
-            f"make it again with: {command}",
-        )
-    return contract
-
-
-def _curves(path: Path, command: str) -> pd.DataFrame:
-    """Learning curves, with at least ``update`` and ``seed``."""
-    again = f"make it again with: {command}"
-    if not path.exists():
-        raise RefusedError(
-            path, "file", "nothing", "a file", f"make it with: {command}"
-        )
-    curves = pd.read_csv(path)
-    if missing := [c for c in ("update", "seed") if c not in curves]:
-        raise RefusedError(path, "columns", list(curves), f"also {missing}", again)
-    return curves
-
-
-def _episodes(path: Path, seeds: Sequence[int], command: str) -> Episodes:
-    """The episode table, with every seed of the study."""
-    if not path.exists():
-        raise RefusedError(
-            path, "file", "nothing", "a file", f"make it with: {command}"
-        )
-    table = Episodes.read(path)
-    if table.seeds != sorted(seeds):
-        raise RefusedError(
-            path, "seed", table.seeds, sorted(seeds), f"make it again with: {command}"
-        )
-    return table

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tasks.report.collect import Study
+from tasks.report.collect import Data, Learning, Study
 from tasks.report.judge import Row
 
+ENDS = {"score": "iqm", "score_low": "low", "score_high": "high"}
 DIGITS = 6  # after the point: less than any difference that means something
 KEYS = ("update", "seed")
 
@@ -21,7 +22,8 @@ def metrics(rows: Sequence[Row]) -> dict[str, Any]:
 
     ``score``, ``score_low``, ``score_high``: normalised, IQM and its interval;
     ``return``: IQM, units of the world; ``difference``: paired mean against float32,
-    normalised score, with the ``verdict`` on it.
+    normalised score, with the ``verdict`` on it. Where the policies on the way were
+    played, a learner also has ``last`` and ``best``, scores with their intervals.
     """
     found: dict[str, Any] = {}
     for row in rows:
@@ -38,6 +40,15 @@ def metrics(rows: Sequence[Row]) -> dict[str, Any]:
             "difference": _round(row.judged.difference),
             "verdict": row.judged.word,
         }
+        if artifact.learner in row.data.learning:
+            told = row.data.learning[artifact.learner].metrics
+            learners[artifact.learner] |= {
+                moment: {
+                    name: _round(row.data.score(told[moment][key]))
+                    for name, key in ENDS.items()
+                }
+                for moment in ("last", "best")
+            }
     return found
 
 
@@ -58,7 +69,10 @@ def plots(study: Study, rows: Sequence[Row]) -> dict[str, str]:
     found = {"pareto.csv": _csv(head, table)}
     for data in study.datasets:
         for learner, curves in data.curves.items():
-            for name, band in bands(curves).items():
+            told = dict(bands(curves))
+            if learner in data.learning:
+                told |= bands(scores(data, data.learning[learner]))
+            for name, band in told.items():
                 lines = [
                     [int(band_row[0]), *map(_round, band_row[1:])]
                     for band_row in band.T.tolist()
@@ -68,6 +82,14 @@ def plots(study: Study, rows: Sequence[Row]) -> dict[str, str]:
                     ["update", "low", "high", "mean"], lines
                 )
     return found
+
+
+def scores(data: Data, learning: Learning) -> pd.DataFrame:
+    """Update, seed and mean score of the seed's episodes, a row each."""
+    grouped = learning.returns.groupby(["update", "seed"])["return"]
+    table = grouped.mean().rename("score").reset_index()
+    table["score"] = table["score"].map(data.score)
+    return table
 
 
 def bands(curves: pd.DataFrame) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:

@@ -155,9 +155,13 @@ def curve(name: str, band: Floats, colour: int) -> Markup:
     return overlay(name, [(band, colour)])
 
 
-def overlay(name: str, bands: Sequence[tuple[Floats, int]]) -> Markup:
+def overlay(
+    name: str,
+    bands: Sequence[tuple[Floats, int]],
+    size: tuple[int, int] = (280, 165),
+) -> Markup:
     """As :func:`curve`, several on the same axes; the first lies lowest."""
-    width, height = 280, 165
+    width, height = size
     bands = [(band, colour) for band, colour in bands if band.shape[1] >= 2]
     if not bands:
         return Markup()

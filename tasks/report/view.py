@@ -10,9 +10,17 @@ from markupsafe import Markup
 
 from tasks.report import words
 from tasks.report.collect import Artifact, Data, Study
-from tasks.report.figures import bands
+from tasks.report.figures import bands, scores
 from tasks.report.judge import Row, answer, best_of
-from tasks.report.pictures import Point, curve, histogram, ruler, scatter, strip
+from tasks.report.pictures import (
+    Point,
+    curve,
+    histogram,
+    overlay,
+    ruler,
+    scatter,
+    strip,
+)
 from tasks.report.svg import COLOURS
 
 BATCHES = ("1", "256")
@@ -60,6 +68,8 @@ class Section:
     lines: list[Line]
     pareto: list[tuple[str, Markup]]
     curves: list[tuple[str, int, list[Markup]]]
+    learning: Markup  # the score of all learners over training, empty without
+    moments: list[tuple[str, int, dict[str, tuple[float, float, float]]]]
     histogram: Markup
     learners: list[tuple[str, int]]
     variants: list[tuple[str, int]]
@@ -122,6 +132,18 @@ def section(study: Study, data: Data, rows: Sequence[Row]) -> Section:
             ])
             for learner, frame in data.curves.items()
         ],
+        learning=overlay("score", [
+            (band, colours[learner])
+            for learner, told in data.learning.items()
+            for band in bands(scores(data, told)).values()
+        ], (540, 300)),
+        moments=[
+            (learner, colours[learner], {
+                moment: _scored(data, told.metrics[moment])
+                for moment in ("last", "best")
+            })
+            for learner, told in data.learning.items()
+        ],
         histogram=histogram(
             data.card["return"]["histogram"]["edges"],
             data.card["return"]["histogram"]["counts"],
@@ -130,6 +152,12 @@ def section(study: Study, data: Data, rows: Sequence[Row]) -> Section:
         learners=list(colours.items()),
         variants=list(shapes.items()),
     )  # fmt: skip
+
+
+def _scored(data: Data, told: Mapping[str, Any]) -> tuple[float, float, float]:
+    """Low end, score and high end of figures in units of the world."""
+    low, middle, high = (data.score(float(told[k])) for k in ("low", "iqm", "high"))
+    return low, middle, high
 
 
 def key(row: Row) -> str:

@@ -1,14 +1,17 @@
 """Train a learner on a dataset: ``python -m tasks.train --dataset D --learner L``.
 
 Writes ``data/policies/<D>/<L>/``: policy.json and policy.safetensors (all seeds
-stacked) and curves.csv. Killed and run again, it goes on where it was and ends with
+stacked), curves.csv, and the policies of a few moments of the training in
+``snapshots/<updates>/``. Killed and run again, it goes on where it was and ends with
 the same bytes.
 """
 
 import argparse
-from dataclasses import dataclass
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Self
 
 from tasks.artifacts.dataset import load_transitions
 from tasks.artifacts.errors import RefusedError
@@ -32,10 +35,19 @@ class Effort(Params):
     seeds: Annotated[tuple[int, ...], Range(0)]
     updates: Annotated[int, Range(1)]
     batch: Annotated[int, Range(1)]
+    snapshots: Annotated[int, Range(0)]
 
     def __post_init__(self) -> None:
-        """Also refuse a list that is empty or names a seed twice."""
+        """Also refuse seeds that are none or twice, more snapshots than updates."""
         super().__post_init__()
+        if self.snapshots > self.updates:
+            raise RefusedError(
+                PARAMS,
+                "snapshots",
+                self.snapshots,
+                f"at most one an update, {self.updates}",
+                "lower snapshots",
+            )
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise RefusedError(
                 PARAMS,
@@ -44,6 +56,18 @@ class Effort(Params):
                 "at least one seed, none twice",
                 "change seeds",
             )
+
+    @classmethod
+    def of(cls, study: Mapping[str, Any]) -> Self:
+        """From the block ``study``, which also says what is not of training."""
+        named = [field.name for field in fields(cls)]
+        return cls.parse({key: study[key] for key in named if key in study}, "study")
+
+    @property
+    def moments(self) -> list[int]:
+        """Updates done at each snapshot: evenly spaced, the last at the end."""
+        n = self.snapshots
+        return [self.updates * (i + 1) // n for i in range(n)]
 
 
 def main() -> None:
@@ -58,10 +82,7 @@ def main() -> None:
     params = load()
     block = pick(params, "train", name)
     pick(params, "dataset", dataset)
-    study = params.get("study", {})
-    effort = Effort.parse(
-        {k: study[k] for k in ("seeds", "updates", "batch") if k in study}, "study"
-    )
+    effort = Effort.of(params.get("study", {}))
     source = Path("data/datasets") / f"{dataset}-v0"
     output = Path("data/policies") / dataset / name
     check_writable(output.parent)
@@ -73,8 +94,27 @@ def main() -> None:
         seeds=effort.seeds,
         updates=effort.updates,
     )
-    key = identity(learner, block, data.sha256, effort.updates, effort.batch)
+    told = {**block, "moments": effort.moments}
+    key = identity(learner, told, data.sha256, effort.updates, effort.batch)
     checkpoint = Checkpoint(CHECKPOINTS / key)
+    kept = CHECKPOINTS / f"{key}-snapshots"
+    world = read_json(
+        source / "world.json", f"python -m tasks.generate --dataset {dataset}"
+    )
+    origin = {
+        "seeds": list(effort.seeds),
+        "learner": name,
+        "dataset": dataset,
+        "dataset_sha256": data.sha256,
+        "world": world["world"]["name"],
+        "env_id": world["world"]["env_id"],
+        "step_seconds": world["step_seconds"],
+    }
+
+    def keep(done: int) -> None:
+        with whole_folder(kept / str(done)) as folder:
+            save_policy(folder, learner.policy(), {**origin, "updates": done})
+
     with Progress(f"{dataset} {name}", effort.updates, lines=10) as progress:
 
         def report(done: int, metrics: dict[str, float]) -> None:
@@ -87,24 +127,16 @@ def main() -> None:
             effort.batch,
             checkpoint=checkpoint,
             report=report,
+            moments=effort.moments,
+            keep=keep,
         )
-    world = read_json(
-        source / "world.json", f"python -m tasks.generate --dataset {dataset}"
-    )
-    origin = {
-        "seeds": list(effort.seeds),
-        "learner": name,
-        "dataset": dataset,
-        "dataset_sha256": data.sha256,
-        "world": world["world"]["name"],
-        "env_id": world["world"]["env_id"],
-        "step_seconds": world["step_seconds"],
-        "updates": effort.updates,
-    }
     with whole_folder(output) as folder:
-        save_policy(folder, learner.policy(), origin)
+        save_policy(folder, learner.policy(), {**origin, "updates": effort.updates})
         write_text(folder / "curves.csv", curves.csv())
+        if effort.snapshots:
+            shutil.copytree(kept, folder / "snapshots")
     checkpoint.remove()
+    shutil.rmtree(kept, ignore_errors=True)
 
 
 if __name__ == "__main__":

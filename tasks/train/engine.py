@@ -6,7 +6,7 @@ Shapes: S seeds, B batch.
 import hashlib
 import inspect
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -93,6 +93,8 @@ def train(
     checkpoint: Checkpoint | None = None,
     report: Callable[[int, dict[str, float]], None] = lambda *_: None,
     every: float = CHECKPOINT_SECONDS,
+    moments: Collection[int] = (),
+    keep: Callable[[int], None] = lambda _: None,
 ) -> Curves:
     """Train a learner on a dataset, continuing from a checkpoint if there is one.
 
@@ -107,6 +109,9 @@ def train(
         checkpoint: Where the state is kept meanwhile.
         report: Called after each log with updates done and metrics, mean over seeds.
         every: Seconds between checkpoints.
+        moments: Numbers of updates done at which ``keep`` is called. After a kill it
+            may be called a second time for a moment, with the same policy.
+        keep: Called with such a number; it may read the learner's policy.
 
     Raises:
         RefusedError: If the data cannot be trained on, or a metric or weight stops
@@ -124,6 +129,8 @@ def train(
     for step in range(start, updates):
         recent.append(learner.update(sample(step), step))
         done = step + 1
+        if done in moments:
+            keep(done)
         if done % log_every and done != updates:
             continue
         means = _log(curves, learner, recent, done)

@@ -22,7 +22,7 @@ from . import harness
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """An empty project with params.yaml and a dataset; yields ``run(*arguments)``."""
     monkeypatch.chdir(tmp_path)
-    study = {"seeds": [3, 1], "updates": 20, "batch": 8}
+    study = {"seeds": [3, 1], "updates": 20, "batch": 8, "snapshots": 0}
     params = {
         "study": study,
         "dataset": {"tiny": {}},
@@ -73,6 +73,29 @@ def test_command_writes_policy_and_curves(project: Any):
     assert not list(Path(".offcut/checkpoints").iterdir())
 
 
+def test_snapshots_are_the_policies_of_their_moments(project: Any):
+    """The one at the end is the policy; one half way is that of half the updates."""
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    params["study"]["snapshots"] = 2
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+    project("--dataset", "tiny", "--learner", "bc")
+    folder = Path("data/policies/tiny/bc")
+    kept = folder / "snapshots"
+    assert {f.name for f in kept.iterdir()} == {"10", "20"}
+    whole = (folder / "policy.safetensors").read_bytes()
+    assert (kept / "20/policy.safetensors").read_bytes() == whole
+    half, origin = load_policy(kept / "10")
+    assert origin["updates"] == 10
+    params["study"] |= {"snapshots": 0, "updates": 10}
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+    project("--dataset", "tiny", "--learner", "bc")
+    alone, _ = load_policy(folder)
+    assert not kept.exists()
+    for name, tensor in alone.state_dict().items():
+        assert tensor.equal(half.state_dict()[name]), name
+    assert not list(Path(".offcut/checkpoints").iterdir())
+
+
 def test_command_twice_writes_the_same_bytes(project: Any):
     hashes = []
     for _ in range(2):
@@ -87,6 +110,7 @@ def test_command_twice_writes_the_same_bytes(project: Any):
         ({}, ("tiny", "iqll"), "train.iqll: found an unknown name.*did you mean iql?"),
         ({}, ("tini", "iql"), "dataset.tini: found .*did you mean tiny?"),
         ({"batch": 0}, ("tiny", "bc"), r"study.batch: found 0, expected \[1, inf\]"),
+        ({"snapshots": 21}, ("tiny", "bc"), "snapshots: found 21, .* 20"),
         ({"seeds": [1, 1]}, ("tiny", "bc"), "study.seeds: found .*none twice"),
         ({"seeds": []}, ("tiny", "bc"), "study.seeds: found .*at least one"),
         ({"updates": 2.5}, ("tiny", "bc"), "updates: found 2.5, expected whole number"),

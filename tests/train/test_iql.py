@@ -18,7 +18,7 @@ from . import harness
 from .point import point_return
 
 PLAIN = IQLParams(
-    (), (), 0.99, 0.005, 3e-4, 3e-4, 0.7, 3.0, 100.0, "deterministic", "none"
+    (), (), 0.99, 0.005, 3e-4, 3e-4, 3.0, 100.0, "deterministic", "none", 0.7
 )
 
 

@@ -1,0 +1,22 @@
+"""The world a dataset was recorded in."""
+
+from pathlib import Path
+
+from tasks.artifacts.files import read_json
+from tasks.artifacts.params import build
+from tasks.worlds import World
+
+
+def world_of(dataset: str) -> World:
+    """Build it.
+
+    Args:
+        dataset: A name under ``data/datasets``, without version.
+
+    Raises:
+        RefusedError: If the dataset is not there.
+    """
+    path = Path("data/datasets") / f"{dataset}-v0" / "world.json"
+    block = read_json(path, f"python -m tasks.generate --dataset {dataset}")["world"]
+    world: World = build(block, f"dataset.{dataset}.world")
+    return world

@@ -1,0 +1,83 @@
+"""Read one file of a stage, refusing it by the command that makes it again."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.files import read_json, sha256
+from tasks.evaluate import Episodes
+
+
+def document(path: Path, command: str, *fields: str) -> dict[str, Any]:
+    """A JSON file that holds at least ``fields``, dotted."""
+    document: dict[str, Any] = read_json(path, command)
+    for field in fields:
+        value: Any = document
+        for key in field.split("."):
+            if not isinstance(value, dict) or key not in value:
+                raise RefusedError(
+                    path, field, "nothing", "a value", f"make it again with: {command}"
+                )
+            value = value[key]
+    return document
+
+
+def same(path: Path, metrics: Mapping[str, Any], names: tuple[str, str, str]) -> None:
+    """Refuse an evaluation that says it is of something else than its folder."""
+    for field, name in zip(("dataset", "learner", "variant"), names, strict=True):
+        if metrics.get(field) != name:
+            raise RefusedError(
+                path, field, metrics.get(field), name, "make it again with: dvc repro"
+            )
+
+
+def contract(folder: Path, seed: int, command: str) -> dict[str, Any]:
+    """The contract beside an ONNX file, which must be the file it speaks of."""
+    path = folder / f"seed-{seed}.json"
+    contract = document(
+        path,
+        command,
+        *("dataset.sha256", "weights_sha256", "statistics_sha256", "onnx_sha256"),
+        "parity.max",
+    )
+    file = path.with_suffix(".onnx")
+    found = sha256(file) if file.exists() else "nothing"
+    if found != contract["onnx_sha256"]:
+        raise RefusedError(
+            file,
+            "sha256",
+            found,
+            contract["onnx_sha256"],
+            f"make it again with: {command}",
+        )
+    return contract
+
+
+def curves(path: Path, command: str, *columns: str) -> pd.DataFrame:
+    """Curves over training: at least ``update``, ``seed`` and ``columns``."""
+    again = f"make it again with: {command}"
+    if not path.exists():
+        raise RefusedError(
+            path, "file", "nothing", "a file", f"make it with: {command}"
+        )
+    table = pd.read_csv(path)
+    if missing := [c for c in ("update", "seed", *columns) if c not in table]:
+        raise RefusedError(path, "columns", list(table), f"also {missing}", again)
+    return table
+
+
+def episodes(path: Path, seeds: Sequence[int], command: str) -> Episodes:
+    """The episode table, with every seed of the study."""
+    if not path.exists():
+        raise RefusedError(
+            path, "file", "nothing", "a file", f"make it with: {command}"
+        )
+    table = Episodes.read(path)
+    if table.seeds != sorted(seeds):
+        raise RefusedError(
+            path, "seed", table.seeds, sorted(seeds), f"make it again with: {command}"
+        )
+    return table

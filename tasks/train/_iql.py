@@ -1,0 +1,160 @@
+"""The core of implicit Q-learning; a method brings the loss of its value.
+
+Paper: Kostrikov, Nair & Levine 2021, "Offline Reinforcement Learning with Implicit
+Q-Learning" (arXiv 2110.06169). Reference implementation: CORL ``iql.py``; as there,
+the advantage comes from the value before its step, and ``policy: deterministic``
+regresses where ``gaussian`` maximises likelihood.
+"""
+
+import math
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+from torch import Tensor, nn
+
+from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.params import PARAMS, OneOf, Params, Range
+from tasks.nets.layers import MLP
+from tasks.nets.policy import Policy
+from tasks.train import Batch, Learner, Spaces
+from tasks.train._core import (
+    Critics,
+    actor,
+    adam,
+    bellman_loss,
+    frozen_copy,
+    polyak,
+)
+
+LOG_STD_MIN, LOG_STD_MAX = -20.0, 2.0
+RETURN_RANGE = 1000.0  # what ``reward_scale: return_range`` stretches returns to
+
+
+@dataclass(frozen=True)
+class ImplicitParams(Params):
+    """What every method on this core has; see params/train/iql.yaml."""
+
+    actor_hidden: Annotated[tuple[int, ...], Range(1)]
+    critic_hidden: Annotated[tuple[int, ...], Range(1)]
+    discount: Annotated[float, Range(0, 1)]
+    polyak: Annotated[float, Range(0, 1)]
+    actor_rate: Annotated[float, Range(0, 1)]
+    critic_rate: Annotated[float, Range(0, 1)]
+    beta: Annotated[float, Range(0)]
+    weight_max: Annotated[float, Range(0, open=True)]
+    policy: Annotated[str, OneOf(("deterministic", "gaussian"))]
+    reward_scale: Annotated[str, OneOf(("return_range", "none"))]
+
+
+class ImplicitQ(Learner):
+    """A value fitted to critics at logged actions, Bellman critics, weighted cloning.
+
+    A method on this core defines :meth:`value_loss`, and may replace :meth:`q_low`,
+    :meth:`critic_loss` and :meth:`surprise`.
+    """
+
+    def __init__(
+        self,
+        params: ImplicitParams,
+        spaces: Spaces,
+        seeds: Sequence[int],
+        updates: int,
+    ) -> None:
+        super().__init__(params, spaces, seeds, updates)
+        self.params = params
+        self.actor = actor(spaces, seeds, params.actor_hidden)  # mean, tanh
+        self.critics = Critics(spaces, seeds, params.critic_hidden)
+        self.target = frozen_copy(
+            self.critics, Critics(spaces, seeds, params.critic_hidden)
+        )
+        widths = (spaces.observation, *params.critic_hidden, 1)
+        self.value = MLP(seeds, "value", widths)
+        trained = list(self.actor.parameters())
+        if params.policy == "gaussian":
+            log_std = torch.zeros(len(seeds), 1, spaces.action)
+            self.log_std = nn.Parameter(log_std)  # of no state
+            trained.append(self.log_std)
+        self.optimisers = {
+            "actor": adam(trained, params.actor_rate),
+            "critics": adam(self.critics.parameters(), params.critic_rate),
+            "value": adam(self.value.parameters(), params.critic_rate),
+        }
+
+    @abstractmethod
+    def value_loss(self, q: Tensor, v: Tensor) -> Tensor:
+        """What the value descends.
+
+        Args:
+            q: (S, B), Q of the logged action, from the target; no gradient.
+            v: (S, B), V(s), with its gradient.
+
+        Returns:
+            (S,).
+        """
+
+    def q_low(self, q: Tensor) -> Tensor:
+        """One cautious number of the target's members: (S, E, B) -> (S, B)."""
+        return q.amin(1)
+
+    def critic_loss(self, q: Tensor, y: Tensor) -> Tensor:
+        """What the critics descend: (S, E, B) and targets (S, B) -> (S,)."""
+        return bellman_loss(q, y) / self.critics.net.members
+
+    def surprise(self, observation: Tensor, action: Tensor) -> Tensor:
+        """-log pi(a | s), or ||pi(s) - a||^2 if deterministic: (S, B)."""
+        error = self.actor.squashed(observation) - action  # (S, B, A)
+        if self.params.policy == "deterministic":
+            return error.square().sum(-1)
+        log_std = self.log_std.clamp(LOG_STD_MIN, LOG_STD_MAX)
+        z = error * (-log_std).exp()
+        return (0.5 * z.square() + log_std + 0.5 * math.log(2 * math.pi)).sum(-1)
+
+    def rewards(self, reward: Tensor, returns: Tensor) -> Tensor:
+        """Scale so that the best and the worst episode are 1000 apart."""
+        if self.params.reward_scale == "none":
+            return reward
+        spread = float(returns.max() - returns.min())
+        if not spread > 0:
+            key = f"train.{type(self).__module__.rpartition('.')[2]}.reward_scale"
+            raise RefusedError(
+                PARAMS,
+                key,
+                "return_range, while all episodes return the same",
+                "a dataset with different returns",
+                f"set {key} to none",
+            )
+        return reward * (RETURN_RANGE / spread)
+
+    def update(self, batch: Batch, step: int) -> dict[str, Tensor]:
+        """Value, critics with their target, then actor (eqs. 5-7)."""
+        p, o, a = self.params, batch.observation, batch.action
+        with torch.no_grad():
+            v_next = self.value(batch.next_observation).squeeze(-1)  # (S, B)
+            q = self.q_low(self.target(o, a))
+        v = self.value(o).squeeze(-1)
+        value_loss = self.value_loss(q, v)
+        self.descend("value", value_loss)
+
+        y = batch.reward + p.discount * (1 - batch.terminated) * v_next
+        critic_loss = self.critic_loss(self.critics(o, a), y)
+        self.descend("critics", critic_loss)
+        polyak(self.target, self.critics, p.polyak)
+
+        weight = (p.beta * (q - v.detach())).exp().clamp(max=p.weight_max)
+        actor_loss = (weight * self.surprise(o, a)).mean(-1)
+        cosine = 0.5 * (1 + math.cos(math.pi * step / self.updates))
+        self.optimisers["actor"].param_groups[0]["lr"] = p.actor_rate * cosine
+        self.descend("actor", actor_loss)
+        return {
+            "value_loss": value_loss.detach(),
+            "critic_loss": critic_loss.detach(),
+            "actor_loss": actor_loss.detach(),
+            "value": v.detach().mean(-1),
+        }
+
+    def policy(self) -> Policy:
+        """The actor; of a gaussian one its mean."""
+        return self.actor
