@@ -23,6 +23,7 @@ from tasks.artifacts.stage import run_stage
 from tasks.train import Learner
 from tasks.train._checkpoint import Checkpoint
 from tasks.train._data import spaces
+from tasks.train._kinds import check_kind
 from tasks.train.engine import identity, settle, train
 
 CHECKPOINTS = Path(".offcut/checkpoints")
@@ -87,6 +88,7 @@ def main() -> None:
     output = Path("data/policies") / dataset / name
     check_writable(output.parent)
     data = load_transitions(source)
+    check_kind(name, block, data.discrete, dataset)
     learner: Learner = build(
         block,
         f"train.{name}",
