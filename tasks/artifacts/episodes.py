@@ -268,7 +268,8 @@ def _check_end(number: int, episode: Episode, where: object) -> None:
 
 def _warn_equal_rewards(episodes: Sequence[Episode], where: object) -> None:
     first = episodes[0].rewards[0]
-    if all((episode.rewards == first).all() for episode in episodes):
+    ends = any(episode.terminations.any() for episode in episodes)  # lengths tell then
+    if not ends and all((episode.rewards == first).all() for episode in episodes):
         warnings.warn(
             f"{where}: rewards: all equal {first}; no learner can tell good from bad",
             stacklevel=3,
