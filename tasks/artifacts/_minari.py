@@ -134,36 +134,33 @@ def actions(file: Path, metadata: Mapping[str, Any]) -> Box | Discrete:
         ) from error
 
 
-def read_episodes(file: Path, count: int) -> list[Episode]:
-    """The first ``count`` episodes, of infos only the mask, not yet checked.
+def read_episodes(file: Path, count: int) -> Iterator[Episode]:
+    """The first ``count`` episodes one by one, of infos only the mask, not yet checked.
 
     Raises:
         RefusedError: If an episode or one of its arrays is missing.
     """
-    episodes = []
+    number = 0
     try:
         with h5py.File(file, "r") as stored:
             for number in range(count):
                 group = stored[f"episode_{number}"]
                 infos = group.get("infos", {})
-                episodes.append(
-                    Episode(
-                        observations=group["observations"][()],
-                        actions=group["actions"][()],
-                        rewards=group["rewards"][()],
-                        terminations=group["terminations"][()],
-                        truncations=group["truncations"][()],
-                        infos={k: infos[k][()] for k in ("legal",) if k in infos},
-                        seed=int(group.attrs.get("seed", -1)),
-                        source=str(group.attrs.get("source", "unknown")),
-                    )
+                yield Episode(
+                    observations=group["observations"][()],
+                    actions=group["actions"][()],
+                    rewards=group["rewards"][()],
+                    terminations=group["terminations"][()],
+                    truncations=group["truncations"][()],
+                    infos={k: infos[k][()] for k in ("legal",) if k in infos},
+                    seed=int(group.attrs.get("seed", -1)),
+                    source=str(group.attrs.get("source", "unknown")),
                 )
     except (KeyError, OSError) as error:
         raise RefusedError(
             file,
-            f"episode {len(episodes)}",
+            f"episode {number}",
             str(error),
             "observations, actions, rewards, terminations, truncations",
             "write the dataset again",
         ) from error
-    return episodes

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.artifacts.episodes import Episode, Floats, flat_actions
+from tasks.artifacts.actions import flat_actions
+from tasks.artifacts.episodes import Episode, Floats
 
 if TYPE_CHECKING:
     from tasks.worlds import World

@@ -29,13 +29,9 @@ from tasks.artifacts._minari import (
     read_episodes,
     write_episodes,
 )
+from tasks.artifacts.actions import action_bounds, flat_actions
 from tasks.artifacts.card import card
-from tasks.artifacts.episodes import (
-    Episode,
-    action_bounds,
-    check_episodes,
-    flat_actions,
-)
+from tasks.artifacts.episodes import Episode, check_episodes, checked
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import (
     MIN_FREE_BYTES,
@@ -44,6 +40,7 @@ from tasks.artifacts.files import (
     whole_folder,
     write_json,
 )
+from tasks.artifacts.mapped import blank, release
 
 if TYPE_CHECKING:
     from tasks.worlds import World
@@ -181,7 +178,9 @@ class Transitions:
 
 
 def load_transitions(folder: Path) -> Transitions:
-    """Read a dataset.
+    """Read a dataset, one episode at a time.
+
+    Large arrays lie in files, see ``tasks.artifacts.mapped``.
 
     Raises:
         RefusedError: If a file is missing, its hash is not the card's, the id is not
@@ -190,41 +189,58 @@ def load_transitions(folder: Path) -> Transitions:
     told, metadata = _open(folder)
     observations = box(folder, metadata, "observation_space")
     space = actions(folder, metadata)
-    episodes = read_episodes(folder / MAIN, int(metadata["total_episodes"]))
-    check_episodes(episodes, observations, space, folder / MAIN)
-    observation = np.concatenate([e.observations[:-1] for e in episodes])
-    width = observation[0].size
     low, high = action_bounds(space)
-    flat = observation.reshape(-1, width)
-    after = np.concatenate([e.observations[1:] for e in episodes]).reshape(-1, width)
-    mean, std = flat.mean(axis=0, dtype=np.float64), flat.std(axis=0, dtype=np.float64)
-    ends = np.concatenate([e.terminations for e in episodes])
+    width, a = int(np.prod(observations.shape)), len(low)
+    file, count = folder / MAIN, int(metadata["total_episodes"])
+
+    lengths, returns, total, masked = [], [], np.zeros(width), True
+    for e in checked(read_episodes(file, count), observations, space, file):
+        lengths.append(len(e))
+        returns.append(e.ret)
+        masked &= "legal" in e.infos
+        total = _sum(total, e.observations[:-1].reshape(-1, width))
+    n = sum(lengths)
+    mean, squares = total / n, np.zeros(width)
+
+    observation, after = (blank((n, width), np.float32) for _ in range(2))
+    action = blank((n, a), np.float32)
+    legal, later = (blank((n, a), np.float32) if masked else None for _ in range(2))
+    reward, terminated = (blank((n,), np.float32) for _ in range(2))
+    first = 0
+    for e in read_episodes(file, count):
+        rows = slice(first, first + len(e))
+        seen = e.observations.reshape(-1, width)
+        squares = _sum(squares, np.square(seen[:-1] - mean))
+        observation[rows], after[rows] = seen[:-1], seen[1:]
+        action[rows] = flat_actions(e.actions, space)
+        if legal is not None and later is not None:
+            legal[rows], later[rows] = e.infos["legal"][:-1], e.infos["legal"][1:]
+        reward[rows], terminated[rows] = e.rewards, e.terminations
+        first += len(e)
+    release(observation, after, action, reward, terminated, legal, later)
     return Transitions(
-        observation=flat.astype(np.float32),
-        action=flat_actions(np.concatenate([e.actions for e in episodes]), space),
-        reward=np.concatenate([e.rewards for e in episodes]).astype(np.float32),
-        next_observation=after.astype(np.float32),
-        terminated=ends.astype(np.float32),
-        episode=np.repeat(np.arange(len(episodes)), [len(e) for e in episodes]),
+        observation=observation,
+        action=action,
+        reward=reward,
+        next_observation=after,
+        terminated=terminated,
+        episode=np.repeat(np.arange(count), lengths),
         observation_mean=mean.astype(np.float32),
-        observation_std=(std + STD_FLOOR).astype(np.float32),
+        observation_std=(np.sqrt(squares / n) + STD_FLOOR).astype(np.float32),
         action_low=low.astype(np.float32),
         action_high=high.astype(np.float32),
-        returns=np.array([e.ret for e in episodes]),
+        returns=np.array(returns),
         dataset_id=str(metadata["dataset_id"]),
         sha256=str(told["sha256"]),
         discrete=isinstance(space, Discrete),
-        legal=_masks(episodes, slice(None, -1)),
-        next_legal=_masks(episodes, slice(1, None)),
+        legal=legal,
+        next_legal=later,
     )
 
 
-def _masks(episodes: Sequence[Episode], part: slice) -> Array | None:
-    """(N, A) float32 of all episodes; None unless each has a mask."""
-    masks = [e.infos["legal"][part] for e in episodes if "legal" in e.infos]
-    if len(masks) < len(episodes):
-        return None
-    return np.concatenate(masks).astype(np.float32)
+def _sum(total: NDArray[np.float64], rows: Array) -> NDArray[np.float64]:
+    """The sum so far and row after row: the same bits as of all rows at once."""
+    return np.add.reduce(np.vstack([total, rows]), axis=0)
 
 
 def load_observations(folder: Path, rows: int, generator: np.random.Generator) -> Array:

@@ -2,7 +2,7 @@
 
 import hashlib
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -10,8 +10,8 @@ import numpy as np
 from gymnasium.spaces import Box, Discrete, Space
 from numpy.typing import NDArray
 
+from tasks.artifacts.actions import check_choices
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.masks import check_legal
 
 Floats = NDArray[np.floating[Any]]
 Flags = NDArray[np.bool_]
@@ -67,20 +67,6 @@ class Episode:
         return sum(a.nbytes for a in arrays) + 2 * len(self)
 
 
-def action_bounds(space: Box | Discrete) -> tuple[Floats, Floats]:
-    """Lowest and highest action, (A,) each; 0 and 1 of one-hot discrete ones."""
-    if isinstance(space, Discrete):
-        return np.zeros(space.n, np.float32), np.ones(space.n, np.float32)
-    return cast(Floats, space.low), cast(Floats, space.high)
-
-
-def flat_actions(values: NDArray[Any], space: Box | Discrete) -> NDArray[np.float32]:
-    """(N, ...) actions as (N, A), discrete ones one-hot."""
-    if isinstance(space, Discrete):
-        return np.eye(int(space.n), dtype=np.float32)[values]
-    return values.reshape(len(values), -1).astype(np.float32)
-
-
 def check_episodes(
     episodes: Sequence[Episode],
     observation_space: Space[Any],
@@ -88,6 +74,27 @@ def check_episodes(
     where: object,
 ) -> None:
     """Refuse episodes no later stage could believe.
+
+    Args:
+        episodes: At least one.
+        observation_space: See :func:`checked`.
+        action_space: See :func:`checked`.
+        where: File or dataset, for errors.
+
+    Raises:
+        RefusedError: As :func:`checked`.
+    """
+    for _ in checked(episodes, observation_space, action_space, where):
+        pass
+
+
+def checked(
+    episodes: Iterable[Episode],
+    observation_space: Space[Any],
+    action_space: Space[Any],
+    where: object,
+) -> Iterator[Episode]:
+    """Pass episodes on, one at a time, unless no later stage could believe them.
 
     Warns, by :mod:`warnings`, when all rewards are equal and when two episodes are the
     same.
@@ -104,10 +111,6 @@ def check_episodes(
             observation, an empty episode, or end flags that do not say
             how the episode ended. Names episode, step and field.
     """
-    if not episodes:
-        raise RefusedError(
-            where, "episodes", "none", "at least one", "collect some experience"
-        )
     if not isinstance(observation_space, Box) or not isinstance(
         action_space, Box | Discrete
     ):
@@ -118,14 +121,38 @@ def check_episodes(
             "a Box of observations, a Box or Discrete space of actions",
             "flatten observations and actions first",
         )
+    seen: dict[bytes, int] = {}
+    same: list[tuple[int, int]] = []
+    rewards: set[float] = set()
+    ends = False  # where an episode terminates, their lengths tell good from bad
     for number, episode in enumerate(episodes):
         _check_shapes(number, episode, observation_space, action_space, where)
         _check_values(number, episode, observation_space, action_space, where)
         if isinstance(action_space, Discrete):
-            _check_choices(number, episode, action_space, where)
+            legal = episode.infos.get("legal")
+            check_choices(episode.actions, int(action_space.n), legal, number, where)
         _check_end(number, episode, where)
-    _warn_equal_rewards(episodes, where)
-    _warn_duplicates(episodes, where)
+        ends |= bool(episode.terminations[-1])
+        if len(rewards) < 2:  # more than one says enough
+            rewards |= {float(episode.rewards.min()), float(episode.rewards.max())}
+        other = seen.setdefault(_digest(episode), number)
+        if other != number:
+            same.append((number, other))
+        yield episode
+    if not seen:
+        raise RefusedError(
+            where, "episodes", "none", "at least one", "collect some experience"
+        )
+    if len(rewards) == 1 and not ends:
+        warnings.warn(
+            f"{where}: rewards: all equal {rewards.pop()}; "
+            "no learner can tell good from bad",
+            stacklevel=3,
+        )
+    for number, other in same:
+        warnings.warn(
+            f"{where}: episode {number} is the same as episode {other}", stacklevel=3
+        )
 
 
 def _check_shapes(
@@ -213,36 +240,6 @@ def _check_values(
             )
 
 
-def _check_choices(
-    number: int, episode: Episode, actions: Discrete, where: object
-) -> None:
-    """Discrete actions are whole, in range and allowed by the mask."""
-    found, count = episode.actions, int(actions.n)
-    if not np.issubdtype(found.dtype, np.integer):
-        raise RefusedError(
-            where,
-            f"episode {number}, step 0, actions",
-            f"type {found.dtype}",
-            "whole numbers (int64)",
-            "store the number of each action",
-        )
-    wrong = (found < 0) | (found >= count)
-    legal = episode.infos.get("legal")
-    if legal is not None and not wrong.any():
-        check_legal(legal, where, f"episode {number}, infos/legal")
-        wrong = legal[np.arange(len(found)), found] <= 0.5
-    if wrong.any():
-        step = int(np.flatnonzero(wrong)[0])
-        masked = legal is not None and 0 <= found[step] < count
-        raise RefusedError(
-            where,
-            f"episode {number}, step {step}, actions",
-            f"{found[step]}, which the mask forbids" if masked else found[step],
-            "an allowed action" if masked else f"0 to {count - 1}",
-            "mend the log, or the mask" if masked else "mend the log, or the space",
-        )
-
-
 def _check_end(number: int, episode: Episode, where: object) -> None:
     """One end flag, at the last step only."""
     flags = np.stack([episode.terminations, episode.truncations]).astype(bool)
@@ -266,24 +263,8 @@ def _check_end(number: int, episode: Episode, where: object) -> None:
         )
 
 
-def _warn_equal_rewards(episodes: Sequence[Episode], where: object) -> None:
-    first = episodes[0].rewards[0]
-    ends = any(episode.terminations.any() for episode in episodes)  # lengths tell then
-    if not ends and all((episode.rewards == first).all() for episode in episodes):
-        warnings.warn(
-            f"{where}: rewards: all equal {first}; no learner can tell good from bad",
-            stacklevel=3,
-        )
-
-
-def _warn_duplicates(episodes: Sequence[Episode], where: object) -> None:
-    seen: dict[bytes, int] = {}
-    for number, episode in enumerate(episodes):
-        digest = hashlib.blake2b(np.ascontiguousarray(episode.observations).data)
-        digest.update(np.ascontiguousarray(episode.actions).data)
-        other = seen.setdefault(digest.digest(), number)
-        if other != number:
-            warnings.warn(
-                f"{where}: episode {number} is the same as episode {other}",
-                stacklevel=3,
-            )
+def _digest(episode: Episode) -> bytes:
+    """Two episodes with the same observations and actions have the same."""
+    digest = hashlib.blake2b(np.ascontiguousarray(episode.observations).data)
+    digest.update(np.ascontiguousarray(episode.actions).data)
+    return digest.digest()

@@ -16,9 +16,9 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
+from tasks.artifacts.actions import check_legal
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import sha256, write_json
-from tasks.artifacts.masks import check_legal
 from tasks.artifacts.onnx_check import KEY, MEND, SCHEMA, check_model, read_contract
 from tasks.nets.graph import Graph
 

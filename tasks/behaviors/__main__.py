@@ -14,7 +14,7 @@ from typing import Annotated, Any, cast
 import numpy as np
 import torch
 
-from tasks.artifacts.episodes import action_bounds
+from tasks.artifacts.actions import action_bounds
 from tasks.artifacts.files import check_writable, whole_folder, write_json
 from tasks.artifacts.onnx_policy import (
     OnnxPolicy,
@@ -54,9 +54,16 @@ class BehaviorParams(Params):
     batch: Annotated[int, Range(1)]
     updates_per_step: Annotated[float, Range(0, 64, open=True)]
     checkpoint_every: Annotated[int, Range(1)]
+    early_every: Annotated[int, Range(1)]
+    early_steps: Annotated[int, Range(0)]
     episodes: Annotated[int, Range(1)]
     replay: Annotated[int, Range(0)]
     medium: Annotated[tuple[float, ...], Range(0, 1, open=True)]
+
+    def is_checkpoint(self, step: int) -> bool:
+        """Whether a policy is saved after so many steps."""
+        early = step <= self.early_steps and step % self.early_every == 0
+        return early or step % self.checkpoint_every == 0
 
 
 def learner_of(world: World) -> str:
@@ -67,7 +74,7 @@ def learner_of(world: World) -> str:
 def train(
     params: BehaviorParams, world: World, block: dict[str, Any], scratch: Path
 ) -> list[Path]:
-    """Run the online learner and save the policies every ``checkpoint_every`` steps.
+    """Run the online learner and save the policies every now and then.
 
     Returns:
         Folders, one a checkpoint, all seeds stacked, in the order of training.
@@ -94,7 +101,7 @@ def train(
     for step, finished, policy in loop:
         if not np.isnan(finished).all():
             recent.append(finished)
-        if step % params.checkpoint_every == 0:
+        if params.is_checkpoint(step):
             hours = (time.monotonic() - begun) / 3600
             folder = scratch / f"step-{step:08d}"
             folder.mkdir(parents=True)

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from gymnasium.spaces import Discrete
 
-from tasks.artifacts.masks import pick_legal
+from tasks.artifacts.actions import pick_legal
 from tasks.nets.feedforward import Feedforward
 from tasks.worlds import Actions, Floats, World
 from tasks.worlds.episodes import Moment, Played, play

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tasks.artifacts.masks import pick_legal
+from tasks.artifacts.actions import pick_legal
 from tasks.nets.feedforward import Feedforward
 from tasks.nets.policy import Policy
 from tasks.train import Batch, Learner

@@ -69,16 +69,20 @@ def readout(policy: Feedforward, x: Tensor) -> Tensor:
         x: Normalised observations.
 
     Returns:
-        tanh head: the action in [-1, 1], (S, B, A). Gaussian head: the same of the
-        mean, and the clipped log std beside it, (S, B, 2A). Categorical head: the log
-        probabilities over all actions, legal or not, (S, B, A): a constant added to all
-        logits changes nothing.
+        tanh head: the action in [-1, 1], (S, B, A). Clip head: the same and a tenth of
+        what is clipped, as a fit needs a gradient there. Gaussian head: the action of
+        the mean, and the clipped log std beside it, (S, B, 2A). Categorical head: the
+        log probabilities over all actions, legal or not, (S, B, A): a constant added to
+        all logits changes nothing.
     """
     y = policy.preactivation(x)
     if policy.head == "categorical":
         return torch.log_softmax(y, dim=-1)
     if policy.head == "tanh":
         return torch.tanh(y)
+    if policy.head == "clip":
+        action = y.clamp(-1, 1)
+        return action + 0.1 * (y - action)
     mean, log_std = y.chunk(2, dim=-1)
     log_std = log_std.clamp(LOG_STD_MIN, LOG_STD_MAX)
     return torch.cat([torch.tanh(mean), log_std], dim=-1)

@@ -8,8 +8,8 @@ import numpy as np
 from gymnasium.spaces import Box, Discrete
 from numpy.typing import NDArray
 
+from tasks.artifacts.actions import pick_legal
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.masks import pick_legal
 from tasks.artifacts.onnx_policy import OnnxPolicy
 from tasks.artifacts.params import PARAMS
 from tasks.worlds import Actions, Floats, World

@@ -6,14 +6,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tasks.artifacts.masks import check_legal
+from tasks.artifacts.actions import check_legal
 from tasks.artifacts.params import resolve
 from tasks.nets.graph import Graph
 from tasks.nets.policy import Policy
 
 # log of the standard deviation of a "gaussian" head, before tanh
 LOG_STD_MIN, LOG_STD_MAX = -5.0, 2.0
-HEADS = ("tanh", "gaussian", "categorical")
+HEADS = ("tanh", "clip", "gaussian", "categorical")
 FORBIDDEN = -1e9  # logit of an action the mask forbids
 
 
@@ -23,11 +23,12 @@ class Feedforward(Policy):
     | head | last layer | action |
     |---|---|---|
     | ``tanh`` | A | tanh(z) |
+    | ``clip`` | A | z clipped to [-1, 1] |
     | ``gaussian`` | 2A: mean, log std | tanh(mean + exp(log std) * noise) |
     | ``categorical`` | A: logits | the number of the largest allowed logit |
 
     log std is clipped to [-5, 2]; noise is an explicit input, standard normal to
-    sample, zeros for the deterministic action. Finally the action of the first two is
+    sample, zeros for the deterministic action. Finally the action of the first three is
     scaled from [-1, 1] to the world's bounds: ``action * scale + offset``.
 
     A categorical head also gives its ``logits``, -1e9 where the input ``legal`` forbids
@@ -35,7 +36,7 @@ class Feedforward(Policy):
 
     Args:
         layers: Modules with ``forward``, ``emit``, ``spec`` as ``layers.Linear`` has.
-        head: ``tanh``, ``gaussian`` or ``categorical``.
+        head: ``tanh``, ``clip``, ``gaussian`` or ``categorical``.
         observation_mean: (O,), units of the world.
         observation_std: (O,), same units, positive.
         action_low: (A,), lower action bounds of the world; categorical: zeros.
@@ -75,6 +76,8 @@ class Feedforward(Policy):
     def squashed(self, x: Tensor, noise: Tensor | None = None) -> Tensor:
         """Normalised observations (S, B, O) -> action in [-1, 1] (S, B, A)."""
         x = self.preactivation(x)
+        if self.head == "clip":
+            return x.clamp(-1, 1)
         if self.head == "gaussian":
             x, log_std = x.chunk(2, dim=-1)
             if noise is not None:
@@ -194,7 +197,12 @@ class Feedforward(Policy):
             return
         if self.head == "gaussian":
             x = self._emit_sample(graph, x)
-        x = graph.add("Tanh", x, name="squashed")
+        if self.head == "clip":
+            low = graph.constant("action_min", torch.tensor(-1.0))
+            high = graph.constant("action_max", torch.tensor(1.0))
+            x = graph.add("Clip", x, low, high, name="squashed")
+        else:
+            x = graph.add("Tanh", x, name="squashed")
         scale = graph.constant("action_scale", self.action_scale)
         offset = graph.constant("action_offset", self.action_offset)
         x = graph.add("Mul", x, scale, name="action_scaled")

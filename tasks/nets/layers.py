@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import torch
@@ -79,35 +79,76 @@ class Linear(nn.Module):
         return graph.add("Gemm", x, weight, bias, name=f"{name}.out")
 
 
+class LayerNorm(nn.Module):
+    """A stack of layer normalisations (Ba, Kiros, Hinton 2016, arXiv 1607.06450).
+
+    Output = (x - mean) / sqrt(variance + 1e-5) * weight + bias, mean and variance over
+    the units. ``MLP`` applies it. For training only: it has no ONNX nodes.
+
+    Args:
+        stack: Leading axis S.
+        units: H.
+
+    Attributes:
+        weight: (S, 1, H), at first ones.
+        bias: (S, 1, H), at first zeros.
+    """
+
+    def __init__(self, stack: int, units: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(stack, 1, units))
+        self.bias = nn.Parameter(torch.zeros(stack, 1, units))
+
+
+def standardise(x: Tensor) -> Tensor:
+    """Zero mean and unit variance over the units: (S, B, H) -> (S, B, H)."""
+    return nn.functional.layer_norm(x, x.shape[-1:])
+
+
 class MLP(nn.Module):
     """Stacked multi-layer perceptron with ReLU between its layers.
+
+    | norm | after each hidden layer |
+    |---|---|
+    | ``none`` | ReLU |
+    | ``before`` | LayerNorm, ReLU |
+    | ``after`` | ReLU, LayerNorm |
 
     Args:
         seeds: One slice each.
         name: Enters the seeding, so that two networks of a learner differ.
         widths: (inputs, hidden..., outputs).
         members: Ensemble size E; the stack is then S*E, seed by seed.
+        norm: Where its hidden layers are normalised.
     """
 
     def __init__(
-        self, seeds: Sequence[int], name: str, widths: Sequence[int], members: int = 1
+        self,
+        seeds: Sequence[int],
+        name: str,
+        widths: Sequence[int],
+        members: int = 1,
+        norm: str = "none",
     ) -> None:
         super().__init__()
-        self.members = members
+        if norm not in ("none", "before", "after"):
+            raise ValueError(f"unknown norm {norm!r}")
+        self.members, self.norm = members, norm
         layers = [Linear(len(seeds) * members, i, o) for i, o in pairwise(widths)]
         generators = [generator(seed, name) for seed in seeds]
         for layer in layers:
             layer.initialise(generators)
         self.layers = nn.ModuleList(layers)
+        if norm != "none":
+            stack = len(seeds) * members
+            self.norms = nn.ModuleList(LayerNorm(stack, w) for w in widths[1:-1])
 
     def forward(self, x: Tensor) -> Tensor:
         """(S, B, inputs) -> (S, B, outputs), or (S, E, B, outputs) of an ensemble."""
         seeds = len(x)
         if self.members > 1:  # (S*E, B, inputs)
             x = x.unsqueeze(1).expand(-1, self.members, -1, -1).flatten(0, 1)
-        for layer in self.layers[:-1]:
-            x = torch.relu_(layer(x))
-        x = self.layers[-1](x)
+        x = self._through(x, lambda tensor: tensor)
         if self.members > 1:
             return x.view(seeds, self.members, *x.shape[1:])
         return x
@@ -115,8 +156,33 @@ class MLP(nn.Module):
     def member(self, x: Tensor, e: int) -> Tensor:
         """One member of an ensemble alone: (S, B, inputs) -> (S, B, outputs)."""
         stack = slice(e, None, self.members)  # the stack lies seed by seed
+        return self._through(x, lambda tensor: tensor[stack])
+
+    def _through(self, x: Tensor, cut: Callable[[Tensor], Tensor]) -> Tensor:
+        """All layers, each tensor cut to the slices wanted.
+
+        Weight and bias of a norm after ReLU go into the next layer's, which costs an
+        operation a weight instead of one a unit and row.
+        """
         for i, layer in enumerate(self.layers):
-            x = torch.relu_(x) if i else x
-            weight = layer.get_parameter("weight")[stack]
-            x = affine(x, weight, layer.get_parameter("bias")[stack])
+            weight = cut(layer.get_parameter("weight"))
+            bias = cut(layer.get_parameter("bias"))
+            if i and self.norm == "after":
+                gain, shift = self._norm(i - 1, cut)
+                bias = torch.baddbmm(bias, shift, weight)
+                weight = weight * gain.transpose(1, 2)
+            x = affine(x, weight, bias)
+            if i == len(self.layers) - 1:
+                break
+            if self.norm == "before":
+                gain, shift = self._norm(i, cut)
+                x = torch.addcmul(shift, standardise(x), gain)
+            x = torch.relu_(x)
+            if self.norm == "after":
+                x = standardise(x)
         return x
+
+    def _norm(self, i: int, cut: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+        """Weight and bias of a norm."""
+        norm = self.norms[i]
+        return cut(norm.get_parameter("weight")), cut(norm.get_parameter("bias"))

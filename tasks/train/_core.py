@@ -14,6 +14,9 @@ from tasks.train import Spaces
 
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
+# log of a standard deviation that is a parameter of its own, in half action ranges
+FREE_LOG_STD_MIN, FREE_LOG_STD_MAX = -20.0, 2.0
+
 
 def actor(
     spaces: Spaces, seeds: Sequence[int], hidden: Sequence[int], head: str = "tanh"
@@ -64,6 +67,7 @@ class Critics(nn.Module):
         seeds: One slice each.
         hidden: Hidden widths.
         members: E, two by default.
+        norm: Where hidden layers are normalised, see ``layers.MLP``.
     """
 
     def __init__(
@@ -72,13 +76,15 @@ class Critics(nn.Module):
         seeds: Sequence[int],
         hidden: Sequence[int],
         members: int = 2,
+        norm: str = "none",
     ) -> None:
         super().__init__()
         self.discrete = spaces.discrete
         ends = (spaces.observation + spaces.action, 1)
         if spaces.discrete:
             ends = (spaces.observation, spaces.action)
-        self.net = MLP(seeds, "critics", (ends[0], *hidden, ends[1]), members)
+        widths = (ends[0], *hidden, ends[1])
+        self.net = MLP(seeds, "critics", widths, members, norm)
 
     def forward(self, observation: Tensor, action: Tensor) -> Tensor:
         """(S, B, O) and (S, B, A) -> (S, E, B)."""
@@ -114,6 +120,21 @@ def adam(parameters: Iterable[nn.Parameter], rate: float) -> Adam:
 def bellman_loss(q: Tensor, target: Tensor) -> Tensor:
     """Sum over members of the mean squared error: (S, E, B), (S, B) -> (S,)."""
     return (q - target.unsqueeze(1)).square().mean(-1).sum(-1)
+
+
+def normal_surprise(error: Tensor, log_std: Tensor) -> Tensor:
+    """-log of a normal density whose deviation is of no state.
+
+    Args:
+        error: (S, B, A), mean minus action.
+        log_std: (S, 1, A), clipped to [-20, 2].
+
+    Returns:
+        Sum over the actions, (S, B).
+    """
+    log_std = log_std.clamp(FREE_LOG_STD_MIN, FREE_LOG_STD_MAX)
+    z = error * (-log_std).exp()
+    return (0.5 * z.square() + log_std + 0.5 * math.log(2 * math.pi)).sum(-1)
 
 
 def sample_tanh_gaussian(

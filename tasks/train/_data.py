@@ -7,19 +7,22 @@ seed's batches do not depend on the other seeds, and resuming needs no generator
 Shapes: N transitions, S seeds, B batch, O observation, A action, W width of the table.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.mapped import blank, release
 from tasks.train import Batch, Learner, Spaces
 
 if TYPE_CHECKING:
     from tasks.artifacts.dataset import Transitions
 
 BLOCK = 256  # updates whose batches are drawn at once
+CHUNK = 65_536  # rows packed at once
 BOUNDS_SLACK = 1e-5  # rounding allowed of an action scaled to [-1, 1]
 
 
@@ -41,63 +44,77 @@ def pack(learner: Learner, data: "Transitions") -> Tensor:
     Returns:
         (N, W) float32: normalised observation, action in [-1, 1] or one-hot, reward as
         the learner wants it, terminated, normalised next observation, then the
-        learner's columns in their order. N counts the learner's rows alone.
+        learner's columns in their order. N counts the learner's rows alone. A large
+        one lies in a file, see ``tasks.artifacts.mapped``.
 
     Raises:
         RefusedError: If a number is not finite or an action lies outside its bounds.
     """
-    s = learner.spaces
-    observation, after, action, reward, terminated = (
-        torch.as_tensor(x, dtype=torch.float32)
-        for x in (
-            data.observation,
-            data.next_observation,
-            data.action,
-            data.reward,
-            data.terminated,
-        )
-    )
-    scaled = action if s.discrete else _scaled(s, action)
     returns = torch.as_tensor(data.returns, dtype=torch.float64)
-    table = torch.cat(
-        [
-            (observation - s.observation_mean) / s.observation_std,
-            scaled.clamp(-1, 1),
-            learner.rewards(reward, returns)[:, None],
-            terminated[:, None],
-            (after - s.observation_mean) / s.observation_std,
-            *(_column(name, data, scaled) for name in learner.columns),
-        ],
-        dim=1,
-    )
-    mend = "generate the dataset again"
-    if not table.isfinite().all():
-        row = int((~table.isfinite()).any(1).nonzero()[0])
-        found = f"a number in row {row} that is not finite"
-        raise RefusedError(data.dataset_id, "rows", found, "finite numbers", mend)
-    if (excess := float(scaled.abs().max())) > 1 + BOUNDS_SLACK:
+    reward = learner.rewards(_floats(data.reward), returns)
+    s, n, a = learner.spaces, len(data.reward), learner.spaces.action
+    width = 2 * s.observation + a + 2 + a * len(learner.columns)
+    table = blank((n, width), np.float32)
+    excess, mend = 0.0, "generate the dataset again"
+    for first in range(0, n, CHUNK):
+        rows = np.arange(first, min(first + CHUNK, n))
+        scaled = _scaled(s, data, rows)
+        chunk = torch.cat(
+            [
+                (_floats(data.observation[rows]) - s.observation_mean)
+                / s.observation_std,
+                scaled.clamp(-1, 1),
+                reward[rows, None],
+                _floats(data.terminated[rows])[:, None],
+                (_floats(data.next_observation[rows]) - s.observation_mean)
+                / s.observation_std,
+                *(_column(name, s, data, rows) for name in learner.columns),
+            ],
+            dim=1,
+        )
+        if not chunk.isfinite().all():
+            row = first + int((~chunk.isfinite()).any(1).nonzero()[0])
+            found = f"a number in row {row} that is not finite"
+            raise RefusedError(data.dataset_id, "rows", found, "finite numbers", mend)
+        excess = max(excess, float(scaled.abs().max()))
+        table[rows] = chunk
+    if excess > 1 + BOUNDS_SLACK:
         raise RefusedError(
             data.dataset_id, "action", f"{excess:.6g} scaled", "[-1, 1]", mend
         )
-    rows = learner.rows(data)
-    return table if rows is None else table[torch.from_numpy(rows)]
+    chosen = learner.rows(data)
+    if chosen is not None:
+        whole, table = table, blank((len(chosen), width), np.float32)
+        for first in range(0, len(chosen), CHUNK):
+            rows = chosen[first : first + CHUNK]
+            table[first : first + CHUNK] = whole[rows]
+    release(data.observation, data.next_observation, data.action, table)
+    return torch.from_numpy(table)
 
 
-def _scaled(s: Spaces, action: Tensor) -> Tensor:
+def _floats(values: NDArray[Any]) -> Tensor:
+    return torch.as_tensor(values, dtype=torch.float32)
+
+
+def _scaled(s: Spaces, data: "Transitions", rows: NDArray[np.int64]) -> Tensor:
+    """Actions in [-1, 1], or one-hot."""
+    action = _floats(data.action[rows])
     low, high = s.action_low, s.action_high
-    return (action - (high + low) / 2) / ((high - low) / 2)
+    return action if s.discrete else (action - (high + low) / 2) / ((high - low) / 2)
 
 
-def _column(name: str, data: "Transitions", scaled: Tensor) -> Tensor:
-    """A column of ``tasks.train.COLUMNS``, (N, A)."""
+def _column(
+    name: str, s: Spaces, data: "Transitions", rows: NDArray[np.int64]
+) -> Tensor:
+    """A column of ``tasks.train.COLUMNS``, (rows, A)."""
     if name == "next_action":
-        after = torch.roll(scaled, -1, dims=0).clamp(-1, 1)
-        same = np.append(data.episode[1:] == data.episode[:-1], [False])
-        return after * torch.from_numpy(same)[:, None]
+        after = np.minimum(rows + 1, len(data.episode) - 1)
+        same = (data.episode[after] == data.episode[rows]) & (after > rows)
+        return _scaled(s, data, after).clamp(-1, 1) * torch.from_numpy(same)[:, None]
     values = getattr(data, name)
     if values is None:
-        return torch.ones_like(scaled)
-    return torch.as_tensor(values, dtype=torch.float32)
+        return torch.ones(len(rows), s.action)
+    return _floats(values[rows])
 
 
 class Sampler:

@@ -2,16 +2,17 @@
 
 Paper: Kostrikov, Nair & Levine 2021, "Offline Reinforcement Learning with Implicit
 Q-Learning" (arXiv 2110.06169). Reference implementation: CORL ``iql.py``; as there,
-the advantage comes from the value before its step, and ``policy: deterministic``
-regresses where ``gaussian`` maximises likelihood. Of discrete actions it is always the
-likelihood, of the allowed ones, and the critics give Q of all of them and pick.
+critics and actor see the value before its step (unless a method sets ``new_value``),
+and ``policy: deterministic`` regresses where ``gaussian`` maximises likelihood. Of
+discrete actions it is always the likelihood, of the allowed ones, and the critics give
+Q of all of them and pick.
 """
 
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -28,10 +29,10 @@ from tasks.train._core import (
     bellman_loss,
     frozen_copy,
     log_likelihood,
+    normal_surprise,
     polyak,
 )
 
-LOG_STD_MIN, LOG_STD_MAX = -20.0, 2.0
 RETURN_RANGE = 1000.0  # what ``reward_scale: return_range`` stretches returns to
 
 
@@ -58,6 +59,9 @@ class ImplicitQ(Learner):
     :meth:`critic_loss` and :meth:`surprise`.
     """
 
+    value_norm: ClassVar[str] = "none"  # of the value network, see ``layers.MLP``
+    new_value: ClassVar[bool] = False  # critics and actor see the value's new weights
+
     def __init__(
         self,
         params: ImplicitParams,
@@ -74,7 +78,7 @@ class ImplicitQ(Learner):
             self.critics, Critics(spaces, seeds, params.critic_hidden)
         )
         widths = (spaces.observation, *params.critic_hidden, 1)
-        self.value = MLP(seeds, "value", widths)
+        self.value = MLP(seeds, "value", widths, norm=self.value_norm)
         trained = list(self.actor.parameters())
         if params.policy == "gaussian" and not spaces.discrete:
             log_std = torch.zeros(len(seeds), 1, spaces.action)
@@ -111,9 +115,7 @@ class ImplicitQ(Learner):
         error = self.actor.squashed(observation) - action  # (S, B, A)
         if self.params.policy == "deterministic":
             return error.square().sum(-1)
-        log_std = self.log_std.clamp(LOG_STD_MIN, LOG_STD_MAX)
-        z = error * (-log_std).exp()
-        return (0.5 * z.square() + log_std + 0.5 * math.log(2 * math.pi)).sum(-1)
+        return normal_surprise(error, self.log_std)
 
     def rewards(self, reward: Tensor, returns: Tensor) -> Tensor:
         """Scale so that the best and the worst episode are 1000 apart."""
@@ -135,18 +137,24 @@ class ImplicitQ(Learner):
         """Value, critics with their target, then actor (eqs. 5-7)."""
         p, o, a = self.params, batch.observation, batch.action
         with torch.no_grad():
-            v_next = self.value(batch.next_observation).squeeze(-1)  # (S, B)
-            q = self.q_low(self.target(o, a))
+            q = self.q_low(self.target(o, a))  # (S, B)
+            if not self.new_value:
+                v_next = self.value(batch.next_observation).squeeze(-1)
         v = self.value(o).squeeze(-1)
         value_loss = self.value_loss(q, v)
         self.descend("value", value_loss)
+        v = v.detach()
+        if self.new_value:
+            with torch.no_grad():
+                v = self.value(o).squeeze(-1)
+                v_next = self.value(batch.next_observation).squeeze(-1)
 
         y = batch.reward + p.discount * (1 - batch.terminated) * v_next
         critic_loss = self.critic_loss(self.critics(o, a), y)
         self.descend("critics", critic_loss)
         polyak(self.target, self.critics, p.polyak)
 
-        weight = (p.beta * (q - v.detach())).exp().clamp(max=p.weight_max)
+        weight = (p.beta * (q - v)).exp().clamp(max=p.weight_max)
         if self.spaces.discrete:
             surprise = -log_likelihood(self.actor, o, a, batch.columns.get("legal"))
         else:
@@ -159,7 +167,7 @@ class ImplicitQ(Learner):
             "value_loss": value_loss.detach(),
             "critic_loss": critic_loss.detach(),
             "actor_loss": actor_loss.detach(),
-            "value": v.detach().mean(-1),
+            "value": v.mean(-1),
         }
 
     def policy(self) -> Policy:

@@ -32,8 +32,8 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
+from tasks.artifacts.actions import check_legal
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.masks import check_legal
 from tasks.artifacts.params import PARAMS, Params, Range
 
 Floats = NDArray[np.floating[Any]]

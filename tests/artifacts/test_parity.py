@@ -57,7 +57,7 @@ def test_a_dimension_that_never_moves_is_probed_too():
     assert len(np.unique(probes[:, 0])) > 100
 
 
-@pytest.mark.parametrize("head", ["tanh", "gaussian"])
+@pytest.mark.parametrize("head", ["tanh", "clip", "gaussian"])
 @pytest.mark.parametrize("k", [0, 1])
 def test_the_same_policy_passes(head: str, k: int):
     policy = make_policy(head=head, seeds=SEEDS)

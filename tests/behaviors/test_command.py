@@ -25,6 +25,8 @@ TINY = {
     "batch": 8,
     "updates_per_step": 0.25,
     "checkpoint_every": 50,
+    "early_every": 20,
+    "early_steps": 40,
     "episodes": 2,
     "replay": 2,
 }
@@ -66,9 +68,9 @@ def test_a_run_writes_policies_and_their_figures(
         assert opened.contract["seed"] == told["seed"]
         assert opened.contract["parity"]["max"] <= 1e-5
         assert opened.act(np.zeros((2, 3))).shape == (2, 1)
-        assert policies[name]["step"] in (50, 100, 150, 200)
+        assert policies[name]["step"] in (20, 40, 50, 100, 150, 200)
     assert policies["expert"]["share"] == 1
-    assert policies["replay-0"]["step"] == 50
+    assert policies["replay-0"]["step"] == 20
     assert policies["random"]["length_mean"] == 200
     assert not list(Path(".offcut/behaviors").iterdir())
     assert [p.name for p in out.parent.iterdir()] == ["pendulum"]

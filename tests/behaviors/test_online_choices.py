@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tasks.artifacts.episodes import action_bounds
+from tasks.artifacts.actions import action_bounds
 from tasks.behaviors import online
 from tasks.behaviors.measure import measure, random_return, visited
 from tasks.behaviors.online import Replay, run

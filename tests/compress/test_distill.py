@@ -15,7 +15,7 @@ from tests.compress.harness import (
 )
 
 
-@pytest.mark.parametrize("head", ["tanh", "gaussian"])
+@pytest.mark.parametrize("head", ["tanh", "clip", "gaussian"])
 def test_the_student_follows_the_teachers_mean(head: str):
     policy, rows = make_policy((32, 32), head), make_rows(512)
     compressor = make_compressor("distill", steps=250)

@@ -59,7 +59,7 @@ def test_without_correlation_it_is_round_to_nearest():
     assert torch.equal(codes, round_to_nearest(weight.double(), wide, 4))
 
 
-@pytest.mark.parametrize("head", ["tanh", "gaussian"])
+@pytest.mark.parametrize("head", ["tanh", "clip", "gaussian"])
 @pytest.mark.parametrize("mode", ["exact", "native"])
 def test_torch_and_onnxruntime_agree(head: str, mode: str):
     changed = {"block": 16, "edge_bits": 4}

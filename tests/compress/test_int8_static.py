@@ -31,7 +31,7 @@ def test_the_file_of_a_2x256_policy_is_a_third():
     assert report["calibration"]["rows"] == 256
 
 
-@pytest.mark.parametrize("head", ["tanh", "gaussian"])
+@pytest.mark.parametrize("head", ["tanh", "clip", "gaussian"])
 @pytest.mark.parametrize("mode", ["exact", "native"])
 def test_torch_and_onnxruntime_agree_far_outside_the_calibrated_range(
     head: str, mode: str

@@ -51,7 +51,7 @@ def test_the_file_is_really_smaller_and_runs():
     assert onnx_difference(small, make_rows().observations, "exact") <= 1e-5
 
 
-@pytest.mark.parametrize("head", ["tanh", "gaussian"])
+@pytest.mark.parametrize("head", ["tanh", "clip", "gaussian"])
 def test_fine_tuning_brings_the_actions_back(head: str):
     policy, rows = make_policy((32, 32), head), make_rows(512)
     stacked = rows.observations.expand(3, -1, -1)

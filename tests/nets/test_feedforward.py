@@ -36,6 +36,17 @@ def test_a_tanh_head_is_the_formula():
     torch.testing.assert_close(policy(x), wanted)
 
 
+def test_a_clip_head_cuts_at_the_bounds():
+    policy, x = made("clip"), rows()
+    z = policy.preactivation(policy.normalise(x))
+    assert (z.abs() > 1).any()
+    assert (z.abs() < 1).any()
+    wanted = torch.where(z.abs() > 1, z.sign(), z)
+    wanted = wanted * torch.tensor([1.0, 2, 4]) + torch.tensor([0.0, 0, 4])
+    torch.testing.assert_close(policy(x), wanted)
+    assert policy.inputs() == {"observation": 4}
+
+
 def test_a_gaussian_head_adds_its_noise_before_tanh():
     policy, x = made("gaussian"), rows()
     noise = torch.ones(2, 9, 3)
@@ -46,13 +57,14 @@ def test_a_gaussian_head_adds_its_noise_before_tanh():
     torch.testing.assert_close(still, policy(x))
 
 
-def test_actions_keep_to_the_bounds_whatever_comes():
-    action = made("tanh")(1e4 * rows())
+@pytest.mark.parametrize("head", ["tanh", "clip", "gaussian"])
+def test_actions_keep_to_the_bounds_whatever_comes(head: str):
+    action = made(head)(1e4 * rows())
     assert (action >= torch.tensor([-1.0, -2, 0])).all()
     assert (action <= torch.tensor([1.0, 2, 8])).all()
 
 
-@pytest.mark.parametrize("head", ["tanh", "gaussian"])
+@pytest.mark.parametrize("head", ["tanh", "clip", "gaussian"])
 @pytest.mark.parametrize("scale", [1.0, 1e3])
 def test_the_onnx_graph_acts_as_the_policy(head: str, scale: float):
     policy, x = made(head), scale * rows()

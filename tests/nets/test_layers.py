@@ -57,6 +57,45 @@ def test_an_ensemble_has_members_of_its_own():
     assert not torch.allclose(y[:, 0], y[:, 1])
 
 
+def single(net: MLP, k: int, norm: str) -> torch.nn.Sequential:
+    """Slice k of a stack from torch's own modules."""
+    modules: list[torch.nn.Module] = []
+    for i, layer in enumerate(net.layers):
+        linear = torch.nn.Linear(layer.inputs, layer.outputs)
+        linear.weight.data, linear.bias.data = layer.weight[k].T, layer.bias[k, 0]
+        modules.append(linear)
+        if i < len(net.layers) - 1:
+            own, after = net.norms[i], torch.nn.LayerNorm(layer.outputs)
+            after.weight.data, after.bias.data = own.weight[k, 0], own.bias[k, 0]
+            between = [torch.nn.ReLU(), after]
+            modules += between if norm == "after" else between[::-1]
+    return torch.nn.Sequential(*modules)
+
+
+@pytest.mark.parametrize("norm", ["before", "after"])
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_a_norm_stands_where_it_shall(norm: str, outputs: int):
+    net = MLP((0, 1), "net", (4, 6, 5, outputs), members=2, norm=norm)
+    net.requires_grad_(requires_grad=False)
+    assert all((one.weight == 1).all() and not one.bias.any() for one in net.norms)
+    for one in net.norms:
+        one.weight.normal_()
+        one.bias.normal_()
+    x = torch.randn(2, 7, 4)
+    y = net(x)
+    for seed in (0, 1):
+        for e in (0, 1):
+            wanted = single(net, 2 * seed + e, norm)(x[seed])
+            torch.testing.assert_close(y[seed, e], wanted)
+            torch.testing.assert_close(net.member(x, e)[seed], wanted)
+
+
+def test_a_network_without_norms_has_none():
+    assert not any("norms" in name for name in MLP((0,), "net", (4, 6, 2)).state_dict())
+    with pytest.raises(ValueError, match="unknown norm 'between'"):
+        MLP((0,), "net", (4, 6, 2), norm="between")
+
+
 def test_a_name_is_given_once():
     graph = Graph()
     graph.constant("x", torch.zeros(1))

@@ -1,6 +1,5 @@
 """What every learner's test buys: tiny data, a float64 reference, common checks."""
 
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,7 +17,8 @@ from tasks.artifacts.policy import save_policy
 from tasks.train import Batch, Learner, Spaces
 from tasks.train._checkpoint import Checkpoint
 from tasks.train._data import spaces
-from tasks.train.engine import identity, settle, train
+from tasks.train.engine import settle, train
+from tests.compress.harness import onnx_difference
 
 PARAMS = Path(__file__).parents[2] / "params/train"
 O, A = 3, 2  # noqa: E741 - widths of the tiny data
@@ -133,25 +133,35 @@ class Reference:
         self.r, self.d = batch.reward[k].double(), batch.terminated[k].double()
         self.o2 = batch.next_observation[k].double()
         self.noise = {n: x[k].double() for n, x in batch.noise.items()}
+        self.columns = {n: x[k].double() for n, x in batch.columns.items()}
 
     def _slice(self, x: Tensor) -> Tensor:
         rows = x.detach().double().chunk(len(self.learner.seeds))[self.k]
         return rows.clone().requires_grad_()
 
-    def net(self, name: str, x: Tensor, e: int = 0) -> Tensor:
+    def net(self, name: str, x: Tensor, e: int = 0, norm: str = "none") -> Tensor:
         """Member e of a perceptron, layer after layer."""
         i = 0
         while f"{name}.layers.{i}.weight" in self.t:
+            x = self._norm(name, i, x, e) if i and norm == "before" else x
             x = x.clamp(min=0) if i else x
+            x = self._norm(name, i, x, e) if i and norm == "after" else x
             weight = self.t[f"{name}.layers.{i}.weight"][e]
             x = x @ weight + self.t[f"{name}.layers.{i}.bias"][e]
             i += 1
         return x
 
-    def q(self, name: str, o: Tensor, a: Tensor) -> list[Tensor]:
+    def _norm(self, name: str, i: int, x: Tensor, e: int) -> Tensor:
+        """The norm before layer i."""
+        weight, bias = (self.t[f"{name}.norms.{i - 1}.{n}"] for n in ("weight", "bias"))
+        centred = x - x.mean(1, keepdim=True)
+        std = (centred.square().mean(1, keepdim=True) + 1e-5).sqrt()
+        return centred / std * weight[e] + bias[e]
+
+    def q(self, name: str, o: Tensor, a: Tensor, norm: str = "none") -> list[Tensor]:
         """Both critics."""
         x = torch.cat([o, a], 1)
-        return [self.net(f"{name}.net", x, e)[:, 0] for e in (0, 1)]
+        return [self.net(f"{name}.net", x, e, norm)[:, 0] for e in (0, 1)]
 
     def step(self, names: tuple[str, ...], loss: Tensor, rate: float) -> None:
         """The first step of Adam: its moments' corrections cancel."""
@@ -215,6 +225,14 @@ def check_seed_alone(
         assert not torch.allclose(stacked[0:1], alone, atol=1e-3)
 
 
+def check_exports(name: str, **override: Any) -> None:
+    """The ONNX file of each seed acts as the trained policy."""
+    learner = make(name, **override)
+    train(learner, transitions(), 10, batch=16)
+    observations = 3 * torch.randn(1000, O) + 1
+    assert onnx_difference(learner.policy(), observations, "exact") <= 1e-5
+
+
 def check_same_bytes(
     name: str, folder: Path, data: Any = None, **override: Any
 ) -> None:
@@ -268,23 +286,3 @@ def check_refusals(name: str, field: str, value: Any, data: Any = None) -> None:
     assert refused.value.field == f"train.{name}.{field}"
     with pytest.raises(RefusedError, match=f"did you mean {field}\\?"):
         make(name, data=data, **{field[:-1]: value})
-
-
-def killable(
-    folder: Path, say: Callable[[int], None] = lambda _: None, every: float = 0
-) -> None:
-    """Train with checkpoints, saying at each log how far it is; write the result."""
-    learner = make("td3_bc", (0, 4), 400)
-    data = transitions()
-    key = identity(learner, block("td3_bc"), data.sha256, 400, 16)
-    curves = train(
-        learner,
-        data,
-        400,
-        batch=16,
-        checkpoint=Checkpoint(folder / key),
-        report=lambda done, _: say(done),
-        every=every,
-    )
-    save_policy(folder, learner.policy(), {})
-    (folder / "curves.csv").write_text(curves.csv())

@@ -29,6 +29,7 @@ def point(n: int = 2000, horizon: int = 3) -> Any:
         observation_std=np.ones(1, np.float32),
         action_low=-np.ones(1, np.float32),
         action_high=np.ones(1, np.float32),
+        episode=np.arange(n) // horizon,
         returns=np.array([-3.0, 0.0], np.float32) * horizon,
     )
 

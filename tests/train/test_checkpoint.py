@@ -3,18 +3,40 @@
 import multiprocessing
 import random
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
 from tasks.artifacts.files import sha256
+from tasks.artifacts.policy import save_policy
 from tasks.train._checkpoint import Checkpoint
-from tasks.train.engine import train
+from tasks.train.engine import identity, train
 
 from . import harness
 
 KILLS = 3
+
+
+def killable(
+    folder: Path, say: Callable[[int], None] = lambda _: None, every: float = 0
+) -> None:
+    """Train with checkpoints, saying at each log how far it is; write the result."""
+    learner = harness.make("td3_bc", (0, 4), 400)
+    data = harness.transitions()
+    key = identity(learner, harness.block("td3_bc"), data.sha256, 400, 16)
+    curves = train(
+        learner,
+        data,
+        400,
+        batch=16,
+        checkpoint=Checkpoint(folder / key),
+        report=lambda done, _: say(done),
+        every=every,
+    )
+    save_policy(folder, learner.policy(), {})
+    (folder / "curves.csv").write_text(curves.csv())
 
 
 def test_checkpoint_keeps_one_state_and_its_exact_numbers(tmp_path: Path):
@@ -63,7 +85,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_bits(tmp_path: Path):
     fork = multiprocessing.get_context("fork")  # no second import of torch
     for _ in range(KILLS):
         listen, say = fork.Pipe(duplex=False)
-        child = fork.Process(target=harness.killable, args=(killed, say.send))
+        child = fork.Process(target=killable, args=(killed, say.send))
         child.start()
         starts.append(listen.recv())
         for _ in range(moments.randint(1, 25)):
@@ -73,7 +95,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_bits(tmp_path: Path):
         assert child.exitcode == -signal.SIGKILL
         assert not (killed / "policy.safetensors").exists()
     assert starts[0] < starts[1] < starts[2]  # each went on where the last one was
-    harness.killable(killed, every=60)
-    harness.killable(whole, every=60)
+    killable(killed, every=60)
+    killable(whole, every=60)
     for name in ("policy.safetensors", "policy.json", "curves.csv"):
         assert sha256(killed / name) == sha256(whole / name), name

@@ -24,8 +24,9 @@ def likelihood(ref: harness.Reference, legal: torch.Tensor) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("k", [0, 1])
-def test_a_step_of_bc_is_the_masked_cross_entropy(k: int):
-    learner = harness.make("bc", data=DATA)
+@pytest.mark.parametrize("name", ["bc", "bc10"])
+def test_a_step_of_cloning_is_the_masked_cross_entropy(name: str, k: int):
+    learner = harness.make(name, data=DATA)
     batch = harness.random_batch(learner)
     ref = harness.Reference(learner, k, batch)
     learner.update(batch, 0)

@@ -4,8 +4,8 @@ import gymnasium
 import numpy as np
 import pytest
 
+from tasks.artifacts.actions import check_legal, pick_legal
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.masks import check_legal, pick_legal
 from tasks.worlds import require
 from tests.worlds.harness import WorldTests, load
 

@@ -1,0 +1,106 @@
+"""AWAC: an actor-critic whose actor regresses on the logged actions that did better.
+
+Paper: Nair, Gupta, Dalal & Levine 2020, "AWAC: Accelerating Online Reinforcement
+Learning with Offline Datasets" (arXiv 2006.09359). Reference implementation: CORL
+``awac.py``; as there, the policy is a normal distribution without tanh whose deviation
+is of no state, its samples are clipped to the bounds, and one sample stands for the
+value of a state.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+from torch import Tensor, nn
+
+from tasks.artifacts.params import Params, Range
+from tasks.nets.policy import Policy
+from tasks.train import Batch, Learner, Spaces
+from tasks.train._core import (
+    FREE_LOG_STD_MAX,
+    FREE_LOG_STD_MIN,
+    Critics,
+    actor,
+    adam,
+    bellman_loss,
+    frozen_copy,
+    normal_surprise,
+    polyak,
+)
+
+
+@dataclass(frozen=True)
+class AWACParams(Params):
+    """See params/train/awac.yaml for units and ranges."""
+
+    actor_hidden: Annotated[tuple[int, ...], Range(1)]
+    critic_hidden: Annotated[tuple[int, ...], Range(1)]
+    discount: Annotated[float, Range(0, 1)]
+    polyak: Annotated[float, Range(0, 1)]
+    actor_rate: Annotated[float, Range(0, 1)]
+    critic_rate: Annotated[float, Range(0, 1)]
+    temperature: Annotated[float, Range(0, open=True)]
+    weight_max: Annotated[float, Range(0, open=True)]
+
+
+class AWAC(Learner):
+    """Twin critics of the policy itself, and a regression weighted by advantage."""
+
+    Parameters = AWACParams
+    noise = ("next", "current")
+
+    def __init__(
+        self, params: AWACParams, spaces: Spaces, seeds: Sequence[int], updates: int
+    ) -> None:
+        super().__init__(params, spaces, seeds, updates)
+        self.params = params
+        self.actor = actor(spaces, seeds, params.actor_hidden, head="clip")  # mean
+        self.log_std = nn.Parameter(torch.zeros(len(seeds), 1, spaces.action))
+        self.critics = Critics(spaces, seeds, params.critic_hidden)
+        self.target = frozen_copy(
+            self.critics, Critics(spaces, seeds, params.critic_hidden)
+        )
+        trained = [*self.actor.parameters(), self.log_std]
+        self.optimisers = {
+            "actor": adam(trained, params.actor_rate),
+            "critics": adam(self.critics.parameters(), params.critic_rate),
+        }
+
+    def update(self, batch: Batch, step: int) -> dict[str, Tensor]:
+        """Critics, then actor, then the target."""
+        del step
+        p, o, a = self.params, batch.observation, batch.action
+        with torch.no_grad():
+            mean = self.actor.preactivation(batch.next_observation)
+            a2 = self._sample(mean, batch.noise["next"])
+            q = self.target(batch.next_observation, a2).amin(1)
+            y = batch.reward + p.discount * (1 - batch.terminated) * q  # (S, B)
+        q = self.critics(o, a)  # (S, E, B)
+        critic_loss = bellman_loss(q, y)
+        self.descend("critics", critic_loss)
+
+        mean = self.actor.preactivation(o)
+        with torch.no_grad():  # by the critics as they are now, not their target
+            sampled = self._sample(mean, batch.noise["current"])
+            advantage = self.critics(o, a).amin(1) - self.critics(o, sampled).amin(1)
+            weight = (advantage / p.temperature).exp().clamp(max=p.weight_max)
+        surprise = normal_surprise(mean - a, self.log_std)  # (S, B)
+        actor_loss = (weight * surprise).mean(-1)
+        self.descend("actor", actor_loss)
+        polyak(self.target, self.critics, p.polyak)
+        return {
+            "critic_loss": critic_loss.detach(),
+            "actor_loss": actor_loss.detach(),
+            "value": q.detach().mean((1, 2)),
+            "weight": weight.mean(-1),
+        }
+
+    def _sample(self, mean: Tensor, noise: Tensor) -> Tensor:
+        """Draw and clip to the bounds: (S, B, A)."""
+        log_std = self.log_std.clamp(FREE_LOG_STD_MIN, FREE_LOG_STD_MAX)
+        return (mean + log_std.exp() * noise).clamp(-1, 1)
+
+    def policy(self) -> Policy:
+        """The mean, clipped to the bounds."""
+        return self.actor
