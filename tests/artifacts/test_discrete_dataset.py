@@ -17,6 +17,9 @@ from tasks.generate._collect import Plan, collect
 from tests.worlds.harness import load
 
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*rewards. all equal")
+
+
 def episodes(name: str = "taxi", count: int = 4) -> tuple[Any, list[Episode]]:
     """Random legal ones."""
     world = load(name, max_steps=12)
