@@ -16,7 +16,6 @@ from tasks.generate._behaviors import Chooser
 from tasks.generate._collect import Plan, collect
 from tests.worlds.harness import load
 
-
 pytestmark = pytest.mark.filterwarnings("ignore:.*rewards. all equal")
 
 
