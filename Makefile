@@ -67,10 +67,11 @@ compare: setup  ## compare revisions: make compare A=main B=workspace [C=...]
 params: setup  ## compose params.yaml, the default study, from params/
 	@$(PY) -m tasks.artifacts.compose
 
-# By file, since the tests of a file share its server, clone or run of the graph. What
-# fails beside other work, e.g. waits for a server too briefly, is run again alone.
+# By file, since the tests of a file share its server, clone or run of the graph, and in
+# the order of tests/conftest.py, the heaviest first. What fails beside other work, e.g.
+# waits for a server too briefly, is run again alone.
 test: setup browser  ## all tests, two at a time (budget: 10 minutes on 2 cores)
-	@$(PY) -m pytest -n 2 --dist loadfile || { \
+	@$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder || { \
 	  echo "again, one at a time: what failed"; \
 	  $(PY) -m pytest --last-failed --last-failed-no-failures none; }
 

@@ -7,6 +7,7 @@ import subprocess
 import time
 import urllib.request
 from typing import IO, Any
+from urllib.error import URLError
 
 from tasks.artifacts.errors import RefusedError
 
@@ -54,6 +55,17 @@ def answers(url: str) -> bool:
         return call(url.rstrip("/"), "health", timeout=10) is True
     except (OSError, ValueError):
         return False
+
+
+def refuses(url: str) -> bool:
+    """Whether nobody listens there any more; one that is slow to answer does."""
+    try:
+        call(url.rstrip("/"), "health", timeout=10)
+    except URLError as error:
+        return isinstance(error.reason, ConnectionRefusedError)
+    except (OSError, ValueError):
+        return False
+    return False
 
 
 def wait(

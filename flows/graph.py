@@ -37,6 +37,7 @@ from tqdm import tqdm
 from flows.lockfile import LockFile
 from flows.processes import Command
 from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.lockfile import let_go
 
 # DVC's progress bars would start a thread; where Python ends just then, that hangs
 tqdm.monitor_interval = 0
@@ -65,6 +66,7 @@ class Graph:
         self._held: dict[str, AbstractContextManager[None]] = {}
         try:
             self.repo = Repo(_wait_for_lock=True)
+            let_go(Path(self.repo.tmp_dir or ""))
             with self.repo.lock:
                 graph = get_active_graph(self.repo.index.graph)
                 wanted = collect_stages(self.repo, targets) if targets else None

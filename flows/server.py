@@ -16,8 +16,18 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
-from flows.endpoint import HOST, STARTING, answers, bound, call, end, wait
+from flows.endpoint import (
+    HOST,
+    STARTING,
+    answers,
+    bound,
+    call,
+    end,
+    refuses,
+    wait,
+)
 from tasks.artifacts.errors import RefusedError
 
 NAMES = {HOST, "localhost"}
@@ -51,7 +61,8 @@ def settings(root: Path) -> dict[str, str]:
         root: The project, absolute.
 
     Returns:
-        Variables that replace the user's own, except for the address of a server.
+        Variables that replace the user's own, except for the address of a server and
+        how often it is asked again.
     """
     return {
         "PREFECT_HOME": str(home(root)),
@@ -72,7 +83,7 @@ def settings(root: Path) -> dict[str, str]:
         ),
         "PREFECT_SERVER_DATABASE_TIMEOUT": "60",
         "PREFECT_SERVER_DATABASE_CONNECTION_TIMEOUT": "60",
-        "PREFECT_CLIENT_MAX_RETRIES": "3",
+        "PREFECT_CLIENT_MAX_RETRIES": os.environ.get("PREFECT_CLIENT_MAX_RETRIES", "3"),
         "PREFECT_API_REQUEST_TIMEOUT": "120",
         # a slot taken outlives the server, so that it is given back after a restart
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": (
@@ -115,7 +126,11 @@ def api(root: Path) -> Iterator[str]:
                 "unset it and start one with `make ui`, "
                 "or run without one: `make flow LOCAL=1`",
             )
-        yield url
+        try:
+            yield url
+        finally:
+            if refuses(url):
+                _drain(url)
         return
     with ExitStack() as stack:
         stack.enter_context(using(root))
@@ -124,7 +139,7 @@ def api(root: Path) -> Iterator[str]:
             url = stack.enter_context(started(root, bound(0), services=False))
         os.environ["PREFECT_API_URL"] = url
         stack.callback(os.environ.pop, "PREFECT_API_URL", None)
-        stack.callback(_drain)
+        stack.callback(_drain, url)
         yield url
 
 
@@ -239,13 +254,21 @@ def _alone(root: Path) -> Iterator[None]:
         yield
 
 
-def _drain() -> None:
-    """Send what Prefect still holds back in this process, if it was imported at all."""
+def _drain(url: str) -> None:
+    """Send what Prefect still holds back in this process, if it was imported at all.
+
+    It tries each event for seconds, so where nobody is left to listen all is dropped.
+    """
     if "prefect" not in sys.modules:
         return
     from prefect.events.worker import EventsWorker
     from prefect.logging.handlers import APILogWorker
 
-    for worker in (EventsWorker, APILogWorker):
+    gone = refuses(url)
+    workers: tuple[Any, ...] = (EventsWorker, APILogWorker)
+    for worker in workers:
         logging.getLogger(worker.__name__).setLevel(logging.ERROR)  # that it takes time
+        for one in tuple(worker._instances.values()) if gone else ():
+            if one._loop and one._task:
+                one._loop.call_soon_threadsafe(one._task.cancel)
         worker.drain_all(timeout=SENDING, at_exit=False)

@@ -1,5 +1,7 @@
 """The one way Offcut refuses bad input."""
 
+from typing import Any
+
 
 class RefusedError(Exception):
     """Bad input, refused before anything is written.
@@ -28,6 +30,11 @@ class RefusedError(Exception):
             f"{self.where}: {self.field}: found {self.found}, "
             f"expected {self.expected}; {self.mend}"
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For passing it from one process to another."""
+        fields = (self.where, self.field, self.found, self.expected, self.mend)
+        return type(self), fields
 
 
 def _line(value: object) -> str:

@@ -1,12 +1,19 @@
-"""Mend a dvc.lock that a killed run left half-written.
+"""Mend what a killed run left half-written: dvc.lock, and DVC's list of held files.
 
 DVC writes dvc.lock in place after each stage, which takes a third of a second at a
 hundred stages; killed just then, it leaves the first part and refuses to start again.
 So ``make run`` keeps a copy while it runs. If one lies there from an earlier run,
 ``python -m tasks.artifacts.lockfile`` puts it back where dvc.lock is not whole.
 Nothing is lost: what the killed run had finished comes from DVC's cache.
+
+DVC writes its list of the files that its processes hold in place too, twice a stage;
+cut short, it makes DVC refuse every stage. It names processes that run, so without it
+only those of other runs in this folder are forgotten.
 """
 
+import fcntl
+import json
+from contextlib import suppress
 from pathlib import Path
 
 import yaml
@@ -15,6 +22,7 @@ from tasks.artifacts.files import write_text
 from tasks.artifacts.stage import run_stage
 
 LOCK, KEPT = Path("dvc.lock"), Path(".offcut/dvc.lock")
+TMP = Path(".dvc/tmp")
 
 
 def whole(text: str, before: str) -> bool:
@@ -34,8 +42,37 @@ def whole(text: str, before: str) -> bool:
     return ends and not missing and text.endswith("\n")
 
 
+def let_go(folder: Path = TMP) -> None:
+    """Remove the list of held files if it is cut short.
+
+    Args:
+        folder: DVC's own for what does not last.
+    """
+    held, guard = folder / "rwlock", folder / "rwlock.lock"
+    if not _cut(held):
+        return
+    # whoever writes it has the guard: what is cut now nobody will write to its end
+    with suppress(FileNotFoundError), guard.open("r+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if not _cut(held):
+            return
+    held.unlink(missing_ok=True)
+
+
+def _cut(path: Path) -> bool:
+    """Whether there is a file that is not JSON."""
+    try:
+        json.loads(path.read_text(encoding="utf-8", errors="replace"))
+    except FileNotFoundError:
+        return False
+    except ValueError:
+        return True
+    return False
+
+
 def main() -> None:
     """See the module."""
+    let_go()
     if not KEPT.exists():
         return
     before = KEPT.read_text(encoding="utf-8")

@@ -191,13 +191,10 @@ def run(
                 noise = {
                     name: torch.from_numpy(
                         np.stack(
-                            [
-                                g.standard_normal((batch, spaces.action), np.float32)
-                                for g in draws
-                            ]
+                            [draw.sample(g, (batch,), spaces.action) for g in draws]
                         )
                     )
-                    for name in learner.noise
+                    for name, draw in learner.draws().items()
                 }
                 columns_of = dict(zip(columns, rest, strict=True))
                 rows = Batch(o, a, r.squeeze(-1), o2, d.squeeze(-1), columns_of, noise)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from tasks.nets.feedforward import LOG_STD_MAX, LOG_STD_MIN, Feedforward
+from tasks.nets.feedforward import Feedforward
 from tasks.nets.layers import Linear
 
 
@@ -48,6 +48,7 @@ def rebuild(
         policy.observation_std,
         -bounds,
         bounds,
+        policy.log_std_range,
         policy.masked,
     )
     # copied, as going by low and high would not give the same bits again
@@ -84,5 +85,5 @@ def readout(policy: Feedforward, x: Tensor) -> Tensor:
         action = y.clamp(-1, 1)
         return action + 0.1 * (y - action)
     mean, log_std = y.chunk(2, dim=-1)
-    log_std = log_std.clamp(LOG_STD_MIN, LOG_STD_MAX)
+    log_std = log_std.clamp(*policy.log_std_range)
     return torch.cat([torch.tanh(mean), log_std], dim=-1)

@@ -9,10 +9,11 @@ from torch import Tensor, nn
 from tasks.artifacts.actions import check_legal
 from tasks.artifacts.params import resolve
 from tasks.nets.graph import Graph
+from tasks.nets.layers import Linear, perceptron
 from tasks.nets.policy import Policy
 
-# log of the standard deviation of a "gaussian" head, before tanh
-LOG_STD_MIN, LOG_STD_MAX = -5.0, 2.0
+# log of the standard deviation of a "gaussian" head, before tanh: SAC's limits
+LOG_STD_RANGE = (-5.0, 2.0)
 HEADS = ("tanh", "clip", "gaussian", "categorical")
 FORBIDDEN = -1e9  # logit of an action the mask forbids
 
@@ -27,9 +28,9 @@ class Feedforward(Policy):
     | ``gaussian`` | 2A: mean, log std | tanh(mean + exp(log std) * noise) |
     | ``categorical`` | A: logits | the number of the largest allowed logit |
 
-    log std is clipped to [-5, 2]; noise is an explicit input, standard normal to
-    sample, zeros for the deterministic action. Finally the action of the first three is
-    scaled from [-1, 1] to the world's bounds: ``action * scale + offset``.
+    log std is clipped to ``log_std_range``; noise is an explicit input, standard normal
+    to sample, zeros for the deterministic action. Finally the action of the first three
+    is scaled from [-1, 1] to the world's bounds: ``action * scale + offset``.
 
     A categorical head also gives its ``logits``, -1e9 where the input ``legal`` forbids
     the action; it has that input if ``masked``. Of equal logits the first counts.
@@ -41,6 +42,7 @@ class Feedforward(Policy):
         observation_std: (O,), same units, positive.
         action_low: (A,), lower action bounds of the world; categorical: zeros.
         action_high: (A,), upper action bounds; categorical: ones.
+        log_std_range: Lowest and highest log std of a gaussian head; others ignore it.
         masked: The world forbids actions at times; of a categorical head alone.
     """
 
@@ -52,6 +54,7 @@ class Feedforward(Policy):
         observation_std: Tensor,
         action_low: Tensor,
         action_high: Tensor,
+        log_std_range: tuple[float, float] = LOG_STD_RANGE,
         masked: bool = False,
     ) -> None:
         super().__init__(observation_mean, observation_std, action_low, action_high)
@@ -60,7 +63,8 @@ class Feedforward(Policy):
         if masked and head != "categorical":
             raise ValueError(f"a {head} head with a mask")
         self.layers: Any = nn.ModuleList(layers)  # torch types its items too widely
-        self.head, self.masked = head, masked
+        self.head, self.log_std_range = head, log_std_range
+        self.masked = masked
 
     @property
     def seeds(self) -> int:
@@ -69,9 +73,11 @@ class Feedforward(Policy):
 
     def preactivation(self, x: Tensor) -> Tensor:
         """Normalised observations (S, B, O) -> output of the last layer."""
+        if all(type(layer) is Linear for layer in self.layers):
+            return perceptron(x, list(self.layers))
         for layer in self.layers[:-1]:
             x = torch.relu(layer(x))
-        return self.layers[-1](x)
+        return self.layers[-1](x).float()  # already, but for autocast's products
 
     def squashed(self, x: Tensor, noise: Tensor | None = None) -> Tensor:
         """Normalised observations (S, B, O) -> action in [-1, 1] (S, B, A)."""
@@ -81,7 +87,7 @@ class Feedforward(Policy):
         if self.head == "gaussian":
             x, log_std = x.chunk(2, dim=-1)
             if noise is not None:
-                x = x + log_std.clamp(LOG_STD_MIN, LOG_STD_MAX).exp() * noise
+                x = x + log_std.clamp(*self.log_std_range).exp() * noise
         return torch.tanh(x)
 
     def logits(self, x: Tensor, legal: Tensor | None = None) -> Tensor:
@@ -151,6 +157,7 @@ class Feedforward(Policy):
 
     def spec(self) -> dict[str, Any]:
         """See :meth:`Policy.spec`."""
+        limits = {"log_std_range": list(self.log_std_range)}
         told = {
             "class": "tasks.nets.feedforward.Feedforward",
             "head": self.head,
@@ -158,6 +165,7 @@ class Feedforward(Policy):
             "observation": self.observation_width,
             "action": self.action_width,
             "layers": [layer.spec() for layer in self.layers],
+            **(limits if self.head == "gaussian" else {}),
         }
         return told | ({"masked": True} if self.masked else {})
 
@@ -178,8 +186,10 @@ class Feedforward(Policy):
             layers.append(layer(spec["stack"], **arguments))
         zeros, ones = torch.zeros(spec["observation"]), torch.ones(spec["observation"])
         bounds = torch.ones(spec["action"])
+        low, high = spec.get("log_std_range", LOG_STD_RANGE)
+        statistics = zeros, ones, -bounds, bounds
         masked = spec.get("masked", False)
-        return cls(layers, spec["head"], zeros, ones, -bounds, bounds, masked)
+        return cls(layers, spec["head"], *statistics, (low, high), masked)
 
     def emit(self, graph: Graph, k: int) -> None:
         """See :meth:`Policy.emit`."""
@@ -232,8 +242,11 @@ class Feedforward(Policy):
         log_std = graph.add(
             "Slice", x, cut["middle"], cut["end"], cut["axis"], name="log_std"
         )
-        low = graph.constant("log_std_min", torch.tensor(LOG_STD_MIN))
-        high = graph.constant("log_std_max", torch.tensor(LOG_STD_MAX))
+        limits = zip(("min", "max"), self.log_std_range, strict=True)
+        low, high = (
+            graph.constant(f"log_std_{end}", torch.tensor(value))
+            for end, value in limits
+        )
         log_std = graph.add("Clip", log_std, low, high, name="log_std_clipped")
         std = graph.add("Exp", log_std, name="std")
         deviation = graph.add("Mul", std, "noise", name="deviation")

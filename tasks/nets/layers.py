@@ -4,6 +4,7 @@ import hashlib
 import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +26,57 @@ def affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     if weight.shape[-1] == 1:  # as a matrix product several times slower
         return (x * weight.transpose(1, 2)).sum(-1, keepdim=True) + bias
     return torch.baddbmm(bias, x, weight)
+
+
+class _Perceptron(torch.autograd.Function):
+    """Layers with ReLU between, and their gradients, as one node of autograd's graph.
+
+    The same operations as layer by layer and the same bits, but gradients and masks are
+    written in place. For inputs that need no gradient; see :func:`perceptron`.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, *tensors: Tensor) -> Tensor:
+        """(S, B, inputs) and weight, bias of each layer -> (S, B, outputs)."""
+        weights, inputs = tensors[::2], [x]
+        for weight, bias in zip(weights, tensors[1::2], strict=True):
+            x = affine(inputs[-1], weight, bias)
+            inputs.append(x.relu_() if len(inputs) < len(weights) else x)
+        ctx.save_for_backward(*inputs[:-1], *weights)
+        return x
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        """Of the output (S, B, outputs) -> of weight and bias of each layer."""
+        saved = ctx.saved_tensors
+        inputs, weights = saved[: len(saved) // 2], saved[len(saved) // 2 :]
+        found: list[Tensor | None] = []
+        for i in range(len(weights) - 1, -1, -1):
+            x, w, g = inputs[i], weights[i], gradient
+            thin = w.shape[-1] == 1  # as in affine
+            by_weight = (x * g).sum(1)[..., None] if thin else x.mT.bmm(g)
+            found = [by_weight, g.sum(1, keepdim=True), *found]
+            if i:
+                gradient = g * w.mT if thin else g.bmm(w.mT)
+                torch.ops.aten.threshold_backward.grad_input(
+                    gradient, x, 0, grad_input=gradient
+                )
+        return None, *found
+
+
+def perceptron(x: Tensor, layers: Sequence["Linear"]) -> Tensor:
+    """Layers with ReLU between: (S, B, inputs) -> (S, B, outputs).
+
+    Where the input needs no gradient, as in the losses of critics and in cloning, all
+    layers are one node of autograd's graph, which can be differentiated once.
+    """
+    if not x.requires_grad and not torch.is_autocast_enabled("cpu"):
+        tensors = [t for layer in layers for t in (layer.weight, layer.bias)]
+        return cast("Tensor", _Perceptron.apply(x, *tensors))  # type: ignore[no-untyped-call]
+    for layer in layers[:-1]:
+        x = torch.relu_(layer(x))
+    return layers[-1](x).float()  # already, but for autocast's products
 
 
 class Linear(nn.Module):
@@ -138,7 +190,7 @@ class MLP(nn.Module):
         generators = [generator(seed, name) for seed in seeds]
         for layer in layers:
             layer.initialise(generators)
-        self.layers = nn.ModuleList(layers)
+        self.layers: Any = nn.ModuleList(layers)  # torch types its items too widely
         if norm != "none":
             stack = len(seeds) * members
             self.norms = nn.ModuleList(LayerNorm(stack, w) for w in widths[1:-1])
@@ -148,7 +200,10 @@ class MLP(nn.Module):
         seeds = len(x)
         if self.members > 1:  # (S*E, B, inputs)
             x = x.unsqueeze(1).expand(-1, self.members, -1, -1).flatten(0, 1)
-        x = self._through(x, lambda tensor: tensor)
+        if self.norm == "none":
+            x = perceptron(x, cast("Sequence[Linear]", self.layers))
+        else:
+            x = self._through(x, lambda tensor: tensor)
         if self.members > 1:
             return x.view(seeds, self.members, *x.shape[1:])
         return x
@@ -180,7 +235,7 @@ class MLP(nn.Module):
             x = torch.relu_(x)
             if self.norm == "after":
                 x = standardise(x)
-        return x
+        return x.float()  # already, but for autocast's products
 
     def _norm(self, i: int, cut: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
         """Weight and bias of a norm."""

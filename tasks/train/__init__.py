@@ -72,7 +72,7 @@ class Batch:
         next_observation: (S, B, O), normalised.
         terminated: (S, B), 1.0 where the episode terminated; a truncated one is 0.0.
         columns: By the names of ``Learner.columns``, see :data:`COLUMNS`.
-        noise: By the names of ``Learner.noise``, (S, B, A), standard normal.
+        noise: By the names of ``Learner.draws()``, see :class:`Draw`.
     """
 
     observation: Tensor
@@ -82,6 +82,32 @@ class Batch:
     terminated: Tensor
     columns: Mapping[str, Tensor] = field(default_factory=dict)
     noise: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Random numbers a learner wants at every update.
+
+    Attributes:
+        count: n for (S, B, n, A); None for (S, B, A), one action a row.
+        kind: ``normal`` (standard) or ``uniform`` in [-1, 1).
+    """
+
+    count: int | None = None
+    kind: str = "normal"
+
+    def shape(self, action: int) -> tuple[int, ...]:
+        """(A,) or (n, A), what follows the axis of rows; ``action`` is A."""
+        return (action,) if self.count is None else (self.count, action)
+
+    def sample(
+        self, generator: np.random.Generator, lead: tuple[int, ...], action: int
+    ) -> NDArray[np.float32]:
+        """Draw (*lead, A) or (*lead, n, A), where ``action`` is A."""
+        shape = (*lead, *self.shape(action))
+        if self.kind == "uniform":
+            return 2 * generator.random(shape, np.float32) - 1
+        return generator.standard_normal(shape, np.float32)
 
 
 # What a learner may ask for beside the fields of a batch, (S, B, A) each:
@@ -108,7 +134,7 @@ class Learner(nn.Module, ABC):
     Parameters: ClassVar[type[Params]]
     actions: ClassVar[Sequence[str]] = ("continuous",)  # and, or, "discrete"
     columns: Sequence[str] = ()  # of COLUMNS
-    noise: ClassVar[Sequence[str]] = ()  # standard normal (S, B, A) draws an update
+    noise: ClassVar[Sequence[str]] = ()  # the usual draws, standard normal (S, B, A)
 
     def __init__(
         self, params: Params, spaces: Spaces, seeds: Sequence[int], updates: int
@@ -133,6 +159,13 @@ class Learner(nn.Module, ABC):
     @abstractmethod
     def policy(self) -> Policy:
         """The trained policy, sharing this learner's tensors."""
+
+    def draws(self) -> dict[str, Draw]:
+        """Names of all the random numbers ``update`` takes, and what they are.
+
+        By default those of ``noise``. The order counts: it tells their streams apart.
+        """
+        return {name: Draw() for name in self.noise}
 
     def rewards(self, reward: Tensor, returns: Tensor) -> Tensor:
         """The rewards it learns from; called once, before the first update.
@@ -184,7 +217,7 @@ class Learner(nn.Module, ABC):
         parameters = [p for group in optimiser.param_groups for p in group["params"]]
         gradients = torch.autograd.grad(loss.sum(), parameters)
         for parameter, gradient in zip(parameters, gradients, strict=True):
-            parameter.grad = gradient
+            parameter.grad = gradient.contiguous()  # fused Adam reads raw memory
         optimiser.step()
 
     def tensors(self) -> dict[str, Tensor]:

@@ -8,23 +8,27 @@ the same bytes.
 
 import argparse
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from tasks.artifacts.dataset import load_transitions
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import check_writable, read_json, whole_folder, write_text
-from tasks.artifacts.params import PARAMS, Params, Range, build, load, pick
-from tasks.artifacts.policy import save_policy
+from tasks.artifacts.params import PARAMS, OneOf, Params, Range, build, load, pick
+from tasks.artifacts.policy import load_policy, save_policy
 from tasks.artifacts.progress import Progress
 from tasks.artifacts.stage import run_stage
 from tasks.train import Learner
 from tasks.train._checkpoint import Checkpoint
 from tasks.train._data import spaces
 from tasks.train._kinds import check_kind
-from tasks.train.engine import identity, settle, train
+from tasks.train._parts import Report, interleave, side_by_side, split, stack
+from tasks.train.engine import check_precision, identity, resume, settle, train
+
+if TYPE_CHECKING:
+    from tasks.artifacts.dataset import Transitions
 
 CHECKPOINTS = Path(".offcut/checkpoints")
 
@@ -37,6 +41,8 @@ class Effort(Params):
     updates: Annotated[int, Range(1)]
     batch: Annotated[int, Range(1)]
     snapshots: Annotated[int, Range(0)]
+    precision: Annotated[str, OneOf(("float32", "bfloat16"))]
+    processes: Annotated[int, Range(1)]
 
     def __post_init__(self) -> None:
         """Also refuse seeds that are none or twice, more snapshots than updates."""
@@ -84,22 +90,12 @@ def main() -> None:
     block = pick(params, "train", name)
     pick(params, "dataset", dataset)
     effort = Effort.of(params.get("study", {}))
+    check_precision(effort.precision)
     source = Path("data/datasets") / f"{dataset}-v0"
     output = Path("data/policies") / dataset / name
     check_writable(output.parent)
     data = load_transitions(source)
     check_kind(name, block, data.discrete, dataset)
-    learner: Learner = build(
-        block,
-        f"train.{name}",
-        spaces=spaces(data),
-        seeds=effort.seeds,
-        updates=effort.updates,
-    )
-    told = {**block, "moments": effort.moments}
-    key = identity(learner, told, data.sha256, effort.updates, effort.batch)
-    checkpoint = Checkpoint(CHECKPOINTS / key)
-    kept = CHECKPOINTS / f"{key}-snapshots"
     world = read_json(
         source / "world.json", f"python -m tasks.generate --dataset {dataset}"
     )
@@ -112,33 +108,96 @@ def main() -> None:
         "env_id": world["world"]["env_id"],
         "step_seconds": world["step_seconds"],
     }
-
-    def keep(done: int) -> None:
-        with whole_folder(kept / str(done)) as folder:
-            save_policy(folder, learner.policy(), {**origin, "updates": done})
-
+    whole = _learner(block, name, data, effort, effort.seeds)
+    parts = [
+        Part(_learner(block, name, data, effort, seeds), block, data, effort)
+        for seeds in split(effort.seeds, effort.processes)
+    ]
     with Progress(f"{dataset} {name}", effort.updates, lines=10) as progress:
 
         def report(done: int, metrics: dict[str, float]) -> None:
             progress(done, "  ".join(f"{k} {v:.4g}" for k, v in metrics.items()))
 
-        curves = train(
-            learner,
-            data,
-            effort.updates,
-            effort.batch,
-            checkpoint=checkpoint,
-            report=report,
-            moments=effort.moments,
-            keep=keep,
-        )
+        if len(parts) == 1:
+            parts[0].train(report)
+        else:
+            side_by_side(len(parts), lambda i, tell: parts[i].train(tell), report)
+    curves = interleave([resume(part.learner, part.checkpoint)[1] for part in parts])
     with whole_folder(output) as folder:
-        save_policy(folder, learner.policy(), {**origin, "updates": effort.updates})
+        stack(whole.policy(), [part.learner.policy() for part in parts])
+        save_policy(folder, whole.policy(), {**origin, "updates": effort.updates})
         write_text(folder / "curves.csv", curves.csv())
-        if effort.snapshots:
-            shutil.copytree(kept, folder / "snapshots")
-    checkpoint.remove()
-    shutil.rmtree(kept, ignore_errors=True)
+        for done in effort.moments:
+            kept = [load_policy(part.kept / str(done))[0] for part in parts]
+            stack(whole.policy(), kept)
+            moment = folder / "snapshots" / str(done)
+            moment.mkdir(parents=True)
+            save_policy(moment, whole.policy(), {**origin, "updates": done})
+    for part in parts:
+        part.checkpoint.remove()
+        shutil.rmtree(part.kept, ignore_errors=True)
+
+
+def _learner(
+    block: Mapping[str, Any],
+    name: str,
+    data: "Transitions",
+    effort: Effort,
+    seeds: Sequence[int],
+) -> Learner:
+    """A fresh learner of some of the seeds."""
+    learner: Learner = build(
+        block, f"train.{name}", spaces=spaces(data), seeds=seeds, updates=effort.updates
+    )
+    return learner
+
+
+class Part:
+    """The training of some of the seeds; what it leaves is in its two folders.
+
+    Args:
+        learner: Of these seeds, fresh.
+        block: Its parameters.
+        data: The dataset.
+        effort: Of the study.
+
+    Attributes:
+        checkpoint: Its state, at last that of the end.
+        kept: Folder of the snapshots' policies.
+    """
+
+    def __init__(
+        self,
+        learner: Learner,
+        block: Mapping[str, Any],
+        data: "Transitions",
+        effort: Effort,
+    ) -> None:
+        self.learner, self.data, self.effort = learner, data, effort
+        told = {**block, "moments": effort.moments}
+        key = identity(
+            learner, told, data.sha256, effort.updates, effort.batch, effort.precision
+        )
+        self.checkpoint = Checkpoint(CHECKPOINTS / key)
+        self.kept = CHECKPOINTS / f"{key}-snapshots"
+
+    def train(self, report: Report) -> None:
+        """From the checkpoint, if there is one, to the end."""
+        train(
+            self.learner,
+            self.data,
+            self.effort.updates,
+            self.effort.batch,
+            checkpoint=self.checkpoint,
+            report=report,
+            moments=self.effort.moments,
+            keep=self._keep,
+            precision=self.effort.precision,
+        )
+
+    def _keep(self, done: int) -> None:
+        with whole_folder(self.kept / str(done)) as folder:
+            save_policy(folder, self.learner.policy(), {})
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam
 
-from tasks.nets.feedforward import LOG_STD_MAX, LOG_STD_MIN, Feedforward
+from tasks.nets.feedforward import LOG_STD_RANGE, Feedforward
 from tasks.nets.layers import MLP
 from tasks.train import Spaces
 
@@ -19,7 +19,11 @@ FREE_LOG_STD_MIN, FREE_LOG_STD_MAX = -20.0, 2.0
 
 
 def actor(
-    spaces: Spaces, seeds: Sequence[int], hidden: Sequence[int], head: str = "tanh"
+    spaces: Spaces,
+    seeds: Sequence[int],
+    hidden: Sequence[int],
+    head: str = "tanh",
+    log_std_range: tuple[float, float] = LOG_STD_RANGE,
 ) -> Feedforward:
     """A freshly initialised policy: O -> hidden... -> A (2A for a gaussian head).
 
@@ -35,6 +39,7 @@ def actor(
         spaces.observation_std,
         spaces.action_low,
         spaces.action_high,
+        log_std_range,
         spaces.masked,
     )
 
@@ -92,6 +97,13 @@ class Critics(nn.Module):
             return (self.net(observation) * action.unsqueeze(1)).sum(-1)
         return self.net(torch.cat([observation, action], dim=-1)).squeeze(-1)
 
+    def many(self, observation: Tensor, actions: Tensor) -> Tensor:
+        """Q of several actions a state: (S, B, O), (S, B, n, A) -> (S, E, B, n)."""
+        n = actions.shape[2]
+        x = torch.cat([observation.unsqueeze(2).expand(-1, -1, n, -1), actions], -1)
+        q = self.net(x.flatten(1, 2))  # (S, E, B*n, 1)
+        return q.view(*q.shape[:2], -1, n)
+
     def first(self, observation: Tensor, action: Tensor) -> Tensor:
         """Q_1 alone: (S, B, O) and (S, B, A) -> (S, B)."""
         if self.discrete:
@@ -148,11 +160,23 @@ def sample_tanh_gaussian(
         noise: (S, B, A), standard normal.
 
     Returns:
-        Action in [-1, 1] (S, B, A) and log pi (S, B), with the tanh correction in
-        its stable form, log(1 - tanh(u)^2) = 2 (log 2 - u - softplus(-2u)).
+        Action in [-1, 1] (S, B, A) and log pi (S, B).
     """
+    return squash(*gaussian(policy, observation), noise)
+
+
+def gaussian(policy: Feedforward, observation: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and clipped log std before tanh: (S, B, O) -> (S, B, A) each."""
     mean, log_std = policy.preactivation(observation).chunk(2, dim=-1)
-    log_std = log_std.clamp(LOG_STD_MIN, LOG_STD_MAX)
+    return mean, log_std.clamp(*policy.log_std_range)
+
+
+def squash(mean: Tensor, log_std: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+    """tanh(mean + std noise) and its log likelihood: (..., A) each -> (..., A), (...).
+
+    With the tanh correction in its stable form, log(1 - tanh(u)^2) =
+    2 (log 2 - u - softplus(-2u)).
+    """
     u = mean + log_std.exp() * noise
     log_normal = -0.5 * noise.square() - log_std - 0.5 * math.log(2 * math.pi)
     correction = 2 * (math.log(2) - u - nn.functional.softplus(-2 * u))

@@ -1,7 +1,8 @@
 """From a dataset to minibatches: one table, one gather a batch.
 
 Everything random is stateless: block b of seed k is drawn from
-``np.random.default_rng([k, b, stream])``, a block being :data:`BLOCK` updates. So a
+``np.random.default_rng([k, b, stream])``, a block being :data:`BLOCK` updates, or
+:data:`SHORT_BLOCK` for draws of several actions a row, which take much room. So a
 seed's batches do not depend on the other seeds, and resuming needs no generator.
 
 Shapes: N transitions, S seeds, B batch, O observation, A action, W width of the table.
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 BLOCK = 256  # updates whose batches are drawn at once
 CHUNK = 65_536  # rows packed at once
+SHORT_BLOCK = 8
 BOUNDS_SLACK = 1e-5  # rounding allowed of an action scaled to [-1, 1]
 
 
@@ -132,23 +134,25 @@ class Sampler:
         self.cuts = [o, a, 1, 1, o, *(a for _ in learner.columns)]
         self.block = -1
         self.index: Tensor  # (BLOCK, S*B)
-        self.noise: dict[str, Tensor]  # (BLOCK, S, B, A) each
+        self.draws = learner.draws()
+        self.drawn: dict[str, tuple[int, Tensor]] = {}  # block; (its length, S, B, ...)
 
     def __call__(self, step: int) -> Batch:
         """The batch of one update."""
         block, i = divmod(step, BLOCK)
         if block != self.block:
-            self._draw(block)
+            self._draw_rows(block)
         seeds = len(self.learner.seeds)
         rows = self.table.index_select(0, self.index[i])
         rows = rows.view(seeds, self.batch, -1)
         o, a, r, d, o2, *more = torch.split(rows, self.cuts, dim=-1)
         columns = dict(zip(self.learner.columns, more, strict=True))
-        noise = {name: x[i] for name, x in self.noise.items()}
+        streams = enumerate(self.draws, start=1)
+        noise = {name: self._noise(step, name, stream) for stream, name in streams}
         return Batch(o, a, r.squeeze(-1), o2, d.squeeze(-1), columns, noise)
 
-    def _draw(self, block: int) -> None:
-        """Stream 0 of a seed gives its rows, stream 1, 2... its noises."""
+    def _draw_rows(self, block: int) -> None:
+        """Stream 0 of a seed gives its rows."""
         seeds, n = self.learner.seeds, len(self.table)
         shape = (BLOCK, self.batch)
         self.block = block
@@ -157,9 +161,17 @@ class Sampler:
             axis=1,
         )
         self.index = torch.from_numpy(index).view(BLOCK, -1)
-        self.noise = {}
-        actions = self.learner.spaces.action
-        for stream, name in enumerate(self.learner.noise, start=1):
-            draws = [np.random.default_rng([k, block, stream]) for k in seeds]
-            normal = [g.standard_normal((*shape, actions), np.float32) for g in draws]
-            self.noise[name] = torch.from_numpy(np.stack(normal, axis=1))
+
+    def _noise(self, step: int, name: str, stream: int) -> Tensor:
+        """Stream 1, 2... of a seed give its noises."""
+        draw = self.draws[name]
+        length = BLOCK if draw.count is None else SHORT_BLOCK
+        block, i = divmod(step, length)
+        if name not in self.drawn or self.drawn[name][0] != block:
+            lead, width = (length, self.batch), self.learner.spaces.action
+            seeds = [
+                draw.sample(np.random.default_rng([k, block, stream]), lead, width)
+                for k in self.learner.seeds
+            ]
+            self.drawn[name] = block, torch.from_numpy(np.stack(seeds, axis=1))
+        return self.drawn[name][1][i]

@@ -19,6 +19,7 @@ from torch import Tensor
 import tasks
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import canonical, sha256
+from tasks.artifacts.params import PARAMS
 from tasks.train import Learner
 from tasks.train._checkpoint import Checkpoint
 
@@ -53,11 +54,34 @@ def settle() -> None:
     """One thread and deterministic kernels: the same run, the same bytes."""
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(mode=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.manual_seed(0)
 
 
+def check_precision(precision: str) -> None:
+    """Refuse products this CPU could only imitate.
+
+    Raises:
+        RefusedError: If it is ``bfloat16`` and the CPU has no instructions for it.
+    """
+    has = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    if precision == "bfloat16" and not has:
+        raise RefusedError(
+            PARAMS,
+            "study.precision",
+            "bfloat16, which this CPU has no instructions for",
+            "a CPU with avx512_bf16 or amx_bf16",
+            "set study.precision to float32",
+        )
+
+
 def identity(
-    learner: Learner, block: Mapping[str, Any], dataset: str, updates: int, batch: int
+    learner: Learner,
+    block: Mapping[str, Any],
+    dataset: str,
+    updates: int,
+    batch: int,
+    precision: str = "float32",
 ) -> str:
     """Hash of everything that determines a training; a checkpoint's folder name.
 
@@ -67,6 +91,7 @@ def identity(
         dataset: SHA-256 of the dataset.
         updates: Number of updates.
         batch: B.
+        precision: Of the matrix products.
     """
     here = Path(tasks.__path__[0])
     files = [Path(inspect.getfile(type(learner)))]
@@ -79,6 +104,7 @@ def identity(
         "seeds": list(learner.seeds),
         "updates": updates,
         "batch": batch,
+        "precision": precision,
         "versions": [torch.__version__, np.__version__],
     }
     return hashlib.sha256(canonical(whole).encode()).hexdigest()
@@ -95,6 +121,7 @@ def train(
     every: float = CHECKPOINT_SECONDS,
     moments: Collection[int] = (),
     keep: Callable[[int], None] = lambda _: None,
+    precision: str = "float32",
 ) -> Curves:
     """Train a learner on a dataset, continuing from a checkpoint if there is one.
 
@@ -112,6 +139,9 @@ def train(
         moments: Numbers of updates done at which ``keep`` is called. After a kill it
             may be called a second time for a moment, with the same policy.
         keep: Called with such a number; it may read the learner's policy.
+        precision: Of the matrix products and what lies between the layers of a
+            network, ``float32`` or ``bfloat16``. Weights, biases, optimisers, targets
+            and losses are float32.
 
     Raises:
         RefusedError: If the data cannot be trained on, or a metric or weight stops
@@ -119,15 +149,17 @@ def train(
     """
     sample = learner.sampler(data, batch)
     log_every = min(max(updates // 100, 1), 1000)
-    curves, start = Curves(), 0
-    if checkpoint and (state := checkpoint.load()):
-        start, rows = state.step, state.tensors.pop("curves")
-        curves = Curves(state.columns, list(rows.numpy()))
-        learner.restore(state.tensors)
+    start, curves = resume(learner, checkpoint) if checkpoint else (0, Curves())
     recent: list[dict[str, Tensor]] = []
     saved = time.monotonic()
     for step in range(start, updates):
-        recent.append(learner.update(sample(step), step))
+        with torch.autocast(
+            "cpu",
+            torch.bfloat16,
+            enabled=precision == "bfloat16",
+            cache_enabled=False,  # weights move inside an update
+        ):
+            recent.append(learner.update(sample(step), step))
         done = step + 1
         if done in moments:
             keep(done)
@@ -145,6 +177,16 @@ def train(
             saved = time.monotonic()
     _check_weights(learner, learner.tensors(), updates)
     return curves
+
+
+def resume(learner: Learner, checkpoint: Checkpoint) -> tuple[int, Curves]:
+    """Put a learner where a checkpoint says, if there is one: updates done, curves."""
+    state = checkpoint.load()
+    if state is None:
+        return 0, Curves()
+    rows = state.tensors.pop("curves")
+    learner.restore(state.tensors)
+    return state.step, Curves(state.columns, list(rows.numpy()))
 
 
 def _log(

@@ -1,9 +1,11 @@
+import fcntl
+import threading
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tasks.artifacts.lockfile import KEPT, LOCK, main, whole
+from tasks.artifacts.lockfile import KEPT, LOCK, TMP, let_go, main, whole
 
 BEFORE = yaml.safe_dump(
     {
@@ -66,3 +68,34 @@ def test_a_lock_that_is_gone_is_put_back():
     KEPT.write_text(BEFORE)
     main()
     assert LOCK.read_text() == BEFORE
+
+
+@pytest.mark.parametrize("guarded", [False, True])
+def test_a_list_of_held_files_that_is_cut_short_is_removed(guarded: bool):
+    held = TMP / "rwlock"
+    let_go()  # there is none
+    TMP.mkdir(parents=True)
+    if guarded:
+        (TMP / "rwlock.lock").touch()
+    for text in ("", '{"write": {"/a": {"pid": 1'):
+        held.write_text(text)
+        main()
+        assert not held.exists()
+    held.write_text("{}")
+    let_go()
+    assert held.exists()
+
+
+def test_a_list_that_somebody_writes_is_left_alone():
+    held, guard = TMP / "rwlock", TMP / "rwlock.lock"
+    TMP.mkdir(parents=True)
+    held.write_text("{")
+    with guard.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        waits = threading.Thread(target=let_go)
+        waits.start()
+        waits.join(0.2)
+        assert waits.is_alive()
+        held.write_text("{}")
+    waits.join()
+    assert held.exists()

@@ -14,7 +14,7 @@ class Project:
     """A clone with the smoke study composed.
 
     Args:
-        folder: Where; must not exist.
+        folder: Where; made anew unless it is there.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -28,8 +28,24 @@ class Project:
             "NO_COLOR": "1",
         }
         self.env.pop("GIT_DIR", None)
+        if folder.exists():
+            return
+        self.fill()
+        self.run("git", "init", "-q")
+        self.run("git", "config", "user.name", "e2e")
+        self.run("git", "config", "user.email", "e2e@example.org")
+        self.run("python", "-m", "tasks.artifacts.compose", "study=smoke")
+        self.run("python", "-m", "tasks.artifacts.environment")
+        self.commit()
+
+    def fill(self) -> None:
+        """Copy what git tracks, or would."""
+        self.copy()
+
+    def copy(self, *paths: str) -> None:
+        """Copy files and folders of this repository; none are all of them."""
         listed = subprocess.run(
-            ["git", "ls-files", "-z", "-co", "--exclude-standard"],
+            ["git", "ls-files", "-z", "-co", "--exclude-standard", "--", *paths],
             cwd=ROOT,
             check=True,
             capture_output=True,
@@ -37,14 +53,9 @@ class Project:
         ).stdout
         for name in filter(None, listed.split("\0")):
             if (ROOT / name).is_file():  # not one deleted and not committed yet
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(ROOT / name, folder / name)
-        self.run("git", "init", "-q")
-        self.run("git", "config", "user.name", "e2e")
-        self.run("git", "config", "user.email", "e2e@example.org")
-        self.run("python", "-m", "tasks.artifacts.compose", "study=smoke")
-        self.run("python", "-m", "tasks.artifacts.environment")
-        self.commit()
+                target = self.folder / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / name, target)
 
     def run(self, *command: str, code: int = 0, given: str = "") -> str:
         """Run a command that must end with ``code``; what it printed."""

@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from tasks.artifacts.files import sha256
 from tasks.artifacts.onnx_policy import OnnxPolicy
 from tests.e2e.project import Project
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 BRANCH = "pendulum_mixture-bc"
 VARIANTS = ("float32", "distill-int8_static")
@@ -37,10 +38,9 @@ KILLS = 3
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    made = Project(tmp_path_factory.mktemp("e2e") / "clone")
-    assert made.repro() == STAGES
-    made.commit()
+def project(smoke: Path) -> Iterator[Project]:
+    assert set(json.loads((smoke / "ran.json").read_text())) == STAGES
+    made = Project(smoke / "clone")
     yield made
     shutil.rmtree(made.folder)
 
@@ -73,14 +73,6 @@ def test_a_second_run_does_nothing(project: Project):
     assert project.repro() == set()
     assert project.lock() == lock
     assert project.run("git", "status", "--porcelain") == ""
-
-
-def test_forced_stages_write_the_same_bytes(project: Project):
-    """Two of them; the killed runs below make every one again, from nothing."""
-    lock = project.lock()
-    forced = [s for s in STAGES if s.startswith(("train", "chain"))]
-    assert project.repro("-f", "-s", "--no-run-cache", *forced) == set(forced)
-    assert project.lock() == lock
 
 
 @pytest.mark.parametrize(
@@ -156,6 +148,7 @@ def test_a_changed_compressor_reruns_only_its_branch(project: Project):
 
 
 def test_killed_at_random_moments_it_ends_with_the_same_lock(project: Project):
+    """And every stage writes the same bytes again, since there is no cache."""
     lock = project.lock()
     hashes = {name: sha256(project.data(name)) for name in ("onnx", "report/plots")}
     for name in CACHED:
@@ -186,15 +179,30 @@ def test_killed_at_random_moments_it_ends_with_the_same_lock(project: Project):
 
 
 def test_an_experiment_runs_and_compares(project: Project):
-    project.dvc("exp", "run", "-S", "study=smoke", "-S", "train.bc.actor_rate=0.002")
+    """A parameter of the late stages, so that few of them run."""
+    key = "evaluate.returns.resamples"
+    project.dvc("exp", "run", "-S", "study=smoke", "-S", f"{key}=100")
     rows = list(csv.DictReader(io.StringIO(project.dvc("exp", "show", "--csv"))))
-    rates = {row["train.bc.actor_rate"] for row in rows}
-    assert rates == {"0.001", "0.002"}
+    assert {row[key] for row in rows} == {"200", "100"}
     changed: Any = json.loads(project.dvc("metrics", "diff", "--json"))
     assert "data/report/metrics.json" in str(changed)
     assert "diff" in str(changed)
     project.restore()
     assert "up to date" in project.dvc("status")
+
+
+def test_another_study_runs_beside_it(project: Project):
+    """tests/flows/test_study.py has the rest, on a smaller graph."""
+    command = ("python", "-m", "flows.study", "smoke", "--local")
+    said = project.run(*command, "evaluate.returns.resamples=150")
+    states = re.findall(r"^(\S+): (cached|completed),", said, re.MULTILINE)
+    assert set(dict(states)) >= STAGES
+    done = {name for name, state in states if state == "completed"}
+    assert done == {s for s in STAGES if s.startswith(("evaluate", "report"))}
+    found = re.search(r"^experiment (\S+): new;", said, re.MULTILINE)
+    assert found
+    assert found[1] in project.dvc("exp", "list")
+    assert project.run("git", "status", "--porcelain") == ""
 
 
 def test_an_override_out_of_range_is_refused(project: Project):

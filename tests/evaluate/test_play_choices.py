@@ -28,7 +28,7 @@ def files(folder: Path, world: World, masked: bool) -> tuple[Path, OnnxPolicy]:
         torch.ones(width),
         torch.zeros(count),
         torch.ones(count),
-        masked,
+        masked=masked,
     )
     (path,) = write(folder, policy, world, "float32")
     return path, OnnxPolicy.open(path)

@@ -7,6 +7,7 @@ import shutil
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,8 @@ from tests.flows.dasks import (
 )
 from tests.flows.test_pipeline import METRICS
 from tests.flows.toy import Toy
+
+pytestmark = pytest.mark.slow
 
 HERE = {"join"}  # writes into git
 THERE = {"make", "up", "turn", "apart", "count", "copy"}
@@ -126,8 +129,13 @@ def test_a_killed_worker_changes_nothing(
 
 @pytest.mark.prefect
 def test_prefect_shows_what_the_workers_say(
-    field: Field, cluster: Dasks, drive: Drive, tmp_path: Path
+    field: Field,
+    cluster: Dasks,
+    drive: Drive,
+    tmp_path: Path,
+    warm: Callable[[Path], None],
 ):
+    warm(tmp_path / "server")
     toy = field.driver
     toy.write("metrics.json", json.dumps(METRICS))
     scores = {
@@ -166,7 +174,7 @@ def test_a_cluster_without_workers_is_waited_for(field: Field, cluster: Dasks):
             target=run.stage, args=("make", lambda _: told.set()), daemon=True
         )
         waits.start()
-        assert told.wait(100)
+        assert told.wait(240)
         for clone in field.clones:
             cluster.worker(clone.folder)
         until(lambda: run.workers() == 2, "the second worker")

@@ -2,6 +2,8 @@
 
 import shutil
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -114,7 +116,10 @@ def test_local_needs_no_prefect(repository: Repository):
 
 
 @pytest.mark.prefect
-def test_with_a_server_its_summary_is_an_artifact(repository: Repository):
+def test_with_a_server_its_summary_is_an_artifact(
+    repository: Repository, warm: Callable[[Path], None]
+):
+    warm(repository.root)
     with started(repository.root, bound(0), services=False) as url:
         repository.env["PREFECT_API_URL"] = url
         try:

@@ -167,6 +167,12 @@ def test_a_dependency_edited_while_its_stage_runs_fails_it(toy: Toy):
     assert not json.loads(toy.read(".dvc/tmp/rwlock")).get("write")  # let go of
 
 
+def test_a_list_of_held_files_cut_by_a_kill_holds_up_nothing(toy: Toy):
+    toy.write(".dvc/tmp/rwlock", '{"wri')
+    assert "busy" not in toy.dvc("repro", code=255)  # DVC says that it is corrupted
+    assert "5 completed" in toy.flow()
+
+
 def refused(toy: Toy, stages: dict[str, Any], *targets: str) -> str:
     toy.stages(stages)
     with pytest.raises(RefusedError) as found:

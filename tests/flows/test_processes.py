@@ -87,7 +87,7 @@ def test_stop_ends_them_and_starts_no_more():
 
     thread = threading.Thread(target=work)
     thread.start()
-    assert begun.wait(30)
+    assert begun.wait(240)
     processes.stop()
     thread.join(30)
     assert codes == [-signal.SIGTERM]

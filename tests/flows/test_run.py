@@ -120,18 +120,20 @@ def test_the_second_of_two_runs_waits_and_finds_all_cached(toy: Toy):
     assert runs[1].stdout
     assert re.match(f"waiting for .* {runs[0].pid} ", runs[1].stdout.readline())
     (toy.folder / "go").touch()
-    assert "1 completed" in runs[0].communicate(timeout=60)[0]
-    assert "1 cached" in runs[1].communicate(timeout=60)[0]
+    assert "1 completed" in runs[0].communicate(timeout=240)[0]
+    assert "1 cached" in runs[1].communicate(timeout=240)[0]
 
 
 @pytest.mark.slow
 def test_killed_at_random_moments_it_ends_with_the_same_lock(toy: Toy):
     """Stages that take a moment, outputs renamed into place as ours are."""
+    hold = toy.folder.parent / "hold"  # the last stage waits, so that no run ends
+    waits = f"while [ -e {hold} ]; do sleep 0.05; done; "
     write = "sleep 0.5; cat {0} > {1}.tmp; mv {1}.tmp {1}"
     names = [f"out/{n}.txt" for n in range(16)]
     stages = {
         f"s{n}": {
-            "cmd": "mkdir -p out; " + write.format(dep, name),
+            "cmd": f"{waits if n == 15 else ''}mkdir -p out; {write.format(dep, name)}",
             "deps": [dep],
             "outs": [name],
         }
@@ -142,6 +144,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_lock(toy: Toy):
     toy.flow()
     lock = toy.read("dvc.lock")
     toy.run("rm", "-r", "out", "dvc.lock", ".dvc/cache")
+    hold.touch()
     moments = random.Random(0)  # noqa: S311
     for _ in range(KILLS):
         run = subprocess.Popen(
@@ -153,16 +156,16 @@ def test_killed_at_random_moments_it_ends_with_the_same_lock(toy: Toy):
             start_new_session=True,
         )
         assert run.stdout
-        for _ in range(moments.randrange(3)):  # stages it may end before
-            while ": completed," not in run.stdout.readline():
-                assert run.poll() is None
-        time.sleep(moments.uniform(0, 0.5))
+        if moments.randrange(4):  # in the midst of its stages
+            assert ": " in run.stdout.readline()
+        time.sleep(moments.uniform(0, 1.5))
         os.killpg(run.pid, signal.SIGKILL)
         assert run.wait() == -signal.SIGKILL
         if (toy.folder / "dvc.lock").exists():  # whole, at any moment
             text = toy.read("dvc.lock")
             assert text.endswith("\n")
             assert set(re.findall(r"^  (\S+):$", text, re.MULTILINE)) <= {*stages}
+    hold.unlink()
     toy.flow()
     assert toy.read("dvc.lock") == lock
     assert "up to date" in toy.dvc("status")
@@ -174,9 +177,9 @@ def test_interrupted_it_ends_its_stages(toy: Toy):
     run = subprocess.Popen(
         ["python", "-m", "flows", "--local"], cwd=toy.folder, env=toy.env
     )
-    until = time.monotonic() + 60
+    until = time.monotonic() + 240
     while not (toy.folder / "pid").exists() or not toy.read("pid"):
         assert time.monotonic() < until
     run.send_signal(signal.SIGINT)
-    assert run.wait(30) != 0
+    assert run.wait(240) != 0
     assert not Path(f"/proc/{toy.read('pid').strip()}").exists()

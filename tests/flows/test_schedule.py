@@ -66,7 +66,7 @@ def test_a_stage_starts_after_all_its_parents(pool: ThreadPoolExecutor):
 
 def test_independent_stages_overlap(pool: ThreadPoolExecutor):
     """Each of the two waits for the other to have begun."""
-    both = threading.Barrier(2, timeout=30)
+    both = threading.Barrier(2, timeout=240)
 
     def meet(name: str) -> Outcome:
         if name in "bc":

@@ -5,7 +5,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -31,7 +31,8 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
 
 
 @pytest.fixture(scope="module")
-def served(toy: Toy) -> Iterator[Ui]:
+def served(toy: Toy, warm: Callable[[Path], None]) -> Iterator[Ui]:
+    warm(toy.folder)
     env = environment(toy.folder) | {"SHELL": "/bin/sh", "DVC_NO_ANALYTICS": "1"}
     with serving(toy.folder, env) as ui:
         yield ui
@@ -54,7 +55,7 @@ def refused(folder: Path, env: dict[str, str], port: int) -> str:
         check=False,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
     )
     assert done.returncode == 1, done.stdout
     assert done.stderr.count("\n") == 1
@@ -147,7 +148,7 @@ def test_a_run_takes_parameters_and_a_second_finds_all_done(ui: Ui):
     assert said.keys() == {"4 stages: 4 completed", "4 stages: 4 cached"}
     cached = dict.fromkeys(["make", "up", "turn", "join"], "Cached")
     run = said["4 stages: 4 cached"]
-    until(lambda: tasks(ui, run) == cached, "the record of its tasks", 30)
+    until(lambda: tasks(ui, run) == cached, "the record of its tasks")
 
 
 def test_a_cancelled_run_ends_and_the_next_begins(ui: Ui, toy: Toy):
@@ -156,7 +157,7 @@ def test_a_cancelled_run_ends_and_the_next_begins(ui: Ui, toy: Toy):
     state = {"state": {"type": "CANCELLING", "name": "Cancelling"}}
     ui.call(f"flow_runs/{run}/set_state", state)
     ui.reach(run, "CANCELLED")
-    until(lambda: pids - alive(pids), "end of the stage", 30)
+    until(lambda: pids - alive(pids), "end of the stage")
     toy.write("go", "")
     ui.reach(after, "COMPLETED")
 
@@ -193,7 +194,7 @@ def test_told_to_end_it_ends_all(ui: Ui, number: int):
     pids = until(lambda: sleeping(ui), "the long stage")
     assert ui.end(number) == 0
     assert "ending" in ui.said()
-    until(lambda: not alive(pids), "end of all", 10)
+    until(lambda: not alive(pids), "end of all")
     assert not (home(ui.folder) / "url").exists()
     ui.begin()
     assert ui.state(run)["type"] == "CANCELLED"
@@ -209,7 +210,7 @@ def test_killed_it_leaves_nothing_and_the_next_clears_up(ui: Ui, toy: Toy):
     pids = until(lambda: sleeping(ui), "the long stage")
     late = belated(ui, 3)
     ui.end(signal.SIGKILL)
-    until(lambda: not alive(pids), "end of all", 10)
+    until(lambda: not alive(pids), "end of all")
     toy.write("go", "")
     ui.begin()
     assert "lost" in ui.state(running)["message"]

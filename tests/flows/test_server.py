@@ -6,7 +6,7 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -58,8 +58,12 @@ def states(root: Path) -> dict[str, int]:
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("project")
+def root(
+    tmp_path_factory: pytest.TempPathFactory, warm: Callable[[Path], None]
+) -> Path:
+    made = tmp_path_factory.mktemp("project")
+    warm(made)
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +128,7 @@ def test_the_temporary_server_dies_with_its_flow(root: Path, url: str):
     assert line.split()[1] != url
     process.kill()
     process.wait()
-    until(lambda: not alive(pids), "end of the server", 10)
+    until(lambda: not alive(pids), "end of the server")
     process.stdout.close()
     (home(root) / "url").write_text(url)
 
@@ -141,7 +145,7 @@ def test_no_connection_leaves_the_machine(root: Path, url: str):
     assert lines[-1] == f"url {url}\n", "the server that runs was not used"
     pids = family(os.getpid())
     found = peers(pids)
-    process.communicate("\n", timeout=60)
+    process.communicate("\n", timeout=240)
     assert process.returncode == 0
     assert {HOST} <= found <= {HOST, "0.0.0.0"}, found  # noqa: S104, no peer
     telemetry = home(root) / ".sdk_telemetry"
@@ -195,7 +199,7 @@ def test_it_sends_nothing_and_asks_nobody(url: str):
 def test_it_answers_no_page_of_another_site(url: str, headers, status: int):
     port = url.split(":")[2].split("/")[0]
     named = {key: value.format(port=port) for key, value in headers.items()}
-    connection = http.client.HTTPConnection(HOST, int(port), timeout=30)
+    connection = http.client.HTTPConnection(HOST, int(port), timeout=240)
     connection.request(
         "POST",
         "/api/flows/filter",

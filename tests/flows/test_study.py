@@ -1,4 +1,7 @@
-"""Other studies beside the user's files, on the smallest graph."""
+"""Other studies beside the user's files, on a graph that takes a second.
+
+tests/e2e/test_smoke.py has one of the project's own graph.
+"""
 
 import csv
 import io
@@ -16,11 +19,9 @@ import pytest
 
 from tasks.artifacts.files import sha256
 from tests.e2e.project import Project
+from tests.flows.small import Small
 
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.timeout(900),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 CHANGE = "train.bc.actor_rate=0.002"
 KILLS = 3
@@ -29,8 +30,8 @@ CHANGED = {"data/report/metrics.json", "dvc.lock", "params.yaml"}
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    made = Project(tmp_path_factory.mktemp("study") / "clone")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Small]:
+    made = Small(tmp_path_factory.mktemp("study") / "clone")
     made.run("python", "-m", "flows", "--local")
     made.commit()
     yield made
@@ -134,11 +135,14 @@ def test_a_study_is_listed_and_applied(project: Project, first: str):
     project.restore()
 
 
-def test_studies_that_differ_run_at_once(project: Project):
+def test_studies_that_differ_run_at_once(project: Small):
     key = "evaluate.returns.resamples"  # the late stages alone
+    project.hold.touch()
     runs = [start(project, f"{key}={n}", "--workers=1") for n in (100, 150)]
-    until(lambda: len(worktrees(project)) == 2)
+    logs = Path(".offcut/logs/evaluate.log")
+    until(lambda: sum((w / logs).exists() for w in worktrees(project)) == 2)
     assert [run.poll() for run in runs] == [None, None]
+    project.hold.unlink()
     said = [run.communicate(timeout=DEADLINE)[0] for run in runs]
     assert [run.returncode for run in runs] == [0, 0], said
     names = [saved(one)[0] for one in said]
@@ -146,16 +150,18 @@ def test_studies_that_differ_run_at_once(project: Project):
     assert worktrees(project) == []
 
 
-def test_killed_at_random_moments_it_ends_the_same(project: Project, first: str):
+def test_killed_at_random_moments_it_ends_the_same(project: Small, first: str):
     shutil.rmtree(project.folder / ".dvc/cache/runs")  # nothing is known of it
     moments = random.Random(1)  # noqa: S311
+    project.hold.touch()  # so that it does not end before
     for _ in range(KILLS):
         running = start(project, CHANGE, "--name=killed")
         until(lambda: bool(worktrees(project)))
         with pytest.raises(subprocess.TimeoutExpired):
-            running.wait(moments.uniform(0, 6))
+            running.wait(moments.uniform(0, 5))
         running.kill()
         running.communicate()
+    project.hold.unlink()
     said = project.run(*command(CHANGE, "--name=killed"))
     assert saved(said) == ("killed", "new")
     assert worktrees(project) == []
@@ -214,15 +220,19 @@ def test_locally_prefect_is_not_imported(project: Project):
         "sys.argv = ['study', 'smok', '--local']; "
         "runpy.run_module('flows.study', run_name='__main__')"
     )
+    names = sorted(p.stem for p in project.folder.glob("params/study/*"))
     said = project.run("python", "-c", start_up, code=1)
     assert said == (
         "refused: params/study: smok: found no such study in git, expected "
-        "quickstart, smoke; did you mean smoke?\n"
+        f"{', '.join(names)}; did you mean smoke?\n"
     )
 
 
 @pytest.mark.prefect
-def test_in_prefect_it_is_a_run_with_the_pipelines_below(project: Project, first: str):
+def test_in_prefect_it_is_a_run_with_the_pipelines_below(
+    project: Project, first: str, warm: Callable[[Path], None]
+):
+    warm(project.folder)
     name = saved(first)[0]
     seen = ["python", "-m", "flows.study", "smoke"]
     said = project.run(*seen, CHANGE)

@@ -6,7 +6,7 @@ of the run's graph for the README.
 
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -46,7 +46,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 @pytest.fixture(scope="module")
-def ui(project: Project) -> Iterator[Ui]:
+def ui(project: Project, warm: Callable[[Path], None]) -> Iterator[Ui]:
+    warm(project.folder)
     env = project.env | environment(project.folder)
     env["PYTHONPATH"] = str(project.folder)
     with serving(project.folder, env) as ui:
@@ -212,7 +213,7 @@ def test_the_nightly_schedule_is_switched_on_and_off(ui: Ui, page: Page):
     for active in (True, False):
         expect(switch).to_be_checked(checked=not active)
         switch.click()
-        until(partial(is_active, ui, active), f"active: {active}", 30)
+        until(partial(is_active, ui, active), f"active: {active}")
 
 
 @pytest.mark.parametrize(

@@ -276,7 +276,7 @@ def test_the_same_study_twice_at_once_waits(root: Path):
 
     def first() -> None:
         started.set()
-        assert go_on.wait(60)
+        assert go_on.wait(240)
         METRICS.write_text("{}")
 
     def tell(line: str) -> None:
@@ -286,12 +286,12 @@ def test_the_same_study_twice_at_once_waits(root: Path):
     results: list[str] = []
     one = threading.Thread(target=lambda: results.append(perform(study, first).how))
     one.start()
-    assert started.wait(60)
+    assert started.wait(240)
     two = threading.Thread(
         target=lambda: results.append(perform(study, write("{}"), tell=tell).how)
     )
     two.start()
-    assert waits.wait(60)
+    assert waits.wait(240)
     go_on.set()
     one.join(60)
     two.join(60)

@@ -29,7 +29,7 @@ def behavior(folder: Path, world: World, noise: float) -> Any:
         torch.ones(width),
         torch.zeros(count),
         torch.ones(count),
-        world.masked,
+        masked=world.masked,
     )
     path = folder / world.params.name / "some.onnx"
     path.parent.mkdir(exist_ok=True)

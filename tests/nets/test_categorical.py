@@ -31,7 +31,9 @@ def made(masked: bool = True) -> Feedforward:
     net = MLP((0, 1), "actor", (4, 16, 5))
     mean, std = torch.arange(4.0), torch.tensor([0.5, 1, 2, 4])
     bounds = torch.zeros(5), torch.ones(5)
-    policy = Feedforward(list(net.layers), "categorical", mean, std, *bounds, masked)
+    policy = Feedforward(
+        list(net.layers), "categorical", mean, std, *bounds, masked=masked
+    )
     return policy.requires_grad_(requires_grad=False)
 
 
@@ -106,7 +108,9 @@ def test_it_is_saved_with_its_mask(tmp_path: Path):
 def test_only_a_categorical_head_has_a_mask():
     layers, one = list(MLP((0,), "actor", (4, 5)).layers), torch.ones(5)
     with pytest.raises(ValueError, match="tanh head with a mask"):
-        Feedforward(layers, "tanh", torch.zeros(4), torch.ones(4), -one, one, True)
+        Feedforward(
+            layers, "tanh", torch.zeros(4), torch.ones(4), -one, one, masked=True
+        )
 
 
 def test_parity_compares_logits_and_actions(tmp_path: Path):

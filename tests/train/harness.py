@@ -84,7 +84,7 @@ def random_batch(learner: Learner, rows: int = 16) -> Batch:
     g = torch.Generator().manual_seed(5)
     s = len(learner.seeds)
     normal = lambda *shape: torch.randn(s, rows, *shape, generator=g)  # noqa: E731
-    noise = {name: normal(A) for name in learner.noise}
+    noise = {n: normal(*d.shape(A)) for n, d in learner.draws().items()}
     terminated = (torch.arange(rows) % 4 == 0).float().repeat(s, 1)
     o, a, r, o2 = normal(O), normal(A).tanh(), 3 * normal(), normal(O)
     columns = {name: normal(A).tanh() for name in learner.columns}
@@ -159,9 +159,10 @@ class Reference:
         return centred / std * weight[e] + bias[e]
 
     def q(self, name: str, o: Tensor, a: Tensor, norm: str = "none") -> list[Tensor]:
-        """Both critics."""
+        """All critics."""
         x = torch.cat([o, a], 1)
-        return [self.net(f"{name}.net", x, e, norm)[:, 0] for e in (0, 1)]
+        members = range(len(self.t[f"{name}.net.layers.0.weight"]))
+        return [self.net(f"{name}.net", x, e, norm)[:, 0] for e in members]
 
     def step(self, names: tuple[str, ...], loss: Tensor, rate: float) -> None:
         """The first step of Adam: its moments' corrections cancel."""

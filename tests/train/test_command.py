@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
 
 from tasks.artifacts.errors import RefusedError
@@ -23,6 +24,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """An empty project with params.yaml and a dataset; yields ``run(*arguments)``."""
     monkeypatch.chdir(tmp_path)
     study = {"seeds": [3, 1], "updates": 20, "batch": 8, "snapshots": 0}
+    study |= {"precision": "float32", "processes": 1}
     params = {
         "study": study,
         "dataset": {"tiny": {}},
@@ -111,6 +113,7 @@ def test_command_twice_writes_the_same_bytes(project: Any):
         ({}, ("tini", "iql"), "dataset.tini: found .*did you mean tiny?"),
         ({"batch": 0}, ("tiny", "bc"), r"study.batch: found 0, expected \[1, inf\]"),
         ({"snapshots": 21}, ("tiny", "bc"), "snapshots: found 21, .* 20"),
+        ({"precision": "half"}, ("tiny", "bc"), "precision: found 'half', .*bfloat16"),
         ({"seeds": [1, 1]}, ("tiny", "bc"), "study.seeds: found .*none twice"),
         ({"seeds": []}, ("tiny", "bc"), "study.seeds: found .*at least one"),
         ({"updates": 2.5}, ("tiny", "bc"), "updates: found 2.5, expected whole number"),
@@ -125,6 +128,21 @@ def test_command_refuses_before_it_writes(
     with pytest.raises(RefusedError, match=words):
         project("--dataset", arguments[0], "--learner", arguments[1])
     assert not Path("data/policies").exists()
+
+
+def test_bfloat16_is_refused_without_instructions_for_it(
+    project: Any, monkeypatch: pytest.MonkeyPatch
+):
+    for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
+        monkeypatch.setattr(torch.cpu, name, lambda: False)
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    project("--dataset", "tiny", "--learner", "bc")  # float32 needs none
+    params["study"]["precision"] = "bfloat16"
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+    old = sha256(Path("data/policies"))
+    with pytest.raises(RefusedError, match=r"study\.precision: found bfloat16.*CPU"):
+        project("--dataset", "tiny", "--learner", "bc")
+    assert sha256(Path("data/policies")) == old
 
 
 def test_a_refused_training_keeps_the_old_output(

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.optim import Adam
 
 from tasks.artifacts.errors import RefusedError
 from tasks.train import Batch
@@ -190,6 +191,36 @@ def test_a_diverging_learner_is_refused():
     assert refused.value.where == "train.td3_bc"
 
 
+@pytest.mark.parametrize("name", ["td3_bc", "iql"])
+def test_bfloat16_rounds_the_products_alone(name: str):
+    """Near float32, not equal to it, and all that is kept is float32."""
+    data, policies, losses = harness.transitions(), {}, {}
+    for precision in ("float32", "bfloat16"):
+        learner = harness.make(name, updates=20)
+        curves = train(learner, data, 20, batch=16, precision=precision)
+        assert {t.dtype for t in learner.tensors().values()} == {torch.float32}
+        losses[precision] = np.stack(curves.rows)[:2, 2:]  # of the first update
+        assert harness.make(name).policy()(torch.ones(2, 4, 3)).dtype == torch.float32
+        policies[precision] = learner.policy()(torch.ones(2, 4, 3))
+    for of, tolerance in ((losses, 0.02), (policies, 0.05)):
+        exact, rounded = (torch.as_tensor(of[p]) for p in ("float32", "bfloat16"))
+        torch.testing.assert_close(rounded, exact, rtol=tolerance, atol=tolerance)
+        assert not torch.equal(rounded, exact)
+
+
+@pytest.mark.parametrize("name", ["td3_bc", "iql"])
+def test_bfloat16_keeps_the_promises(name: str):
+    """The same bits twice, and seed k alone as in a stack."""
+    data, weights = harness.transitions(), []
+    for seeds in ((3, 1), (3, 1), (1,)):
+        learner = harness.make(name, seeds, 20)
+        train(learner, data, 20, batch=16, precision="bfloat16")
+        weights.append([p.detach() for p in learner.policy().parameters()])
+    for first, second, alone in zip(*weights, strict=True):
+        assert torch.equal(first, second)
+        torch.testing.assert_close(first[1:], alone, atol=harness.SAME_SEED, rtol=0)
+
+
 def test_identity_covers_what_determines_a_run():
     learner = harness.make("td3_bc")
     plain = harness.block("td3_bc")
@@ -201,6 +232,7 @@ def test_identity_covers_what_determines_a_run():
         identity(learner, plain, "ab", 11, 8),
         identity(learner, plain, "ab", 10, 9),
         identity(other, plain, "ab", 10, 8),
+        identity(learner, plain, "ab", 10, 8, "bfloat16"),
         identity(scripted(), plain, "ab", 10, 8),
     ]
     assert len(set(keys)) == len(keys)
@@ -218,3 +250,14 @@ def test_known_seed_gives_known_batches():
     digest = hashlib.sha256(noise[0].tobytes()).hexdigest()
     found = batch.noise["target"][0].contiguous().numpy().tobytes()
     assert hashlib.sha256(found).hexdigest() == digest
+
+
+def test_a_step_follows_the_gradient_however_it_lies():
+    """A gradient that autograd gives transposed moves the right weights."""
+    learner = harness.make("bc", (0,))
+    weight = torch.nn.Parameter(torch.zeros(1, 2, 3))
+    learner.optimisers["actor"] = Adam([weight], lr=0.1, fused=True)
+    factor = torch.tensor([[1.0, -1], [-2, 3], [4, 5]])
+    learner.descend("actor", (weight.mT @ torch.eye(2) * factor).sum((1, 2)))
+    expected = -0.1 * factor.T.sign()[None]
+    torch.testing.assert_close(weight.detach(), expected, atol=1e-6, rtol=0)

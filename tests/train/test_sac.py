@@ -11,17 +11,7 @@ from tasks.train._core import actor, sample_tanh_gaussian
 from tasks.train.sac import SAC, SACParams
 
 from . import harness
-
-
-def tanh_gaussian(
-    ref: harness.Reference, o: torch.Tensor, noise: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Action and log likelihood by the textbook: log N - log(1 - tanh^2)."""
-    mean, log_std = ref.net("actor", o).chunk(2, 1)
-    std = log_std.clamp(-5, 2).exp()
-    u = mean + std * noise
-    log_pi = Normal(mean, std).log_prob(u) - torch.log(1 - torch.tanh(u) ** 2)
-    return torch.tanh(u), log_pi.sum(1)
+from .soft import tanh_gaussian
 
 
 @pytest.mark.parametrize("k", [0, 1])

@@ -1,0 +1,82 @@
+"""EDAC: SAC-N with fewer critics, whose action gradients are pushed apart.
+
+Paper: An et al. 2021, "Uncertainty-Based Offline Reinforcement Learning with
+Diversified Q-Ensemble" (arXiv 2110.01548), eq. 8. Reference implementation: CORL
+``edac.py``. One forward pass gives the Bellman errors and, differentiated twice, the
+gradients of all critics.
+
+Shapes: S seeds, B batch, O observation, A action, E critics, H hidden.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+from torch import Tensor
+
+from tasks.artifacts.params import Range
+from tasks.train import Batch
+from tasks.train._core import Critics, bellman_loss
+from tasks.train._sac import EnsembleParams, SoftEnsemble
+
+SMALLEST = 1e-10  # added to a gradient's norm before dividing, as the reference does
+
+
+@dataclass(frozen=True)
+class EDACParams(EnsembleParams):
+    """See params/train/edac.yaml for units and ranges."""
+
+    eta: Annotated[float, Range(0)]
+
+
+class EDAC(SoftEnsemble[EDACParams]):
+    """SAC-N plus eta times the likeness of the critics' action gradients."""
+
+    Parameters = EDACParams
+
+    def critic_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Sum over critics of the Bellman errors, plus eta times the likeness."""
+        q, gradients = slopes(self.critics, batch.observation, batch.action)
+        loss = bellman_loss(q, self.backup(batch))
+        return loss + self.params.eta * likeness(gradients), q
+
+
+def slopes(critics: Critics, observation: Tensor, action: Tensor) -> tuple[Tensor, ...]:
+    """Q(s, a) and its gradient by the action, both differentiable by the weights.
+
+    Args:
+        critics: ReLU networks without norms.
+        observation: (S, B, O).
+        action: (S, B, A).
+
+    Returns:
+        (S, E, B) and (S, E, B, A).
+    """
+    members = critics.net.members
+    # a copy of the action for each critic: one backward pass of the summed Q's then
+    # gives every critic's own gradient
+    own = action.unsqueeze(1).repeat(1, members, 1, 1).requires_grad_()
+    x = torch.cat([observation.unsqueeze(1).expand(-1, members, -1, -1), own], dim=-1)
+    x = x.flatten(0, 1)  # (S*E, B, O+A)
+    for i, layer in enumerate(critics.net.layers):
+        x = layer(torch.relu(x) if i else x)
+    q = x.view(own.shape[:-1])
+    (gradient,) = torch.autograd.grad(q.sum(), own, create_graph=True)
+    return q, gradient
+
+
+def likeness(gradients: Tensor) -> Tensor:
+    """1/(E-1) mean over B of the sum over i != j of <g_i, g_j>, each of length 1.
+
+    Summed without pairs: ||sum_i g_i||^2 - sum_i ||g_i||^2.
+
+    Args:
+        gradients: (S, E, B, A).
+
+    Returns:
+        (S,), at most E, where all point the same way; 0 where they are orthogonal.
+    """
+    g = gradients / (gradients.norm(dim=-1, keepdim=True) + SMALLEST)
+    together = g.sum(1).square().sum(-1)  # (S, B)
+    alone = g.square().sum((1, 3))
+    return (together - alone).mean(-1) / (gradients.shape[1] - 1)

@@ -1,0 +1,21 @@
+"""In which order files are tested."""
+
+from collections import Counter
+
+import pytest
+
+HEAVY = {"e2e", "prefect", "slow"}
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those with the most heavy tests first, so that no core is left with one at last.
+
+    A file is one worker's; ``--no-loadscope-reorder`` keeps this order.
+    """
+    heavy = Counter(
+        item.path
+        for item in items
+        if HEAVY & {mark.name for mark in item.iter_markers()}
+    )
+    items.sort(key=lambda item: -heavy[item.path])

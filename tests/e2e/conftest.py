@@ -1,0 +1,32 @@
+"""The smallest study, run once for all tests of the graph."""
+
+import fcntl
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.project import Project
+
+
+@pytest.fixture(scope="session")
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where it ran: a project in ``clone``, beside it what test modules share.
+
+    ``dvc.lock`` as the run left it, and in ``ran.json`` the stages that ran.
+    """
+    place = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        place = place.parent
+    folder = place / "smoke"
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the first process runs it
+        if not (folder / "ran.json").exists():
+            made = Project(folder / "clone")
+            ran = made.repro()
+            made.commit()
+            (folder / "dvc.lock").write_bytes(made.lock())
+            (folder / "ran.json").write_text(json.dumps(sorted(ran)))
+    return folder
