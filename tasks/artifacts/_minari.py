@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
-from gymnasium.spaces import Box
+from gymnasium.spaces import Box, Discrete
 
 from tasks.artifacts.episodes import Episode
 from tasks.artifacts.errors import RefusedError
@@ -22,7 +22,7 @@ from tasks.artifacts.errors import RefusedError
 if TYPE_CHECKING:
     from tasks.worlds import World
 
-READ = ("log_prob",)  # infos that learners and estimators use
+READ = ("legal", "log_prob")  # infos that learners and estimators use
 MAIN, METADATA = Path("data/main_data.hdf5"), Path("data/metadata.json")
 
 
@@ -111,6 +111,27 @@ def box(file: Path, metadata: Mapping[str, Any], name: str) -> Box:
     except (KeyError, TypeError, ValueError) as error:
         raise RefusedError(
             file, name, repr(error), "a Box space", "write the dataset again"
+        ) from error
+
+
+def actions(file: Path, metadata: Mapping[str, Any]) -> Box | Discrete:
+    """The action space of metadata.json, see :func:`box`.
+
+    Raises:
+        RefusedError: If it is neither a Box nor a Discrete space that begins at 0.
+    """
+    name = "action_space"
+    try:
+        told = json.loads(metadata[name])
+        if told["type"] != "Discrete":
+            return box(file, metadata, name)
+        if told["start"] != 0:
+            raise ValueError(f"a start of {told['start']}")
+        return Discrete(int(told["n"]))
+    except (AssertionError, KeyError, TypeError, ValueError) as error:
+        expected = "a Box space, or a Discrete one that begins at 0"
+        raise RefusedError(
+            file, name, repr(error), expected, "write the dataset again"
         ) from error
 
 

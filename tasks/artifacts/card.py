@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.artifacts.actions import flat_actions
 from tasks.artifacts.episodes import Episode, Floats
 
 if TYPE_CHECKING:
@@ -30,7 +31,9 @@ def card(
     returns = np.array([episode.ret for episode in episodes])
     lengths = np.array([len(episode) for episode in episodes])
     observations = np.concatenate([episode.observations for episode in episodes])
-    actions = np.concatenate([episode.actions for episode in episodes])
+    actions = flat_actions(
+        np.concatenate([episode.actions for episode in episodes]), world.action_space
+    )
     counts, edges = np.histogram(returns, BINS)
     return {
         "schema": SCHEMA,

@@ -18,9 +18,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from gymnasium.spaces import Discrete
 from numpy.typing import NDArray
 
-from tasks.artifacts._minari import MAIN, METADATA, box, read_episodes, write_episodes
+from tasks.artifacts._minari import (
+    MAIN,
+    METADATA,
+    actions,
+    box,
+    read_episodes,
+    write_episodes,
+)
+from tasks.artifacts.actions import action_bounds, flat_actions
 from tasks.artifacts.card import card
 from tasks.artifacts.episodes import Episode, check_episodes, checked
 from tasks.artifacts.errors import RefusedError
@@ -182,20 +191,23 @@ def load_transitions(folder: Path) -> Transitions:
     """
     told, metadata = _open(folder)
     observations = box(folder, metadata, "observation_space")
-    actions = box(folder, metadata, "action_space")
-    width, (a,) = int(np.prod(observations.shape)), actions.shape
+    space = actions(folder, metadata)
+    low, high = action_bounds(space)
+    width, a = int(np.prod(observations.shape)), len(low)
     file, count = folder / MAIN, int(metadata["total_episodes"])
 
-    lengths, returns, total = [], [], np.zeros(width)
-    for e in checked(read_episodes(file, count), observations, actions, file):
+    lengths, returns, total, masked = [], [], np.zeros(width), True
+    for e in checked(read_episodes(file, count), observations, space, file):
         lengths.append(len(e))
         returns.append(e.ret)
+        masked &= "legal" in e.infos
         total = _sum(total, e.observations[:-1].reshape(-1, width))
     n = sum(lengths)
     mean, squares = total / n, np.zeros(width)
 
     observation, after = (blank((n, width), np.float32) for _ in range(2))
     action = blank((n, a), np.float32)
+    legal, later = (blank((n, a), np.float32) if masked else None for _ in range(2))
     reward, terminated = (blank((n,), np.float32) for _ in range(2))
     first, likely = 0, []
     for e in read_episodes(file, count):
@@ -203,12 +215,14 @@ def load_transitions(folder: Path) -> Transitions:
         seen = e.observations.reshape(-1, width)
         squares = _sum(squares, np.square(seen[:-1] - mean))
         observation[rows], after[rows] = seen[:-1], seen[1:]
-        action[rows] = e.actions.reshape(-1, a)
+        action[rows] = flat_actions(e.actions, space)
+        if legal is not None and later is not None:
+            legal[rows], later[rows] = e.infos["legal"][:-1], e.infos["legal"][1:]
         reward[rows], terminated[rows] = e.rewards, e.terminations
         if "log_prob" in e.infos:
             likely.append(e.infos["log_prob"][:-1].astype(np.float64))
         first += len(e)
-    release(observation, after, action, reward, terminated)
+    release(observation, after, action, reward, terminated, legal, later)
     return Transitions(
         observation=observation,
         action=action,
@@ -218,12 +232,15 @@ def load_transitions(folder: Path) -> Transitions:
         episode=np.repeat(np.arange(count), lengths),
         observation_mean=mean.astype(np.float32),
         observation_std=(np.sqrt(squares / n) + STD_FLOOR).astype(np.float32),
-        action_low=actions.low.astype(np.float32),
-        action_high=actions.high.astype(np.float32),
+        action_low=low.astype(np.float32),
+        action_high=high.astype(np.float32),
         returns=np.array(returns),
         dataset_id=str(metadata["dataset_id"]),
         sha256=str(told["sha256"]),
         log_prob=np.concatenate(likely) if len(likely) == count else None,
+        discrete=isinstance(space, Discrete),
+        legal=legal,
+        next_legal=later,
     )
 
 
@@ -233,7 +250,14 @@ def _sum(total: NDArray[np.float64], rows: Array) -> NDArray[np.float64]:
 
 
 def load_observations(folder: Path, rows: int, generator: np.random.Generator) -> Array:
-    """Observations drawn evenly from a dataset, for calibration and parity.
+    """Observations of :func:`load_rows` alone."""
+    return load_rows(folder, rows, generator)[0]
+
+
+def load_rows(
+    folder: Path, rows: int, generator: np.random.Generator
+) -> tuple[Array, Array | None]:
+    """Observations and masks drawn evenly from a dataset, for calibration and parity.
 
     Args:
         folder: The dataset.
@@ -241,13 +265,16 @@ def load_observations(folder: Path, rows: int, generator: np.random.Generator) -
         generator: The only source of chance.
 
     Returns:
-        (rows, O), float32.
+        (rows, O), float32, and the legal actions there, (rows, A); None without a mask.
 
     Raises:
         RefusedError: As :func:`load_transitions`.
     """
-    every = load_transitions(folder).observation
-    return every[generator.choice(len(every), rows, replace=rows > len(every))]
+    data = load_transitions(folder)
+    count = len(data.observation)
+    picked = generator.choice(count, rows, replace=rows > count)
+    legal = None if data.legal is None else data.legal[picked]
+    return data.observation[picked], legal
 
 
 def _open(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -4,12 +4,13 @@ import hashlib
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
-from gymnasium.spaces import Box, Space
+from gymnasium.spaces import Box, Discrete, Space
 from numpy.typing import NDArray
 
+from tasks.artifacts.actions import check_choices
 from tasks.artifacts.errors import RefusedError
 
 Floats = NDArray[np.floating[Any]]
@@ -25,11 +26,14 @@ class Episode:
     | field | shape | |
     |---|---|---|
     | observations | (T+1, O) | the last one is the true next observation |
-    | actions | (T, A) | inside the world's bounds |
+    | actions | (T, A), or (T,) int64 | inside the bounds, or one of 0..A-1 |
     | rewards | (T,) | reward of row t follows action t, units of the world |
     | terminations | (T,) bool | only the last may be set: the task ended |
     | truncations | (T,) bool | only the last may be set: time ran out |
     | infos | (T+1, ...) each | the simulator's state, e.g. qpos and qvel |
+
+    ``infos["legal"]``, (T+1, A), is a discrete world's mask, 1.0 where an action is
+    allowed.
 
     Exactly one of the two end flags of the last step is set.
 
@@ -39,7 +43,7 @@ class Episode:
     """
 
     observations: Floats
-    actions: Floats
+    actions: Floats | NDArray[np.int64]
     rewards: Floats
     terminations: Flags
     truncations: Flags
@@ -98,29 +102,37 @@ def checked(
     Args:
         episodes: At least one.
         observation_space: A Box; observations must lie in it.
-        action_space: A Box; actions must lie in it.
+        action_space: A Box, or a Discrete space; actions must lie in it.
         where: File or dataset, for errors.
 
     Raises:
-        RefusedError: On NaN or infinity, a wrong shape, a value outside its space, a
-            missing final observation, an empty episode, or end flags that do not say
+        RefusedError: On NaN or infinity, a wrong shape, a value outside its space, an
+            action its mask forbids, a mask without a legal action, a missing final
+            observation, an empty episode, or end flags that do not say
             how the episode ended. Names episode, step and field.
     """
-    if not isinstance(observation_space, Box) or not isinstance(action_space, Box):
+    if not isinstance(observation_space, Box) or not isinstance(
+        action_space, Box | Discrete
+    ):
         raise RefusedError(
             where,
             "spaces",
             f"{observation_space} and {action_space}",
-            "two Box spaces",
+            "a Box of observations, a Box or Discrete space of actions",
             "flatten observations and actions first",
         )
     seen: dict[bytes, int] = {}
     same: list[tuple[int, int]] = []
     rewards: set[float] = set()
+    ends = False  # where an episode terminates, their lengths tell good from bad
     for number, episode in enumerate(episodes):
         _check_shapes(number, episode, observation_space, action_space, where)
         _check_values(number, episode, observation_space, action_space, where)
+        if isinstance(action_space, Discrete):
+            legal = episode.infos.get("legal")
+            check_choices(episode.actions, int(action_space.n), legal, number, where)
         _check_end(number, episode, where)
+        ends |= bool(episode.terminations[-1])
         if len(rewards) < 2:  # more than one says enough
             rewards |= {float(episode.rewards.min()), float(episode.rewards.max())}
         other = seen.setdefault(_digest(episode), number)
@@ -131,7 +143,7 @@ def checked(
         raise RefusedError(
             where, "episodes", "none", "at least one", "collect some experience"
         )
-    if len(rewards) == 1:
+    if len(rewards) == 1 and not ends:
         warnings.warn(
             f"{where}: rewards: all equal {rewards.pop()}; "
             "no learner can tell good from bad",
@@ -144,7 +156,11 @@ def checked(
 
 
 def _check_shapes(
-    number: int, episode: Episode, observations: Box, actions: Box, where: object
+    number: int,
+    episode: Episode,
+    observations: Box,
+    actions: Box | Discrete,
+    where: object,
 ) -> None:
     """Every array has the length and width its field's table says."""
     steps = len(episode)
@@ -160,15 +176,17 @@ def _check_shapes(
             f"{steps + 1} rows",
             "store the observation that followed the last action",
         )
-    shapes: dict[str, tuple[Floats | Flags, tuple[int, ...]]] = {
+    shapes: dict[str, tuple[NDArray[Any], tuple[int, ...]]] = {
         "observations": (episode.observations, (steps + 1, *observations.shape)),
-        "actions": (episode.actions, (steps, *actions.shape)),
+        "actions": (episode.actions, (steps, *(actions.shape or ()))),
         "rewards": (episode.rewards, (steps,)),
         "terminations": (episode.terminations, (steps,)),
         "truncations": (episode.truncations, (steps,)),
     }
     for name, values in episode.infos.items():
         shapes[f"infos/{name}"] = (values, (steps + 1, *values.shape[1:]))
+    if isinstance(actions, Discrete) and "legal" in episode.infos:
+        shapes["infos/legal"] = (episode.infos["legal"], (steps + 1, int(actions.n)))
     for name, (found, shape) in shapes.items():
         if found.shape != shape:
             raise RefusedError(
@@ -181,10 +199,14 @@ def _check_shapes(
 
 
 def _check_values(
-    number: int, episode: Episode, observations: Box, actions: Box, where: object
+    number: int,
+    episode: Episode,
+    observations: Box,
+    actions: Box | Discrete,
+    where: object,
 ) -> None:
     """Every number is finite and inside its space."""
-    fields: dict[str, Floats] = {
+    fields: dict[str, NDArray[Any]] = {
         "observations": episode.observations,
         "actions": episode.actions,
         "rewards": episode.rewards,
@@ -201,10 +223,10 @@ def _check_values(
                 "a finite number",
                 MEND,
             )
-    for name, values, space in (
-        ("observations", episode.observations, observations),
-        ("actions", episode.actions, actions),
-    ):
+    bounded = [("observations", episode.observations, observations)]
+    if isinstance(actions, Box):
+        bounded.append(("actions", cast(Floats, episode.actions), actions))
+    for name, values, space in bounded:
         outside = (values < space.low) | (values > space.high)
         if outside.any():
             at = tuple(int(i) for i in np.argwhere(outside)[0])

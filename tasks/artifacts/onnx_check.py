@@ -77,6 +77,13 @@ def _check_shapes(
     for name, entry in contract["carry"].items():
         for end in (f"inputs.{name}.shape", f"outputs.next_{name}.shape"):
             said[end] = [0, *entry["shape"][1:]]
+    for field, values in ends:
+        for v in values:
+            kind = contract[field].get(v.name, {}).get("dtype", "float32")
+            found = TensorProto.DataType.Name(v.type.tensor_type.elem_type)
+            wanted = {"float32": "FLOAT", "int64": "INT64"}.get(kind, kind)
+            if found != wanted:
+                raise RefusedError(path, f"{field}.{v.name}.dtype", found, wanted, MEND)
     for name in has | said:
         if has.get(name) != said.get(name):
             raise RefusedError(path, name, has.get(name), said.get(name), MEND)

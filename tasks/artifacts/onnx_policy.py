@@ -16,6 +16,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
+from tasks.artifacts.actions import check_legal
 from tasks.artifacts.density import HEAD
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import sha256, write_json
@@ -38,7 +39,10 @@ def build_model(policy: "Policy", k: int) -> onnx.ModelProto:
     carry = {name: entry.shape for name, entry in policy.carry().items()}
     inputs = [_value(name, (width,)) for name, width in policy.inputs().items()]
     inputs += [_value(name, shape) for name, shape in carry.items()]
-    outputs = [_value(name, (width,)) for name, width in policy.outputs().items()]
+    outputs = [
+        _value(name, () if width is None else (width,), whole=width is None)
+        for name, width in policy.outputs().items()
+    ]
     outputs += [_value(f"next_{name}", shape) for name, shape in carry.items()]
     body = helper.make_graph(
         graph.nodes, "policy", inputs, outputs, initializer=graph.initialisers
@@ -51,8 +55,34 @@ def build_model(policy: "Policy", k: int) -> onnx.ModelProto:
     return model
 
 
-def _value(name: str, shape: tuple[int, ...]) -> onnx.ValueInfoProto:
-    return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", *shape])
+def _value(
+    name: str, shape: tuple[int, ...], whole: bool = False
+) -> onnx.ValueInfoProto:
+    kind = TensorProto.INT64 if whole else TensorProto.FLOAT
+    return helper.make_tensor_value_info(name, kind, ["batch", *shape])
+
+
+def _outputs(policy: "Policy") -> dict[str, Any]:
+    """What comes out: bounds of a continuous action, their number of a discrete one."""
+    told: dict[str, Any] = {}
+    for name, width in policy.outputs().items():
+        if name != "action":
+            told[name] = {"shape": ["batch", width], "dtype": "float32"}
+        elif width is None:
+            told[name] = {
+                "shape": ["batch"],
+                "dtype": "int64",
+                "n": policy.action_width,
+            }
+        else:
+            low = policy.action_offset - policy.action_scale
+            high = policy.action_offset + policy.action_scale
+            told[name] = {
+                "shape": ["batch", width],
+                "low": low.tolist(),
+                "high": high.tolist(),
+            }
+    return told
 
 
 def contract_of(
@@ -68,21 +98,13 @@ def contract_of(
         mode: ``exact`` (weights dequantised, float arithmetic) or ``native``
             (onnxruntime's integer kernels).
     """
-    low = policy.action_offset - policy.action_scale
-    high = policy.action_offset + policy.action_scale
     return {
         "schema": SCHEMA,
         "inputs": {
             name: {"shape": ["batch", width], "dtype": "float32"}
             for name, width in policy.inputs().items()
         },
-        "outputs": {
-            "action": {
-                "shape": ["batch", policy.action_width],
-                "low": low.tolist(),
-                "high": high.tolist(),
-            }
-        },
+        "outputs": _outputs(policy),
         "carry": {
             name: {"shape": ["batch", *entry.shape], "reset": entry.reset}
             for name, entry in policy.carry().items()
@@ -189,21 +211,28 @@ class OnnxPolicy:
             raise RefusedError(path, "graph", error, expected, MEND) from error
 
     def act(
-        self, observation: NDArray[Any], noise: NDArray[Any] | None = None
-    ) -> Floats:
+        self,
+        observation: NDArray[Any],
+        noise: NDArray[Any] | None = None,
+        legal: NDArray[Any] | None = None,
+    ) -> NDArray[Any]:
         """Actions of a policy that carries nothing, for a batch of observations.
 
         Args:
             observation: (B, O), units of the world.
             noise: (B, A), standard normal; zeros (the deterministic action) if None.
                 Ignored by a policy without a noise input.
+            legal: (B, A), 1.0 where an action is allowed; all are if None. Ignored by
+                a policy without that input.
 
         Returns:
-            (B, A), float32, inside the world's bounds.
+            (B, A), float32, inside the world's bounds, or their numbers (B,), int64.
         """
         given = {"observation": observation}
         if noise is not None:
             given["noise"] = noise
+        if legal is not None:
+            given["legal"] = legal
         return self.step(given, {})[0]["action"]
 
     def step(
@@ -213,19 +242,26 @@ class OnnxPolicy:
 
         Args:
             inputs: By the names of the contract's inputs, (B, width) each; others are
-                not looked at, and noise that is missing is zero.
+                not looked at; noise that is missing is zero, and a mask that is missing
+                allows all.
             carry: By the names of the contract's carry; what the step before returned,
                 or what :meth:`reset` gives.
 
         Returns:
-            Outputs by name, ``action`` (B, A) among them, and the next carry.
+            Outputs by name, ``action`` (B, A) or (B,) among them, and the next carry.
+
+        Raises:
+            RefusedError: If a mask forbids every action.
         """
         rows = len(inputs["observation"])
         feed = {}
         for name, entry in self.contract["inputs"].items():
             value = inputs.get(name)
-            if value is None:  # deterministic
-                value = np.zeros((rows, *entry["shape"][1:]))
+            if value is None:  # deterministic, all allowed
+                fill = 1.0 if name == "legal" else 0.0
+                value = np.full((rows, *entry["shape"][1:]), fill)
+            elif name == "legal":
+                check_legal(value, "policy")
             feed[name] = np.ascontiguousarray(value, np.float32)
         feed |= {name: np.ascontiguousarray(carry[name]) for name in self._carry}
         found = dict(zip(self._outputs, self.session.run(None, feed), strict=True))

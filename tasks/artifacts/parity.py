@@ -59,6 +59,10 @@ def check_parity(
 ) -> dict[str, Any]:
     """Compare seed slice ``k`` with its ONNX file.
 
+    Of a discrete policy the logits are compared, under random masks if it reads one;
+    its action must be the same wherever the two best logits differ by more than
+    twice the tolerance.
+
     Args:
         path: For the error.
         policy: Torch, all seeds.
@@ -76,25 +80,42 @@ def check_parity(
         RefusedError: If a difference is larger; nothing is written then.
     """
     probes = probe_rows(rows, generator)
-    noise = None
+    inputs = {"observation": probes}
+    shape = (len(probes), policy.action_width)
     if "noise" in policy.inputs():
-        shape = (len(probes), policy.action_width)
-        noise = generator.standard_normal(shape, np.float32)
-    wanted = _torch_actions(policy, k, probes, noise)
+        inputs["noise"] = generator.standard_normal(shape, np.float32)
+    if "legal" in policy.inputs():
+        mask = generator.random(shape) < 0.5
+        mask[np.arange(len(mask)), generator.integers(0, shape[1], len(mask))] = True
+        inputs["legal"] = mask.astype(np.float32)
+    name = "logits" if policy.discrete else "action"
+    told = _torch_outputs(policy, k, inputs)
+    wanted = told[name]
     scale = np.maximum(1.0, np.abs(wanted))
-    worst, differences = 0.0, np.zeros(0)
+    sure = _sure(wanted, tolerance) if policy.discrete else None
+    worst, differences, others = 0.0, np.zeros(0), 0
     for batch in (*BATCHES, len(probes)):
         # Small batches see a part of the rows, each size another part.
         count = len(probes) if batch == len(probes) else batch * 32
         picked = generator.permutation(len(probes))[:count]
-        got = np.concatenate(
-            [
-                onnx_policy.act(probes[i], None if noise is None else noise[i])
-                for i in np.array_split(picked, -(-count // batch))
-            ]
-        )
+        parts = [
+            onnx_policy.step({n: x[i] for n, x in inputs.items()}, {})[0]
+            for i in np.array_split(picked, -(-count // batch))
+        ]
+        got = np.concatenate([part[name] for part in parts])
         differences = np.abs(got - wanted[picked]) / scale[picked]
         worst = float(np.maximum(worst, differences.max()))  # NaN stays NaN
+        if sure is not None:
+            chosen = np.concatenate([part["action"] for part in parts])
+            others += int(((chosen != told["action"][picked]) & sure[picked]).sum())
+    if others:
+        raise RefusedError(
+            path,
+            "parity",
+            f"{others} other actions in onnxruntime than in torch",
+            "the same where one is clearly best",
+            "report it: the exported graph is not the trained policy",
+        )
     return _result(path, len(probes), worst, differences, tolerance)
 
 
@@ -214,18 +235,25 @@ def _result(
     }
 
 
-def _torch_actions(
-    policy: Policy,
-    k: int,
-    rows: NDArray[np.float32],
-    noise: NDArray[np.float32] | None,
-) -> NDArray[np.float32]:
-    """Actions (N, A) of slice ``k``; the whole stack is run, one slice is kept."""
-    inputs = {"observation": rows} | ({} if noise is None else {"noise": noise})
+def _sure(logits: NDArray[np.float32], tolerance: float) -> NDArray[np.bool_]:
+    """Where the two best of (N, A) logits differ by more than both may be off; (N,)."""
+    if logits.shape[1] == 1:
+        return np.ones(len(logits), bool)
+    second, best = np.sort(logits, axis=1)[:, -2:].T
+    clear: NDArray[np.bool_] = best - second > 2 * tolerance * np.maximum(
+        1.0, np.maximum(np.abs(best), np.abs(second))
+    )
+    return clear
+
+
+def _torch_outputs(
+    policy: Policy, k: int, inputs: dict[str, NDArray[np.float32]]
+) -> dict[str, NDArray[Any]]:
+    """Outputs (N, ...) of slice ``k``; the whole stack is run, one slice is kept."""
     given = {
         name: torch.from_numpy(value).expand(policy.seeds, *value.shape)
         for name, value in inputs.items()
     }
     with torch.no_grad():
-        actions: NDArray[np.float32] = policy.step(given, {})[0]["action"][k].numpy()
-    return actions
+        outputs = policy.step(given, {})[0]
+    return {name: value[k].numpy() for name, value in outputs.items()}

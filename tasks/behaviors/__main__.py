@@ -14,6 +14,7 @@ from typing import Annotated, Any, cast
 import numpy as np
 import torch
 
+from tasks.artifacts.actions import action_bounds
 from tasks.artifacts.files import check_writable, whole_folder, write_json
 from tasks.artifacts.onnx_policy import (
     OnnxPolicy,
@@ -39,7 +40,7 @@ from tasks.worlds.episodes import Played
 
 # Behaviours belong to no study, so their parameters are read where they stand.
 FOLDER, WORLDS = Path("params/behaviors"), Path("params/world")
-SAC = Path("params/train/sac.yaml")
+LEARNERS = Path("params/train")
 TOLERANCE = 1e-5  # parity, relative to max(1, |action|)
 
 
@@ -65,23 +66,26 @@ class BehaviorParams(Params):
         return early or step % self.checkpoint_every == 0
 
 
+def learner_of(world: World) -> str:
+    """Who trains its behaviours: the online learner of its kind of actions."""
+    return "dqn" if world.discrete else "sac"
+
+
 def train(
-    params: BehaviorParams, world: World, sac: dict[str, Any], scratch: Path
+    params: BehaviorParams, world: World, block: dict[str, Any], scratch: Path
 ) -> list[Path]:
-    """Run SAC and save the policies every now and then.
+    """Run the online learner and save the policies every now and then.
 
     Returns:
         Folders, one a checkpoint, all seeds stacked, in the order of training.
     """
     width = int(np.prod(world.observation_space.shape or (1,)))
-    spaces = Spaces(
-        torch.zeros(width),
-        torch.ones(width),
-        torch.from_numpy(world.action_space.low),
-        torch.from_numpy(world.action_space.high),
-    )
+    low, high = map(torch.from_numpy, action_bounds(world.action_space))
+    zeros, ones = torch.zeros(width), torch.ones(width)
+    spaces = Spaces(zeros, ones, low, high, world.discrete, world.masked)
+    name = f"train.{learner_of(world)}"
     learner: Learner = build(
-        sac, "train.sac", spaces=spaces, seeds=params.seeds, updates=params.steps
+        block, name, spaces=spaces, seeds=params.seeds, updates=params.steps
     )
     folders: list[Path] = []
     recent: list[Floats] = []
@@ -127,7 +131,7 @@ def export(
         "step_seconds": world.step_seconds,
         "dataset": "online",
         "dataset_sha256": "",
-        "learner": "sac",
+        "learner": learner_of(world),
         "weights_sha256": weights_sha256(policy),
         "statistics_sha256": statistics_sha256(policy),
     }
@@ -155,7 +159,8 @@ def main() -> None:
     check_writable(out.parent)
     scratch = Path(".offcut/behaviors") / name
     shutil.rmtree(scratch, ignore_errors=True)
-    folders = train(params, world, load(SAC), scratch)
+    block = load(LEARNERS / f"{learner_of(world)}.yaml")
+    folders = train(params, world, block, scratch)
     finish(params, world, folders, out)
     shutil.rmtree(scratch)
 
@@ -190,7 +195,7 @@ def finish(
                 "env_id": world.params.env_id,
                 "seed": params.seeds[k],
                 "measured": f"{params.episodes} episodes, start seeds 0.., "
-                "sampled actions",
+                f"{'greedy' if world.discrete else 'sampled'} actions",
                 "policies": entries,
             },
         )

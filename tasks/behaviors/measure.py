@@ -2,31 +2,45 @@
 
 import numpy as np
 import torch
+from gymnasium.spaces import Discrete
 
+from tasks.artifacts.actions import pick_legal
 from tasks.nets.feedforward import Feedforward
-from tasks.worlds import Floats, World
+from tasks.worlds import Actions, Floats, World
 from tasks.worlds.episodes import Moment, Played, play
 
 
 def measure(world: World, policy: Feedforward, k: int, episodes: int) -> Played:
-    """Play episodes with sampled actions, as the policy will be used."""
+    """Play episodes as the policy will be used: with sampled actions, or greedily."""
 
-    def act(moment: Moment) -> Floats:
+    def act(moment: Moment) -> Actions:
         width = policy.action_width
         noise = np.stack([draws[i].standard_normal(width) for i in moment.episode])
-        return act_with(policy, k, moment.observation, noise)
+        return act_with(policy, k, moment, noise)
 
     draws = [np.random.default_rng([k, e]) for e in range(episodes)]
     return play(world.make(episodes), act, range(episodes))
 
 
-def act_with(policy: Feedforward, k: int, observation: Floats, noise: Floats) -> Floats:
-    """Actions of seed slice ``k``, in bounds: (B, O), (B, A) -> (B, A)."""
+def act_with(policy: Feedforward, k: int, moment: Moment, noise: Floats) -> Actions:
+    """Actions of seed slice ``k``, in bounds (B, A) or their numbers (B,).
+
+    Args:
+        policy: All seeds.
+        k: The slice.
+        moment: What it sees.
+        noise: (B, A), of a gaussian head.
+    """
     stack = (policy.seeds, -1, -1)
-    o = torch.from_numpy(observation.astype(np.float32)).expand(stack)
-    z = torch.from_numpy(noise.astype(np.float32)).expand(stack)
+    o = torch.from_numpy(moment.observation.astype(np.float32)).expand(stack)
     with torch.no_grad():
-        actions = policy(o, z)[k]
+        if policy.discrete:
+            legal = None
+            if moment.legal is not None:
+                legal = torch.from_numpy(moment.legal.astype(np.float32)).expand(stack)
+            numbers: Actions = policy(o, legal=legal)[k].numpy()
+            return numbers
+        actions = policy(o, torch.from_numpy(noise.astype(np.float32)).expand(stack))[k]
         reach = policy.action_scale
         low, high = policy.action_offset - reach, policy.action_offset + reach
         clipped: Floats = actions.clamp(low, high).numpy()
@@ -34,14 +48,20 @@ def act_with(policy: Feedforward, k: int, observation: Floats, noise: Floats) ->
 
 
 def random_return(world: World, episodes: int) -> Played:
-    """Play episodes with uniformly random actions."""
-    low, high = world.action_space.low, world.action_space.high
+    """Play episodes with uniformly random legal actions."""
+    space = world.action_space
     draws = [np.random.default_rng([e, 2]) for e in range(episodes)]
-    return play(
-        world.make(episodes),
-        lambda moment: np.stack([draws[i].uniform(low, high) for i in moment.episode]),
-        range(episodes),
-    )
+
+    def act(moment: Moment) -> Actions:
+        each = [draws[i] for i in moment.episode]
+        if isinstance(space, Discrete):
+            legal = moment.legal
+            if legal is None:
+                legal = np.ones((len(each), int(space.n)))
+            return pick_legal(np.array([g.random() for g in each]), legal)
+        return np.stack([g.uniform(space.low, space.high) for g in each])
+
+    return play(world.make(episodes), act, range(episodes))
 
 
 def choose(
@@ -78,10 +98,9 @@ def visited(world: World, policy: Feedforward, k: int, count: int) -> Floats:
     """Observations (count, O) met while acting, for the parity gate."""
     seen: list[Floats] = []
 
-    def act(moment: Moment) -> Floats:
-        observation = moment.observation
-        seen.append(np.asarray(observation, np.float32))
-        return act_with(policy, k, observation, np.zeros((len(observation), width)))
+    def act(moment: Moment) -> Actions:
+        seen.append(np.asarray(moment.observation, np.float32))
+        return act_with(policy, k, moment, np.zeros((len(moment.episode), width)))
 
     width = policy.action_width
     play(world.make(10), act, range(10))

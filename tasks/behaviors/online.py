@@ -1,16 +1,19 @@
 """The online loop: act, store, update, for a stack of seeds at once."""
 
 from collections.abc import Iterator, Sequence
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from tasks.artifacts.actions import pick_legal
 from tasks.nets.feedforward import Feedforward
 from tasks.nets.policy import Policy
 from tasks.train import Batch, Learner
-from tasks.worlds import Flags, Floats, World
+from tasks.worlds import Actions, Flags, Floats, World
+
+Draws = Sequence[np.random.Generator]
 
 
 class Replay:
@@ -21,23 +24,34 @@ class Replay:
         capacity: Transitions a seed.
         observation: O.
         action: A.
+        more: Widths of what is stored beside.
     """
 
     def __init__(
-        self, seeds: int, capacity: int, observation: int, action: int
+        self,
+        seeds: int,
+        capacity: int,
+        observation: int,
+        action: int,
+        more: Sequence[int] = (),
     ) -> None:
-        self.rows = np.zeros(
-            (seeds, capacity, 2 * observation + action + 2), np.float32
-        )
-        self.cuts = np.cumsum([observation, action, 1, observation])
+        widths = [observation, action, 1, observation, 1, *more]
+        self.rows = np.zeros((seeds, capacity, sum(widths)), np.float32)
+        self.cuts = np.cumsum(widths)[:-1]
         self.capacity, self.size, self.next = capacity, 0, 0
 
     def add(
-        self, o: Floats, a: Floats, r: Floats, o2: Floats, terminated: Flags
+        self,
+        o: Floats,
+        a: Floats,
+        r: Floats,
+        o2: Floats,
+        terminated: Flags,
+        *more: Floats,
     ) -> None:
-        """Store one transition a seed: (S, O), (S, A), (S,), (S, O), (S,)."""
+        """Store one transition a seed: (S, O), (S, A), (S,), (S, O), (S,), ..."""
         self.rows[:, self.next] = np.concatenate(
-            [o, a, r[:, None], o2, terminated[:, None]], axis=1
+            [o, a, r[:, None], o2, terminated[:, None], *more], axis=1
         )
         self.next = (self.next + 1) % self.capacity
         self.size = min(self.size + 1, self.capacity)
@@ -55,6 +69,71 @@ class Replay:
         return [torch.from_numpy(x) for x in np.split(picked, self.cuts, axis=-1)]
 
 
+class Squashed:
+    """Acts as a gaussian policy samples; uniformly at first.
+
+    Args:
+        learner: Its policy has a gaussian head.
+        world: Continuous.
+    """
+
+    def __init__(self, learner: Learner, world: World) -> None:
+        del world
+        self.actor = cast(Feedforward, learner.policy())
+        self.low = learner.spaces.action_low.numpy()
+        self.high = learner.spaces.action_high.numpy()
+        self.width = learner.spaces.action
+
+    def __call__(
+        self, seen: Floats, infos: dict[str, Any], draws: Draws, step: int | None
+    ) -> tuple[Floats, Actions]:
+        """What is stored, in [-1, 1] (S, A), and what is done in the world (S, A)."""
+        del infos
+        if step is None:
+            action = np.stack([g.uniform(-1, 1, self.width) for g in draws])
+        else:
+            sample = np.stack([g.standard_normal(self.width) for g in draws])
+            with torch.no_grad():
+                action = (
+                    self.actor.squashed(
+                        torch.from_numpy(seen.astype(np.float32))[:, None],
+                        torch.from_numpy(sample.astype(np.float32))[:, None],
+                    )[:, 0]
+                ).numpy()
+        action = action.astype(np.float32)
+        return action, self.low + (action + 1) / 2 * (self.high - self.low)
+
+
+class Greedy:
+    """Acts greedily, but for a share of uniformly random legal actions.
+
+    Args:
+        learner: Has ``epsilon``, the share by the number of the step.
+        world: Discrete.
+    """
+
+    def __init__(self, learner: Learner, world: World) -> None:
+        self.actor = cast(Feedforward, learner.policy())
+        self.epsilon = cast(Any, learner).epsilon
+        self.one_hot = np.eye(world.action_width, dtype=np.float32)
+
+    def __call__(
+        self, seen: Floats, infos: dict[str, Any], draws: Draws, step: int | None
+    ) -> tuple[Floats, Actions]:
+        """What is stored, one-hot (S, A), and what is done in the world (S,)."""
+        legal = infos.get("legal", np.ones((len(seen), len(self.one_hot)), np.float32))
+        luck = np.stack([g.random(2) for g in draws])  # whether, which
+        action = pick_legal(luck[:, 1], legal)
+        if step is not None:
+            with torch.no_grad():
+                best = self.actor(
+                    torch.from_numpy(seen.astype(np.float32))[:, None],
+                    legal=torch.from_numpy(legal)[:, None],
+                )[:, 0].numpy()
+            action = np.where(luck[:, 0] < self.epsilon(step), action, best)
+        return self.one_hot[action], action
+
+
 def run(
     learner: Learner,
     world: World,
@@ -66,7 +145,8 @@ def run(
     """Train online, one environment a seed.
 
     Args:
-        learner: Its policy has a gaussian head; observations are not normalised.
+        learner: With a gaussian head, or of discrete actions; observations are not
+            normalised. Its number of updates is that of the steps.
         world: Where it acts.
         steps: Environment steps a seed.
         start_steps: Uniformly random steps before the first update.
@@ -81,29 +161,21 @@ def run(
     n = len(seeds)
     draws = [np.random.default_rng([seed, 1]) for seed in seeds]
     env = world.make(n)
-    low, high = learner.spaces.action_low.numpy(), learner.spaces.action_high.numpy()
-    replay = Replay(n, steps, learner.spaces.observation, learner.spaces.action)
+    spaces, columns = learner.spaces, learner.columns
+    more = [spaces.action for _ in columns]
+    replay = Replay(n, steps, spaces.observation, spaces.action, more)
     episode, returns = np.zeros(n, np.int64), np.zeros(n)
-    observation, _ = env.reset(seed=[_start(s, 0) for s in seeds])
-    actor = cast(Feedforward, learner.policy())
+    observation, infos = env.reset(seed=[_start(s, 0) for s in seeds])
+    act = (Greedy if world.discrete else Squashed)(learner, world)
     done_updates = 0
     for step in range(steps):
-        shape = learner.spaces.action
-        if step < start_steps:
-            action = np.stack([g.uniform(-1, 1, shape) for g in draws])
-        else:
-            sample = np.stack([g.standard_normal(shape) for g in draws])
-            with torch.no_grad():
-                action = (
-                    actor.squashed(
-                        torch.from_numpy(observation.astype(np.float32))[:, None],
-                        torch.from_numpy(sample.astype(np.float32))[:, None],
-                    )[:, 0]
-                ).numpy()
-        action = action.astype(np.float32)
-        scaled = low + (action + 1) / 2 * (high - low)
-        after, reward, terminated, truncated, _ = env.step(scaled)
-        replay.add(observation, action, reward, after, terminated)
+        late = step if step >= start_steps else None
+        action, done = act(observation, infos, draws, late)
+        before = infos
+        after, reward, terminated, truncated, infos = env.step(done)
+        kept = {"legal": before.get("legal"), "next_legal": infos.get("legal")}
+        beside = [cast(Floats, kept[name]) for name in columns]
+        replay.add(observation, action, reward, after, terminated, *beside)
         returns += reward
         observation = after
         ended = terminated | truncated
@@ -112,22 +184,23 @@ def run(
             episode[ended] += 1
             returns[ended] = 0
             starts = [_start(s, int(e)) for s, e in zip(seeds, episode, strict=True)]
-            observation, _ = env.reset(seed=starts, options={"reset_mask": ended})
+            observation, infos = env.reset(seed=starts, options={"reset_mask": ended})
         if step >= start_steps:
             while done_updates < (step - start_steps + 1) * updates_per_step:
-                o, a, r, o2, d = replay.sample(draws, batch)
+                o, a, r, o2, d, *rest = replay.sample(draws, batch)
                 noise = {
                     name: torch.from_numpy(
-                        np.stack([draw.sample(g, (batch,), shape) for g in draws])
+                        np.stack(
+                            [draw.sample(g, (batch,), spaces.action) for g in draws]
+                        )
                     )
                     for name, draw in learner.draws().items()
                 }
-                learner.update(
-                    Batch(o, a, r.squeeze(-1), o2, d.squeeze(-1), noise=noise),
-                    done_updates,
-                )
+                columns_of = dict(zip(columns, rest, strict=True))
+                rows = Batch(o, a, r.squeeze(-1), o2, d.squeeze(-1), columns_of, noise)
+                learner.update(rows, done_updates)
                 done_updates += 1
-        yield step + 1, finished, actor
+        yield step + 1, finished, act.actor
 
 
 def _start(seed: int, episode: int) -> int:

@@ -54,6 +54,7 @@ class Rows:
             slice by slice, so seed k alone gives what it gives in a stack.
         world: Where a compressor may visit states; None: it keeps to the rows.
         logged: The same rows with what was before them, where the policy has a memory.
+        legal: (N, A), 1.0 where an action is allowed; None allows all.
     """
 
     observations: Tensor
@@ -62,12 +63,17 @@ class Rows:
     seeds: tuple[int, ...]
     world: World | None = None
     logged: Logged | None = None
+    legal: Tensor | None = None
 
     def situation(self, policy: Policy) -> Situation:
         """Inputs and carry of the policy's step on these rows, without the axis [S]."""
-        if self.logged is None:
-            return {"observation": self.observations}, {}
-        return policy.recall(self.logged)
+        if self.logged is not None:
+            return policy.recall(self.logged)
+        given = {"observation": self.observations}
+        if "legal" in policy.inputs():
+            shape = (len(self.observations), policy.action_width)
+            given["legal"] = torch.ones(shape) if self.legal is None else self.legal
+        return given, {}
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tasks.artifacts.dataset import load_observations, load_transitions
+from tasks.artifacts.dataset import load_rows, load_transitions
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import read_json, whole_folder, write_json
 from tasks.artifacts.params import build, load, pick
@@ -33,6 +33,9 @@ DRAW = 0  # seed of the draw of calibration and held-out rows
 def action_error(before: Policy, after: Policy, rows: Rows) -> dict[str, float]:
     """Difference of the actions in units of half their range: mean and max.
 
+    Of discrete actions the share that changed: the mean over seeds, and of the seed
+    that changed most.
+
     Args:
         before: The input policy.
         after: The compressed one; gaussian heads act without noise.
@@ -40,8 +43,11 @@ def action_error(before: Policy, after: Policy, rows: Rows) -> dict[str, float]:
     """
     situation = rows.situation(before)
     with torch.no_grad():
-        change = acted(after, situation) - acted(before, situation)
-        error = change.abs() / before.action_scale
+        now, then = acted(after, situation), acted(before, situation)
+        if before.discrete:
+            share = (now != then).float().mean(1)  # (S,)
+            return {"mean": float(share.mean()), "max": float(share.max())}
+        error = (now - then).abs() / before.action_scale
     return {"mean": float(error.mean()), "max": float(error.max())}
 
 
@@ -69,17 +75,24 @@ def read_rows(
     """
     folder = Path("data/datasets") / f"{dataset}-v0"
     draw, length = np.random.default_rng(DRAW), policy.memory + 1
-    every: list[tuple[Tensor, Logged | None]]
+    every: list[tuple[Tensor, Logged | None, Tensor | None]]
     if policy.memory:
         count = max(32, count // length)
         data = load_transitions(folder)
         n = len(data.episode)
         at = draw.choice(n, 2 * count, replace=2 * count > n)
         halves = [windows(data, rows, length) for rows in np.split(at, 2)]
-        every = [(logged.observation[:, -1], logged) for logged in halves]
+        every = [(logged.observation[:, -1], logged, None) for logged in halves]
     else:
-        rows = torch.from_numpy(load_observations(folder, 2 * count, draw))
-        every = [(rows[:count], None), (rows[count:], None)]
+        drawn, masks = load_rows(folder, 2 * count, draw)
+        every = [
+            (
+                torch.from_numpy(drawn[half]),
+                None,
+                None if masks is None else torch.from_numpy(masks[half]),
+            )
+            for half in (slice(count), slice(count, None))
+        ]
     found, sha256 = (
         read_json(folder / "card.json", "dvc repro")["sha256"],
         origin["dataset_sha256"],
@@ -93,7 +106,10 @@ def read_rows(
             "train it again with: dvc repro",
         )
     seeds = tuple(origin["seeds"])
-    one, other = (Rows(x, dataset, sha256, seeds, world, y) for x, y in every)
+    one, other = (
+        Rows(seen, dataset, sha256, seeds, world, logged, legal)
+        for seen, logged, legal in every
+    )
     return one, other
 
 
@@ -128,9 +144,13 @@ def run(given: argparse.Namespace, params: dict[str, Any]) -> Path:
         save_policy(folder, small, origin)
         write_json(folder / "compression.json", report)
     ratio = report["bytes_weights"] / report["bytes_weights_before"]
+    error = report["action_error"]["mean"]
+    words = f"actions differ by {error:.2g} on average"
+    if policy.discrete:
+        words = f"{error:.2%} of the actions changed"
     print(
         f"{target}: {report['bytes_weights']} bytes of weights a seed, {ratio:.2f} of "
-        f"before; actions differ by {report['action_error']['mean']:.2g} on average"
+        f"before; {words}"
     )
     return target
 

@@ -76,6 +76,7 @@ def rebuild(
         -bounds,
         bounds,
         policy.log_std_range,
+        policy.masked,
     )
     # copied, as going by low and high would not give the same bits again
     fresh.action_scale.copy_(policy.action_scale)
@@ -98,9 +99,13 @@ def readout(policy: Feedforward, x: Tensor) -> Tensor:
     Returns:
         tanh head: the action in [-1, 1], (S, B, A). Clip head: the same and a tenth of
         what is clipped, as a fit needs a gradient there. Gaussian head: the action of
-        the mean, and the clipped log std beside it, (S, B, 2A).
+        the mean, and the clipped log std beside it, (S, B, 2A). Categorical head: the
+        log probabilities over all actions, legal or not, (S, B, A): a constant added to
+        all logits changes nothing.
     """
     y = policy.preactivation(x)
+    if policy.head == "categorical":
+        return torch.log_softmax(y, dim=-1)
     if policy.head == "tanh":
         return torch.tanh(y)
     if policy.head == "clip":

@@ -4,7 +4,8 @@ Regression on the teacher's actions, first on dataset rows and states the teache
 visits, then in rounds also on states the student itself visits, labelled by the
 teacher: DAgger, Ross et al. 2011 (arXiv 1011.0686), with the student acting alone from
 round 1 on.
-A gaussian teacher gives its mean; the student has a tanh head and no noise input.
+A gaussian teacher gives its mean; the student has a tanh head and no noise input. A
+categorical teacher gives its log probabilities, and the student's head is the same.
 """
 
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 
 from tasks.artifacts.params import Range
 from tasks.compress import CalibratedParams, Compressor, Result, Rows
-from tasks.compress._calib import rebuild
+from tasks.compress._calib import readout, rebuild
 from tasks.compress._fit import Fit
 from tasks.nets.feedforward import Feedforward
 from tasks.nets.layers import MLP
@@ -55,9 +56,9 @@ class Distill(Compressor):
         """Fit the student, visiting states before each round."""
         p = self.settings
         widths = (policy.observation_width, *p.hidden, policy.action_width)
-        student = rebuild(
-            policy, list(MLP(rows.seeds, "distill", widths).layers), "tanh"
-        )
+        head = "categorical" if policy.discrete else "tanh"
+        layers = list(MLP(rows.seeds, "distill", widths).layers)
+        student = rebuild(policy, layers, head)
         fit = Fit(
             student, rows.seeds, "distill", p.steps * (p.rounds + 1), p.batch, p.rate
         )
@@ -70,7 +71,8 @@ class Distill(Compressor):
                 )
                 states = torch.cat([states, visited], dim=1)
             x = policy.normalise(states)
-            fit.run(x, policy.squashed(x), p.steps)
+            wanted = readout(policy, x) if policy.discrete else policy.squashed(x)
+            fit.run(x, wanted, p.steps)
         what = f"teacher's actions, {fit.steps} updates"
         if rows.world is not None:
             count = states.shape[1] - len(rows.observations)
@@ -107,15 +109,19 @@ def visit(
 
     batch = world.make(count * envs)
     seen, n = [], count * envs
-    raw, _ = batch.reset(seed=[start(i) for i in range(n)])
+    raw, infos = batch.reset(seed=[start(i) for i in range(n)])
     for _ in range(steps):
         observation = torch.from_numpy(raw.astype(np.float32)).view(count, envs, -1)
         seen.append(observation)
-        action = actor(observation).flatten(0, 1).numpy()
-        raw = batch.step(action)[0]
+        legal = None
+        if "legal" in infos:
+            mask = torch.from_numpy(infos["legal"].astype(np.float32))
+            legal = mask.view(count, envs, -1)
+        action = actor(observation, legal=legal).flatten(0, 1).numpy()
+        raw, _, _, _, infos = batch.step(action)
         if batch.ended.any():
             again = [start(i) if ended else None for i, ended in enumerate(batch.ended)]
             options = {"reset_mask": batch.ended.copy()}
-            raw, _ = batch.reset(seed=again, options=options)
+            raw, infos = batch.reset(seed=again, options=options)
     batch.close()
     return torch.cat(seen, dim=1)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from gymnasium.spaces import Discrete
 
 from tasks.artifacts.errors import RefusedError
 from tasks.worlds import World
@@ -23,7 +24,6 @@ def check_fits(path: Path, contract: Mapping[str, Any], world: World) -> None:
             an input is none that an evaluator gives.
     """
     action = contract["outputs"]["action"]
-    box = world.action_space
     observations = world.observation_space.shape or ()
     stated: list[tuple[str, Any, Any]] = [
         ("world", contract["world"], world.params.name),
@@ -33,17 +33,17 @@ def check_fits(path: Path, contract: Mapping[str, Any], world: World) -> None:
             contract["inputs"]["observation"]["shape"][1:],
             [int(np.prod(observations))],
         ),
-        ("outputs.action.shape", action["shape"][1:], list(box.shape)),
-        ("outputs.action.low", action["low"], box.low.tolist()),
-        ("outputs.action.high", action["high"], box.high.tolist()),
+        *_action(action, world),
         ("step_seconds", contract["step_seconds"], world.step_seconds),
     ]
-    width = int(np.prod(box.shape))
+    width = world.action_width
     given = {"noise": width, "reward": 1, "legal": width}
     for name, entry in contract["inputs"].items():
         if name != "observation":
             wide = [given[name]] if name in given else "one of " + ", ".join(given)
             stated.append((f"inputs.{name}.shape", entry["shape"][1:], wide))
+    if world.masked:
+        stated.append(("inputs.legal", "legal" in contract["inputs"], True))
     for field, found, expected in stated:
         if not _same(found, expected):
             raise RefusedError(
@@ -53,6 +53,23 @@ def check_fits(path: Path, contract: Mapping[str, Any], world: World) -> None:
                 expected,
                 "export a policy that was trained in this world",
             )
+
+
+def _action(action: Mapping[str, Any], world: World) -> list[tuple[str, Any, Any]]:
+    """What the action must be: field, found, expected."""
+    where = "outputs.action"
+    stated: list[tuple[str, Any, Any]] = [
+        (f"{where}.dtype", action.get("dtype", "float32"), "float32"),
+        (f"{where}.shape", action["shape"][1:], list(world.action_space.shape or ())),
+    ]
+    if isinstance(world.action_space, Discrete):
+        stated[0] = (f"{where}.dtype", action.get("dtype", "float32"), "int64")
+        return [*stated, (f"{where}.n", action.get("n"), world.action_width)]
+    return [
+        *stated,
+        (f"{where}.low", action.get("low"), world.action_space.low.tolist()),
+        (f"{where}.high", action.get("high"), world.action_space.high.tolist()),
+    ]
 
 
 def _same(found: Any, expected: Any) -> bool:

@@ -5,13 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from gymnasium.spaces import Box
+from gymnasium.spaces import Box, Discrete
 from numpy.typing import NDArray
 
+from tasks.artifacts.actions import pick_legal
 from tasks.artifacts.density import Doubles, distribution, scaled, uniform_log_prob
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.onnx_policy import OnnxPolicy
-from tasks.worlds import Floats, World
+from tasks.artifacts.params import PARAMS
+from tasks.worlds import Actions, Floats, World
 
 Array = NDArray[np.float32]
 
@@ -23,22 +25,30 @@ class Behavior(ABC):
 
     Args:
         name: The source its episodes are marked with.
-        space: Actions of the world.
-        noise: Scale of its noise, 0 for none.
+        noise: Scale of its noise, 0 for none; in a discrete world the share of actions
+            that are random.
     """
 
-    def __init__(self, name: str, space: Box, noise: float) -> None:
-        self.name, self.noise = name, noise
-        self.low, self.high = space.low, space.high
-        self.half = (space.high - space.low) / 2
+    noise_width: int  # numbers of noise a step
 
-    def draw(self, generator: np.random.Generator, steps: int) -> Array:
-        """All noise of one episode, (steps, A): standard normal."""
-        return generator.standard_normal((steps, len(self.low)), np.float32)
+    def __init__(self, name: str, noise: float) -> None:
+        self.name, self.noise = name, noise
 
     @abstractmethod
-    def actions(self, observation: Floats, noise: Array) -> Array:
-        """Actions (N, A) for observations (N, O) and this step's noise (N, A)."""
+    def draw(self, generator: np.random.Generator, steps: int) -> Array:
+        """All noise of one episode, (steps, W)."""
+
+    @abstractmethod
+    def actions(
+        self, observation: Floats, noise: Array, legal: Floats | None = None
+    ) -> Actions:
+        """Actions (N, A), or their numbers (N,).
+
+        Args:
+            observation: (N, O), units of the world.
+            noise: (N, W), of this step.
+            legal: (N, A), 1.0 where an action is allowed; None allows all.
+        """
 
     @property
     def known(self) -> bool:
@@ -57,21 +67,37 @@ class Behavior(ABC):
         """
         raise NotImplementedError(f"{self.name} cannot tell how likely an action is")
 
+
+class Bounded(Behavior):
+    """One of a continuous world; its noise is standard normal."""
+
+    def __init__(self, name: str, space: Box, noise: float) -> None:
+        super().__init__(name, noise)
+        self.low, self.high = space.low, space.high
+        self.half = (space.high - space.low) / 2
+        self.noise_width = len(self.low)
+
+    def draw(self, generator: np.random.Generator, steps: int) -> Array:
+        """See :meth:`Behavior.draw`; standard normal."""
+        return generator.standard_normal((steps, self.noise_width), np.float32)
+
     def clip(self, actions: NDArray[Any]) -> Array:
         """Into the world's bounds."""
         return np.clip(actions, self.low, self.high).astype(np.float32, copy=False)
 
 
-class Uniform(Behavior):
+class Uniform(Bounded):
     """Uniform actions between the bounds."""
 
     def draw(self, generator: np.random.Generator, steps: int) -> Array:
         """See :meth:`Behavior.draw`; uniform in [0, 1)."""
-        return generator.random((steps, len(self.low)), np.float32)
+        return generator.random((steps, self.noise_width), np.float32)
 
-    def actions(self, observation: Floats, noise: Array) -> Array:
+    def actions(
+        self, observation: Floats, noise: Array, legal: Floats | None = None
+    ) -> Array:
         """See :meth:`Behavior.actions`."""
-        del observation
+        del observation, legal
         return self.clip(self.low + 2 * self.half * noise)
 
     @property
@@ -85,7 +111,7 @@ class Uniform(Behavior):
         return uniform_log_prob(scaled(action, self.low, self.high))
 
 
-class Network(Behavior):
+class Network(Bounded):
     """An ONNX policy.
 
     With a noise input it samples as it was trained to, its noise times the scale. One
@@ -98,8 +124,11 @@ class Network(Behavior):
         self.policy = policy
         self.samples = "noise" in policy.contract["inputs"]
 
-    def actions(self, observation: Floats, noise: Array) -> Array:
+    def actions(
+        self, observation: Floats, noise: Array, legal: Floats | None = None
+    ) -> Array:
         """See :meth:`Behavior.actions`."""
+        del legal
         scale = np.float32(self.noise)
         if self.samples:
             return self.clip(self.policy.act(observation, noise * scale))
@@ -123,6 +152,41 @@ class Network(Behavior):
         return made.log_prob(scaled(action, self.low, self.high))
 
 
+class Chooser(Behavior):
+    """One of a discrete world: a share of its actions is random, evenly of the legal.
+
+    Args:
+        name: See :class:`Behavior`.
+        count: A, actions to choose from.
+        noise: The share, 0..1.
+        policy: Chooses the others; None: all are random.
+    """
+
+    noise_width = 2  # whether, which
+
+    def __init__(
+        self, name: str, count: int, noise: float, policy: OnnxPolicy | None = None
+    ) -> None:
+        super().__init__(name, noise)
+        self.count, self.policy = count, policy
+
+    def draw(self, generator: np.random.Generator, steps: int) -> Array:
+        """See :meth:`Behavior.draw`; uniform in [0, 1)."""
+        return generator.random((steps, 2), np.float32)
+
+    def actions(
+        self, observation: Floats, noise: Array, legal: Floats | None = None
+    ) -> Actions:
+        """See :meth:`Behavior.actions`."""
+        if legal is None:
+            legal = np.ones((len(observation), self.count), np.float32)
+        random = pick_legal(noise[:, 1], legal)
+        if self.policy is None:
+            return random
+        best = self.policy.act(observation, legal=legal)
+        return np.where(noise[:, 0] < self.noise, random, best)
+
+
 def open_behavior(
     behaviors: Path, world: World, policy: str, noise: float, threads: int = 1
 ) -> Behavior:
@@ -136,11 +200,22 @@ def open_behavior(
         threads: Threads of onnxruntime.
 
     Raises:
-        RefusedError: If there is no such file, its widths are not the world's, or it
-            carries something from step to step.
+        RefusedError: If there is no such file, it does not fit the world's spaces, it
+            carries something from step to step, or noise is above 1 in a discrete world.
     """
+    space = world.action_space
+    if isinstance(space, Discrete) and noise > 1:
+        raise RefusedError(
+            PARAMS,
+            "noise",
+            noise,
+            f"0 to 1 in {world.params.name}: the share of actions that are random",
+            "lower noise",
+        )
     if policy == RANDOM:
-        return Uniform(RANDOM, world.action_space, noise)
+        if isinstance(space, Discrete):
+            return Chooser(RANDOM, int(space.n), 1.0)
+        return Uniform(RANDOM, space, noise)
     path = behaviors / world.params.name / f"{policy}.onnx"
     if not path.is_file():
         known = sorted(p.stem for p in path.parent.glob("*.onnx"))
@@ -153,15 +228,21 @@ def open_behavior(
         )
     opened = OnnxPolicy.open(path, threads=threads, distribution=True)
     contract = opened.contract
+    action = contract["outputs"]["action"]
     found = [
         contract["inputs"]["observation"]["shape"][1],
-        contract["outputs"]["action"]["shape"][1],
+        action["n"] if "n" in action else action["shape"][1],
+        "n" in action,
     ]
-    expected = [(world.observation_space.shape or (1,))[0], world.action_space.shape[0]]
+    expected = [
+        (world.observation_space.shape or (1,))[0],
+        world.action_width,
+        world.discrete,
+    ]
     if found != expected:
         raise RefusedError(
             path,
-            "observation and action width",
+            "observation width, action width, discrete",
             found,
             expected,
             f"take a policy made for {world.params.name}",
@@ -174,4 +255,6 @@ def open_behavior(
             "nothing: a behaviour has no memory",
             "record with a policy of one observation a step",
         )
-    return Network(policy, world.action_space, noise, opened)
+    if isinstance(space, Discrete):
+        return Chooser(policy, int(space.n), noise, opened)
+    return Network(policy, space, noise, opened)

@@ -80,19 +80,21 @@ class Recorder:
     Args:
         batch: Reset or not.
         slots: Its sub-environments.
+        noise: Numbers of noise a step.
     """
 
-    def __init__(self, batch: Batch, slots: int) -> None:
+    def __init__(self, batch: Batch, slots: int, noise: int) -> None:
         limit = batch.world.params.max_steps
         self.batch, self.rows = batch, np.arange(slots)
         self.at = np.zeros(slots, np.int64)  # steps recorded
         self.number = np.full(slots, -1)  # episode in the slot, -1 for none
         seen = batch.observation
         self.observations = np.zeros((slots, limit + 1, *seen.shape[1:]), seen.dtype)
-        width = batch.world.action_space.shape
-        self.actions = np.zeros((slots, limit, *width), np.float32)
+        space = batch.world.action_space
+        kind = space.dtype if batch.world.discrete else np.float32
+        self.actions: Floats = np.zeros((slots, limit, *(space.shape or ())), kind)
         self.rewards = np.zeros((slots, limit))
-        self.noise = np.zeros((slots, limit, *width), np.float32)
+        self.noise = np.zeros((slots, limit, noise), np.float32)
         self.infos = {
             name: np.zeros((slots, limit + 1, *value.shape[1:]), value.dtype)
             for name, value in batch.state().items()
@@ -116,7 +118,11 @@ class Recorder:
             Which slots' episodes terminated and were truncated.
         """
         rows, at = self.rows, np.minimum(self.at, self.actions.shape[1] - 1)
-        actions = behavior.actions(self.batch.observation, self.noise[rows, at])
+        legal = self.infos["legal"][rows, at] if "legal" in self.infos else None
+        if legal is not None:  # nothing was recorded of parked ones
+            legal[self.number < 0] = 1
+        noise = self.noise[rows, at]
+        actions = behavior.actions(self.batch.observation, noise, legal)
         seen, rewards, terminated, truncated, infos = self.batch.step(actions)
         self.actions[rows, at], self.rewards[rows, at] = actions, rewards
         self.observations[rows, at + 1] = seen
@@ -189,7 +195,7 @@ def _part(
     batch: Batch, behavior: Behavior, plan: Plan, progress: Callable[[float], None]
 ) -> list[Episode]:
     """Record the episodes of one behaviour; the batch is parked before and after."""
-    book, done = Recorder(batch, batch.num_envs), {}
+    book, done = Recorder(batch, batch.num_envs, behavior.noise_width), {}
     lengths: Counts = np.zeros(0, np.int64)  # steps so far of episodes 0, 1, ...
     fill, count = True, 0
     while True:

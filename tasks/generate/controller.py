@@ -10,14 +10,15 @@ in having no memory: the target follows from the present cell alone.
 
 from collections import deque
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import numpy as np
+from gymnasium.spaces import Box
 
 from tasks.artifacts.episodes import Episode
 from tasks.artifacts.params import Params, Range
 from tasks.generate import Generator, Progress
-from tasks.generate._behaviors import Array, Behavior
+from tasks.generate._behaviors import Array, Bounded
 from tasks.generate._collect import PER_PART, Plan, check_budget, collect
 from tasks.worlds import Floats, World, require
 
@@ -40,7 +41,7 @@ class ControllerParams(Params):
         check_budget(self.episodes, self.steps)
 
 
-class Waypoints(Behavior):
+class Waypoints(Bounded):
     """See the module.
 
     Args:
@@ -54,9 +55,9 @@ class Waypoints(Behavior):
     """
 
     def __init__(self, world: World, gain: float, damping: float, noise: float) -> None:
-        super().__init__("controller", world.action_space, noise)
-        self.gain, self.damping = gain, damping
         self.maze = require(world, "maze")
+        super().__init__("controller", cast(Box, world.action_space), noise)
+        self.gain, self.damping = gain, damping
         self.next = shortest_ways(np.array(self.maze.maze_map) != 1)
 
     def cell(self, xy: Floats) -> tuple[Any, Any]:
@@ -73,8 +74,11 @@ class Waypoints(Behavior):
         y = self.maze.y_map_center - (row + 0.5) * size
         return np.stack([x, y], axis=1)
 
-    def actions(self, observation: Floats, noise: Array) -> Array:
-        """See :meth:`Behavior.actions`."""
+    def actions(
+        self, observation: Floats, noise: Array, legal: Floats | None = None
+    ) -> Array:
+        """See :meth:`tasks.generate._behaviors.Behavior.actions`."""
+        del legal
         goal, position, velocity = np.split(observation, 3, axis=1)
         here, there = self.cell(position), self.cell(goal)
         after = self.next[(*here, *there)]

@@ -6,35 +6,43 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tasks.artifacts.actions import check_legal
 from tasks.nets.graph import Graph
 from tasks.nets.layers import Linear, perceptron
 from tasks.nets.policy import Policy, build_layer
 
 # log of the standard deviation of a "gaussian" head, before tanh: SAC's limits
 LOG_STD_RANGE = (-5.0, 2.0)
+HEADS = ("tanh", "clip", "gaussian", "categorical")
+FORBIDDEN = -1e9  # logit of an action the mask forbids
 
 
 class Feedforward(Policy):
-    """Normaliser -> layers with ReLU between -> head -> action scaling.
+    """Normaliser -> layers with ReLU between -> head.
 
     | head | last layer | action |
     |---|---|---|
     | ``tanh`` | A | tanh(z) |
     | ``clip`` | A | z clipped to [-1, 1] |
     | ``gaussian`` | 2A: mean, log std | tanh(mean + exp(log std) * noise) |
+    | ``categorical`` | A: logits | the number of the largest allowed logit |
 
     log std is clipped to ``log_std_range``; noise is an explicit input, standard normal
-    to sample, zeros for the deterministic action. Finally the action is scaled from
-    [-1, 1] to the world's bounds: ``action * scale + offset``.
+    to sample, zeros for the deterministic action. Finally the action of the first three
+    is scaled from [-1, 1] to the world's bounds: ``action * scale + offset``.
+
+    A categorical head also gives its ``logits``, -1e9 where the input ``legal`` forbids
+    the action; it has that input if ``masked``. Of equal logits the first counts.
 
     Args:
         layers: Modules with ``forward``, ``emit``, ``spec`` as ``layers.Linear`` has.
-        head: ``tanh``, ``clip`` or ``gaussian``.
+        head: ``tanh``, ``clip``, ``gaussian`` or ``categorical``.
         observation_mean: (O,), units of the world.
         observation_std: (O,), same units, positive.
-        action_low: (A,), lower action bounds of the world.
-        action_high: (A,), upper action bounds.
+        action_low: (A,), lower action bounds of the world; categorical: zeros.
+        action_high: (A,), upper action bounds; categorical: ones.
         log_std_range: Lowest and highest log std of a gaussian head; others ignore it.
+        masked: The world forbids actions at times; of a categorical head alone.
     """
 
     def __init__(
@@ -46,12 +54,16 @@ class Feedforward(Policy):
         action_low: Tensor,
         action_high: Tensor,
         log_std_range: tuple[float, float] = LOG_STD_RANGE,
+        masked: bool = False,
     ) -> None:
         super().__init__(observation_mean, observation_std, action_low, action_high)
-        if head not in ("tanh", "clip", "gaussian"):
+        if head not in HEADS:
             raise ValueError(f"unknown head {head!r}")
+        if masked and head != "categorical":
+            raise ValueError(f"a {head} head with a mask")
         self.layers: Any = nn.ModuleList(layers)  # torch types its items too widely
         self.head, self.log_std_range = head, log_std_range
+        self.masked = masked
 
     @property
     def seeds(self) -> int:
@@ -78,16 +90,42 @@ class Feedforward(Policy):
                 x = x + log_std.clamp(*self.log_std_range).exp() * noise
         return torch.tanh(x)
 
-    def forward(self, observation: Tensor, noise: Tensor | None = None) -> Tensor:
+    def logits(self, x: Tensor, legal: Tensor | None = None) -> Tensor:
+        """Of a categorical head: normalised observations (S, B, O) -> (S, B, A).
+
+        Args:
+            x: Normalised observations.
+            legal: (S, B, A), above 0.5 where an action is allowed; None allows all.
+
+        Raises:
+            RefusedError: If a mask forbids every action.
+        """
+        logits = self.preactivation(x)
+        if legal is None:
+            return logits
+        allowed = legal > 0.5
+        if not bool(allowed.any(-1).all()):
+            check_legal(legal.flatten(0, -2).cpu().numpy(), "policy")
+        return torch.where(allowed, logits, FORBIDDEN)
+
+    def forward(
+        self,
+        observation: Tensor,
+        noise: Tensor | None = None,
+        legal: Tensor | None = None,
+    ) -> Tensor:
         """Act.
 
         Args:
             observation: (S, B, O), float32, units of the world.
             noise: (S, B, A), standard normal; only a gaussian head uses it.
+            legal: (S, B, A); only a categorical head uses it.
 
         Returns:
-            Action (S, B, A) inside the world's bounds.
+            Action (S, B, A) inside the world's bounds, or its number (S, B), int64.
         """
+        if self.head == "categorical":
+            return self.logits(self.normalise(observation), legal).argmax(-1)
         action = self.squashed(self.normalise(observation), noise)
         return action * self.action_scale + self.action_offset
 
@@ -96,13 +134,25 @@ class Feedforward(Policy):
         widths = super().inputs()
         if self.head == "gaussian":
             widths["noise"] = self.action_width
+        if self.masked:
+            widths["legal"] = self.action_width
         return widths
+
+    def outputs(self) -> dict[str, int | None]:
+        """See :meth:`Policy.outputs`."""
+        if self.head == "categorical":
+            return {"action": None, "logits": self.action_width}
+        return super().outputs()
 
     def step(
         self, inputs: Mapping[str, Tensor], carry: Mapping[str, Tensor]
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """See :meth:`Policy.step`."""
         del carry
+        if self.head == "categorical":
+            x = self.normalise(inputs["observation"])
+            logits = self.logits(x, inputs["legal"] if self.masked else None)
+            return {"action": logits.argmax(-1), "logits": logits}, {}
         return {"action": self(inputs["observation"], inputs.get("noise"))}, {}
 
     def linears(self) -> dict[str, nn.Module]:
@@ -112,7 +162,7 @@ class Feedforward(Policy):
     def spec(self) -> dict[str, Any]:
         """See :meth:`Policy.spec`."""
         limits = {"log_std_range": list(self.log_std_range)}
-        return {
+        told = {
             "class": "tasks.nets.feedforward.Feedforward",
             "head": self.head,
             "stack": self.seeds,
@@ -121,6 +171,7 @@ class Feedforward(Policy):
             "layers": [layer.spec() for layer in self.layers],
             **(limits if self.head == "gaussian" else {}),
         }
+        return told | ({"masked": True} if self.masked else {})
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> "Feedforward":
@@ -137,7 +188,8 @@ class Feedforward(Policy):
         bounds = torch.ones(spec["action"])
         low, high = spec.get("log_std_range", LOG_STD_RANGE)
         statistics = zeros, ones, -bounds, bounds
-        return cls(layers, spec["head"], *statistics, (low, high))
+        masked = spec.get("masked", False)
+        return cls(layers, spec["head"], *statistics, (low, high), masked)
 
     def emit(self, graph: Graph, k: int) -> None:
         """See :meth:`Policy.emit`."""
@@ -150,6 +202,9 @@ class Feedforward(Policy):
             x = layer.emit(graph, x, k, f"layer{i}")
             if i < last:
                 x = graph.add("Relu", x, name=f"layer{i}.relu")
+        if self.head == "categorical":
+            self._emit_choice(graph, x)
+            return
         if self.head == "gaussian":
             x = self._emit_sample(graph, x)
         if self.head == "clip":
@@ -162,6 +217,17 @@ class Feedforward(Policy):
         offset = graph.constant("action_offset", self.action_offset)
         x = graph.add("Mul", x, scale, name="action_scaled")
         graph.add("Add", x, offset, name="action")
+
+    def _emit_choice(self, graph: Graph, x: str) -> None:
+        """The categorical head: masked logits and the number of the largest."""
+        if self.masked:
+            half = graph.constant("half", torch.tensor(0.5))
+            floor = graph.constant("forbidden", torch.tensor(FORBIDDEN))
+            allowed = graph.add("Greater", "legal", half, name="allowed")
+            graph.add("Where", allowed, x, floor, name="logits")
+        else:
+            graph.add("Identity", x, name="logits")
+        graph.add("ArgMax", "logits", name="action", axis=1, keepdims=0)
 
     def _emit_sample(self, graph: Graph, x: str) -> str:
         """The gaussian head: mean + exp(clip(log std)) * noise."""

@@ -67,8 +67,8 @@ class Policy(nn.Module, ABC):
     Args:
         observation_mean: (O,), units of the world.
         observation_std: (O,), same units, positive.
-        action_low: (A,), lower action bounds of the world.
-        action_high: (A,), upper action bounds.
+        action_low: (A,), lower action bounds of the world; of a discrete one zeros.
+        action_high: (A,), upper action bounds; of a discrete one ones.
     """
 
     def __init__(
@@ -111,9 +111,17 @@ class Policy(nn.Module, ABC):
         """Names and widths of what it reads at a step; see the table above."""
         return {"observation": self.observation_width}
 
-    def outputs(self) -> dict[str, int]:
-        """Names and widths of what comes out of a step, ``action`` first."""
+    def outputs(self) -> dict[str, int | None]:
+        """Names and widths of what comes out of a step, ``action`` first.
+
+        None instead of a width: one whole number (int64), as of a discrete action.
+        """
         return {"action": self.action_width}
+
+    @property
+    def discrete(self) -> bool:
+        """``action`` is one of A, told by its number."""
+        return self.outputs()["action"] is None
 
     def carry(self) -> dict[str, Carried]:
         """What it hands to its next step; nothing by default."""
@@ -130,7 +138,8 @@ class Policy(nn.Module, ABC):
             carry: By the names of :meth:`carry`, (S, B, *shape) each.
 
         Returns:
-            By the names of :meth:`outputs`, (S, B, width) each, and the next carry.
+            By the names of :meth:`outputs`, (S, B, width) each or (S, B), and the
+            next carry.
         """
 
     def linears(self) -> dict[str, nn.Module]:

@@ -81,13 +81,19 @@ def _time(policy: "OnnxPolicy", feed: dict[str, Any], calls: int) -> list[int]:
 
 
 def _feed(policy: "OnnxPolicy", batch: int) -> dict[str, Any]:
-    """Standard normal inputs of the contract's widths; the carry of a reset."""
+    """Standard normal inputs, a mask that allows all; the carry of a reset."""
     draw = np.random.default_rng(0)
-    normal = {
-        name: draw.standard_normal((batch, *entry["shape"][1:]), np.float32)
+    shapes = {
+        name: (batch, *entry["shape"][1:])
         for name, entry in policy.contract["inputs"].items()
     }
-    return normal | policy.reset(batch)
+    given = {
+        name: np.ones(shape, np.float32)
+        if name == "legal"
+        else draw.standard_normal(shape, np.float32)
+        for name, shape in shapes.items()
+    }
+    return given | policy.reset(batch)
 
 
 def _split(total: int, parts: int) -> list[int]:

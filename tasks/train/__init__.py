@@ -39,6 +39,8 @@ class Spaces:
         action_low: (A,), the world's bounds; the learner sees [-1, 1].
         action_high: (A,).
         discrete: Actions are one-hot rows; their bounds are then 0 and 1.
+        masked: Of discrete ones some are forbidden at times; columns ``legal`` and
+            ``next_legal`` tell.
     """
 
     observation_mean: Tensor
@@ -46,6 +48,7 @@ class Spaces:
     action_low: Tensor
     action_high: Tensor
     discrete: bool = False
+    masked: bool = False
 
     @property
     def observation(self) -> int:
@@ -130,7 +133,7 @@ class Learner(nn.Module, ABC):
 
     Parameters: ClassVar[type[Params]]
     actions: ClassVar[Sequence[str]] = ("continuous",)  # and, or, "discrete"
-    columns: ClassVar[Sequence[str]] = ()  # of COLUMNS
+    columns: Sequence[str] = ()  # of COLUMNS
     noise: ClassVar[Sequence[str]] = ()  # the usual draws, standard normal (S, B, A)
 
     def __init__(

@@ -23,6 +23,7 @@ from tasks.artifacts.stage import run_stage
 from tasks.train import Learner
 from tasks.train._checkpoint import Checkpoint
 from tasks.train._data import spaces
+from tasks.train._kinds import check_kind
 from tasks.train._parts import Report, interleave, side_by_side, split, stack
 from tasks.train.engine import check_precision, identity, resume, settle, train
 
@@ -94,6 +95,7 @@ def main() -> None:
     output = Path("data/policies") / dataset / name
     check_writable(output.parent)
     data = load_transitions(source)
+    check_kind(name, block, data.discrete, dataset)
     world = read_json(
         source / "world.json", f"python -m tasks.generate --dataset {dataset}"
     )

@@ -9,7 +9,7 @@ from torch import Tensor
 from tasks.artifacts.params import Params, Range
 from tasks.nets.policy import Policy
 from tasks.train import Batch, Learner, Spaces
-from tasks.train._core import actor, adam
+from tasks.train._core import actor, adam, log_likelihood
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,13 @@ class CloningParams(Params):
 
 
 class Cloning(Learner):
-    """A deterministic tanh actor that repeats the logged action."""
+    """A deterministic actor that repeats the logged action: tanh or categorical.
+
+    Of discrete actions the loss is the cross-entropy over the allowed ones, as in
+    d3rlpy's ``DiscreteBC`` without its penalty on the logits.
+    """
+
+    actions = ("continuous", "discrete")
 
     def __init__(
         self,
@@ -31,14 +37,20 @@ class Cloning(Learner):
         updates: int,
     ) -> None:
         super().__init__(params, spaces, seeds, updates)
+        self.columns = ("legal",) if spaces.masked else ()
         self.actor = actor(spaces, seeds, params.actor_hidden)
         self.optimisers = {"actor": adam(self.actor.parameters(), params.actor_rate)}
 
     def update(self, batch: Batch, step: int) -> dict[str, Tensor]:
-        """Descend mean ||pi(s) - a||^2."""
+        """Descend mean ||pi(s) - a||^2, or mean -log pi(a | s)."""
         del step
-        error = self.actor.squashed(batch.observation) - batch.action  # (S, B, A)
-        loss = error.square().sum(-1).mean(-1)  # (S,)
+        o, a = batch.observation, batch.action
+        if self.spaces.discrete:
+            legal = batch.columns.get("legal")
+            loss = -log_likelihood(self.actor, o, a, legal).mean(-1)  # (S,)
+        else:
+            error = self.actor.squashed(o) - a  # (S, B, A)
+            loss = error.square().sum(-1).mean(-1)
         self.descend("actor", loss)
         return {"actor_loss": loss.detach()}
 

@@ -25,7 +25,11 @@ def actor(
     head: str = "tanh",
     log_std_range: tuple[float, float] = LOG_STD_RANGE,
 ) -> Feedforward:
-    """A freshly initialised policy: O -> hidden... -> A (2A for a gaussian head)."""
+    """A freshly initialised policy: O -> hidden... -> A (2A for a gaussian head).
+
+    Of discrete actions the head is categorical, whatever was asked for.
+    """
+    head = "categorical" if spaces.discrete else head
     outputs = spaces.action * (2 if head == "gaussian" else 1)
     net = MLP(seeds, "actor", (spaces.observation, *hidden, outputs))
     return Feedforward(
@@ -36,11 +40,32 @@ def actor(
         spaces.action_low,
         spaces.action_high,
         log_std_range,
+        spaces.masked,
     )
+
+
+def log_likelihood(
+    policy: Feedforward, observation: Tensor, action: Tensor, legal: Tensor | None
+) -> Tensor:
+    """Log likelihood, log pi(a | s), of a categorical head.
+
+    Args:
+        policy: Its softmax goes over the allowed actions.
+        observation: (S, B, O), normalised.
+        action: (S, B, A), one-hot.
+        legal: (S, B, A); None allows all.
+
+    Returns:
+        (S, B).
+    """
+    logits = policy.logits(observation, legal)
+    return (torch.log_softmax(logits, dim=-1) * action).sum(-1)
 
 
 class Critics(nn.Module):
     """An ensemble of Q(s, a) a seed.
+
+    Of discrete actions the network gives Q of all of them, and the action picks.
 
     Args:
         spaces: Widths.
@@ -59,11 +84,17 @@ class Critics(nn.Module):
         norm: str = "none",
     ) -> None:
         super().__init__()
-        widths = (spaces.observation + spaces.action, *hidden, 1)
+        self.discrete = spaces.discrete
+        ends = (spaces.observation + spaces.action, 1)
+        if spaces.discrete:
+            ends = (spaces.observation, spaces.action)
+        widths = (ends[0], *hidden, ends[1])
         self.net = MLP(seeds, "critics", widths, members, norm)
 
     def forward(self, observation: Tensor, action: Tensor) -> Tensor:
         """(S, B, O) and (S, B, A) -> (S, E, B)."""
+        if self.discrete:
+            return (self.net(observation) * action.unsqueeze(1)).sum(-1)
         return self.net(torch.cat([observation, action], dim=-1)).squeeze(-1)
 
     def many(self, observation: Tensor, actions: Tensor) -> Tensor:
@@ -75,6 +106,8 @@ class Critics(nn.Module):
 
     def first(self, observation: Tensor, action: Tensor) -> Tensor:
         """Q_1 alone: (S, B, O) and (S, B, A) -> (S, B)."""
+        if self.discrete:
+            return (self.net.member(observation, 0) * action).sum(-1)
         x = torch.cat([observation, action], dim=-1)
         return self.net.member(x, 0).squeeze(-1)
 

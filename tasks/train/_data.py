@@ -36,6 +36,7 @@ def spaces(data: "Transitions") -> Spaces:
         torch.as_tensor(data.action_low, dtype=torch.float32),
         torch.as_tensor(data.action_high, dtype=torch.float32),
         data.discrete,
+        data.legal is not None,
     )
 
 

@@ -3,7 +3,9 @@
 Paper: Kostrikov, Nair & Levine 2021, "Offline Reinforcement Learning with Implicit
 Q-Learning" (arXiv 2110.06169). Reference implementation: CORL ``iql.py``; as there,
 critics and actor see the value before its step (unless a method sets ``new_value``),
-and ``policy: deterministic`` regresses where ``gaussian`` maximises likelihood.
+and ``policy: deterministic`` regresses where ``gaussian`` maximises likelihood. Of
+discrete actions it is always the likelihood, of the allowed ones, and the critics give
+Q of all of them and pick.
 """
 
 import math
@@ -26,6 +28,7 @@ from tasks.train._core import (
     adam,
     bellman_loss,
     frozen_copy,
+    log_likelihood,
     normal_surprise,
     polyak,
 )
@@ -68,6 +71,7 @@ class ImplicitQ(Learner):
     ) -> None:
         super().__init__(params, spaces, seeds, updates)
         self.params = params
+        self.columns = ("legal",) if spaces.masked else ()
         self.actor = actor(spaces, seeds, params.actor_hidden)  # mean, tanh
         self.critics = Critics(spaces, seeds, params.critic_hidden)
         self.target = frozen_copy(
@@ -76,7 +80,7 @@ class ImplicitQ(Learner):
         widths = (spaces.observation, *params.critic_hidden, 1)
         self.value = MLP(seeds, "value", widths, norm=self.value_norm)
         trained = list(self.actor.parameters())
-        if params.policy == "gaussian":
+        if params.policy == "gaussian" and not spaces.discrete:
             log_std = torch.zeros(len(seeds), 1, spaces.action)
             self.log_std = nn.Parameter(log_std)  # of no state
             trained.append(self.log_std)
@@ -151,7 +155,11 @@ class ImplicitQ(Learner):
         polyak(self.target, self.critics, p.polyak)
 
         weight = (p.beta * (q - v)).exp().clamp(max=p.weight_max)
-        actor_loss = (weight * self.surprise(o, a)).mean(-1)
+        if self.spaces.discrete:
+            surprise = -log_likelihood(self.actor, o, a, batch.columns.get("legal"))
+        else:
+            surprise = self.surprise(o, a)
+        actor_loss = (weight * surprise).mean(-1)
         cosine = 0.5 * (1 + math.cos(math.pi * step / self.updates))
         self.optimisers["actor"].param_groups[0]["lr"] = p.actor_rate * cosine
         self.descend("actor", actor_loss)

@@ -26,6 +26,7 @@ class IQL(ImplicitQ):
     """The value is an expectile of Q over the logged actions."""
 
     Parameters = IQLParams
+    actions = ("continuous", "discrete")
 
     def __init__(
         self, params: IQLParams, spaces: Spaces, seeds: Sequence[int], updates: int

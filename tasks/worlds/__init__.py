@@ -5,6 +5,9 @@ A world's file defines one class, a :class:`World`. Its :meth:`World.make` retur
 when asked. One that has ended stays parked (its last observation, reward 0) until it
 is reset, so that an episode is never mixed with the next.
 
+Actions are (N, A) within a Box, or (N,) whole numbers of a Discrete space. Where some
+are forbidden, ``state()["legal"]`` is (N, A), 1.0 where one is allowed.
+
 What a world can do beyond stepping is a capability, asked for with :func:`require`:
 
 | capability | where | meaning |
@@ -24,16 +27,18 @@ import gymnasium
 import numpy as np
 from gymnasium import Space
 from gymnasium.envs.registration import EnvSpec
-from gymnasium.spaces import Box
+from gymnasium.spaces import Box, Discrete
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
+from tasks.artifacts.actions import check_legal
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import PARAMS, Params, Range
 
 Floats = NDArray[np.floating[Any]]
 Flags = NDArray[np.bool_]
+Actions = NDArray[Any]  # floats (N, A), or whole numbers (N,)
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ class WorldParams(Params):
             )
 
 
-class Batch(VectorEnv[Floats, Floats, Any], ABC):
+class Batch(VectorEnv[Floats, Actions, Any], ABC):
     """Several sub-environments of one world, stepped together.
 
     Args:
@@ -129,15 +134,15 @@ class Batch(VectorEnv[Floats, Floats, Any], ABC):
             self._reset_one(i, int(start))
         self.ended[mask], self.steps[mask] = False, 0
         self.observation = self._observe()
-        return self.observation, self.state()
+        return self.observation, self._infos()
 
     def step(
-        self, actions: Floats
+        self, actions: Actions
     ) -> tuple[Floats, Floats, Flags, Flags, dict[str, Any]]:
         """Step every sub-environment that has not ended.
 
         Args:
-            actions: (N, A), inside the world's bounds.
+            actions: (N, A), inside the world's bounds, or (N,) of a discrete world.
 
         Returns:
             Observations (N, O), rewards (N,) in units of the world, terminated (N,),
@@ -149,9 +154,16 @@ class Batch(VectorEnv[Floats, Floats, Any], ABC):
         truncated = live & ~terminated & (self.steps >= self.world.params.max_steps)
         self.ended |= terminated | truncated
         self.observation = self._observe()
-        return self.observation, rewards, terminated, truncated, self.state()
+        return self.observation, rewards, terminated, truncated, self._infos()
 
-    def state(self) -> dict[str, Floats]:
+    def _infos(self) -> dict[str, NDArray[Any]]:
+        """:meth:`state`, once its mask has been looked at."""
+        infos = self.state()
+        if "legal" in infos:
+            check_legal(infos["legal"], f"world {self.world.params.name}")
+        return infos
+
+    def state(self) -> dict[str, NDArray[Any]]:
         """The simulator's state, (N, ...) each, e.g. qpos and qvel; may be empty."""
         return {}
 
@@ -160,7 +172,7 @@ class Batch(VectorEnv[Floats, Floats, Any], ABC):
         """Put sub-environment ``i`` into the start state of ``seed``."""
 
     @abstractmethod
-    def _step(self, actions: Floats, live: Flags) -> tuple[Floats, Flags]:
+    def _step(self, actions: Actions, live: Flags) -> tuple[Floats, Flags]:
         """Step the live ones; rewards (N,) and terminated (N,), 0 where parked."""
 
     @abstractmethod
@@ -178,15 +190,28 @@ class World(ABC):
         observation_space: Of one sub-environment.
         action_space: Of one sub-environment.
         step_seconds: Control step, simulated seconds.
+        masked: Some actions are forbidden at times; see ``Batch.state``.
     """
 
     Parameters: ClassVar[type[WorldParams]] = WorldParams
     observation_space: Space[Any]
-    action_space: Box
+    action_space: Box | Discrete
     step_seconds: float
+    masked: bool = False
 
     def __init__(self, params: WorldParams) -> None:
         self.params = params
+
+    @property
+    def discrete(self) -> bool:
+        """Actions are whole numbers 0..A-1."""
+        return isinstance(self.action_space, Discrete)
+
+    @property
+    def action_width(self) -> int:
+        """A: numbers in an action, or of actions to choose from."""
+        space = self.action_space
+        return int(space.n if isinstance(space, Discrete) else space.shape[0])
 
     @abstractmethod
     def make(self, num_envs: int) -> Batch:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.worlds import Batch, Flags, Floats
+from tasks.worlds import Actions, Batch, Flags, Floats
 
 TELL_EVERY = 50  # steps
 
@@ -28,7 +28,7 @@ class Moment:
     legal: Floats | None = None
 
 
-Act = Callable[[Moment], Floats]  # -> actions (L, A)
+Act = Callable[[Moment], Actions]  # -> actions (L, A), or (L,) of a discrete world
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def play(
     n = len(start_seeds)
     returns, terminated = np.zeros(n), np.zeros(n, bool)
     space = batch.world.action_space
-    actions = np.zeros((n, *space.low.shape), space.dtype)
+    actions: Actions = np.zeros((n, *(space.shape or ())), space.dtype)
     observation, infos = batch.reset(seed=list(start_seeds))
     rewards: Floats = np.zeros(n)
     step = 0

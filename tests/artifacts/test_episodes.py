@@ -90,7 +90,16 @@ def test_no_episodes_are_refused(world: World):
 def test_equal_rewards_and_duplicates_warn(world: World):
     spaces = world.observation_space, world.action_space
     same = [dataclasses.replace(e, rewards=np.ones(len(e))) for e in three()]
+    check_episodes(same, *spaces, ID)  # two terminate, so their lengths tell
+    cut = [
+        dataclasses.replace(
+            e,
+            terminations=0 * e.terminations,
+            truncations=e.terminations | e.truncations,
+        )
+        for e in same
+    ]
     with pytest.warns(UserWarning, match="rewards: all equal 1.0"):
-        check_episodes(same, *spaces, ID)
+        check_episodes(cut, *spaces, ID)
     with pytest.warns(UserWarning, match="episode 3 is the same as episode 0"):
         check_episodes([*three(), episode(0)], *spaces, ID)

@@ -214,10 +214,10 @@ def test_a_target_in_another_room_is_refused():
 
 
 def test_a_missing_dependency_is_no_wrong_target(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.delitem(sys.modules, "tasks.train.sac", raising=False)
+    monkeypatch.delitem(sys.modules, "tasks.train.td3_bc", raising=False)
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(ModuleNotFoundError, match="torch"):
-        resolve("tasks.train.sac.SAC", "train.sac")
+        resolve("tasks.train.td3_bc.TD3BC", "train.td3_bc")
 
 
 @pytest.mark.parametrize("block", [{}, {"_target_": None}, {"_target_": ["os.system"]}])

@@ -205,7 +205,7 @@ def test_bad_policies_are_refused(tmp_path: Path):
         make("rollout", policy="seed-0", **wanted).episodes(world, quiet)
     walker = load("walker2d")
     (tmp_path / "hopper").rename(tmp_path / "walker2d")
-    with pytest.raises(RefusedError, match=r"width: found \[11, 3\].*\[17, 6\]"):
+    with pytest.raises(RefusedError, match=r"found \[11, 3, False\].*\[17, 6, False\]"):
         make("rollout", policy="small", **wanted).episodes(walker, quiet)
     with (tmp_path / "walker2d/small.onnx").open("ab") as file:
         file.write(b"x")

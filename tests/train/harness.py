@@ -88,6 +88,11 @@ def random_batch(learner: Learner, rows: int = 16) -> Batch:
     terminated = (torch.arange(rows) % 4 == 0).float().repeat(s, 1)
     o, a, r, o2 = normal(O), normal(A).tanh(), 3 * normal(), normal(O)
     columns = {name: normal(A).tanh() for name in learner.columns}
+    if learner.spaces.discrete:
+        count = learner.spaces.action
+        a = torch.eye(count)[normal(count).argmax(-1)]
+        drawn = {name: (normal(count) > 0).float() for name in learner.columns}
+        columns = {name: torch.maximum(x, a) for name, x in drawn.items()}
     return Batch(o, a, r, o2, terminated, columns, noise)
 
 
@@ -193,12 +198,12 @@ class Reference:
                 torch.testing.assert_close(g, truth, atol=1e-5 * scale, rtol=0)
 
 
-def check_bootstrap(name: str, **override: Any) -> None:
+def check_bootstrap(name: str, data: Any = None, **override: Any) -> None:
     """A truncated row looks at its next observation, a terminated one does not."""
     losses = {}
     for terminated in (0.0, 1.0):
         for shift in (0.0, 1.0):
-            learner = make(name, **override)
+            learner = make(name, data=data, **override)
             batch = random_batch(learner)
             batch.terminated.fill_(terminated)
             batch.next_observation.add_(shift)
@@ -207,11 +212,13 @@ def check_bootstrap(name: str, **override: Any) -> None:
     assert not torch.equal(losses[0.0, 0.0], losses[0.0, 1.0])
 
 
-def check_seed_alone(name: str, updates: int = 40, **override: Any) -> None:
+def check_seed_alone(
+    name: str, updates: int = 40, data: Any = None, **override: Any
+) -> None:
     """Slice k of a stack and the same seed alone end at the same policy."""
-    data, weights = transitions(), {}
+    data, weights = data or transitions(), {}
     for seeds in ((3, 1, 8), (1,)):
-        learner = make(name, seeds, updates, **override)
+        learner = make(name, seeds, updates, data, **override)
         train(learner, data, updates, batch=16)
         weights[seeds] = [p.detach().clone() for p in learner.policy().parameters()]
     for stacked, alone in zip(weights[3, 1, 8], weights[1,], strict=True):
@@ -227,22 +234,25 @@ def check_exports(name: str, **override: Any) -> None:
     assert onnx_difference(learner.policy(), observations, "exact") <= 1e-5
 
 
-def check_same_bytes(name: str, folder: Path, **override: Any) -> None:
+def check_same_bytes(
+    name: str, folder: Path, data: Any = None, **override: Any
+) -> None:
     """The same run twice writes the same file."""
     hashes = []
     for run in ("first", "second"):
-        learner = make(name, updates=20, **override)
-        train(learner, transitions(), 20, batch=16)
+        learner = make(name, updates=20, data=data, **override)
+        train(learner, data or transitions(), 20, batch=16)
         (folder / run).mkdir()
         save_policy(folder / run, learner.policy(), {})
         hashes.append(sha256(folder / run / "policy.safetensors"))
     assert hashes[0] == hashes[1]
 
 
-def check_resume(name: str, folder: Path, **override: Any) -> None:
+def check_resume(name: str, folder: Path, data: Any = None, **override: Any) -> None:
     """Stopped after a checkpoint and built anew, it ends with the same bits."""
-    data, stop = transitions(), 13
-    whole = make(name, updates=30, **override)
+    of, stop = data, 13
+    data = data or transitions()
+    whole = make(name, updates=30, data=of, **override)
     curves = train(whole, data, 30, batch=16)
 
     def interrupt(done: int, metrics: dict[str, float]) -> None:
@@ -252,7 +262,7 @@ def check_resume(name: str, folder: Path, **override: Any) -> None:
     checkpoint = Checkpoint(folder / "checkpoint")
     with pytest.raises(KeyboardInterrupt):
         train(
-            make(name, updates=30, **override),
+            make(name, updates=30, data=of, **override),
             data,
             30,
             batch=16,
@@ -263,17 +273,17 @@ def check_resume(name: str, folder: Path, **override: Any) -> None:
     state = checkpoint.load()
     assert state is not None
     assert state.step == stop - 1
-    again = make(name, updates=30, **override)
+    again = make(name, updates=30, data=of, **override)
     resumed = train(again, data, 30, batch=16, checkpoint=checkpoint)
     assert resumed.csv() == curves.csv()
     for key, tensor in whole.tensors().items():
         assert torch.equal(tensor, again.tensors()[key]), key
 
 
-def check_refusals(name: str, field: str, value: Any) -> None:
+def check_refusals(name: str, field: str, value: Any, data: Any = None) -> None:
     """A value out of its range and a misspelt key; both name where."""
     with pytest.raises(RefusedError) as refused:
-        make(name, **{field: value})
+        make(name, data=data, **{field: value})
     assert refused.value.field == f"train.{name}.{field}"
     with pytest.raises(RefusedError, match=f"did you mean {field}\\?"):
-        make(name, **{field[:-1]: value})
+        make(name, data=data, **{field[:-1]: value})

@@ -1,0 +1,99 @@
+"""Actions of both kinds as arrays, and masks of the legal ones among discrete ones.
+
+A mask is (N, A), above 0.5 where an action is allowed.
+"""
+
+from typing import Any
+
+import numpy as np
+from gymnasium.spaces import Box, Discrete
+from numpy.typing import NDArray
+
+from tasks.artifacts.errors import RefusedError
+
+
+def check_legal(legal: NDArray[Any], where: object, field: str = "legal") -> None:
+    """Refuse a mask that forbids every action.
+
+    Args:
+        legal: (N, A).
+        where: For the error.
+        field: For the error; the row is added.
+
+    Raises:
+        RefusedError: If a row has no allowed action.
+    """
+    stuck = ~(np.asarray(legal) > 0.5).any(axis=-1)
+    if stuck.any():
+        raise RefusedError(
+            where,
+            f"{field}, row {int(np.flatnonzero(stuck)[0])}",
+            "a mask that forbids every action",
+            "at least one allowed action",
+            "mend what makes the mask",
+        )
+
+
+def pick_legal(share: NDArray[Any], legal: NDArray[Any]) -> NDArray[np.int64]:
+    """Allowed actions, evenly: numbers in [0, 1) (N,) and masks (N, A) -> (N,)."""
+    order = np.cumsum(np.asarray(legal) > 0.5, axis=1)  # (N, A)
+    wanted = np.floor(np.asarray(share) * order[:, -1]) + 1
+    picked: NDArray[np.int64] = np.argmax(order >= wanted[:, None], axis=1)
+    return picked
+
+
+def action_bounds(space: Box | Discrete) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Lowest and highest action, (A,) each; 0 and 1 of one-hot discrete ones."""
+    if isinstance(space, Discrete):
+        return np.zeros(space.n, np.float32), np.ones(space.n, np.float32)
+    return space.low, space.high
+
+
+def flat_actions(values: NDArray[Any], space: Box | Discrete) -> NDArray[np.float32]:
+    """(N, ...) actions as (N, A), discrete ones one-hot."""
+    if isinstance(space, Discrete):
+        return np.eye(int(space.n), dtype=np.float32)[values]
+    return values.reshape(len(values), -1).astype(np.float32)
+
+
+def check_choices(
+    actions: NDArray[Any],
+    count: int,
+    legal: NDArray[Any] | None,
+    number: int,
+    where: object,
+) -> None:
+    """Refuse an episode's discrete actions unless whole, in range and allowed.
+
+    Args:
+        actions: (T,).
+        count: A, how many there are to choose from.
+        legal: (T+1, A), the mask; None allows all.
+        number: The episode's, for the error.
+        where: For the error.
+
+    Raises:
+        RefusedError: Also if the mask forbids every action.
+    """
+    if not np.issubdtype(actions.dtype, np.integer):
+        raise RefusedError(
+            where,
+            f"episode {number}, step 0, actions",
+            f"type {actions.dtype}",
+            "whole numbers (int64)",
+            "store the number of each action",
+        )
+    wrong, found, expected = (actions < 0) | (actions >= count), "", f"0 to {count - 1}"
+    if legal is not None and not wrong.any():
+        check_legal(legal, where, f"episode {number}, infos/legal")
+        wrong = legal[np.arange(len(actions)), actions] <= 0.5
+        found, expected = ", which the mask forbids", "an allowed action"
+    if wrong.any():
+        step = int(np.flatnonzero(wrong)[0])
+        raise RefusedError(
+            where,
+            f"episode {number}, step {step}, actions",
+            f"{actions[step]}{found}",
+            expected,
+            "mend the log, the mask or the space",
+        )
