@@ -200,7 +200,7 @@ def open_behavior(
         threads: Threads of onnxruntime.
 
     Raises:
-        RefusedError: If there is no such file, it does not fit the world's spaces, it
+        RefusedError: If there is no such file, it does not fit the world's spaces or
             carries something from step to step, or noise is above 1 in a discrete world.
     """
     space = world.action_space
