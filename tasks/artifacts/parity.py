@@ -108,6 +108,7 @@ def check_parity(
         if sure is not None:
             chosen = np.concatenate([part["action"] for part in parts])
             others += int(((chosen != told["action"][picked]) & sure[picked]).sum())
+    result = _result(path, len(probes), worst, differences, tolerance)
     if others:
         raise RefusedError(
             path,
@@ -116,7 +117,7 @@ def check_parity(
             "the same where one is clearly best",
             "report it: the exported graph is not the trained policy",
         )
-    return _result(path, len(probes), worst, differences, tolerance)
+    return result
 
 
 def check_carried_parity(

@@ -201,7 +201,7 @@ def open_behavior(
 
     Raises:
         RefusedError: If there is no such file, it does not fit the world's spaces or
-            carries something from step to step, or noise is above 1 in a discrete world.
+            carries something between steps, or noise is above 1 in a discrete world.
     """
     space = world.action_space
     if isinstance(space, Discrete) and noise > 1:

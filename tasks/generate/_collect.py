@@ -187,7 +187,8 @@ def collect(
 
 def _weighed(behavior: Behavior, episode: Episode) -> Episode:
     """The same episode with how likely its actions were; one call of the policy."""
-    found = behavior.log_prob(episode.observations[:-1], episode.actions)
+    taken = np.asarray(episode.actions, np.float32)
+    found = behavior.log_prob(episode.observations[:-1], taken)
     return replace(episode, infos={**episode.infos, "log_prob": np.append(found, 0.0)})
 
 

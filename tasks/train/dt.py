@@ -91,12 +91,17 @@ class DT(Learner):
         }
 
     def sampler(self, data: "Transitions", batch: int) -> Callable[[int], Any]:
-        """Windows of the context's length; ``best`` becomes a number here."""
+        """Windows of the context's length; ``best`` becomes a number here.
+
+        ``batch`` counts rows as for every learner: it is B // context windows, at
+        least one. The paper's 64 windows of 20 steps are a batch of 1280.
+        """
         p = self.params
         if p.target_return == "best":
             self.actor.target.fill_(float(max(data.returns)))
+        windows = max(1, batch // p.context)
         return WindowSampler(
-            self, data, batch, p.context, p.episode_steps, p.return_scale
+            self, data, windows, p.context, p.episode_steps, p.return_scale
         )
 
     def update(self, batch: Any, step: int) -> dict[str, Tensor]:
@@ -127,7 +132,8 @@ class DT(Learner):
         factor = (self.params.clip / (norm + 1e-6)).clamp(max=1)
         for parameter, gradient in zip(parameters, gradients, strict=True):
             shape = (-1, *[1] * (gradient.ndim - 1))
-            parameter.grad = gradient.mul_(factor.view(shape))
+            # contiguous, as fused AdamW reads raw memory
+            parameter.grad = (gradient * factor.view(shape)).contiguous()
         optimiser = self.optimisers["actor"]
         for group in optimiser.param_groups:
             group["lr"] = rate

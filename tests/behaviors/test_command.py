@@ -149,7 +149,11 @@ def test_the_policies_in_git_open_and_fit_their_world(world: str):
         assert contract["step_seconds"] == pytest.approx(made.step_seconds)
         shape = contract["inputs"]["observation"]["shape"]
         assert shape == ["batch", *made.observation_space.shape]
-        assert contract["outputs"]["action"]["high"] == made.action_space.high.tolist()
+        action = contract["outputs"]["action"]
+        if made.discrete:
+            assert action["n"] == made.action_width
+        else:
+            assert action["high"] == made.action_space.high.tolist()
 
 
 @pytest.mark.parametrize("world", WORLDS)

@@ -1,5 +1,7 @@
 """Every compressor on a policy of discrete actions."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -49,7 +51,8 @@ def test_it_keeps_head_and_mask_and_most_choices(
     draw = torch.Generator().manual_seed(1)
     legal = (torch.rand(200, 4, generator=draw) < 0.7).float()
     legal[:, 0] = 1
-    error = action_error(policy, small, held_out, legal)
+    rows = replace(ROWS, observations=held_out, legal=legal)
+    error = action_error(policy, small, rows)
     assert error["mean"] <= share
     assert error["mean"] <= error["max"] <= 1
     mode = report["mode"]
@@ -57,9 +60,8 @@ def test_it_keeps_head_and_mask_and_most_choices(
         origin = {**ORIGIN, "seeds": list(SEEDS)}
         contract = contract_of(small, k, origin, mode)
         onnx = OnnxPolicy(build_model(small, k).SerializeToString(), contract, mode)
-        rows = held_out.numpy()
-        generator = np.random.default_rng(0)
-        check_parity("x.onnx", small, k, onnx, rows, generator, 1e-4)
+        seen, generator = held_out.numpy(), np.random.default_rng(0)
+        check_parity("x.onnx", small, k, onnx, seen, generator, 1e-4)
 
 
 def test_the_error_is_the_share_of_changed_choices():
@@ -67,11 +69,11 @@ def test_the_error_is_the_share_of_changed_choices():
     other.layers[-1].bias.data[1, 0, 2] += 1e3  # seed 1 now always takes action 2
     rows = ROWS.observations
     stays = float((one(rows.expand(3, -1, -1))[1] == 2).float().mean())
-    error = action_error(one, other, rows)
+    error = action_error(one, other, ROWS)
     assert error["max"] == pytest.approx(1 - stays)
     assert error["mean"] == pytest.approx((1 - stays) / 3)
     legal = torch.tensor([[0.0, 1, 0, 1]]).expand(len(rows), -1)
-    assert action_error(one, other, rows, legal)["max"] == 0
+    assert action_error(one, other, replace(ROWS, legal=legal))["max"] == 0
 
 
 def test_a_student_visits_the_world_by_legal_actions():

@@ -46,13 +46,13 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_json(card / "card.json", {"sha256": SHA})
     write_json(card / "world.json", {"world": PENDULUM})
 
-    def load_observations(
+    def load_rows(
         folder: Path, rows: int, generator: np.random.Generator
-    ) -> np.ndarray:
+    ) -> tuple[np.ndarray, None]:
         assert isinstance(generator, np.random.Generator)
-        return make_rows(rows, width=3).observations.numpy()
+        return make_rows(rows, width=3).observations.numpy(), None
 
-    monkeypatch.setattr(command, "load_observations", load_observations)
+    monkeypatch.setattr(command, "load_rows", load_rows)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

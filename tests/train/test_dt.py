@@ -214,7 +214,7 @@ def test_learns_to_do_what_the_prompt_says():
     middle = (data.action_high + data.action_low) / 2
     data.action = (middle + half * 0.8 * kind[:, None]).astype(np.float32)
     learner = make((0,), 150, data, return_scale=1.0, rate=3e-3, width=16)
-    train(learner, data, 150, batch=32)
+    train(learner, data, 150, batch=32 * learner.params.context)
     for target, sign in ((1.0, 1), (-1.0, -1)):
         learner.actor.target.fill_(target)
         policy = learner.policy()
