@@ -152,7 +152,7 @@ def test_windows_are_stretches_of_episodes():
     to_go = returns_to_go(data)
     assert to_go[49] == data.reward[49]
     assert to_go[50] == pytest.approx(data.reward[50:56].sum(dtype=float))
-    sample, starts = learner.sampler(data, 64), []
+    sample, starts = learner.sampler(data, 64 * learner.params.context), []
     scaled = (data.observation - data.observation_mean) / data.observation_std
     for update in (0, 255, 256, 300):
         b = sample(update)
