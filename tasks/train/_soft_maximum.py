@@ -35,7 +35,8 @@ def soft_maximum(
     """
     parameters = [p for layer in critics.net.layers for p in layer.parameters()]
     given = observation, actions, log_mu, *parameters
-    mean: Tensor = _SoftMaximum.apply(*given)  # type: ignore[no-untyped-call]
+    with torch.autocast("cpu", enabled=False):  # float32 whatever the precision
+        mean: Tensor = _SoftMaximum.apply(*given)  # type: ignore[no-untyped-call]
     return mean.view(len(observation), critics.net.members)
 
 
