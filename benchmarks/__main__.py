@@ -162,7 +162,8 @@ def main() -> None:
         "packages": here["packages"],
         "budgets": budgets(results),
     }
-    write_json(path, results)
+    write_json(path, results)  # which sorts, so that it is read again
+    results = json.loads(path.read_text(encoding="utf-8"))
     write_text(HERE / "README.md", render(results))
     write_text(HERE / "training.svg", draw(results["train"]))
     for row in results["budgets"]:

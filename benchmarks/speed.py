@@ -37,7 +37,7 @@ def figure(values: list[float]) -> Figure:
 
 
 def ways(row: dict[str, Any]) -> list[str]:
-    """Names of the ways of a row, in the order they were taken."""
+    """Names of the ways of a row, by name."""
     return list(row["rounds"][0]["speeds"])
 
 

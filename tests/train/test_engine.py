@@ -191,6 +191,22 @@ def test_a_diverging_learner_is_refused():
     assert refused.value.where == "train.td3_bc"
 
 
+@pytest.mark.skipif(not torch.cpu._is_avx512_bf16_supported(), reason="no bfloat16")
+@pytest.mark.parametrize(
+    "name", ["bc10", "awac", "xql", "sac_n", "edac", "cql", "rebrac", "dt"]
+)
+def test_every_learner_takes_bfloat16(name: str):
+    """And stays near float32: five per cent of its first update's losses."""
+    small = {"context": 4, "width": 8, "episode_steps": 96} if name == "dt" else {}
+    losses = {}
+    for precision in ("float32", "bfloat16"):
+        learner, data = harness.make(name, updates=2, **small), harness.transitions()
+        curves = train(learner, data, 2, batch=16, precision=precision)
+        losses[precision] = np.stack(curves.rows)[:2, 2]
+    near = pytest.approx(losses["float32"], rel=0.05, abs=0.02)
+    assert losses["bfloat16"] == near
+
+
 @pytest.mark.parametrize("name", ["td3_bc", "iql"])
 def test_bfloat16_rounds_the_products_alone(name: str):
     """Near float32, not equal to it, and all that is kept is float32."""
