@@ -1,3 +1,5 @@
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -6,6 +8,9 @@ import yaml
 from tasks.artifacts.check import check
 from tasks.artifacts.compose import composed
 from tasks.artifacts.errors import RefusedError
+
+ROOT = Path(__file__).parents[2]
+STUDIES = sorted(path.stem for path in (ROOT / "params/study").glob("*.yaml"))
 
 
 @pytest.fixture(scope="module")
@@ -18,9 +23,12 @@ def params(text: str) -> dict[str, Any]:
     return yaml.safe_load(text)
 
 
-def test_a_good_study_passes(params: dict[str, Any]):
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_study_passes_and_fits_the_graph(name: str):
+    params = yaml.safe_load(composed([f"study={name}"]))
     check(params)
-    check(yaml.safe_load(composed(["study=smoke"])))
+    used = set(re.findall(r"\bstudy\.(\w+)", (ROOT / "dvc.yaml").read_text()))
+    assert used <= params["study"].keys()
 
 
 @pytest.mark.parametrize(
