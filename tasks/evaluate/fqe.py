@@ -25,10 +25,10 @@ from tasks.evaluate._estimate import (
     bootstrap,
     figures,
 )
+from tasks.evaluate._fitted import Fitted, FittedParams
 
 if TYPE_CHECKING:
     from tasks.artifacts.dataset import Transitions
-from tasks.evaluate._fitted import Fitted, FittedParams
 
 
 @dataclass(frozen=True)

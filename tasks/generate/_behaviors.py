@@ -50,12 +50,7 @@ class Behavior(ABC):
             legal: (N, A), 1.0 where an action is allowed; None allows all.
         """
 
-    @property
-    def known(self) -> bool:
-        """Whether :meth:`log_prob` can tell; by default it cannot."""
-        return False
-
-    def log_prob(self, observation: Floats, action: Array) -> Doubles:
+    def log_prob(self, observation: Floats, action: Array) -> Doubles | None:
         """How likely each action was, see ``tasks.artifacts.density``.
 
         Args:
@@ -63,9 +58,11 @@ class Behavior(ABC):
             action: (T, A), taken there, units of the world.
 
         Returns:
-            (T,), log probability of the action scaled to [-1, 1].
+            (T,), log probability of the action scaled to [-1, 1]; None, the default,
+            where that is not known.
         """
-        raise NotImplementedError(f"{self.name} cannot tell how likely an action is")
+        del observation, action
+        return None
 
 
 class Bounded(Behavior):
@@ -100,11 +97,6 @@ class Uniform(Bounded):
         del observation, legal
         return self.clip(self.low + 2 * self.half * noise)
 
-    @property
-    def known(self) -> bool:
-        """Always."""
-        return True
-
     def log_prob(self, observation: Floats, action: Array) -> Doubles:
         """See :meth:`Behavior.log_prob`."""
         del observation
@@ -137,17 +129,14 @@ class Network(Bounded):
             actions = actions + noise * (scale * self.half).astype(np.float32)
         return self.clip(actions)
 
-    @property
-    def known(self) -> bool:
-        """With noise; a deterministic action has no density.
+    def log_prob(self, observation: Floats, action: Array) -> Doubles | None:
+        """See :meth:`Behavior.log_prob`; where actions were clipped, the tail's.
 
-        Nor has one that a network makes of its noise in another way than a gaussian
-        head does.
+        None without noise, as a deterministic action has no density, and where the
+        network makes actions of noise in another way than a gaussian head does.
         """
-        return self.noise > 0 and (not self.samples or self.policy.has_head)
-
-    def log_prob(self, observation: Floats, action: Array) -> Doubles:
-        """See :meth:`Behavior.log_prob`; where actions were clipped, the tail's."""
+        if self.noise <= 0 or (self.samples and not self.policy.has_head):
+            return None
         made = distribution(self.policy, observation, self.noise)
         return made.log_prob(scaled(action, self.low, self.high))
 

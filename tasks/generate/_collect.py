@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.artifacts.density import Doubles
 from tasks.artifacts.episodes import Episode
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import PARAMS
@@ -172,7 +173,7 @@ def collect(
     batch.reset(seed=[parts[0][1].start_seed(0)] * batch.num_envs)
     batch.ended[:] = True  # until a slot gets an episode
     made: list[Episode] = []
-    known = all(behavior.known for behavior, _ in parts)
+    likely: list[Doubles | None] = []
     for number, (behavior, plan) in enumerate(parts):
         words = f"{behavior.name} ({number + 1}/{len(parts)})"
 
@@ -180,16 +181,22 @@ def collect(
             progress((number + share) / len(parts), words)
 
         part = _part(batch, behavior, plan, say)
-        made += [_weighed(behavior, e) for e in part] if known else part
+        made += part
+        likely += [_likely(behavior, episode) for episode in part]
     batch.close()
-    return made
+    known = [found for found in likely if found is not None]
+    if len(known) < len(made):  # of all episodes or of none
+        return made
+    return [
+        replace(episode, infos={**episode.infos, "log_prob": np.append(found, 0.0)})
+        for episode, found in zip(made, known, strict=True)
+    ]
 
 
-def _weighed(behavior: Behavior, episode: Episode) -> Episode:
-    """The same episode with how likely its actions were; one call of the policy."""
+def _likely(behavior: Behavior, episode: Episode) -> Doubles | None:
+    """How likely an episode's actions were; one call of the policy."""
     taken = np.asarray(episode.actions, np.float32)
-    found = behavior.log_prob(episode.observations[:-1], taken)
-    return replace(episode, infos={**episode.infos, "log_prob": np.append(found, 0.0)})
+    return behavior.log_prob(episode.observations[:-1], taken)
 
 
 def _part(

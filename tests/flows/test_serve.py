@@ -159,7 +159,7 @@ def test_a_cancelled_run_ends_and_the_next_begins(ui: Ui, toy: Toy):
     ui.reach(run, "CANCELLED")
     until(lambda: pids - alive(pids), "end of the stage")
     toy.write("go", "")
-    ui.reach(after, "COMPLETED")
+    assert ui.reach(after, "COMPLETED")["type"] == "COMPLETED"
 
 
 def test_a_late_run_is_skipped_and_one_in_time_is_not(ui: Ui):
