@@ -13,7 +13,7 @@ from tasks.train.rebrac import ReBRAC, ReBRACParams
 from . import harness
 from .point import point_return
 
-PLAIN = ReBRACParams((), (), 0.99, 0.005, 1e-3, 0.0, 0.1, 0.5, 0.2, 0.5, 2)
+PLAIN = ReBRACParams((), (), 0.99, 0.005, 1e-3, 0.0, 0.2, 0.5, 2, 0.1, 0.5)
 
 
 @pytest.mark.parametrize("k", [0, 1])

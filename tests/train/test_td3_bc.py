@@ -10,7 +10,7 @@ from tasks.train.td3_bc import TD3BC, TD3BCParams
 from . import harness
 from .point import point_return
 
-PLAIN = TD3BCParams((), (), 0.99, 0.005, 3e-4, 3e-4, 2.5, 0.2, 0.5, 2)
+PLAIN = TD3BCParams((), (), 0.99, 0.005, 3e-4, 3e-4, 0.2, 0.5, 2, alpha=2.5)
 
 
 @pytest.mark.parametrize("k", [0, 1])
