@@ -192,6 +192,7 @@ def write_study(
         "study": {"name": "quickstart", "title": "Hopper from mixed experience",
                   "seeds": SEEDS, "updates": STEPS, "batch": 256,
                   "datasets": list(datasets), "learners": list(learners),
+                  "policies": list(learners),
                   "variants": list(variants)},
         "evaluate": {"returns": {
             **_yaml(here / "evaluate/returns.yaml"), "resamples": 300}},

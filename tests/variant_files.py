@@ -112,6 +112,7 @@ def study(root: Path, name: str = "pendulum") -> World:
             "seeds": [0, 1],
             "datasets": [DATASET],
             "learners": [LEARNER],
+            "policies": [LEARNER],
             "variants": ["float32", "int8_static"],
         },
         "evaluate": {"returns": method("evaluate", "returns", **RETURNS)},

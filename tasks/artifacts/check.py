@@ -31,8 +31,10 @@ def check(params: Mapping[str, Any]) -> None:
     for key, group in LISTS.items():
         for name in study[key]:
             known(name, params[group], f"study.{key}")
+    for name in study["policies"]:
+        known(name, study["learners"], "study.policies")
     for name in study["curves"]:
-        known(name, study["learners"], "study.curves")
+        known(name, study["policies"], "study.curves")
     if study["curves"] and not study["snapshots"]:
         raise RefusedError(
             PARAMS,

@@ -16,7 +16,7 @@ class Variant:
 
     Attributes:
         dataset: A dataset of the study.
-        learner: A learner of the study.
+        learner: A policy of the study, by its learner.
         variant: A compressor, or a chain ``first-then``.
         seeds: The study's training seeds, one file each.
     """
@@ -118,5 +118,6 @@ def _arguments(
     given = vars(parser.parse_args(argv))
     study = params.get("study") or {}
     for name in names:
-        known(given[name], study.get(f"{name}s", ()), f"study.{name}s")
+        key = "policies" if name == "learner" else f"{name}s"
+        known(given[name], study.get(key, ()), f"study.{key}")
     return given

@@ -90,7 +90,9 @@ def wanted(params: Mapping[str, Any], where: object = "params.yaml") -> list[Wan
     for dataset in names(params, "datasets", where):
         data = f"data/datasets/{dataset}-v0"
         found.append(Wanted(data, ("card.json", "world.json"), f"generate@{dataset}"))
-        for learner in names(params, "learners", where):
+        # revisions from before a study named its policies trained and kept the same
+        kept = names(params, "policies", where, needed=False)
+        for learner in kept or names(params, "learners", where):
             leaf, branch = f"{dataset}/{learner}", f"{dataset}-{learner}"
             curves = f"data/policies/{leaf}"
             found.append(Wanted(curves, ("curves.csv",), f"train@{branch}"))

@@ -1,5 +1,7 @@
 """A small writer of ONNX graphs, handed to each layer's ``emit``."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,11 +21,29 @@ class Graph:
         self.nodes: list[onnx.NodeProto] = []
         self.initialisers: list[onnx.TensorProto] = []
         self._names: set[str] = set()
+        self._call = ""  # of a part that is there several times, see again
+
+    @contextmanager
+    def again(self, call: str) -> Iterator[None]:
+        """Inside, a part is added that may have been added before.
+
+        Its nodes get names of their own, ``<call>/<name>``; its initialisers are those
+        of the first time, so weights stand in the file once.
+
+        Args:
+            call: A name of this time.
+        """
+        before, self._call = self._call, f"{call}/"
+        try:
+            yield
+        finally:
+            self._call = before
 
     def add(self, op: str, *inputs: str, name: str, **attributes: Any) -> str:
         """Append a node of the standard domain with one output; return its name."""
         from onnx import helper
 
+        name = self._call + name
         self._claim(name)
         self.nodes.append(
             helper.make_node(op, list(inputs), [name], name=name, **attributes)
@@ -63,8 +83,13 @@ class Graph:
     def _keep(self, name: str, array: np.ndarray) -> str:
         from onnx import numpy_helper
 
+        tensor = numpy_helper.from_array(array, name)
+        if self._call and name in self._names:
+            if tensor not in self.initialisers:
+                raise ValueError(f"two constants named {name} differ")
+            return name
         self._claim(name)
-        self.initialisers.append(numpy_helper.from_array(array, name))
+        self.initialisers.append(tensor)
         return name
 
     def _claim(self, name: str) -> None:

@@ -181,14 +181,14 @@ def _data(root: Path, name: str, study: Mapping[str, Any]) -> Data:
             root / "policies" / name / learner / "curves.csv",
             f"python -m tasks.train --dataset {name} --learner {learner}",
         )
-        for learner in study["learners"]
+        for learner in study["policies"]
     }
     learning = {
         learner: _learning(root, name, learner) for learner in study.get("curves", [])
     }
     artifacts = {
         (learner, variant): _artifact(root, name, learner, variant, study["seeds"])
-        for learner in study["learners"]
+        for learner in study["policies"]
         for variant in study["variants"]
     }
     for (learner, variant), artifact in artifacts.items():

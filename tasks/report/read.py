@@ -108,7 +108,7 @@ def estimates(
             another dataset.
     """
     found = {}
-    for learner in study["learners"]:
+    for learner in study["policies"]:
         for method in study.get("estimators") or ():
             path = root / "estimates" / dataset / learner / method / "metrics.json"
             command = (

@@ -77,7 +77,7 @@ class Section:
 
 def section(study: Study, data: Data, rows: Sequence[Row]) -> Section:
     """Everything about one dataset."""
-    colours = {name: i % COLOURS for i, name in enumerate(study.block["learners"])}
+    colours = {name: i % COLOURS for i, name in enumerate(study.block["policies"])}
     shapes = {name: i for i, name in enumerate(study.block["variants"])}
     mean = float(data.card["return"]["mean"])
     levels = [0.0, data.score(mean), 100.0]

@@ -57,6 +57,7 @@ def parameters(**changes: Any) -> None:
         "seeds": list(SEEDS),
         "datasets": ["swings"],
         "learners": ["bc"],
+        "policies": ["bc"],
         "variants": ["float32", "int8_static", "gptq4"],
     }
     params = {"study": study, "export": {"feedforward": BLOCK | changes}}

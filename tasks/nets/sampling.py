@@ -1,0 +1,267 @@
+"""Samplers as data: a list of network calls and weighted sums.
+
+A diffusion or flow policy turns noise into an action by calling its network a few
+times. Every sampler here is such a straight-line program, a :class:`Plan`, whose
+numbers depend on the noise schedule and the nodes alone. It is made once, travels in
+policy.json, runs in torch and is unrolled into the ONNX graph; at run time no sampler
+has code of its own, and its randomness is an input.
+
+What makes plans are the methods of ``tasks/export`` and, for training, :func:`ddpm`.
+
+Notation (DDPM, Ho, Jain, Abbeel 2020, arXiv 2006.11239): x = alpha * data + sigma *
+noise, variance preserving: alpha^2 = abar, sigma^2 = 1 - abar.
+Shapes: S seeds, B batch, A action.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from tasks.nets.graph import Graph
+
+KINDS = ("noise", "data", "velocity")  # what a network predicts
+
+
+@dataclass(frozen=True)
+class Call:
+    """Call the network at a state and turn what it says into the wanted kind.
+
+    Attributes:
+        out: Register of the result, (S, B, A).
+        state: Register of x.
+        time: As the network was trained to be told; fractions are allowed.
+        alpha: Of x at that time.
+        sigma: Of x at that time.
+        gives: ``data`` (the clean action it believes in), ``noise`` or ``velocity``.
+        clip: Clip the data to [-1, 1], and recompute the noise from it.
+    """
+
+    out: str
+    state: str
+    time: float
+    alpha: float
+    sigma: float
+    gives: str
+    clip: bool = False
+
+
+@dataclass(frozen=True)
+class Sum:
+    """A register becomes a weighted sum of registers.
+
+    Attributes:
+        out: The register.
+        terms: (register, weight); ``noise0``, ``noise1``... are the plan's noises.
+    """
+
+    out: str
+    terms: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A sampler.
+
+    Attributes:
+        name: Of the method.
+        steps: In their order; the register ``action`` is the result, in [-1, 1] but
+            for what the policy clips.
+        noises: How many standard normal (S, B, A) it takes; ``noise0`` is where it
+            begins, the others enter on the way.
+    """
+
+    name: str
+    steps: tuple[Call | Sum, ...]
+    noises: int
+
+    @property
+    def calls(self) -> int:
+        """Network calls (NFE)."""
+        return sum(isinstance(step, Call) for step in self.steps)
+
+    def spec(self) -> dict[str, Any]:
+        """For policy.json."""
+        return {
+            "name": self.name,
+            "noises": self.noises,
+            "steps": [asdict(step) for step in self.steps],
+        }
+
+    @classmethod
+    def from_spec(cls, spec: Mapping[str, Any]) -> "Plan":
+        """What :meth:`spec` gave."""
+        steps: list[Call | Sum] = [
+            Sum(step["out"], tuple((str(r), float(w)) for r, w in step["terms"]))
+            if "terms" in step
+            else Call(**step)
+            for step in spec["steps"]
+        ]
+        return cls(spec["name"], tuple(steps), spec["noises"])
+
+
+# (x (S, B, A), time) -> what the network predicts, (S, B, A)
+Network = Callable[[Tensor, float], Tensor]
+
+
+def run(plan: Plan, network: Network, kind: str, noise: Sequence[Tensor]) -> Tensor:
+    """Sample, differentiable through every call.
+
+    Args:
+        plan: The sampler.
+        network: With the observation already inside.
+        kind: What it predicts, one of ``KINDS``.
+        noise: As many (S, B, A) as the plan takes.
+
+    Returns:
+        (S, B, A).
+    """
+    registers = {f"noise{i}": one for i, one in enumerate(noise)}
+    for step in plan.steps:
+        if isinstance(step, Sum):
+            parts = [registers[name] * weight for name, weight in step.terms]
+            registers[step.out] = torch.stack(parts).sum(0) if parts[1:] else parts[0]
+        else:
+            x = registers[step.state]
+            registers[step.out] = converted(step, kind, x, network(x, step.time))
+    return registers["action"]
+
+
+def converted(step: Call, kind: str, x: Tensor, said: Tensor) -> Tensor:
+    """What a call gives, from what its network predicted."""
+    if kind == step.gives and not (step.clip and kind == "noise"):
+        return said.clamp(-1, 1) if step.clip else said
+    if kind == "noise":
+        data = (x - step.sigma * said) / step.alpha
+    elif kind == "data":
+        data = said
+    else:
+        raise ValueError("a velocity is not converted")
+    if step.clip:
+        data = data.clamp(-1, 1)
+    if step.gives == "data":
+        return data
+    return (x - step.alpha * data) / step.sigma
+
+
+def variance_preserving(
+    steps: int, low: float = 0.1, high: float = 10.0
+) -> NDArray[np.float64]:
+    """DQL's schedule: abar of times 0..steps-1, float64, decreasing.
+
+    alpha_k = exp(-low/K - (high - low)/2 * (2k - 1)/K^2) for k = 1..K; abar is their
+    cumulative product (Wang, Hunt, Zhou 2023; numbers from the authors' code).
+
+    Args:
+        steps: K, at least 1.
+        low: Rate of noise at the clean end.
+        high: At the noisy end.
+    """
+    k = np.arange(1.0, steps + 1)
+    alpha = np.exp(-low / steps - 0.5 * (high - low) * (2 * k - 1) / steps**2)
+    abar: NDArray[np.float64] = np.cumprod(alpha)
+    return abar
+
+
+def ddpm(abar: Sequence[float], clip: bool = True) -> Plan:
+    """Ancestral sampling through every time of a schedule, as a policy is trained with.
+
+    From node i to the next cleaner one: x <- c1 * data + c2 * x + s * z, the mean and
+    variance of q(x_{k-1} | x_k, data) (Ho et al., equations 6 and 7); no noise at the
+    last step.
+
+    Args:
+        abar: (K,), decreasing in time.
+        clip: Clip the data estimate at every call.
+    """
+    steps: list[Call | Sum] = []
+    state = "noise0"
+    for k in range(len(abar) - 1, -1, -1):
+        here, after = abar[k], abar[k - 1] if k else 1.0
+        kept = here / after  # alpha_k of the one step
+        data, out = f"data{k}", f"x{k}" if k else "action"
+        alpha, sigma = math.sqrt(here), math.sqrt(1 - here)
+        steps.append(Call(data, state, float(k), alpha, sigma, "data", clip))
+        terms = [
+            (data, math.sqrt(after) * (1 - kept) / (1 - here)),
+            (state, math.sqrt(kept) * (1 - after) / (1 - here)),
+        ]
+        if k:
+            deviation = math.sqrt((1 - after) / (1 - here) * (1 - kept))
+            terms.append((f"noise{len(abar) - k}", deviation))
+        steps.append(Sum(out, tuple(terms)))
+        state = out
+    return Plan("ddpm", tuple(steps), len(abar))
+
+
+# (graph, name of x (B, A), time, a name for the call) -> name of the prediction
+Emit = Callable[["Graph", str, float, str], str]
+
+
+def emit(
+    plan: Plan, graph: "Graph", network: Emit, kind: str, noise: Sequence[str]
+) -> str:
+    """Unroll a plan into an ONNX graph; weights are kept once, see ``Graph.again``.
+
+    Args:
+        plan: The sampler.
+        graph: Has the noises and whatever the network reads.
+        network: Adds one call.
+        kind: What it predicts.
+        noise: Names of as many (B, A) as the plan takes.
+
+    Returns:
+        Name of the sample, (B, A).
+    """
+    registers = {f"noise{i}": one for i, one in enumerate(noise)}
+    for i, step in enumerate(plan.steps):
+        at = f"step{i}"
+        if isinstance(step, Call):
+            x = registers[step.state]
+            with graph.again(at):
+                said = network(graph, x, step.time, at)
+            registers[step.out] = _emit_converted(graph, step, kind, x, said, at)
+        else:
+            total = ""
+            for j, (name, weight) in enumerate(step.terms):
+                factor = graph.scalar(f"{at}.weight{j}", float(weight))
+                part = graph.add("Mul", registers[name], factor, name=f"{at}.part{j}")
+                if total:
+                    part = graph.add("Add", total, part, name=f"{at}.sum{j}")
+                total = part
+            registers[step.out] = total
+    return registers["action"]
+
+
+def _emit_converted(
+    graph: "Graph", step: Call, kind: str, x: str, said: str, at: str
+) -> str:
+    """The same as :func:`converted`."""
+
+    def clipped(value: str) -> str:
+        low = graph.scalar(f"{at}.low", -1.0)
+        high = graph.scalar(f"{at}.high", 1.0)
+        return graph.add("Clip", value, low, high, name=f"{at}.clipped")
+
+    def solved(value: str, factor: float, divisor: float, name: str) -> str:
+        """(x - factor * value) / divisor."""
+        by = graph.scalar(f"{at}.{name}_factor", float(factor))
+        over = graph.scalar(f"{at}.{name}_divisor", float(divisor))
+        part = graph.add("Mul", value, by, name=f"{at}.{name}_part")
+        rest = graph.add("Sub", x, part, name=f"{at}.{name}_rest")
+        return graph.add("Div", rest, over, name=f"{at}.{name}")
+
+    if kind == step.gives and not (step.clip and kind == "noise"):
+        return clipped(said) if step.clip else said
+    data = solved(said, step.sigma, step.alpha, "data") if kind == "noise" else said
+    if step.clip:
+        data = clipped(data)
+    if step.gives == "data":
+        return data
+    return solved(data, step.alpha, step.sigma, "noise")
