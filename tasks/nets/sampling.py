@@ -163,7 +163,7 @@ def variance_preserving(
         low: Rate of noise at the clean end.
         high: At the noisy end.
     """
-    k = np.arange(1.0, steps + 1)
+    k = np.arange(1, steps + 1, dtype=np.float64)
     alpha = np.exp(-low / steps - 0.5 * (high - low) * (2 * k - 1) / steps**2)
     abar: NDArray[np.float64] = np.cumprod(alpha)
     return abar
