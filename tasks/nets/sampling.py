@@ -165,7 +165,7 @@ def variance_preserving(
     """
     k = np.arange(1, steps + 1, dtype=np.float64)
     alpha = np.exp(-low / steps - 0.5 * (high - low) * (2 * k - 1) / steps**2)
-    abar: NDArray[np.float64] = np.cumprod(alpha)
+    abar: NDArray[np.float64] = np.multiply.accumulate(alpha)
     return abar
 
 
