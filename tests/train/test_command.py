@@ -70,7 +70,9 @@ def test_command_writes_policy_and_curves(project: Any):
         "updates": 20,
     }
     curves = (folder / "curves.csv").read_text().splitlines()
-    assert curves[0] == "update,seed,value_loss,critic_loss,actor_loss,value"
+    assert curves[0] == (
+        "update,seed,value_loss,critic_loss,actor_loss,value,target_kurtosis,tail_share"
+    )
     assert len(curves) == 41
     assert not list(Path(".offcut/checkpoints").iterdir())
 
