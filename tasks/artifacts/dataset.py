@@ -41,7 +41,7 @@ from tasks.artifacts.files import (
 )
 from tasks.artifacts.mapped import blank, release
 from tasks.artifacts.readings import MASK, steps
-from tasks.artifacts.transitions import Array, Transitions
+from tasks.artifacts.transitions import STD_FLOOR, Array, Transitions
 
 if TYPE_CHECKING:
     from tasks.worlds import World
@@ -59,7 +59,6 @@ __all__ = [
 
 SCHEMA = 1
 ID = re.compile(r"^([-_\w][-_\w/]*[-_\w]+/)?[-_\w]+-v\d+$", re.ASCII)
-STD_FLOOR = 1e-3  # added to the deviation, as TD3+BC does (arXiv 2106.06860)
 
 
 def check_id(folder: Path, dataset_id: str) -> None:

@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
 
+STD_FLOOR = 1e-3  # added to the deviation, as TD3+BC does (arXiv 2106.06860)
+
 
 @dataclass(frozen=True)
 class Transitions:

@@ -1,10 +1,10 @@
 """What lowers a trained critic's opinion of a step: projected gradient descent.
 
-Paper: Yang et al. 2024 (arXiv 2310.12955), appendix on adversarial corruption.
-Reference implementation: YangRui2015/RIQL ``attack.py``. Shifts are z in deviations of
+Paper: Yang et al. 2024 (arXiv 2310.12955). Reference implementation: YangRui2015/RIQL
+``attack.py``. Shifts are z in deviations of
 the field, each component in [-scale, scale]; Adam moves them, and they are cut to the
 box after every step. They start at 0, and losses are summed over rows, so that a row's
-shift does not depend on which others share its chunk.
+shift does not depend on which others share its chunk; both are choices of ours.
 
 Shapes: B rows, O observation, A action, E critics.
 """

@@ -16,7 +16,7 @@ Q is the mean over the critics of an agent trained on the clean data, see
 ``_attack.py``. Nothing else changes: the observation of a step and the next observation
 of the step before are corrupted apart, which breaks the trajectory, as intended, and
 actions may leave their bounds and are not clipped back. Which steps were chosen is kept
-as a mask for logs.
+as a mask for logs. ``log_prob`` in infos stays that of what was played.
 """
 
 import warnings

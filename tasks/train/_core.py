@@ -139,7 +139,13 @@ def frozen_copy(module: AnyModule, fresh: AnyModule) -> AnyModule:
 
 
 def trained_critic(spaces: Spaces, critics: Critics) -> Critic:
-    """Critics as the module that is kept beside a policy; it shares their tensors."""
+    """Critics as the module that is kept beside a policy; it shares their tensors.
+
+    Raises:
+        ValueError: If they have norms, which that module has not.
+    """
+    if critics.net.norm != "none":
+        raise ValueError(f"critics with a norm {critics.net.norm} their layers")
     return Critic(
         list(critics.net.layers),
         critics.net.members,

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.mapped import blank, release
+from tasks.artifacts.transitions import STD_FLOOR
 from tasks.train import Batch, Learner, Spaces
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ BLOCK = 256  # updates whose batches are drawn at once
 CHUNK = 65_536  # rows packed at once
 SHORT_BLOCK = 8
 BOUNDS_SLACK = 1e-5  # rounding allowed of an action scaled to [-1, 1]
-STD_FLOOR = 1e-3  # as in tasks.artifacts.dataset
 
 
 def spaces(data: "Transitions") -> Spaces:

@@ -32,10 +32,10 @@ from torch.nn.functional import huber_loss
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import MEND, PARAMS, OneOf, Range
+from tasks.artifacts.transitions import STD_FLOOR
 from tasks.nets.layers import generator
 from tasks.train import Batch, Spaces
 from tasks.train._core import gentle_start
-from tasks.train._data import STD_FLOOR
 from tasks.train._iql import ImplicitParams, ImplicitQ, expectile_loss
 
 LAST_LAYER = 3e-3  # bound of the critics' first last layers
@@ -97,7 +97,7 @@ class RIQL(ImplicitQ):
         return expectile_loss(q, v, self.robust.expectile)
 
     def q_low(self, q: Tensor) -> Tensor:
-        """A quantile over the members, linear between neighbours (eq. 8)."""
+        """A quantile over the members, linear between neighbours."""
         return torch.quantile(q, self.robust.quantile, dim=1, interpolation="linear")
 
     def backup(self, batch: Batch, v_next: Tensor) -> Tensor:

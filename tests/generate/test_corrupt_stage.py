@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
 
 from tasks.artifacts.dataset import load_episodes, load_transitions
@@ -16,6 +17,7 @@ from tasks.artifacts.params import build
 from tasks.artifacts.policy import load_critic, save_critic, save_policy
 from tasks.artifacts.stage import run_stage
 from tasks.generate.__main__ import main
+from tasks.train._core import Critics, trained_critic
 from tasks.train._data import spaces
 from tests.train import harness
 
@@ -157,8 +159,6 @@ def test_saved_critics_say_what_the_learners_do(project: Any):
         seeds=(2, 5),
         updates=1,
     )
-    import torch
-
     o, a = (torch.from_numpy(x[:50]) for x in (data.observation, data.action))
     normal = (o - torch.from_numpy(data.observation_mean)) / torch.from_numpy(
         data.observation_std
@@ -169,6 +169,12 @@ def test_saved_critics_say_what_the_learners_do(project: Any):
     torch.testing.assert_close(found, truth)
     torch.testing.assert_close(critic.alone(1)(o[None], a[None]), truth[1:])
     assert not torch.allclose(truth[0], truth[1])
+
+
+def test_critics_with_norms_are_not_kept():
+    critics = Critics(harness.unit_spaces(), (0,), (4,), norm="after")
+    with pytest.raises(ValueError, match="norm after"):
+        trained_critic(harness.unit_spaces(), critics)
 
 
 def test_the_infos_of_an_episode_stay(project: Any):
