@@ -168,9 +168,7 @@ def pendulum(folder: Path) -> Any:
 def test_return_prefers_easy_starts_of_the_pendulum_and_advantage_does_not(
     tmp_path: Path,
 ):
-    """The angle from upright where what is drawn began: 1.70 rad of all alike, 0.64
-    by return, 1.80 by advantage.
-    """
+    """The start's angle from upright: 1.70 rad, by return 0.64, by advantage 1.80."""
     data = pendulum(tmp_path)
     first = trajectories(data)[0]
     cos, sin = data.observation[first, 0], data.observation[first, 1]
