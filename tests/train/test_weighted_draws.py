@@ -1,5 +1,6 @@
 """Any learner draws by its weights, and nothing else of it changes."""
 
+import inspect
 import json
 import sys
 from collections.abc import Callable
@@ -149,6 +150,22 @@ def test_three_learners_through_one_interface(name: str, tmp_path: Path):
     plain = harness.make(name, data=data)
     train(plain, data, 10, batch=16)
     assert not all(map(torch.equal, policies[3, 1], plain.policy().parameters()))
+
+
+@pytest.mark.parametrize("name", ["td3_bc", "iql", "cql"])
+def test_the_update_does_not_know_of_them(name: str):
+    """The same batch, the same bits; no method's file reads the weights."""
+    data = mixed(RETURNS, LENGTHS)
+    plain = harness.make(name, data=data)
+    learner = weighted(name, data, weighting().weigh(data))
+    batch = harness.random_batch(plain)
+    told = [one.update(batch, 0) for one in (plain, learner)]
+    assert told[0].keys() == told[1].keys()
+    for key, value in plain.tensors().items():
+        assert torch.equal(value, learner.tensors()[key]), key
+    folder = Path(inspect.getfile(Sampler)).parent
+    for method in LEARNERS:
+        assert ".weights" not in (folder / f"{method}.py").read_text(), method
 
 
 def test_weights_are_part_of_a_checkpoints_name():
