@@ -13,9 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import pyarrow
 from numpy.typing import NDArray
-from pyarrow import parquet
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import read_json, sha256, whole_folder, write_json
@@ -181,6 +179,9 @@ def figures(
 
 def write_weights(folder: Path, weights: Doubles, told: Mapping[str, Any]) -> None:
     """Write both files, whole or not at all; the same weights give the same bytes."""
+    import pyarrow
+    from pyarrow import parquet
+
     with whole_folder(folder) as place:
         table = pyarrow.table({"probability": weights})
         parquet.write_table(table, place / FILE, compression="zstd")
@@ -197,6 +198,8 @@ def read_weights(folder: Path, data: "Transitions") -> tuple[Doubles, str]:
         RefusedError: If a file is missing, its hash is not the stated one, the weights
             are of another dataset, or they are no probabilities of its transitions.
     """
+    from pyarrow import parquet
+
     made_by = (
         f"python -m tasks.train.weigh --dataset {folder.parent.name} "
         f"--weighting {folder.name}"
