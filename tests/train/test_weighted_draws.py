@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from scipy.stats import chisquare
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import sha256
@@ -41,6 +40,13 @@ def weighted(name: str, data: Any, weights: Any, seeds: Any = (3, 1), **more: An
     return learner
 
 
+def excess(counts: Any, p: Any) -> float:
+    """Chi-square of counts against probabilities, in deviations above its mean."""
+    expected, free = counts.sum() * p, len(p) - 1
+    square = ((counts - expected) ** 2 / expected).sum()
+    return float((square - free) / np.sqrt(2 * free))
+
+
 def test_draws_follow_the_weights():
     """Chi-square over 65 536 draws; the tail of rows without weight is never drawn."""
     data = mixed(RETURNS, LENGTHS)
@@ -52,10 +58,8 @@ def test_draws_follow_the_weights():
         counts = np.bincount(drawn.ravel(), minlength=len(p))
         assert (counts[p == 0] == 0).all()
         often = p > 0
-        test = chisquare(counts[often], p[often] * drawn.size)
-        assert test.pvalue > 1e-3, scheme
-    wrong = chisquare(counts, weighting("return").weigh(data) * drawn.size)
-    assert wrong.pvalue < 1e-9  # the test can fail
+        assert abs(excess(counts[often], p[often])) < 3.5, scheme
+    assert excess(counts, weighting("return").weigh(data)) > 100  # it can fail
 
 
 def test_a_number_at_a_border_goes_to_the_row_above(monkeypatch: pytest.MonkeyPatch):
