@@ -9,11 +9,13 @@ import torch
 from torch import Tensor
 
 from tasks.artifacts.errors import RefusedError
+from tasks.nets.diffusion import ACTIVATIONS
+from tasks.nets.forward_mode import along
 from tasks.train.engine import train
 from tasks.train.ofql import average_velocity_loss
 
 from . import harness
-from .diffusing import DiffusionReference, mish, spread
+from .diffusing import DiffusionReference, spread
 from .point import point_return
 from .ring import clone, judge
 from .test_dql import calls
@@ -38,7 +40,7 @@ def plain(actor: Any, o: Tensor, x: Tensor, *times: Tensor) -> Tensor:
     ]
     y = torch.cat([x, *told, o], -1)
     for layer in actor.layers[:-1]:
-        y = mish(layer(y))
+        y = ACTIVATIONS[actor.activation](layer(y))
     return actor.layers[-1](y)
 
 
@@ -80,71 +82,77 @@ def test_a_step_is_the_equations(k: int, step: int):
     ref.check()
 
 
-def test_the_derivative_is_along_the_velocity_with_r_held():
-    """du/dt of the loss against central differences; r alone would change it."""
-    actor = harness.make("ofql", (0,)).actor.double()
+@pytest.mark.parametrize("activation", ["mish", "silu", "relu"])
+@pytest.mark.filterwarnings("ignore:OFQL differentiates")
+def test_the_derivative_is_along_the_velocity_with_r_held(activation: str):
+    """Against central differences, and against torch's forward mode."""
+    learner = harness.make("ofql", (0,), activation=activation, time_scale=5.0)
+    actor = learner.actor.double()
     o = torch.randn(1, 6, harness.O, dtype=torch.float64)
     action, noise, r, t = drawn()
-
-    def network(x: Tensor, earlier: Tensor, time: Tensor) -> Tensor:
-        return plain(actor, o, x, time, earlier)
-
     x, v = (1 - t)[..., None] * action + t[..., None] * noise, noise - action
-    h = 1e-6
+
+    def network(x: Tensor, r: Tensor, t: Tensor) -> Tensor:
+        return plain(actor, o, x, t, r)
+
+    h, tangents = 1e-6, (v, torch.zeros_like(r), torch.ones_like(t))
+    u, slope = along(actor, o, x, (t, r), v, (1.0, 0.0))
+    said, exact = torch.func.jvp(network, (x, r, t), tangents)
     with torch.no_grad():
-        slope = (network(x + h * v, r, t + h) - network(x - h * v, r, t - h)) / (2 * h)
-        u = network(x, r, t)
-        wanted = (u - (v - (t - r)[..., None] * slope)).square().mean((1, 2))
-        moved = (network(x + h * v, r + h, t + h) - network(x, r, t)) / h
-    found = average_velocity_loss(network, action, noise, r, t)
-    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=0)
-    assert not torch.allclose(moved, slope, rtol=0.01)
+        up, down = (network(x + i * v, r, t + i) for i in (h, -h))
+        moved = (network(x + h * v, r + h, t + h) - said) / h
+    for one, other in ((u, said), (slope, exact), (slope, (up - down) / (2 * h))):
+        torch.testing.assert_close(one.double(), other, atol=1e-5, rtol=1e-5)
+    assert not torch.allclose(moved, slope.double(), rtol=0.01)  # r would change it
+    assert u.requires_grad
+    assert not slope.requires_grad
 
 
 def test_with_equal_times_it_is_flow_matching():
-    actor = harness.make("ofql", (0,)).actor
-    o = torch.randn(1, 6, harness.O)
-    action, noise, _, t = (x.float() for x in drawn())
-
-    def network(x: Tensor, earlier: Tensor, time: Tensor) -> Tensor:
-        return actor.network(o, x, time, earlier)
-
-    found = average_velocity_loss(network, action, noise, t, t)
-    x = (1 - t)[..., None] * action + t[..., None] * noise
-    matching = (network(x, t, t) - (noise - action)).square().mean((1, 2))
+    """Also of its gradient: what the slope holds does not matter."""
+    learner = harness.make("ofql", (0,), flow_ratio=1.0)
+    batch = harness.random_batch(learner)
+    batch.noise["choice"].clamp_(-1, 0.99)
+    found = learner.imitation(batch)
+    r, t = learner.times(batch)
+    assert torch.equal(r, t)
+    noise, time = batch.noise["noise"], t[..., None]
+    x = (1 - time) * batch.action + time * noise
+    said = learner.actor.network(batch.observation, x, t, t)
+    matching = (said - (noise - batch.action)).square().mean((1, 2))
     torch.testing.assert_close(found, matching, atol=1e-6, rtol=0)
-    weights = list(actor.parameters())
+    weights = list(learner.actor.parameters())
     pairs = zip(
         torch.autograd.grad(found.sum(), weights),
         torch.autograd.grad(matching.sum(), weights),
         strict=True,
     )
     for one, other in pairs:
-        torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-5)
+        torch.testing.assert_close(one, other, atol=1e-6, rtol=0)
 
 
 def test_the_target_is_detached():
-    """Its gradient is that of a fixed target: no second order."""
-    actor = harness.make("ofql", (0,)).actor.double()
-    o = torch.randn(1, 6, harness.O, dtype=torch.float64)
-    action, noise, r, t = drawn()
+    """Its gradient is that of a fixed target, not that of the derivative too."""
+    learner = harness.make("ofql", (0,), flow_ratio=0.0)
+    batch = harness.random_batch(learner)
+    o, (r, t) = batch.observation, learner.times(batch)
+    v, time = batch.noise["noise"] - batch.action, t[..., None]
+    x = (1 - time) * batch.action + time * batch.noise["noise"]
 
-    def network(x: Tensor, earlier: Tensor, time: Tensor) -> Tensor:
-        return plain(actor, o, x, time, earlier)
+    def network(x: Tensor, r: Tensor, t: Tensor) -> Tensor:
+        return plain(learner.actor, o, x, t, r)
 
-    weights = list(actor.parameters())
-    loss = average_velocity_loss(network, action, noise, r, t)
-    found = torch.autograd.grad(loss.sum(), weights)
-    x, v = (1 - t)[..., None] * action + t[..., None] * noise, noise - action
     tangents = v, torch.zeros_like(r), torch.ones_like(t)
-    _, slope = torch.func.jvp(network, (x, r, t), tangents)
-    for detached in (True, False):
-        fixed = slope.detach() if detached else slope
-        wanted = v - (t - r)[..., None] * fixed
-        told = (network(x, r, t) - wanted).square().mean((1, 2))
-        truth = torch.autograd.grad(told.sum(), weights, retain_graph=True)
-        same = [torch.allclose(a, b) for a, b in zip(found, truth, strict=True)]
-        assert all(same) == detached
+    u, slope = torch.func.jvp(network, (x, r, t), tangents)
+    weights = list(learner.actor.parameters())
+    found = torch.autograd.grad(learner.imitation(batch).sum(), weights)
+    for fixed in (True, False):
+        wanted = v - (t - r)[..., None] * (slope.detach() if fixed else slope)
+        loss = (u - wanted).square().mean()
+        truth = torch.autograd.grad(loss, weights, retain_graph=True)
+        pairs = zip(found, truth, strict=True)
+        same = [torch.allclose(a, b, atol=1e-5, rtol=1e-4) for a, b in pairs]
+        assert all(same) == fixed
 
 
 def test_every_action_costs_one_call():
@@ -258,7 +266,7 @@ def test_bad_parameters_are_refused(field: str, value: Any):
 def test_bad_input_is_refused():
     action, noise, r, t = drawn()
     with pytest.raises(RefusedError, match="a time r > t"):
-        average_velocity_loss(lambda x, *_: x, action, noise, t, r)
+        average_velocity_loss(noise, noise, noise - action, t, r)
     with pytest.warns(UserWarning, match="relu's slope jumps"):
         harness.make("ofql", activation="relu")
     data = harness.transitions()
