@@ -16,6 +16,7 @@ class DiffusionReference(harness.Reference):
     """Networks with Mish between their layers, and the policy with its times."""
 
     def net(self, name: str, x: Tensor, e: int = 0, norm: str = "none") -> Tensor:
+        assert norm == "none"
         i = 0
         while f"{name}.layers.{i}.weight" in self.t:
             x = mish(x) if i else x
@@ -62,9 +63,7 @@ class DiffusionReference(harness.Reference):
         factor = (p.clip_norm / (norm + 1e-6)).clamp(max=1)
         for k, g in zip(keys, gradients, strict=True):
             self.gradients[k] = g * factor
-            moved = self.t[k] - p.actor_rate * g * factor / (
-                (g * factor).abs() + 1e-8
-            )
+            moved = self.t[k] - p.actor_rate * g * factor / ((g * factor).abs() + 1e-8)
             self.t[k] = moved.detach().requires_grad_()
 
     def update(self, imitation: Any, sample: Any, p: Any, averaged: bool) -> None:

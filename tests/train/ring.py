@@ -6,6 +6,7 @@ flow ratios: ``python -m tests.train.ring --updates 4000``.
 
 import argparse
 import math
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,9 +97,9 @@ def main() -> None:
     updates = parser.parse_args().updates
     for ratio in (1.0, 0.5, 0.0):
         found = judge(clone(updates, flow_ratio=ratio).actor)
-        print(
+        sys.stdout.write(
             f"flow ratio {ratio}: distance {found.distance * SPREAD:.3f}, "
-            f"{found.near:.0%} within 4 deviations of a mode, {found.modes} modes"
+            f"{found.near:.0%} within 4 deviations of a mode, {found.modes} modes\n"
         )
 
 
