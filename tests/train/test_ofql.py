@@ -216,15 +216,15 @@ def test_a_gaussian_is_jumped_to_exactly():
     assert float((u - exact).abs().mean()) > 0.3
 
 
-def test_on_the_ring_half_a_ratio_beats_plain_flow():
-    """The ablation in short: one step, narrow network, few updates."""
-    quick = {"actor_hidden": [64, 64, 64], "batch": 256, "actor_rate": 2e-3}
+def test_on_the_ring_average_velocity_beats_plain_flow():
+    """The ablation in short; tests/train/ring.py has it at length."""
+    quick = {"actor_hidden": [64, 64, 64], "actor_rate": 5e-3}
     found = {
-        ratio: judge(clone(500, flow_ratio=ratio, **quick).actor)
+        ratio: judge(clone(600, flow_ratio=ratio, **quick).actor)
         for ratio in (1.0, 0.5)
     }
-    assert found[0.5].distance < 0.9 * found[1.0].distance
-    assert found[0.5].near > found[1.0].near
+    assert found[0.5].distance < 0.75 * found[1.0].distance  # 9.2 and 18.6
+    assert found[0.5].near > 0.05 > found[1.0].near  # 0.11 and 0.01
 
 
 def test_learns_the_point():
