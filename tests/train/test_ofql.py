@@ -20,6 +20,8 @@ from .point import point_return
 from .ring import clone, judge
 from .test_dql import calls
 
+# torch imports it with its forward mode
+pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")
 SMALL = {"time_width": 4, "clip_norm": 0.5, "average_from": 0, "time_scale": 3.0}
 
 
