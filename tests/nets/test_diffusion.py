@@ -141,6 +141,7 @@ def test_it_survives_disk_and_stacking(steps: int, tmp_path: Path):
 
 @pytest.mark.parametrize("activation", ["mish", "silu", "relu"])
 @pytest.mark.parametrize("steps", [0, 5])
+@pytest.mark.filterwarnings("ignore:OFQL differentiates")
 def test_its_file_passes_the_gate(steps: int, activation: str):
     policy = diffusion(steps, activation=activation)
     rows = np.random.default_rng(1).standard_normal((1000, O)).astype(np.float32)
