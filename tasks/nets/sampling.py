@@ -13,6 +13,8 @@ noise, variance preserving: alpha^2 = abar, sigma^2 = 1 - abar.
 Shapes: S seeds, B batch, A action.
 """
 
+import hashlib
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -94,6 +96,12 @@ class Plan:
             "steps": [asdict(step) for step in self.steps],
         }
 
+    @property
+    def sha256(self) -> str:
+        """Of its spec, as a contract and the files beside it name it."""
+        text = json.dumps(self.spec(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> "Plan":
         """What :meth:`spec` gave."""
@@ -123,14 +131,27 @@ def run(plan: Plan, network: Network, kind: str, noise: Sequence[Tensor]) -> Ten
         (S, B, A).
     """
     registers = {f"noise{i}": one for i, one in enumerate(noise)}
-    for step in plan.steps:
+    follow(plan.steps, registers, network, kind)
+    return registers["action"]
+
+
+def follow(
+    steps: Sequence[Call | Sum],
+    registers: dict[str, Tensor],
+    network: Network,
+    kind: str,
+) -> None:
+    """Run a part of a plan; what it makes is added to ``registers``.
+
+    A weight may be a tensor without axes: results then have a gradient to it.
+    """
+    for step in steps:
         if isinstance(step, Sum):
             parts = [registers[name] * weight for name, weight in step.terms]
             registers[step.out] = torch.stack(parts).sum(0) if parts[1:] else parts[0]
         else:
             x = registers[step.state]
             registers[step.out] = converted(step, kind, x, network(x, step.time))
-    return registers["action"]
 
 
 def converted(step: Call, kind: str, x: Tensor, said: Tensor) -> Tensor:
