@@ -15,7 +15,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # The stamp's name is a checksum of what was installed: a second set-up does nothing.
 STAMP := $(VENV)/installed-$(shell cat requirements.lock pyproject.toml | cksum | cut -d' ' -f1)
 
-.PHONY: help setup run flow ui study compare report params test check bench lock browser
+.PHONY: help setup run flow ui study claim claims compare report params test check bench lock browser
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | awk 'BEGIN {FS = ":.*## "} {printf "  %-8s %s\n", $$1, $$2}'
@@ -60,6 +60,13 @@ study: setup  ## another study as an experiment: make study NAME=... [SET="key=v
 	@[ -n "$(NAME)" ] || { echo "say which: make study NAME=one of" $(basename $(notdir $(wildcard params/study/*.yaml))) >&2; exit 1; }
 	@set -f; $(PY) -m flows.study $(NAME) $(SET) $(if $(LOCAL),--local)
 
+claim: setup  ## check a paper's claim: make claim NAME=...
+	@[ -n "$(NAME)" ] || { echo "say which: make claim NAME=one of" $(basename $(notdir $(wildcard params/claims/*.yaml))) >&2; exit 1; }
+	@$(PY) -m flows.claims $(NAME) $(if $(LOCAL),--local)
+
+claims: setup  ## check all papers' claims, hours; killed and run again it goes on
+	@$(PY) -m flows.claims $(if $(LOCAL),--local)
+
 compare: setup  ## compare revisions: make compare A=main B=workspace [C=...]
 	@[ -n "$(A)" ] && [ -n "$(B)" ] || { echo "say which: make compare A=REVISION B=REVISION [C=REVISION]" >&2; exit 1; }
 	@$(PY) -m flows.compare "$(A)" "$(B)" $(if $(C),"$(C)")
@@ -85,7 +92,7 @@ bench: setup  ## measure generating, training and evaluating against peers
 	@$(PY) -m benchmarks
 
 lock: setup  ## move requirements.lock to the newest versions pyproject.toml allows
-	@$(PY) -m pip install --quiet --upgrade --upgrade-strategy eager -e '.[dask,dev,flow,s3]'
+	@$(PY) -m pip install --quiet --upgrade --upgrade-strategy eager -e '.[dask,dev,flow,qd,s3]'
 	@{ sed -n '/^#/p' requirements.lock; $(PY) -m pip freeze --exclude-editable | sed 's/+cpu$$//'; } > requirements.new
 	@mv requirements.new requirements.lock
 

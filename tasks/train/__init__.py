@@ -203,7 +203,7 @@ class Learner(nn.Module, ABC):
 
         return Sampler(pack(self, data), self, batch)
 
-    def descend(self, name: str, loss: Tensor) -> None:
+    def descend(self, name: str, loss: Tensor, clip: float = 0.0) -> None:
         """Step one optimiser down the gradient of the summed losses.
 
         Seeds share no parameter, so the sum's gradient is each seed's own. Only this
@@ -212,10 +212,13 @@ class Learner(nn.Module, ABC):
         Args:
             name: Which of ``optimisers``.
             loss: (S,), one a seed.
+            clip: Largest norm of a seed's gradient, longer ones are shortened; 0: none.
         """
         optimiser = self.optimisers[name]
         parameters = [p for group in optimiser.param_groups for p in group["params"]]
         gradients = torch.autograd.grad(loss.sum(), parameters)
+        if clip:
+            gradients = _clipped(gradients, clip, len(self.seeds))
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient.contiguous()  # fused Adam reads raw memory
         optimiser.step()
@@ -241,3 +244,21 @@ class Learner(nn.Module, ABC):
                     moments.setdefault(int(i), {})[field_name] = value.clone()
             groups = optimiser.state_dict()["param_groups"]
             optimiser.load_state_dict({"state": moments, "param_groups": groups})
+
+
+def _clipped(
+    gradients: Sequence[Tensor], clip: float, seeds: int
+) -> tuple[Tensor, ...]:
+    """Each seed's gradient with a norm of at most ``clip``.
+
+    Args:
+        gradients: (S, ...) each, or (S * E, ...), seed by seed.
+        clip: Positive.
+        seeds: S.
+    """
+    flat = [g.reshape(seeds, -1) for g in gradients]
+    norm = torch.stack([g.square().sum(1) for g in flat]).sum(0).sqrt()  # (S,)
+    factor = (clip / (norm + 1e-6)).clamp(max=1)[:, None]
+    return tuple(
+        (part * factor).view(g.shape) for part, g in zip(flat, gradients, strict=True)
+    )

@@ -1,0 +1,87 @@
+"""What a study left, for those who check a claim, and the usual figures of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.artifacts.files import read_json
+from tasks.claims import Figure
+from tasks.evaluate import Episodes
+from tasks.evaluate.statistics import Statistic, interval, iqm, mean
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Results:
+    """The artifacts of a study.
+
+    Attributes:
+        params: The composed parameters.
+        root: Folder of the artifacts.
+    """
+
+    params: Mapping[str, Any]
+    root: Path = Path("data")
+
+    @property
+    def seeds(self) -> list[int]:
+        """The training seeds, S."""
+        return list(self.params["study"]["seeds"])
+
+    def score(self, dataset: str, policy: str, variant: str = "float32") -> Floats:
+        """Normalised return of every episode, (S, E): 0 random, 100 best behaviour."""
+        folder = self.root / "evaluations" / dataset / policy / variant
+        table = Episodes.read(folder / "episodes.parquet").table()
+        about = self.root / "datasets" / f"{dataset}-v0" / "world.json"
+        world = read_json(about, "dvc repro")["world"]
+        low, high = world["ref_min"], world["ref_max"]
+        scored: Floats = 100 * (table - low) / (high - low)
+        return scored
+
+    def figure(
+        self,
+        name: str,
+        table: Floats,
+        unit: str = "score",
+        statistic: Statistic = mean,
+    ) -> Figure:
+        """A statistic of a table (S, E) over seeds and episodes."""
+        low, high = self._interval(table, statistic)
+        return Figure(name, float(statistic(table.ravel())), low, high, unit)
+
+    def gap(
+        self, better: Floats, worse: Floats, name: str, unit: str = "score"
+    ) -> Figure:
+        """Mean of better - worse, of tables (S, E) of the same starts."""
+        return self.figure(name, better - worse, unit)
+
+    def middle(self, name: str, table: Floats, unit: str = "score") -> Figure:
+        """Interquartile mean of a table (S, E)."""
+        return self.figure(name, table, unit, iqm)
+
+    def _interval(self, table: Floats, statistic: Statistic) -> tuple[float, float]:
+        told = self.params["evaluate"]["returns"]
+        return interval(
+            table,
+            statistic,
+            np.random.default_rng(told["resample_seed"]),
+            resamples=told["resamples"],
+            confidence=told["confidence"],
+            seeds=True,
+        )
+
+
+def worst(values: Mapping[Any, float], name: str, unit: str) -> Figure:
+    """The smallest of several numbers, for what must hold of each of them."""
+    value = min(values.values())
+    return Figure(name, value, value, value, unit)
+
+
+def exact(name: str, value: float, unit: str) -> Figure:
+    """A number without chance in it."""
+    return Figure(name, float(value), float(value), float(value), unit)

@@ -1,0 +1,134 @@
+"""The room's rules; each claim's own look at results is tested beside its method."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from tasks.artifacts.compose import composed
+from tasks.claims import Check, Figure, Outcome
+from tasks.claims._results import Results, exact, worst
+from tasks.claims.page import page
+from tasks.evaluate import Episodes
+
+ROOT = Path(__file__).parents[2]
+CLAIMS = sorted(path.stem for path in (ROOT / "params/claims").glob("*.yaml"))
+RETURNS = {"resample_seed": 0, "resamples": 500, "confidence": 0.95}
+
+
+def figure(low: float, high: float) -> Figure:
+    return Figure("gap", (low + high) / 2, low, high, "score")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        (0.1, 2, "shown"),
+        (0, 2, "underpowered"),
+        (-1, 2, "underpowered"),
+        (-2, 0, "not shown"),
+        (-2, -1, "not shown"),
+        (0, 0, "not shown"),
+    ],
+)
+def test_a_check_is_told_by_its_interval(low: float, high: float, verdict: str):
+    assert Check(figure(low, high)).verdict == verdict
+    assert Check(figure(low + 5, high + 5), bound=5).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("ranges", "verdict"),
+    [
+        ([(1, 2), (3, 4)], "shown"),
+        ([(1, 2), (-1, 4)], "underpowered"),
+        ([(1, 2), (-1, 4), (-3, -2)], "not shown"),
+    ],
+)
+def test_a_claim_is_as_good_as_its_worst_check(
+    ranges: list[tuple[float, float]], verdict: str
+):
+    assert Outcome([Check(figure(*ends)) for ends in ranges], []).verdict == verdict
+
+
+def results(root: Path, shift: float) -> Results:
+    """Two policies on one dataset; the second is better by ``shift``."""
+    folder = root / "datasets/d-v0"
+    folder.mkdir(parents=True)
+    world = {"ref_min": 100.0, "ref_max": 300.0}
+    (folder / "world.json").write_text(json.dumps({"world": world}))
+    draw = np.random.default_rng(0)
+    for policy, more in (("a", 0.0), ("b", shift)):
+        place = root / "evaluations/d" / policy / "float32"
+        place.mkdir(parents=True)
+        n = np.arange(60, dtype=np.int64)
+        returns = 200 + more + draw.normal(size=60)
+        ended = np.zeros(60, bool)
+        Episodes(n // 20, n % 20, n % 20, returns, n, ended).write(
+            place / "episodes.parquet"
+        )
+    study = {"name": "s", "seeds": [0, 1, 2]}
+    return Results({"study": study, "evaluate": {"returns": RETURNS}}, root)
+
+
+def test_scores_and_gaps_come_from_the_episodes(tmp_path: Path):
+    found = results(tmp_path, 20.0)
+    assert found.seeds == [0, 1, 2]
+    a, b = found.score("d", "a"), found.score("d", "b")
+    assert a.shape == (3, 20)
+    assert a.mean() == pytest.approx(50, abs=0.5)  # half way from 100 to 300
+    gap = found.gap(b, a, "b over a")
+    assert gap.low < gap.value < gap.high
+    assert gap.value == pytest.approx(10, abs=0.5)
+    assert Check(gap).verdict == "shown"
+    assert Check(gap, bound=20).verdict == "not shown"
+    assert found.middle("b", b).value == pytest.approx(60, abs=0.5)
+
+
+def test_a_number_without_chance_has_no_width():
+    least = worst({0: 0.3, 1: -0.1}, "on every seed", "nats")
+    assert (least.value, least.low, least.high) == (-0.1, -0.1, -0.1)
+    assert Check(least).verdict == "not shown"
+    assert Check(exact("calls", 3, ""), bound=2).verdict == "shown"
+
+
+def claim(**more: Any) -> dict[str, Any]:
+    gap = {"name": "b over a | c", "value": 1.5, "low": 1.0, "high": 2.0}
+    gap |= {"unit": "score"}
+    return {
+        "claim": "riql",
+        "study": "riql",
+        "statement": "It holds.",
+        "paper": "Table 1: 5",
+        "seeds": [0, 1],
+        "verdict": "shown",
+        "wall_seconds": 300,
+        "figures": [gap],
+        "checks": [{**gap, "bound": 0.0, "verdict": "shown"}],
+        **more,
+    }
+
+
+def test_the_page_has_a_row_and_a_section_a_claim():
+    text = page([claim(), claim(claim="ofql", verdict="not shown", figures=[])])
+    rows = [line for line in text.splitlines() if line.startswith("| [")]
+    assert len(rows) == 2
+    assert rows[0].endswith("| b over a \\| c: 1.5 score [1, 2] | **shown** |")
+    assert "## ofql\n\nNot shown. Study `riql`, seeds 0, 1, 5 minutes." in text
+
+
+def test_the_committed_page_is_that_of_the_committed_claims():
+    files = sorted((ROOT / "data/claims").glob("*.json"))
+    told = [json.loads(path.read_text(encoding="utf-8")) for path in files]
+    assert (ROOT / "docs/claims.md").read_text(encoding="utf-8") == page(told)
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_a_claim_has_a_study_of_its_name(name: str):
+    params = yaml.safe_load(composed([f"study={name}"]))
+    assert name in params["claim"]
+    block = params["claim"][name]
+    assert (ROOT / block["code"]).exists()
+    assert block["statement"].endswith(".")
