@@ -95,7 +95,11 @@ class DCSolver(Sampler):
         seen = rows[picked][None]  # (1, B, O)
         shape = (1, len(picked), policy.action_width)
         noise = torch.randn(shape, generator=draw)
-        network = policy.network(seen)
+        known = policy.normalise(seen)
+
+        def network(x: Tensor, time: float) -> Tensor:
+            return policy.network(known, x, *policy.times(time))
+
         times = fine_times(nodes, own.fine, own.times == "whole")
         guide = trace(schedule, times, network, policy.kind, noise, seen, own.clip)
         return search(

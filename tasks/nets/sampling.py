@@ -13,8 +13,6 @@ noise, variance preserving: alpha^2 = abar, sigma^2 = 1 - abar.
 Shapes: S seeds, B batch, A action.
 """
 
-import hashlib
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -24,6 +22,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from tasks.artifacts.files import json_sha256
 
 if TYPE_CHECKING:
     from tasks.nets.graph import Graph
@@ -99,8 +99,7 @@ class Plan:
     @property
     def sha256(self) -> str:
         """Of its spec, as a contract and the files beside it name it."""
-        text = json.dumps(self.spec(), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return json_sha256(self.spec())
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> "Plan":

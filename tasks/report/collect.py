@@ -10,6 +10,7 @@
 | ``data/profiles/<D>/<L>/<V>/static.json``, ``latency.json`` | each artifact |
 | ``data/evaluations/<D>/<L>/snapshots/metrics.json`` | each of study.curves |
 | ``data/estimates/<D>/<L>/<E>/metrics.json`` | each of study.estimators |
+| see ``sampled.py`` | each of study.sampled |
 | ``environment.json`` | the machine |
 
 Only ``latency.json`` and ``environment.json`` may be missing: they are no outputs of
@@ -27,7 +28,8 @@ from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import read_json, sha256
 from tasks.artifacts.params import pick
 from tasks.evaluate import Episodes
-from tasks.report import read
+from tasks.report import read, sampled
+from tasks.report.sampled import Sampled
 
 PARENT = "float32"
 # fields the page shows
@@ -101,6 +103,7 @@ class Data:
         learning: Scores on the way by learner, if its snapshots were played.
         artifacts: By (learner, variant), in the order of the study.
         estimates: metrics.json by (learner, estimator); guesses, no returns.
+        sampled: Diffusion policies by other samplers.
     """
 
     name: str
@@ -110,6 +113,7 @@ class Data:
     learning: dict[str, "Learning"]
     artifacts: dict[tuple[str, str], Artifact]
     estimates: dict[tuple[str, str], dict[str, Any]]
+    sampled: list[Sampled]
 
     def score(self, value: float) -> float:
         """A return as a normalised score: 0 random, 100 best behaviour policy."""
@@ -203,7 +207,8 @@ def _data(root: Path, name: str, study: Mapping[str, Any]) -> Data:
                     "make it again with: dvc repro",
                 )
     estimates = read.estimates(root, name, study, card["sha256"])
-    return Data(name, world, card, curves, learning, artifacts, estimates)
+    more = sampled.collect(root, name, study, card["sha256"])
+    return Data(name, world, card, curves, learning, artifacts, estimates, more)
 
 
 def _learning(root: Path, dataset: str, learner: str) -> Learning:
