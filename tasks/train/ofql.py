@@ -13,7 +13,7 @@ Path: a_t = (1 - t) a + t eps, from the data at t = 0 to noise at t = 1.
 """
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -23,11 +23,9 @@ from torch import Tensor
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import Range
 from tasks.nets.diffusion import DiffusionPolicy, one_step
+from tasks.nets.forward_mode import along
 from tasks.train import Batch, Draw, Spaces
 from tasks.train._diffusion import DiffusionActorCritic, DiffusionParams, fresh_policy
-
-# (a_t (S, B, A), r (S, B), t (S, B)) -> u, (S, B, A)
-AverageVelocity = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -74,27 +72,25 @@ class OFQL(DiffusionActorCritic[OFQLParams]):
         return torch.where(share < p.flow_ratio, t, r), t
 
     def imitation(self, batch: Batch) -> Tensor:
-        """See :func:`average_velocity_loss`."""
-
-        def network(x: Tensor, r: Tensor, t: Tensor) -> Tensor:
-            return self.actor.network(batch.observation, x, t, r)
-
+        """See :func:`average_velocity_loss`; one forward-mode pass of the network."""
         r, t = self.times(batch)
-        return average_velocity_loss(network, batch.action, batch.noise["noise"], r, t)
+        action, noise, time = batch.action, batch.noise["noise"], t[..., None]
+        x, v = (1 - time) * action + time * noise, noise - action
+        u, slope = along(self.actor, batch.observation, x, (t, r), v, (1.0, 0.0))
+        return average_velocity_loss(u, slope, v, r, t)
 
 
 def average_velocity_loss(
-    network: AverageVelocity, action: Tensor, noise: Tensor, r: Tensor, t: Tensor
+    u: Tensor, slope: Tensor, v: Tensor, r: Tensor, t: Tensor
 ) -> Tensor:
     """Descend mean (u - (v - (t - r) du/dt))^2, the bracket without gradient.
 
-    du/dt is the total derivative along v = noise - action with r held fixed: one
-    forward-mode pass gives it beside u. With r = t this is flow matching.
+    With r = t this is flow matching.
 
     Args:
-        network: u.
-        action: (S, B, A), logged.
-        noise: (S, B, A), standard normal.
+        u: Average velocity from t back to r that the network predicts, (S, B, A).
+        slope: du/dt, total derivative where a_t moves with v and r is held, (S, B, A).
+        v: Velocity on the path, noise - action, (S, B, A).
         r: (S, B), in [0, 1].
         t: (S, B), in [r, 1].
 
@@ -106,10 +102,5 @@ def average_velocity_loss(
     """
     if bool((r > t).any()):
         raise RefusedError("OFQL", "r", "a time r > t", "r <= t", "order the times")
-    time = t[..., None]
-    x, v = (1 - time) * action + time * noise, noise - action
-    tangents = v, torch.zeros_like(r), torch.ones_like(t)
-    found: tuple[Tensor, Tensor] = torch.func.jvp(network, (x, r, t), tangents)[:2]
-    u, slope = found
     wanted = v - (t - r)[..., None] * slope.detach()
     return (u - wanted).square().mean((1, 2))

@@ -154,8 +154,8 @@ def test_its_file_passes_the_gate(steps: int, activation: str):
         draw = np.random.default_rng(0)
         found = check_parity(Path("f"), policy, k, opened, rows, draw, 1e-4)
         assert found["max"] < 2e-5
+        other = (k + 1) % 3
         with pytest.raises(RefusedError, match="a difference of"):
-            other = (k + 1) % 3
             check_parity(Path("f"), policy, other, opened, rows, draw, 1e-4)
 
 
