@@ -250,7 +250,7 @@ def emit(
         else:
             total = ""
             for j, (name, weight) in enumerate(step.terms):
-                factor = graph.scalar(f"{at}.weight{j}", float(weight))
+                factor = graph.scalar(f"{at}_weight{j}", float(weight))
                 part = graph.add("Mul", registers[name], factor, name=f"{at}.part{j}")
                 if total:
                     part = graph.add("Add", total, part, name=f"{at}.sum{j}")
@@ -265,14 +265,14 @@ def _emit_converted(
     """The same as :func:`converted`."""
 
     def clipped(value: str) -> str:
-        low = graph.scalar(f"{at}.low", -1.0)
-        high = graph.scalar(f"{at}.high", 1.0)
+        low = graph.scalar(f"{at}_low", -1.0)
+        high = graph.scalar(f"{at}_high", 1.0)
         return graph.add("Clip", value, low, high, name=f"{at}.clipped")
 
     def solved(value: str, factor: float, divisor: float, name: str) -> str:
         """(x - factor * value) / divisor."""
-        by = graph.scalar(f"{at}.{name}_factor", float(factor))
-        over = graph.scalar(f"{at}.{name}_divisor", float(divisor))
+        by = graph.scalar(f"{at}_{name}_factor", float(factor))
+        over = graph.scalar(f"{at}_{name}_divisor", float(divisor))
         part = graph.add("Mul", value, by, name=f"{at}.{name}_part")
         rest = graph.add("Sub", x, part, name=f"{at}.{name}_rest")
         return graph.add("Div", rest, over, name=f"{at}.{name}")
