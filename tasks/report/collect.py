@@ -11,6 +11,7 @@
 | ``data/evaluations/<D>/<L>/snapshots/metrics.json`` | each of study.curves |
 | ``data/estimates/<D>/<L>/<E>/metrics.json`` | each of study.estimators |
 | see ``sampled.py`` | each of study.sampled |
+| ``data/weights/<D>/<W>/weights.json`` | each of study.weighted.weightings |
 | ``environment.json`` | the machine |
 
 Only ``latency.json`` and ``environment.json`` may be missing: they are no outputs of
@@ -104,6 +105,7 @@ class Data:
         artifacts: By (learner, variant), in the order of the study.
         estimates: metrics.json by (learner, estimator); guesses, no returns.
         sampled: Diffusion policies by other samplers.
+        weights: weights.json by weighting.
     """
 
     name: str
@@ -114,6 +116,7 @@ class Data:
     artifacts: dict[tuple[str, str], Artifact]
     estimates: dict[tuple[str, str], dict[str, Any]]
     sampled: list[Sampled]
+    weights: dict[str, dict[str, Any]]
 
     def score(self, value: float) -> float:
         """A return as a normalised score: 0 random, 100 best behaviour policy."""
@@ -183,7 +186,7 @@ def _data(root: Path, name: str, study: Mapping[str, Any]) -> Data:
     curves = {
         learner: read.curves(
             root / "policies" / name / learner / "curves.csv",
-            f"python -m tasks.train --dataset {name} --learner {learner}",
+            f"python -m tasks.train --dataset {name} {_trained(learner)}",
         )
         for learner in study["policies"]
     }
@@ -208,7 +211,16 @@ def _data(root: Path, name: str, study: Mapping[str, Any]) -> Data:
                 )
     estimates = read.estimates(root, name, study, card["sha256"])
     more = sampled.collect(root, name, study, card["sha256"])
-    return Data(name, world, card, curves, learning, artifacts, estimates, more)
+    weights = read.weights(root, name, study, card["sha256"])
+    return Data(
+        name, world, card, curves, learning, artifacts, estimates, more, weights
+    )
+
+
+def _trained(policy: str) -> str:
+    """The options that train a policy, called after its learner and weighting."""
+    learner, _, weighting = policy.partition("-")
+    return f"--learner {learner}" + (f" --weighting {weighting}" if weighting else "")
 
 
 def _learning(root: Path, dataset: str, learner: str) -> Learning:
