@@ -38,7 +38,7 @@ def check_fits(path: Path, contract: Mapping[str, Any], world: World) -> None:
     ]
     width = world.action_width
     noise = contract["inputs"].get("noise", {})
-    draws = max(1, noise.get("shape", [0, 0])[1] // width)  # of n * A numbers
+    draws = max(1, sum(noise.get("shape", [])[1:]) // width)  # of n * A numbers
     given = {"noise": draws * width, "reward": 1, "legal": width}
     acting = noise.get("acting", "zero")
     if acting not in ("zero", "normal"):

@@ -1,7 +1,17 @@
 """Eight Gaussians on a ring: how well one step keeps apart what the data keep apart.
 
 Cloning alone, no observation to speak of, 2-D actions. Run as a program it compares the
-flow ratios: ``python -m tests.train.ring --updates 4000``.
+flow ratios: ``python -m tests.train.ring --updates 5000``. One-step samples then were
+
+| flow ratio | mean distance to the nearest mode | within 4 deviations | modes |
+|---|---|---|---|
+| 1.0, plain flow | 0.45 | 3 % | 0 of 8 |
+| 0.5 | 0.21 | 25 % | 7 |
+| 0.0 | 0.19 | 28 % | 8 |
+
+(3x96 units, batch 256, one seed, times multiplied by 10). With times multiplied by 100
+the derivative in time is rougher: after 1 500 updates 0.31 at ratio 0.5 and 0.43 at 0,
+against 0.29 and 0.29 with 10.
 """
 
 import argparse
@@ -93,7 +103,7 @@ def clone(updates: int, batch: int = 256, **override: Any) -> OFQL:
 def main() -> None:
     """Print a line a flow ratio."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--updates", type=int, default=4000)
+    parser.add_argument("--updates", type=int, default=5000)
     updates = parser.parse_args().updates
     for ratio in (1.0, 0.5, 0.0):
         found = judge(clone(updates, flow_ratio=ratio).actor)

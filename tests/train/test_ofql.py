@@ -20,6 +20,8 @@ from .point import point_return
 from .ring import clone, judge
 from .test_dql import calls
 
+# torch imports it with its forward mode
+pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")
 SMALL = {"time_width": 4, "clip_norm": 0.5, "average_from": 0, "time_scale": 3.0}
 
 
@@ -179,48 +181,52 @@ def test_times_are_ordered_and_equal_for_a_share(ratio: float):
         assert float(logits.std()) == pytest.approx(1.0, abs=0.05)
 
 
-def test_a_gaussian_is_jumped_to_exactly():
-    """Of data N(m, s^2) the flow ends at m + s eps: u(eps, 0, 1) = (1 - s) eps - m."""
-    m, s = torch.tensor([0.2, -0.3]), torch.tensor([0.1, 0.4])
-    g = np.random.default_rng(0)
-    n = 8000
-    action = m.numpy() + s.numpy() * g.standard_normal((n, 2)).astype(np.float32)
-    learner_data = harness.transitions(
-        n, action=action.clip(-1, 1), action_low=-np.ones(2), action_high=np.ones(2)
+def jumped(flow_ratio: float) -> tuple[Tensor, Tensor]:
+    """u(eps, 0, 1) after 800 updates on data N(m, s^2), and what is exact.
+
+    The flow between two normals ends at m + s eps, so u = (1 - s) eps - m.
+    """
+    m, s, n = np.array([0.2, -0.3]), np.array([0.1, 0.4]), 8000
+    action = m + s * np.random.default_rng(0).standard_normal((n, 2))
+    data = harness.transitions(
+        n,
+        action=action.clip(-1, 1).astype(np.float32),
+        action_low=-np.ones(2, np.float32),
+        action_high=np.ones(2, np.float32),
     )
-    learner = harness.make(
-        "ofql",
-        (0,),
-        1500,
-        learner_data,
-        actor_hidden=[48, 48],
-        actor_rate=3e-3,
-        time_scale=3.0,
-    )
-    sample = learner.sampler(learner_data, 256)
-    for step in range(1500):
+    small = {"actor_hidden": [48, 48], "time_scale": 3.0, "clip_norm": 0.0}
+    learner = harness.make("ofql", (0,), 800, data, flow_ratio=flow_ratio, **small)
+    sample = learner.sampler(data, 128)
+    for step in range(800):
         for group in learner.optimisers["actor"].param_groups:
-            group["lr"] = 3e-3 * (1 - step / 1500)
+            group["lr"] = 0.01 * (1 - step / 800)
         learner.descend("actor", learner.imitation(sample(step)))
     eps = torch.randn(1, 500, 2, generator=torch.Generator().manual_seed(1))
-    o = torch.zeros(1, 500, harness.O)
+    o, ones = torch.zeros(1, 500, harness.O), torch.ones(1, 1)
     with torch.no_grad():
-        u = learner.actor.network(o, eps, torch.ones(1, 1), torch.zeros(1, 1))
-    wanted = (1 - s) * eps - m
-    assert float((u - wanted).abs().mean()) < 0.06
-    flow = float((wanted).abs().mean())
-    assert flow > 0.5  # what is matched is no small number
+        u = learner.actor.network(o, eps, ones, 0 * ones)
+    exact = eps - torch.from_numpy(m + s * eps.numpy())
+    return u.double(), exact
 
 
-def test_on_the_ring_half_a_ratio_beats_plain_flow():
-    """The ablation in short: one step, narrow network, few updates."""
-    quick = {"actor_hidden": [64, 64, 64], "batch": 256, "actor_rate": 2e-3}
+def test_a_gaussian_is_jumped_to_exactly():
+    """Of plain flow matching the network knows nothing of such jumps."""
+    u, exact = jumped(0.5)
+    assert float((u - exact).abs().mean()) < 0.1  # 0.05 where this was written
+    assert float(exact.abs().mean()) > 0.5
+    u, exact = jumped(1.0)
+    assert float((u - exact).abs().mean()) > 0.3
+
+
+def test_on_the_ring_average_velocity_beats_plain_flow():
+    """The ablation in short; tests/train/ring.py has it at length."""
+    quick = {"actor_hidden": [64, 64, 64], "actor_rate": 5e-3}
     found = {
-        ratio: judge(clone(500, flow_ratio=ratio, **quick).actor)
+        ratio: judge(clone(600, flow_ratio=ratio, **quick).actor)
         for ratio in (1.0, 0.5)
     }
-    assert found[0.5].distance < 0.9 * found[1.0].distance
-    assert found[0.5].near > found[1.0].near
+    assert found[0.5].distance < 0.75 * found[1.0].distance  # 9.2 and 18.6
+    assert found[0.5].near > 0.05 > found[1.0].near  # 0.11 and 0.01
 
 
 def test_learns_the_point():
