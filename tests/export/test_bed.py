@@ -116,6 +116,7 @@ def test_the_error_falls_with_the_order(
     assert np.log2(errors[0] / errors[1]) == pytest.approx(order, abs=0.45)
 
 
+@pytest.mark.slow
 def test_the_table_has_every_cell_and_the_same_ones_again():
     names = ("ddim", "unipc", "tab2", "rho_heun", "dc_solver")
     own = {"names": names, "guidances": (0.0, 7.5), "calls": (5, 6)}

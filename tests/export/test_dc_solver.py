@@ -204,13 +204,17 @@ def test_the_polynomial_has_36_coefficients_and_predicts_off_its_grid():
         np.testing.assert_allclose(got[2:], (features(n, w) @ true)[2:], rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_predicted_ratios_come_near_searched_ones():
-    """On the bed: fitted without N = 7 and w = 4, asked for both."""
-    grid = [(n, w) for n in (5, 6, 8) for w in (0.0, 8.0)]
+    """On the bed: fitted without N = 7 and w = 4, asked for both.
+
+    In the mean they are not half as far from the searched ones as ratios of 1 are.
+    """
+    grid = [(n, w) for n in (5, 6, 8) for w in (0.0, 2.0, 6.0, 8.0)]
     found = fit([(n, w, searched(n, w)[0].ratios) for n, w in grid])
+    true = np.array(searched(7, 4.0)[0].ratios)
     asked = np.array(predict(found, 7, 4.0))
-    assert np.all(np.isfinite(asked))
-    assert np.abs(asked - 1).max() < 3
+    assert np.abs(asked - true).mean() < np.abs(1 - true).mean() / 2
 
 
 def test_a_reference_passes_the_nodes():

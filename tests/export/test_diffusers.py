@@ -14,6 +14,8 @@ from torch import Tensor
 from tasks.nets.sampling import Plan
 from tests.export.samplers import LINEAR, make, noise, sample, smooth
 
+# theirs, of numpy 2
+pytestmark = pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")
 BETAS = np.linspace(1e-4, 0.02, 1000)
 
 

@@ -133,9 +133,8 @@ def test_a_plan_calls_as_often_as_asked_and_survives_its_spec(name: str, end: st
     for calls in (3, 5, 10):
         plan = make(name, end=end).plan(COSINE, calls)
         assert plan.calls == calls
-        assert plan.noises == (calls if end == "clean" else calls + 1) or (
-            name != "ddpm" and plan.noises == 1
-        )
+        fresh = calls - (end == "clean") if name == "ddpm" else 0
+        assert plan.noises == 1 + fresh
         again = Plan.from_spec(json.loads(json.dumps(plan.spec())))
         assert again == plan
         assert again.sha256 == plan.sha256
