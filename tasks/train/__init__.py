@@ -13,7 +13,6 @@ Shapes: S seeds, B batch, O observation, A action, E ensemble.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -23,99 +22,15 @@ from torch import Tensor, nn
 from torch.optim import Adam
 
 from tasks.artifacts.params import Params
+from tasks.nets.critic import Critic
 from tasks.nets.policy import Policy
+from tasks.train._batch import COLUMNS, Batch, Draw, Spaces
 
 if TYPE_CHECKING:
     from tasks.artifacts.dataset import Transitions
 
 
-@dataclass(frozen=True)
-class Spaces:
-    """What a learner must know of the data.
-
-    Attributes:
-        observation_mean: (O,), units of the world.
-        observation_std: (O,), positive; the learner sees (o - mean) / std.
-        action_low: (A,), the world's bounds; the learner sees [-1, 1].
-        action_high: (A,).
-        discrete: Actions are one-hot rows; their bounds are then 0 and 1.
-        masked: Of discrete ones some are forbidden at times; columns ``legal`` and
-            ``next_legal`` tell.
-    """
-
-    observation_mean: Tensor
-    observation_std: Tensor
-    action_low: Tensor
-    action_high: Tensor
-    discrete: bool = False
-    masked: bool = False
-
-    @property
-    def observation(self) -> int:
-        """O."""
-        return len(self.observation_mean)
-
-    @property
-    def action(self) -> int:
-        """A."""
-        return len(self.action_low)
-
-
-@dataclass
-class Batch:
-    """One minibatch a seed.
-
-    Attributes:
-        observation: (S, B, O), normalised.
-        action: (S, B, A), in [-1, 1], or one-hot.
-        reward: (S, B).
-        next_observation: (S, B, O), normalised.
-        terminated: (S, B), 1.0 where the episode terminated; a truncated one is 0.0.
-        columns: By the names of ``Learner.columns``, see :data:`COLUMNS`.
-        noise: By the names of ``Learner.draws()``, see :class:`Draw`.
-    """
-
-    observation: Tensor
-    action: Tensor
-    reward: Tensor
-    next_observation: Tensor
-    terminated: Tensor
-    columns: Mapping[str, Tensor] = field(default_factory=dict)
-    noise: Mapping[str, Tensor] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Draw:
-    """Random numbers a learner wants at every update.
-
-    Attributes:
-        count: n for (S, B, n, A); None for (S, B, A), one action a row.
-        kind: ``normal`` (standard) or ``uniform`` in [-1, 1).
-    """
-
-    count: int | None = None
-    kind: str = "normal"
-
-    def shape(self, action: int) -> tuple[int, ...]:
-        """(A,) or (n, A), what follows the axis of rows; ``action`` is A."""
-        return (action,) if self.count is None else (self.count, action)
-
-    def sample(
-        self, generator: np.random.Generator, lead: tuple[int, ...], action: int
-    ) -> NDArray[np.float32]:
-        """Draw (*lead, A) or (*lead, n, A), where ``action`` is A."""
-        shape = (*lead, *self.shape(action))
-        if self.kind == "uniform":
-            return 2 * generator.random(shape, np.float32) - 1
-        return generator.standard_normal(shape, np.float32)
-
-
-# What a learner may ask for beside the fields of a batch, (S, B, A) each:
-COLUMNS = (
-    "next_action",  # logged at the next observation; zeros where none was
-    "legal",  # 1.0 where an action is allowed, all ones in a world without a mask
-    "next_legal",  # the same at the next observation
-)
+__all__ = ["COLUMNS", "Batch", "Draw", "Learner", "Spaces"]
 
 
 class Learner(nn.Module, ABC):
@@ -165,6 +80,14 @@ class Learner(nn.Module, ABC):
     @abstractmethod
     def policy(self) -> Policy:
         """The trained policy, sharing this learner's tensors."""
+
+    def critic(self) -> Critic | None:
+        """The trained critics, sharing this learner's tensors.
+
+        They are kept beside the policy for who asks them later, as attacks on a dataset
+        do; None, the default, keeps none.
+        """
+        return None
 
     def draws(self) -> dict[str, Draw]:
         """Names of all the random numbers ``update`` takes, and what they are.
