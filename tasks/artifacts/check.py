@@ -10,6 +10,7 @@ from typing import Any
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.makers import check_makers
 from tasks.artifacts.params import PARAMS, known, resolve
+from tasks.export import Sampler
 from tasks.train.__main__ import Effort
 
 # what the study lists, and the group each name is a block of
@@ -54,6 +55,38 @@ def check(params: Mapping[str, Any]) -> None:
     made = [*study["compressors"], *(f"{a}-{b}" for a in first for b in then)]
     for name in study["variants"]:
         known(name, made, "study.variants")
+    _check_sampled(params, study)
+
+
+def _check_sampled(params: Mapping[str, Any], study: Mapping[str, Any]) -> None:
+    """Samplers, their calls, and what they are applied to."""
+    block = study["sampled"]
+    samplers = [
+        name
+        for name, one in (params.get("export") or {}).items()
+        if issubclass(resolve(str(one["_target_"]), f"export.{name}"), Sampler)
+    ]
+    lists = {
+        "policies": study["policies"],
+        "variants": study["variants"],
+        "samplers": samplers,
+    }
+    known_keys = (*lists, "steps")
+    for key in block:
+        known(key, known_keys, "study.sampled")
+    for key, names in lists.items():
+        for name in block[key]:
+            known(name, names, f"study.sampled.{key}")
+    steps = block["steps"]
+    whole = all(isinstance(n, int) and not isinstance(n, bool) for n in steps)
+    if not whole or any(n < 1 for n in steps) or len(set(steps)) < len(steps):
+        raise RefusedError(
+            PARAMS,
+            "study.sampled.steps",
+            list(steps),
+            "different whole numbers of at least 1",
+            "change study.sampled.steps",
+        )
 
 
 def _trained(params: Mapping[str, Any]) -> list[str]:

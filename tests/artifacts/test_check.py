@@ -53,6 +53,13 @@ def test_every_study_passes_and_fits_the_graph(name: str):
         ("study.chains.first", ["destill"], "study.chains.first.destill"),
         ("study.chains.then", ["int4"], "study.chains.then.int4"),
         ("study.variants", ["distil-int8_static"], "mean distill-int8_static"),
+        ("study.sampled.policies", ["dql"], "study.sampled.policies.dql"),
+        ("study.sampled.variants", ["float"], "did you mean float32"),
+        ("study.sampled.samplers", ["feedforward"], "study.sampled.samplers.feedf"),
+        ("study.sampled.steps", [3, 3], "study.sampled.steps: .* different whole"),
+        ("study.sampled.steps", [0], "study.sampled.steps"),
+        ("study.sampled.steps", ["five"], "study.sampled.steps"),
+        ("study.sampled.sampler", [], "did you mean samplers"),
     ],
 )
 def test_what_a_stage_would_refuse_is_refused(
@@ -64,6 +71,14 @@ def test_what_a_stage_would_refuse_is_refused(
         block = block[name]
     block[key] = value
     with pytest.raises(RefusedError, match=said):
+        check(params)
+
+
+def test_a_sampler_is_known_by_its_class():
+    params = yaml.safe_load(composed(["study=samplers"]))
+    check(params)
+    params["study"]["sampled"]["samplers"] = ["dim"]
+    with pytest.raises(RefusedError, match="did you mean ddim"):
         check(params)
 
 
