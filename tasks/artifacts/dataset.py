@@ -189,7 +189,7 @@ def load_transitions(folder: Path) -> Transitions:
         RefusedError: If a file is missing, its hash is not the card's, the id is not
             the folder's, or an episode is refused.
     """
-    told, metadata = _open(folder)
+    told, metadata = open_dataset(folder)
     observations = box(folder, metadata, "observation_space")
     space = actions(folder, metadata)
     low, high = action_bounds(space)
@@ -277,7 +277,7 @@ def load_rows(
     return data.observation[picked], legal
 
 
-def _open(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+def open_dataset(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """card.json and metadata.json, once the hash and the id fit."""
     name = re.sub(r"-v[0-9]+$", "", folder.name)
     made_by = f"python -m tasks.generate --dataset {name}"
