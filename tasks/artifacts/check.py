@@ -43,6 +43,7 @@ def check(params: Mapping[str, Any]) -> None:
             "none, as study.snapshots is 0",
             "keep some snapshots, or empty study.curves",
         )
+    _check_measured(params)
     first, then = study["chains"]["first"], study["chains"]["then"]
     for name in first:
         known(name, study["compressors"], "study.chains.first")
@@ -51,6 +52,24 @@ def check(params: Mapping[str, Any]) -> None:
     made = [*study["compressors"], *(f"{a}-{b}" for a in first for b in then)]
     for name in study["variants"]:
         known(name, made, "study.variants")
+
+
+def _check_measured(params: Mapping[str, Any]) -> None:
+    """Datasets that are measured, and what training waits for."""
+    study = params["study"]
+    measured, gate = study.get("measured") or [], study.get("gate", "open")
+    for name in measured:
+        known(name, study["datasets"], "study.measured")
+    if measured:
+        known("qdc_metrics", params["report"], "report")
+    if gate != "open" and (gate != study["name"] or not measured):
+        raise RefusedError(
+            PARAMS,
+            "study.gate",
+            gate,
+            f"open, or {study['name']} where study.measured names datasets",
+            "change study.gate",
+        )
 
 
 def _blocks(

@@ -90,6 +90,8 @@ def wanted(params: Mapping[str, Any], where: object = "params.yaml") -> list[Wan
     for dataset in names(params, "datasets", where):
         data = f"data/datasets/{dataset}-v0"
         found.append(Wanted(data, ("card.json", "world.json"), f"generate@{dataset}"))
+        if dataset in names(params, "measured", where, needed=False):
+            found.append(Wanted(f"data/qdc/{dataset}", (), f"measure@{dataset}"))
         # revisions from before a study named its policies trained and kept the same
         kept = names(params, "policies", where, needed=False)
         for learner in kept or names(params, "learners", where):

@@ -3,14 +3,17 @@
 Shapes: T steps, O observation, A action, n episodes.
 """
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from tasks.report._measures import Bootstrap, Doubles, Measure
 
 HORIZON = 0.9  # share of the final return
 
 
-def horizon(rewards: Doubles) -> int:
+def horizon(rewards: NDArray[Any]) -> int:
     """Steps until the return so far has reached 90 % of its final value.
 
     For a negative final return the same share of it, so that a return that falls
@@ -35,7 +38,7 @@ def switching(actions: Doubles) -> float:
     return float(100 * (held[1:] * held[:-1] < 0).sum(0).mean() / (len(sign) - 1))
 
 
-def choices(actions: Doubles) -> float:
+def choices(actions: NDArray[Any]) -> float:
     """Changes of a discrete action in 100 steps, (T,)."""
     if len(actions) < 2:
         return 0.0

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tasks.report._measures import Bootstrap, Doubles, Measure
+from tasks.report._measures import Bootstrap, Doubles, Measure, Wholes
 
 WINDOW = 32_768  # bytes zlib looks back
 BLOCK = 64  # resamples whose cells are counted at once; bounds memory
@@ -87,7 +87,7 @@ def cosine(points: Doubles, boot: Bootstrap) -> Measure:
         totals = ((counts @ units) ** 2).sum(-1) - counts @ own
         return np.asarray(1 - totals / (n * (n - 1)))
 
-    value = float(max(of(np.ones(n)), 0.0))
+    value = max(float(of(np.ones((1, n)))[0]), 0.0)
     return boot.around(value, of(boot.counts), "embedding", ends=(0, 2))
 
 
@@ -111,7 +111,7 @@ def spread(points: Doubles, boot: Bootstrap) -> Measure:
     return boot.around(value, draws, "embedding", ends=(0, np.inf))
 
 
-def cells(plane: Doubles, low: Doubles, high: Doubles, side: int) -> Doubles:
+def cells(plane: Doubles, low: Doubles, high: Doubles, side: int) -> Wholes:
     """Cell number (n,) int64 of points (n, d) in a grid of ``side`` cells an axis.
 
     What lies outside counts in the border cells.
@@ -121,9 +121,9 @@ def cells(plane: Doubles, low: Doubles, high: Doubles, side: int) -> Doubles:
     return np.asarray(at @ (side ** np.arange(plane.shape[1])))
 
 
-def counts_of(cell: Doubles, owner: Doubles, n: int, total: int) -> Doubles:
+def counts_of(cell: Wholes, owner: Wholes, n: int, total: int) -> Doubles:
     """How often (n, C) each of n owners lies in each of C cells."""
-    flat = np.bincount(owner.astype(np.int64) * total + cell, minlength=n * total)
+    flat = np.bincount(owner * total + cell, minlength=n * total)
     return flat.reshape(n, total).astype(np.float64)
 
 
@@ -188,7 +188,7 @@ def deflated(data: bytes, before: bytes = b"") -> int:
     return len(tool.compress(data) + tool.flush())
 
 
-def novelty(texts: Sequence[bytes], boot: Bootstrap, *, n: int) -> tuple[Measure, list[int]]:
+def novelty(texts: Sequence[bytes], boot: Bootstrap, *, n: int) -> Measure:
     """Compressed size of episodes after one another, over the sum of each one alone.
 
     Compressing all together is that: zlib sees the last 32 kB. So an episode that says
@@ -200,7 +200,7 @@ def novelty(texts: Sequence[bytes], boot: Bootstrap, *, n: int) -> tuple[Measure
         n: Steps in them.
 
     Returns:
-        The ratio, low where episodes repeat each other; and each one's size alone.
+        The ratio, low where episodes repeat each other.
     """
     alone = [deflated(text) for text in texts]
     after, before = [], texts[-1]  # the first follows the last
@@ -208,4 +208,4 @@ def novelty(texts: Sequence[bytes], boot: Bootstrap, *, n: int) -> tuple[Measure
         after.append(deflated(text, before))
         before = (before + text)[-WINDOW:]
     above, below = np.array(after, np.float64), np.array(alone, np.float64)
-    return boot.ratio(above, below, "lexical", ends=(0, np.inf), n=n), alone
+    return boot.ratio(above, below, "lexical", ends=(0, np.inf), n=n)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Doubles = NDArray[np.float64]
+Wholes = NDArray[np.int64]
 
 LETTERS = ("quality", "diversity", "complexity")
 

@@ -24,7 +24,7 @@ TOGETHER = 8  # sub-environments that re-simulate
 
 
 def scores(returns: Doubles, references: tuple[float, float] | None) -> Doubles | None:
-    """Returns (n,) normalised: 0 random, 100 best behaviour; None without references."""
+    """Returns (n,) from 0, random, to 100, best behaviour; None without references."""
     if references is None:
         return None
     low, high = references
@@ -34,7 +34,7 @@ def scores(returns: Doubles, references: tuple[float, float] | None) -> Doubles 
 def earned(
     score: Doubles | None, success: float, boot: Bootstrap
 ) -> dict[str, Measure]:
-    """Score, score of the best tenth, and share of episodes with at least ``success``."""
+    """Score, that of the best tenth, share of episodes with at least ``success``."""
     if score is None:
         names = ("score", "top", "success")
         return {name: unavailable(GROUND, NO_REFERENCE) for name in names}
@@ -50,12 +50,13 @@ def inside(source: Source, episode: Episode) -> int:
     """Transitions of an episode whose observations and action lie in their spaces."""
     seen = episode.observations
     space, acts = source.observations, source.actions
-    good = ((seen >= space.low) & (seen <= space.high)).reshape(len(seen), -1).all(1)
+    fits = np.asarray((seen >= space.low) & (seen <= space.high))
+    good = np.asarray(fits.reshape(len(seen), -1).all(1))
     if isinstance(acts, Discrete):
-        allowed = (episode.actions >= 0) & (episode.actions < acts.n)
+        allowed = np.asarray((episode.actions >= 0) & (episode.actions < acts.n))
     elif isinstance(acts, Box):
         within = (episode.actions >= acts.low) & (episode.actions <= acts.high)
-        allowed = within.reshape(len(episode), -1).all(1)
+        allowed = np.asarray(within.reshape(len(episode), -1).all(1))
     return int((good[:-1] & good[1:] & allowed).sum())
 
 
@@ -77,7 +78,6 @@ class Replayed:
 
 def replay(
     world: World,
-    source: Source,
     episodes: Sequence[Episode],
     by: Reference,
     count: int,
@@ -87,7 +87,6 @@ def replay(
 
     Args:
         world: Where they were recorded.
-        source: The dataset.
         episodes: With the simulator's state in their infos.
         by: Scale of observations.
         count: Transitions, drawn evenly from all.
@@ -123,7 +122,8 @@ def replay(
             (begun, at("observations", 0)),
             (seen, at("observations", 1)),
         ):
-            apart = np.abs(by(found.reshape(TOGETHER, -1)) - by(told.reshape(TOGETHER, -1)))
+            flat = (np.float64(v).reshape(TOGETHER, -1) for v in (found, told))
+            apart = np.abs(np.subtract(*map(by, flat)))
             off = np.maximum(off, apart.max(1))
         residual[rows] = off
         reward[rows] = np.abs(earned_ - at("rewards", 0))

@@ -125,9 +125,7 @@ def share(source: Source, count: int, seed: int) -> tuple[list[Episode], Doubles
     """Some episodes of a dataset, and up to 50 of each one's states, (k, O)."""
     found, states = [], []
     picked = source.order(seed)[:count].tolist()
-    for number, episode in zip(
-        picked, read_episodes(source.file, picked), strict=True
-    ):
+    for number, episode in zip(picked, read_episodes(source.file, picked), strict=True):
         check_finite(source, episode, number)
         found.append(episode)
         seen = source.flat(episode)[0]

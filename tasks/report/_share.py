@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from gymnasium.spaces import Discrete
-from numpy.typing import NDArray
 
 from tasks.artifacts.episodes import Episode
 from tasks.artifacts.errors import RefusedError
 from tasks.report import _complexity, _diversity, _quality
 from tasks.report._embedding import REACH, Yardstick, features
-from tasks.report._measures import Bootstrap, Doubles, Measure, unavailable
+from tasks.report._measures import Bootstrap, Doubles, Measure, Wholes, unavailable
 from tasks.report._probe import probe
 from tasks.report._sample import Source, walk
 
@@ -57,7 +56,7 @@ class Share:
     stepped: list[Episode]
     seen: Doubles
     acted: Doubles
-    owner: NDArray[np.int64]
+    owner: Wholes
 
     @classmethod
     def read(cls, source: Source, by: Yardstick, p: "QdcParams") -> "Share":
@@ -87,17 +86,22 @@ class Share:
                 f"steps of at least {FEWEST} episodes",
                 f"a dataset of {', '.join(by.peers)} is too small for the others",
             )
-        embedded, *columns = zip(*rows, strict=True)
+        embedded, *columns = (np.array(c, np.float64) for c in zip(*rows, strict=True))
+        returns, lengths, valid, horizons, switches = columns
         return cls(
-            source,
-            by,
-            p,
-            np.stack(embedded),
-            *(np.array(column, np.float64) for column in columns),
-            stepped,
-            np.concatenate(seen),
-            np.concatenate(acted),
-            np.repeat(np.arange(len(stepped)), [len(e) for e in stepped]),
+            source=source,
+            by=by,
+            p=p,
+            points=embedded,
+            returns=returns,
+            lengths=lengths,
+            valid=valid,
+            horizons=horizons,
+            switches=switches,
+            stepped=stepped,
+            seen=np.concatenate(seen),
+            acted=np.concatenate(acted),
+            owner=np.repeat(np.arange(len(stepped)), [len(e) for e in stepped]),
         )
 
     def boot(self, n: int) -> Bootstrap:
@@ -121,7 +125,7 @@ class Share:
         if world is not None:
             draw = np.random.default_rng([p.seed, 1])
             asked = (self.stepped, self.by.reference, p.replayed, draw)
-            played = _quality.replay(world, self.source, *asked)
+            played = _quality.replay(world, *asked)
         next_, reward = _quality.dynamics(played, p.tolerance, self.boot)
         count = int(self.lengths.sum())
         share = boot.ratio(self.valid, self.lengths, "attribute", ends=(0, 1), n=count)
@@ -141,7 +145,6 @@ class Share:
         n = len(self.seen)
         grid = self._cells(self.by.states(self.seen), p.state_side)
         visited = _diversity.counts_of(grid, self.owner, many.n, p.state_side**2)
-        novelty, _ = _diversity.novelty(self._texts(), many, n=n)
         side = p.map_side
         near = self.boot(len(few))
         return {
@@ -157,18 +160,17 @@ class Share:
             ),
             "state_coverage": _diversity.coverage(visited, many, n=n),
             "action_entropy": self._action_entropy(many),
-            "novelty": novelty,
+            "novelty": _diversity.novelty(self._texts(), many, n=n),
         }
 
     def complexity(self) -> dict[str, Measure]:
         """How hard its behaviour is to describe or to learn."""
-        boot, many, p = self.boot(len(self.returns)), self.boot(len(self.stepped)), self.p
+        boot, many = self.boot(len(self.returns)), self.boot(len(self.stepped))
+        p = self.p
         bits = 8.0 * np.array([_diversity.deflated(text) for text in self._texts()])
         steps = np.bincount(self.owner).astype(np.float64)
         starts = np.cumsum(steps).astype(np.int64) - steps.astype(np.int64)
-        outer = np.stack(
-            [part.T @ part for part in np.split(self.seen, starts[1:])]
-        )
+        outer = np.stack([part.T @ part for part in np.split(self.seen, starts[1:])])
         told, untold = probe(
             self.seen,
             self.acted,
@@ -182,7 +184,7 @@ class Share:
         )
         sums = np.add.reduceat(self.seen, starts)
         return {
-            "bits": many.ratio(bits, steps, "length", ends=(0, np.inf), n=len(self.seen)),
+            "bits": many.ratio(bits, steps, "length", n=len(self.seen)),
             "length": boot.mean(self.lengths, "length"),
             "horizon": boot.mean(self.horizons, "length"),
             "switching": boot.mean(self.switches, "structure"),
@@ -191,7 +193,7 @@ class Share:
         }
 
     @staticmethod
-    def _cells(plane: Doubles, side: int) -> Doubles:
+    def _cells(plane: Doubles, side: int) -> Wholes:
         reach = np.full(plane.shape[1], REACH)
         return _diversity.cells(plane, -reach, reach, side)
 
@@ -199,7 +201,9 @@ class Share:
         """Of 21 bins a dimension; of discrete actions, of how often each is chosen."""
         if self.discrete:
             table = np.stack(
-                [np.bincount(self.owner, one > 0) for one in self.acted.T], axis=1
+                [np.bincount(self.owner, one > 0) for one in self.acted.T],
+                axis=1,
+                dtype=np.float64,
             )
             return _diversity.entropy(table, boot, n=len(self.acted))
         bins, n = self.p.bins, len(self.stepped)
@@ -226,7 +230,7 @@ class Share:
 
 
 def map_figures(
-    cell: Doubles, total: int, score: Doubles | None, boot: Bootstrap
+    cell: Wholes, total: int, score: Doubles | None, boot: Bootstrap
 ) -> dict[str, Measure]:
     """Coverage of a map of behaviours, evenness, and how good what fills it is.
 
@@ -250,7 +254,7 @@ def map_figures(
     def of(count: Doubles) -> float:
         best = np.zeros(total)
         there = count > 0
-        np.maximum.at(best, np.asarray(cell)[there], worth[there])
+        np.maximum.at(best, cell[there], worth[there])
         return float(best.sum() / total)
 
     draws = np.array([of(count) for count in boot.counts])

@@ -10,6 +10,7 @@
 | ``data/profiles/<D>/<L>/<V>/static.json``, ``latency.json`` | each artifact |
 | ``data/evaluations/<D>/<L>/snapshots/metrics.json`` | each of study.curves |
 | ``data/estimates/<D>/<L>/<E>/metrics.json`` | each of study.estimators |
+| ``data/qdc/<D>/metrics.json`` | each of study.measured |
 | ``environment.json`` | the machine |
 
 Only ``latency.json`` and ``environment.json`` may be missing: they are no outputs of
@@ -101,6 +102,7 @@ class Data:
         learning: Scores on the way by learner, if its snapshots were played.
         artifacts: By (learner, variant), in the order of the study.
         estimates: metrics.json by (learner, estimator); guesses, no returns.
+        qdc: Quality, diversity and complexity, if it was measured.
     """
 
     name: str
@@ -110,6 +112,7 @@ class Data:
     learning: dict[str, "Learning"]
     artifacts: dict[tuple[str, str], Artifact]
     estimates: dict[tuple[str, str], dict[str, Any]]
+    qdc: dict[str, Any] | None = None
 
     def score(self, value: float) -> float:
         """A return as a normalised score: 0 random, 100 best behaviour policy."""
@@ -203,7 +206,8 @@ def _data(root: Path, name: str, study: Mapping[str, Any]) -> Data:
                     "make it again with: dvc repro",
                 )
     estimates = read.estimates(root, name, study, card["sha256"])
-    return Data(name, world, card, curves, learning, artifacts, estimates)
+    measured = read.qdc(root, name, study, card["sha256"])
+    return Data(name, world, card, curves, learning, artifacts, estimates, measured)
 
 
 def _learning(root: Path, dataset: str, learner: str) -> Learning:

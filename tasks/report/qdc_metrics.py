@@ -6,8 +6,8 @@ makers of data by the make-up of what they make. It is a survey without an algor
 code; which figures stand for its families, and how they are normalised, is this
 project's choice. ``--dataset D`` writes ``data/qdc/<D>/metrics.json``, a block a
 letter, and, only if the figures pass the thresholds of params, the file that training
-may wait for, ``data/gates/<study>/<D>.json``. ``--corpus FILE`` measures records of
-text (``_corpus.py``) and writes ``FILE.qdc.json``; ``--reference`` prints the line of
+may wait for, ``data/gates/<study>/<D>.json``. ``--corpus FILE ...`` measures
+records of text side by side and writes ``FILE.qdc.json``; ``--reference`` prints the line of
 params that a world's observations are standardised by.
 
 | letter | figures: what each is |
@@ -27,7 +27,7 @@ have intervals from the same resamples of episodes (``_measures.py``). Departure
 * Reference statistics are those of params where they know the world, else the union's.
 * Held-out goals for scores outside the distribution need an archive of behaviours; the
   composition table takes such scores where there are any.
-"""  # noqa: D214, E501
+"""  # noqa: E501
 
 import argparse
 from collections.abc import Mapping, Sequence
@@ -39,6 +39,7 @@ from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import check_writable, whole_folder, write_json
 from tasks.artifacts.params import PARAMS, Params, Range, build, known, load, pick
 from tasks.artifacts.stage import run_stage
+from tasks.report._corpora import measure_files
 from tasks.report._embedding import Yardstick, yardstick
 from tasks.report._gate import check_gate, check_thresholds
 from tasks.report._measures import Measure, blocks
@@ -228,15 +229,13 @@ def main() -> None:
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--dataset", help="of study.measured")
     which.add_argument("--reference", metavar="DATASET", help="print its statistics")
-    which.add_argument("--corpus", type=Path, help="records of text, JSON lines")
+    which.add_argument("--corpus", type=Path, nargs="+", help="files of JSON lines")
     given = parser.parse_args()
     params = load()
     where = f"report.{METHOD}"
     method: QdcMetrics = build(pick(params, "report", METHOD), where)
     if given.corpus:
-        from tasks.report._corpus import measure_file
-
-        print(measure_file(given.corpus, method.params))
+        print("\n".join(measure_files(given.corpus, method.params)))
         return
     root = Path("data/datasets")
     if given.reference:
