@@ -17,9 +17,10 @@ BLOCK = 64  # resamples whose cells are counted at once; bounds memory
 def distances(points: Doubles, others: Doubles | None = None) -> Doubles:
     """Euclidean distances (n, m); of a set to itself exact zeros for equal points."""
     other = points if others is None else others
-    squares = (points**2).sum(1)[:, None] + (other**2).sum(1) - 2 * points @ other.T
-    scale = np.finfo(np.float64).eps * (1 + float(np.abs(squares).max()))
-    squares[squares < 64 * points.shape[1] * scale] = 0.0  # rounding of equal points
+    norms, others_ = (points**2).sum(1), (other**2).sum(1)
+    squares = norms[:, None] + others_ - 2 * points @ other.T
+    rounding = 64 * np.finfo(np.float64).eps * (norms.max() + others_.max())
+    squares[squares < rounding] = 0.0  # equal points
     return np.asarray(np.sqrt(squares))
 
 
@@ -53,6 +54,8 @@ def vendi(kernel: Doubles) -> tuple[float, Doubles]:
         which intervals are computed (a resample's own eigenvalues take 0.1 s each).
     """
     n = len(kernel)
+    if (kernel == 1).all():  # copies of one, said exactly
+        return 1.0, np.zeros(n)
     values, vectors = np.linalg.eigh(kernel / n)
     values = np.clip(values, 0, None)
     values /= values.sum()
@@ -192,7 +195,7 @@ def novelty(texts: Sequence[bytes], boot: Bootstrap, *, n: int) -> Measure:
     """Compressed size of episodes after one another, over the sum of each one alone.
 
     Compressing all together is that: zlib sees the last 32 kB. So an episode that says
-    what others before it said costs next to nothing.
+    what others shortly before it said costs next to nothing; n copies give 1/n.
 
     Args:
         texts: Quantised episodes in the order of the sample.
@@ -203,7 +206,7 @@ def novelty(texts: Sequence[bytes], boot: Bootstrap, *, n: int) -> Measure:
         The ratio, low where episodes repeat each other.
     """
     alone = [deflated(text) for text in texts]
-    after, before = [], texts[-1]  # the first follows the last
+    after, before = [], b""
     for text in texts:
         after.append(deflated(text, before))
         before = (before + text)[-WINDOW:]

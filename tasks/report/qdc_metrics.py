@@ -163,7 +163,8 @@ class QdcMetrics:
 
 def world_of(source: Source) -> Any:
     """The world a dataset was recorded in; reference scores may be missing."""
-    block = {"ref_min": 0.0, "ref_max": 1.0, **source.world}
+    missing = {"ref_min": 0.0, "ref_max": 1.0}  # not used: nothing is scored by them
+    block = source.world | (missing if source.references is None else {})
     return build(block, f"dataset.{source.name}.world")
 
 
