@@ -11,6 +11,7 @@
 | ``data/evaluations/<D>/<L>/snapshots/metrics.json`` | each of study.curves |
 | ``data/estimates/<D>/<L>/<E>/metrics.json`` | each of study.estimators |
 | ``data/qdc/<D>/metrics.json`` | each of study.measured |
+| ``data/weights/<D>/<W>/weights.json`` | each of study.weighted.weightings |
 | ``environment.json`` | the machine |
 
 Only ``latency.json`` and ``environment.json`` may be missing: they are no outputs of
@@ -102,6 +103,7 @@ class Data:
         learning: Scores on the way by learner, if its snapshots were played.
         artifacts: By (learner, variant), in the order of the study.
         estimates: metrics.json by (learner, estimator); guesses, no returns.
+        weights: weights.json by weighting.
         qdc: Quality, diversity and complexity, if it was measured.
     """
 
@@ -112,6 +114,7 @@ class Data:
     learning: dict[str, "Learning"]
     artifacts: dict[tuple[str, str], Artifact]
     estimates: dict[tuple[str, str], dict[str, Any]]
+    weights: dict[str, dict[str, Any]]
     qdc: dict[str, Any] | None = None
 
     def score(self, value: float) -> float:
@@ -182,7 +185,7 @@ def _data(root: Path, name: str, study: Mapping[str, Any]) -> Data:
     curves = {
         learner: read.curves(
             root / "policies" / name / learner / "curves.csv",
-            f"python -m tasks.train --dataset {name} --learner {learner}",
+            f"python -m tasks.train --dataset {name} {_trained(learner)}",
         )
         for learner in study["policies"]
     }
@@ -206,8 +209,16 @@ def _data(root: Path, name: str, study: Mapping[str, Any]) -> Data:
                     "make it again with: dvc repro",
                 )
     estimates = read.estimates(root, name, study, card["sha256"])
-    measured = read.qdc(root, name, study, card["sha256"])
-    return Data(name, world, card, curves, learning, artifacts, estimates, measured)
+    weights = read.weights(root, name, study, card["sha256"])
+    qdc = read.qdc(root, name, study, card["sha256"])
+    parts = (curves, learning, artifacts, estimates, weights, qdc)
+    return Data(name, world, card, *parts)
+
+
+def _trained(policy: str) -> str:
+    """The options that train a policy, called after its learner and weighting."""
+    learner, _, weighting = policy.partition("-")
+    return f"--learner {learner}" + (f" --weighting {weighting}" if weighting else "")
 
 
 def _learning(root: Path, dataset: str, learner: str) -> Learning:
