@@ -18,11 +18,13 @@ from gymnasium.spaces import Box, Discrete
 
 from tasks.artifacts.episodes import Episode
 from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.readings import COLUMNS, MASK
 
 if TYPE_CHECKING:
     from tasks.worlds import World
 
-READ = ("legal", "log_prob")  # infos that learners and estimators use
+# infos that learners and estimators use
+READ = ("legal", "log_prob", MASK, *COLUMNS.values())
 MAIN, METADATA = Path("data/main_data.hdf5"), Path("data/metadata.json")
 
 
@@ -154,17 +156,14 @@ def read_episodes(
             for number in range(count) if isinstance(count, int) else count:
                 group = stored[f"episode_{number}"]
                 infos = group.get("infos", {})
+                kept = infos if names is None else [n for n in names if n in infos]
                 yield Episode(
                     observations=group["observations"][()],
                     actions=group["actions"][()],
                     rewards=group["rewards"][()],
                     terminations=group["terminations"][()],
                     truncations=group["truncations"][()],
-                    infos={
-                        n: infos[n][()]
-                        for n in (infos if names is None else names)
-                        if n in infos
-                    },
+                    infos={n: infos[n][()] for n in kept},
                     seed=int(group.attrs.get("seed", -1)),
                     source=str(group.attrs.get("source", "unknown")),
                 )

@@ -1,6 +1,7 @@
 """What a study left, for those who check a claim, and the usual figures of it."""
 
-from collections.abc import Mapping
+import csv
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,14 @@ class Results:
         low, high = world["ref_min"], world["ref_max"]
         scored: Floats = 100 * (table - low) / (high - low)
         return scored
+
+    def last(self, dataset: str, learner: str, column: str) -> Floats:
+        """A column of the training curves at the end, (S,)."""
+        folder = self.root / "policies" / dataset / learner
+        with (folder / "curves.csv").open(encoding="utf-8", newline="") as stream:
+            rows = list(csv.DictReader(stream))
+        end = rows[-1]["update"]
+        return np.array([float(row[column]) for row in rows if row["update"] == end])
 
     def figure(
         self,
@@ -85,3 +94,16 @@ def worst(values: Mapping[Any, float], name: str, unit: str) -> Figure:
 def exact(name: str, value: float, unit: str) -> Figure:
     """A number without chance in it."""
     return Figure(name, float(value), float(value), float(value), unit)
+
+
+def ranks_agree(one: Sequence[float], other: Sequence[float]) -> float:
+    """Spearman's rank correlation; numbers that tie share their mean rank."""
+    return float(np.corrcoef(_ranks(one), _ranks(other))[0, 1])
+
+
+def _ranks(values: Sequence[float]) -> Floats:
+    array = np.asarray(values, np.float64)
+    below = (array[:, None] > array).sum(1)
+    ties = (array[:, None] == array).sum(1)
+    ranks: Floats = below + (ties - 1) / 2
+    return ranks

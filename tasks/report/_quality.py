@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from gymnasium.spaces import Box, Discrete
+from gymnasium.spaces import Discrete
 
 from tasks.artifacts.episodes import Episode
+from tasks.artifacts.readings import COLUMNS, MASK, steps
 from tasks.report._embedding import Reference
 from tasks.report._measures import Bootstrap, Doubles, Measure, unavailable
 from tasks.report._sample import Source
@@ -19,7 +20,12 @@ from tasks.worlds import World
 TOP = 0.1  # share of episodes that are the best
 GROUND, ATTRIBUTE = "ground truth", "attribute"
 NO_REFERENCE = "the world has no reference scores"
-NOT_STATE = ("legal", "log_prob")  # infos that are no part of a simulator's state
+NOT_STATE = (
+    "legal",
+    "log_prob",
+    MASK,
+    *COLUMNS.values(),
+)  # infos that are no part of a simulator's state
 TOGETHER = 8  # sub-environments that re-simulate
 
 
@@ -48,16 +54,18 @@ def earned(
 
 def inside(source: Source, episode: Episode) -> int:
     """Transitions of an episode whose observations and action lie in their spaces."""
-    seen = episode.observations
-    space, acts = source.observations, source.actions
-    fits = np.asarray((seen >= space.low) & (seen <= space.high))
-    good = np.asarray(fits.reshape(len(seen), -1).all(1))
+    read, acts = steps(episode, source.actions), source.actions
+    low, high = source.observations.low.ravel(), source.observations.high.ravel()
+    good = np.ones(len(episode), bool)
+    for seen in (read.observation, read.next_observation):
+        good &= ((seen >= low) & (seen <= high)).all(1)
     if isinstance(acts, Discrete):
-        allowed = np.asarray((episode.actions >= 0) & (episode.actions < acts.n))
-    elif isinstance(acts, Box):
-        within = (episode.actions >= acts.low) & (episode.actions <= acts.high)
-        allowed = np.asarray(within.reshape(len(episode), -1).all(1))
-    return int((good[:-1] & good[1:] & allowed).sum())
+        whole = ((read.action == 0) | (read.action == 1)).all(1)
+        good &= whole & (read.action.sum(1) == 1)
+    else:
+        within = (read.action >= acts.low.ravel()) & (read.action <= acts.high.ravel())
+        good &= within.all(1)
+    return int(good.sum())
 
 
 @dataclass(frozen=True)
@@ -107,26 +115,35 @@ def replay(
     owner = np.searchsorted(np.cumsum(lengths), drawn, side="right")
     step = drawn - (np.cumsum(lengths) - lengths)[owner]
     residual, reward = np.zeros(count), np.zeros(count)
+    told = [steps(episode, world.action_space) for episode in episodes]
     for first in range(0, count, TOGETHER):
         rows = np.minimum(np.arange(first, first + TOGETHER), count - 1)
-        pairs = [(episodes[owner[r]], int(step[r])) for r in rows]
+        pairs = [(int(owner[r]), int(step[r])) for r in rows]
 
-        def at(name: str, later: int, pairs: Any = pairs) -> Any:
-            return np.stack([getattr(e, name)[t + later] for e, t in pairs])
+        def at(name: str, pairs: Any = pairs) -> Any:
+            return np.stack([getattr(told[k], name)[t] for k, t in pairs])
 
-        state = {n: np.stack([e.infos[n][t] for e, t in pairs]) for n in names}
-        begun = np.array(batch.reset_to(state))
-        seen, earned_, *_ = batch.step(at("actions", 0))
+        begun = np.array(
+            batch.reset_to(
+                {
+                    n: np.stack([episodes[k].infos[n][t] for k, t in pairs])
+                    for n in names
+                }
+            )
+        )
+        acted = at("action")
+        if world.discrete:
+            acted = acted.argmax(1)
+        seen, paid, *_ = batch.step(acted.reshape(batch.action_space.shape))
         off = np.zeros(TOGETHER)
-        for found, told in (
-            (begun, at("observations", 0)),
-            (seen, at("observations", 1)),
+        for found, logged in (
+            (begun, at("observation")),
+            (seen, at("next_observation")),
         ):
-            flat = (np.float64(v).reshape(TOGETHER, -1) for v in (found, told))
-            apart = np.abs(np.subtract(*map(by, flat)))
-            off = np.maximum(off, apart.max(1))
+            flat = (np.float64(v).reshape(TOGETHER, -1) for v in (found, logged))
+            off = np.maximum(off, np.abs(np.subtract(*map(by, flat))).max(1))
         residual[rows] = off
-        reward[rows] = np.abs(earned_ - at("rewards", 0))
+        reward[rows] = np.abs(paid - at("reward"))
     batch.close()
     return Replayed(owner.astype(np.float64), residual, reward)
 

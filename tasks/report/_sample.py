@@ -13,12 +13,13 @@ from gymnasium.spaces import Box, Discrete
 from numpy.typing import NDArray
 
 from tasks.artifacts._minari import MAIN, actions, box, read_episodes
-from tasks.artifacts.actions import action_bounds, flat_actions
+from tasks.artifacts.actions import action_bounds
 from tasks.artifacts.dataset import open_dataset
 from tasks.artifacts.density import scaled
 from tasks.artifacts.episodes import Episode
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import read_json
+from tasks.artifacts.readings import COLUMNS, steps
 from tasks.report._embedding import FLOOR, Reference, features
 from tasks.report._measures import Doubles
 
@@ -96,11 +97,15 @@ class Source:
         return np.random.default_rng([seed, self.episodes]).permutation(self.episodes)
 
     def flat(self, episode: Episode) -> tuple[Doubles, Doubles]:
-        """Observations (T+1, O), units of the world, and actions (T, A) in [-1, 1]."""
+        """Observations (T+1, O), units of the world, and actions (T, A) in [-1, 1].
+
+        As they are read, which in a corrupted dataset is not what happened; the last
+        observation is the next one of the last step.
+        """
         low, high = action_bounds(self.actions)
-        flat = flat_actions(episode.actions, self.actions)
-        seen = episode.observations.reshape(len(episode) + 1, -1)
-        return seen.astype(np.float64), scaled(flat, low, high)
+        read = steps(episode, self.actions)
+        seen = np.concatenate([read.observation, read.next_observation[-1:]])
+        return seen.astype(np.float64), scaled(read.action, low, high)
 
 
 def check_finite(source: Source, episode: Episode, number: int) -> None:
@@ -109,8 +114,9 @@ def check_finite(source: Source, episode: Episode, number: int) -> None:
     Raises:
         RefusedError: With how many there are in which field.
     """
-    for name in ("observations", "actions", "rewards"):
-        values = getattr(episode, name)
+    fields = {n: getattr(episode, n) for n in ("observations", "actions", "rewards")}
+    fields |= {n: episode.infos[n] for n in COLUMNS.values() if n in episode.infos}
+    for name, values in fields.items():
         if count := int((~np.isfinite(values)).sum()):
             raise RefusedError(
                 source.file,

@@ -11,6 +11,7 @@ from gymnasium.spaces import Discrete
 
 from tasks.artifacts.episodes import Episode
 from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.readings import steps
 from tasks.report import _complexity, _diversity, _quality
 from tasks.report._embedding import REACH, Yardstick, features
 from tasks.report._measures import Bootstrap, Doubles, Measure, Wholes, unavailable
@@ -265,15 +266,16 @@ def map_figures(
 
 def _told(source: Source, episode: Episode, actions: Doubles) -> tuple[float, ...]:
     """Return, length, valid transitions, horizon and switching of one episode."""
+    rewards = steps(episode, source.actions).reward
     switches = (
-        _complexity.choices(episode.actions)
+        _complexity.choices(actions.argmax(1))
         if isinstance(source.actions, Discrete)
         else _complexity.switching(actions)
     )
     return (
-        episode.ret,
+        float(np.sum(rewards, dtype=np.float64)),
         len(episode),
         _quality.inside(source, episode),
-        _complexity.horizon(episode.rewards),
+        _complexity.horizon(rewards),
         switches,
     )

@@ -1,16 +1,19 @@
 """Figures that need the world, a network or a map, on recorded episodes."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from tasks.artifacts.readings import COLUMNS, MASK
 from tasks.report import _quality
 from tasks.report._embedding import Reference
 from tasks.report._measures import Bootstrap
 from tasks.report._probe import probe
 from tasks.report._share import map_figures
+from tasks.report.qdc_metrics import measured
 from tests.report import qdc_files as files
 from tests.worlds.harness import load
 
@@ -84,3 +87,22 @@ def test_qd_score_by_hand():
     found = map_figures(cell, 4, score, Bootstrap(3, 100, 0.95, 0))
     assert found["qd_score"].value == pytest.approx(0.8 / 4)
     assert found["coverage"].value == 0.5
+
+
+def test_what_is_read_is_measured_and_not_what_happened(
+    tmp_path: Path, episodes: list[Any]
+):
+    edited = []
+    for e in episodes:
+        reward = np.append(np.full(len(e), 7.0, np.float32), 0)
+        mask = np.append(np.ones(len(e), np.float32), 0)
+        infos = {**e.infos, COLUMNS["rew"]: reward, MASK: mask}
+        edited.append(replace(e, infos=infos))
+    files.write(tmp_path, "read", edited)
+    names, root = {"measured": ["read"]}, tmp_path / "data/datasets"
+    _, found = measured(names, "read", root, files.params(gate={}))
+    assert found["quality"]["rewards"]["value"] == 0
+    assert found["quality"]["dynamics"]["value"] == 1
+    low, high = (files.block("pendulum")[k] for k in ("ref_min", "ref_max"))
+    expected = 100 * (7 * 200 - low) / (high - low)
+    assert found["quality"]["score"]["value"] == pytest.approx(expected)
