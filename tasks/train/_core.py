@@ -74,6 +74,7 @@ class Critics(nn.Module):
         hidden: Hidden widths.
         members: E, two by default.
         norm: Where hidden layers are normalised, see ``layers.MLP``.
+        activation: Between layers, as there.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class Critics(nn.Module):
         hidden: Sequence[int],
         members: int = 2,
         norm: str = "none",
+        activation: str = "relu",
     ) -> None:
         super().__init__()
         self.discrete = spaces.discrete
@@ -90,7 +92,7 @@ class Critics(nn.Module):
         if spaces.discrete:
             ends = (spaces.observation, spaces.action)
         widths = (ends[0], *hidden, ends[1])
-        self.net = MLP(seeds, "critics", widths, members, norm)
+        self.net = MLP(seeds, "critics", widths, members, norm, activation)
 
     def forward(self, observation: Tensor, action: Tensor) -> Tensor:
         """(S, B, O) and (S, B, A) -> (S, E, B)."""
