@@ -7,7 +7,7 @@ so both are checked before :func:`write_episodes` is called.
 import json
 import os
 import warnings
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -138,13 +138,13 @@ def actions(file: Path, metadata: Mapping[str, Any]) -> Box | Discrete:
 
 
 def read_episodes(
-    file: Path, count: int, names: Collection[str] | None = READ
+    file: Path, count: int | Iterable[int], names: Collection[str] | None = READ
 ) -> Iterator[Episode]:
     """Episodes one by one, not yet checked.
 
     Args:
         file: main_data.hdf5.
-        count: How many of the first.
+        count: How many of the first, or their numbers.
         names: Which infos; None for all.
 
     Raises:
@@ -153,7 +153,7 @@ def read_episodes(
     number = 0
     try:
         with h5py.File(file, "r") as stored:
-            for number in range(count):
+            for number in range(count) if isinstance(count, int) else count:
                 group = stored[f"episode_{number}"]
                 infos = group.get("infos", {})
                 kept = infos if names is None else [n for n in names if n in infos]

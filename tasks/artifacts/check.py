@@ -47,6 +47,7 @@ def check(params: Mapping[str, Any]) -> None:
             "none, as study.snapshots is 0",
             "keep some snapshots, or empty study.curves",
         )
+    _check_measured(params)
     first, then = study["chains"]["first"], study["chains"]["then"]
     for name in first:
         known(name, study["compressors"], "study.chains.first")
@@ -86,6 +87,32 @@ def _check_sampled(params: Mapping[str, Any], study: Mapping[str, Any]) -> None:
             list(steps),
             "different whole numbers of at least 1",
             "change study.sampled.steps",
+        )
+
+
+def _check_measured(params: Mapping[str, Any]) -> None:
+    """Datasets that are measured, and what training waits for."""
+    study = params["study"]
+    measured, gate = study.get("measured") or [], study.get("gate", "open")
+    for name in measured:
+        known(name, study["datasets"], "study.measured")
+    if measured:
+        known("qdc_metrics", params["report"], "report")
+    if gate != "open" and params.get("attack"):
+        raise RefusedError(
+            PARAMS,
+            "study.gate",
+            gate,
+            "open, as attacks wait for a policy that would wait for the gate",
+            "set study.gate to open; figures below the gate still stop the study",
+        )
+    if gate != "open" and (gate != study["name"] or not measured):
+        raise RefusedError(
+            PARAMS,
+            "study.gate",
+            gate,
+            f"open, or {study['name']} where study.measured names datasets",
+            "change study.gate",
         )
 
 

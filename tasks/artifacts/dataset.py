@@ -144,7 +144,7 @@ def load_episodes(folder: Path) -> tuple[list[Episode], dict[str, Any]]:
     Raises:
         RefusedError: As :func:`load_transitions`.
     """
-    _, metadata = _open(folder)
+    _, metadata = open_dataset(folder)
     spaces = box(folder, metadata, "observation_space"), actions(folder, metadata)
     found = read_episodes(folder / MAIN, int(metadata["total_episodes"]), names=None)
     world = read_json(folder / "world.json", "dvc repro")
@@ -160,7 +160,7 @@ def load_transitions(folder: Path) -> Transitions:
         RefusedError: If a file is missing, its hash is not the card's, the id is not
             the folder's, or an episode is refused.
     """
-    told, metadata = _open(folder)
+    told, metadata = open_dataset(folder)
     observations = box(folder, metadata, "observation_space")
     space = actions(folder, metadata)
     low, high = action_bounds(space)
@@ -254,7 +254,7 @@ def load_rows(
     return data.observation[picked], legal
 
 
-def _open(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+def open_dataset(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """card.json and metadata.json, once the hash and the id fit."""
     name = re.sub(r"-v[0-9]+$", "", folder.name)
     made_by = f"python -m tasks.generate --dataset {name}"

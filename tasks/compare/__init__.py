@@ -92,6 +92,8 @@ def wanted(params: Mapping[str, Any], where: object = "params.yaml") -> list[Wan
         data = f"data/datasets/{dataset}-v0"
         stage = f"{MAKERS[group_of(params, dataset)]}@{dataset}"
         found.append(Wanted(data, ("card.json", "world.json"), stage))
+        if dataset in names(params, "measured", where, needed=False):
+            found.append(Wanted(f"data/qdc/{dataset}", (), f"measure@{dataset}"))
         # revisions from before a study named its policies trained and kept the same
         kept = names(params, "policies", where, needed=False)
         for learner in kept or names(params, "learners", where):

@@ -11,6 +11,7 @@
 | ``data/evaluations/<D>/<L>/snapshots/metrics.json`` | each of study.curves |
 | ``data/estimates/<D>/<L>/<E>/metrics.json`` | each of study.estimators |
 | see ``sampled.py`` | each of study.sampled |
+| ``data/qdc/<D>/metrics.json`` | each of study.measured |
 | ``data/weights/<D>/<W>/weights.json`` | each of study.weighted.weightings |
 | ``environment.json`` | the machine |
 
@@ -106,6 +107,7 @@ class Data:
         estimates: metrics.json by (learner, estimator); guesses, no returns.
         sampled: Diffusion policies by other samplers.
         weights: weights.json by weighting.
+        qdc: Quality, diversity and complexity, if it was measured.
     """
 
     name: str
@@ -117,6 +119,7 @@ class Data:
     estimates: dict[tuple[str, str], dict[str, Any]]
     sampled: list[Sampled]
     weights: dict[str, dict[str, Any]]
+    qdc: dict[str, Any] | None = None
 
     def score(self, value: float) -> float:
         """A return as a normalised score: 0 random, 100 best behaviour policy."""
@@ -212,9 +215,9 @@ def _data(root: Path, name: str, study: Mapping[str, Any]) -> Data:
     estimates = read.estimates(root, name, study, card["sha256"])
     more = sampled.collect(root, name, study, card["sha256"])
     weights = read.weights(root, name, study, card["sha256"])
-    return Data(
-        name, world, card, curves, learning, artifacts, estimates, more, weights
-    )
+    qdc = read.qdc(root, name, study, card["sha256"])
+    parts = (curves, learning, artifacts, estimates, more, weights, qdc)
+    return Data(name, world, card, *parts)
 
 
 def _trained(policy: str) -> str:

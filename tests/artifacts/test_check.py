@@ -50,6 +50,9 @@ def test_every_study_passes_and_fits_the_graph(name: str):
         ("study.weighted.learners", ["ikl"], "weighted.learners.ikl: .*mean iql"),
         ("study.weighted.weightings", ["aw"], "study.weighted.weightings.aw: found"),
         ("study.policies", ["td3_bc-aw"], "study.policies.td3_bc-aw: .*mean td3_bc"),
+        ("study.measured", ["hopper"], "study.measured.hopper: .*mean hopper_medium"),
+        ("study.measured", ["hopper_medium_replay"], "report.qdc_metrics: found an"),
+        ("study.gate", "quickstart", "study.gate: found quickstart, expected open"),
         ("study.chains.first", ["destill"], "study.chains.first.destill"),
         ("study.chains.then", ["int4"], "study.chains.then.int4"),
         ("study.variants", ["distil-int8_static"], "mean distill-int8_static"),
@@ -159,3 +162,11 @@ def test_weighted_policies_are_checked(path: str, value: Any, said: str):
     params = yaml.safe_load(composed(["study=trajectory_weighting"]))
     assert "td3_bc-aw" in params["study"]["policies"]
     test_what_a_stage_would_refuse_is_refused(params, path, value, said)
+
+
+def test_attacks_cannot_wait_for_a_gate(corrupted: str):
+    params = yaml.safe_load(corrupted)
+    assert params["attack"]
+    params["study"]["gate"] = "riql_smoke"
+    with pytest.raises(RefusedError, match=r"study.gate: .* open, as attacks wait"):
+        check(params)
