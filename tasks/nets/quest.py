@@ -22,6 +22,7 @@ it; and its scaling law, which takes runs of many sizes.
 """
 
 import math
+from functools import cache
 from typing import Any
 
 import torch
@@ -70,8 +71,11 @@ def padded(inputs: int, block: int) -> int:
     return -(-inputs // block) * block
 
 
+@cache
 def hadamard(size: int) -> Tensor:
     """H of ones and minus ones, H H^T = size I: (size, size), Sylvester's.
+
+    The one tensor is shared; nobody writes to it.
 
     Raises:
         ValueError: If the size is not a power of two.
