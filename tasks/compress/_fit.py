@@ -36,7 +36,7 @@ class Fit:
         steps: int,
         batch: int,
         rate: float,
-        broken: Callable[[int], None] = lambda done: None,
+        broken: Callable[[int], None] | None = None,
     ) -> None:
         self.answer, self.name, self.batch = answer, name, batch
         self.steps, self.done = steps, 0
@@ -67,7 +67,8 @@ class Fit:
                 some = [x[stack, pick] for x in given]
                 losses.append(self._step(some, targets[stack, pick]))
                 progress(done)
-        self.broken(self.done)
+        if self.broken:
+            self.broken(self.done)
         return torch.stack(losses[-max(1, steps // 10) :]).mean(0)
 
     def _step(self, given: Sequence[Tensor], targets: Tensor) -> Tensor:
@@ -77,7 +78,7 @@ class Fit:
             )
         self.done += 1
         loss = (self.answer(*given) - targets).square().flatten(1).mean(1)  # (S,)
-        if not bool(torch.isfinite(loss.detach()).all()):
+        if self.broken and not bool(torch.isfinite(loss.detach()).all()):
             self.broken(self.done)
         self.optimiser.zero_grad()
         torch.autograd.backward(loss.sum())

@@ -3,8 +3,8 @@
 Panferov et al. 2025 (arXiv 2502.05003), official code github.com/IST-DASLab/QuEST; the
 layer, its rounding and its gradients are in ``tasks/nets/quest.py``. From the float
 policy's weights a policy of such layers learns its actions on dataset rows, by Adam
-with a rate that falls to 0; a transformer all actions of each window. Nothing is learned
-about the grid itself, and bits do not come down step by step.
+with a rate that falls to 0; a transformer all actions of each window. Nothing is
+learned about the grid itself, and bits do not come down step by step.
 
 The paper trains language models from nothing, with AdamW, warm-up and no teacher;
 ``tasks/claims/quest.py`` does so. Rounding a trained policy without training it is
@@ -169,13 +169,13 @@ def of_transformer(
     student.replace_linears(layers)
 
     def answer(of: DecisionTransformer, *given: Tensor) -> Tensor:
-        *context, known = given
-        return of.predict(*context) * known
+        returns, observation, action, time, known = given
+        return of.predict(returns, observation, action, time) * known
 
     given = [
         x.expand(policy.seeds, *[-1] * x.ndim) for x in from_the_left(policy, logged)
     ]
-    parts = zip(*(x.split(PART, dim=1) for x in given), strict=True)
+    parts = zip(*(torch.split(x, PART, dim=1) for x in given), strict=True)
     targets = torch.cat([answer(policy, *part) for part in parts], dim=1)
     return student, Task(partial(answer, student), given, targets)
 
