@@ -7,10 +7,10 @@ matrices block by block, goes to n equally spaced levels, symmetric about zero:
     sigma = sqrt(mean(y^2)), c = a sigma + 1e-8, D = 2 c / (n - 1)
     q = round(clamp(y, -c, c) / D + (n - 1) / 2), y_hat = D (q - (n - 1) / 2)
 
-``a`` minimises the squared error on a standard normal y; the authors' numbers, those of
-6 to 8 bits a little below the best (8: 3.885, best 3.922, error 0.2 % larger). sigma is that of the row, each
-time anew, in training and afterwards. Both factors of a product are rotated, so that
-the rotations cancel and no inverse is needed.
+``a`` minimises the squared error on a standard normal y; the numbers are the authors',
+those of 6 to 8 bits a little below the best (8: 3.885, best 3.922, error 0.2 % larger).
+sigma is that of the row, each time anew, in training and afterwards. Both factors of a
+product are rotated, so that the rotations cancel and no inverse is needed.
 
 Gradients pass where the error is small, dL/dx = (m dL/dy_hat) H^T; sigma and c are
 constants there:
