@@ -10,6 +10,7 @@ kind, whose layers hold integers or are fewer, never floats that pretend.
 | ``gptq4`` | float layers | BlockLinear | dataset rows |
 | ``structured`` | float layers, ``Feedforward`` | narrower ones | dataset rows |
 | ``distill`` | ``Feedforward`` | a smaller float network | rows, visited states |
+| ``quest`` | float layers, two policies | QuestLinear | dataset rows |
 
 Chains are commands after each other: ``distill``, then ``int8_static`` on its result.
 """
@@ -28,6 +29,7 @@ from tasks.compress._calib import Situation, layer_inputs
 from tasks.nets.layers import Linear, generator
 from tasks.nets.policy import Logged, Policy, stacked
 from tasks.nets.quantised import Int8Linear
+from tasks.nets.quest_packed import QuestLinear
 from tasks.worlds import World
 
 
@@ -106,7 +108,7 @@ class Compressor(ABC):
     """
 
     Parameters: ClassVar[type[Params]]
-    bits: ClassVar[int] = 32  # nominal bits a weight of the result
+    bits: float = 32  # nominal bits a weight of the result
     roams: ClassVar[bool] = False  # uses Rows.world
     takes: ClassVar[tuple[type[nn.Module], ...]] = (Linear,)
     policies: ClassVar[tuple[type[Policy], ...]] = (Policy,)
@@ -193,7 +195,8 @@ class Compressor(ABC):
             }
             for name, layer in made.items()
         ]
-        integer = any(isinstance(x, Int8Linear) for x in made.values())
+        kinds = (Int8Linear, QuestLinear)
+        integer = any(isinstance(x, kinds) for x in made.values())
         calibration = result.calibration and {
             "dataset": rows.dataset,
             "sha256": rows.sha256,

@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, cast
 
@@ -11,6 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tasks.nets.graph import Graph
+
+# 1e-5 as ONNX holds it, which float64 tells from 1e-5
+EPSILON = float(torch.tensor(1e-5))
 
 
 def generator(seed: int, name: str) -> torch.Generator:
@@ -165,13 +168,40 @@ class LayerNorm(nn.Module):
             *(x, weight, bias),
             name=f"{name}.out",
             axis=-1,
-            epsilon=1e-5,
+            epsilon=EPSILON,
         )
 
 
 def standardise(x: Tensor) -> Tensor:
     """Zero mean and unit variance over the units: (S, B, H) -> (S, B, H)."""
-    return functional.layer_norm(x, x.shape[-1:])
+    return functional.layer_norm(x, x.shape[-1:], eps=EPSILON)
+
+
+Tensors = Mapping[str, Tensor]
+
+
+def in_double(
+    module: nn.Module,
+    call: Callable[..., tuple[Tensors, ...]],
+    *given: Tensors,
+) -> Any:
+    """Call with float64 inputs and float64 forms of a module's numbers.
+
+    Args:
+        module: float32; its numbers come back as they were.
+        call: A method of it.
+        *given: float32, by name.
+
+    Returns:
+        What it returned, as float32.
+    """
+    module.double()
+    try:
+        wide = ({name: x.double() for name, x in side.items()} for side in given)
+        found = call(*wide)
+    finally:
+        module.float()
+    return tuple({name: x.float() for name, x in side.items()} for side in found)
 
 
 class MLP(nn.Module):
