@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tasks.worlds import World
 
 READ = ("legal", "log_prob")  # infos that learners and estimators use
+OWN = ("id", "seed", "source", "total_steps")  # attributes that are no metadata
 MAIN, METADATA = Path("data/main_data.hdf5"), Path("data/metadata.json")
 
 
@@ -67,7 +68,7 @@ def write_episodes(
             jpeg_encoding=False,
         )
         dataset.storage.update_episode_metadata(
-            [{"source": episode.source} for episode in episodes]
+            [{**episode.metadata, "source": episode.source} for episode in episodes]
         )
     (folder / "minari" / dataset_id / "data").rename(folder / "data")
     for left in sorted((folder / "minari").rglob("*"), reverse=True):
@@ -156,6 +157,7 @@ def read_episodes(file: Path, count: int) -> Iterator[Episode]:
                     infos={n: infos[n][()] for n in READ if n in infos},
                     seed=int(group.attrs.get("seed", -1)),
                     source=str(group.attrs.get("source", "unknown")),
+                    metadata={k: v for k, v in group.attrs.items() if k not in OWN},
                 )
     except (KeyError, OSError) as error:
         raise RefusedError(

@@ -12,7 +12,7 @@ nothing is believed before the hash in card.json fits.
 
 import inspect
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,17 +69,12 @@ def check_id(folder: Path, dataset_id: str) -> None:
         RefusedError: Before anything is created.
     """
     if not ID.match(dataset_id):
-        raise RefusedError(
-            folder,
-            "dataset_id",
-            repr(dataset_id),
-            "letters, digits, - and _, ending in -v and a number",
-            "name it like hopper-medium-v0",
-        )
+        form = "letters, digits, - and _, ending in -v and a number"
+        mend = "name it like hopper-medium-v0"
+        raise RefusedError(folder, "dataset_id", repr(dataset_id), form, mend)
     if not f"/{folder.absolute().as_posix()}".endswith(f"/{dataset_id}"):
-        raise RefusedError(
-            folder, "dataset_id", dataset_id, folder.name, "name both the same"
-        )
+        found = "dataset_id", dataset_id, folder.name
+        raise RefusedError(folder, *found, "name both the same")
 
 
 def write_dataset(
@@ -89,6 +84,8 @@ def write_dataset(
     world: "World",
     world_block: Mapping[str, Any],
     description: str = "",
+    figures: Mapping[str, Any] | None = None,
+    leave: Callable[[Path], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Check episodes and write them with card.json and world.json.
 
@@ -101,6 +98,8 @@ def write_dataset(
         world: Where they were made.
         world_block: Its block of params.yaml, for world.json.
         description: How they were made, in words.
+        figures: Further entries of the card.
+        leave: Given the new folder to put further files into.
 
     Returns:
         The card.
@@ -115,6 +114,8 @@ def write_dataset(
     with whole_folder(folder, need) as temporary:
         write_episodes(temporary, dataset_id, episodes, world, description)
         told = card(dataset_id, episodes, world, sha256(temporary / MAIN))
+        leave(temporary)
+        told |= figures or {}
         write_json(temporary / "card.json", told)
         write_json(temporary / "world.json", _world(world, world_block))
     return told
@@ -181,9 +182,7 @@ class Transitions:
 
 
 def load_transitions(folder: Path) -> Transitions:
-    """Read a dataset, one episode at a time.
-
-    Large arrays lie in files, see ``tasks.artifacts.mapped``.
+    """Read a dataset by episodes; large arrays lie in files, see ``mapped.py``.
 
     Raises:
         RefusedError: If a file is missing, its hash is not the card's, the id is not

@@ -30,7 +30,17 @@ def main() -> None:
     check_writable(folder.parent)
     with Progress(f"generate {name}", 1.0) as progress:
         episodes = generator.episodes(world, progress)
-    card = write_dataset(folder, folder.name, episodes, world, block["world"])
+    card = write_dataset(
+        folder,
+        folder.name,
+        episodes,
+        world,
+        block["world"],
+        figures=generator.figures,
+        leave=generator.leave,
+    )
+    if generator.checkpoint:
+        generator.checkpoint.remove()
     print(
         f"{folder}: {card['episodes']} episodes, {card['steps']} steps, return "
         f"{card['return']['mean']:.1f} ({card['return']['min']:.1f} to "

@@ -15,14 +15,17 @@ What a world can do beyond stepping is a capability, asked for with :func:`requi
 | ``reset_to`` | batch | start an episode in a given state |
 | ``set_params`` | batch | change physical parameters |
 | ``termination_fn`` | world | whether (s, a, s') ends an episode, no simulator |
-| ``descriptor`` | world | what an episode did, see :class:`Described` |
+| ``descriptor`` | world | what an episode did, D numbers |
+
+``descriptor(episode)`` gives (D,) of a whole episode with its infos, units of the
+world, between its ``descriptor_low`` and ``descriptor_high``, (D,) each.
 """
 
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Protocol
+from typing import Annotated, Any, ClassVar
 
 import gymnasium
 import numpy as np
@@ -34,7 +37,6 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from tasks.artifacts.actions import check_legal
-from tasks.artifacts.episodes import Episode
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import PARAMS, Params, Range
 
@@ -180,21 +182,6 @@ class Batch(VectorEnv[Floats, Actions, Any], ABC):
     @abstractmethod
     def _observe(self) -> Floats:
         """Observations (N, O) of the present state, a new array each time."""
-
-
-class Described(Protocol):
-    """A world that says in a few numbers what an episode did, D of them.
-
-    Attributes:
-        descriptor_low: (D,), lowest values, units of the world.
-        descriptor_high: (D,), highest.
-    """
-
-    descriptor_low: Floats
-    descriptor_high: Floats
-
-    def descriptor(self, episode: Episode) -> Floats:
-        """(D,), inside the bounds, of a whole episode with its infos."""
 
 
 class World(ABC):
