@@ -5,8 +5,8 @@ of as many evaluations: ``dcg``, ``pga`` (the same code with critics and actor t
 no descriptor, and S = 1), ``map_elites`` (no gradients), and of the first seed
 ``passive`` (DCG without active rollouts), an ablation that no check asks for.
 
-Seen if, on every seed: QD score and coverage of ``dcg`` exceed those of ``pga``; more of
-its gradient children enter the archive; its policy, told each filled cell's
+Seen if, on every seed: QD score and coverage of ``dcg`` exceed those of ``pga``; more
+of its gradient children enter the archive; its policy, told each filled cell's
 descriptor, keeps more than ``share`` of the archive's QD score, and reaches these
 descriptors to less than ``widths`` mean cell widths. How large the effect is, nothing
 asks.

@@ -17,7 +17,6 @@ from tasks.artifacts.parity import check_parity
 from tasks.artifacts.policy import save_policy, statistics_sha256, weights_sha256
 from tasks.generate._archive import error
 from tasks.generate._dcg import Teacher
-from tasks.generate._measures import seed_of
 from tasks.generate._policies import Act, Array
 from tasks.nets.conditioned import Conditioned
 
@@ -75,7 +74,7 @@ def scores(search: "Search", teacher: Teacher) -> dict[str, Any]:
     """The policy at the descriptor of every filled cell, one episode each.
 
     Returns:
-        Under ``torch`` and ``onnxruntime``, with the same start seeds: ``qd_score``,
+        Under ``torch`` and ``onnxruntime``, with the search's own starts: ``qd_score``,
         the sum of returns (each plus the offset) over filled cells; ``share``, of the
         archive's own; ``descriptor_error``, mean distance of what was reached from the
         elites' descriptors, normalised: 2 is a whole axis.
@@ -93,7 +92,7 @@ def _score(told: Told, search: "Search") -> dict[str, float]:
     def make(part: slice) -> Act:
         return lambda x: ((told(x, wanted[part]) - middle) / half).astype(np.float32)
 
-    seeds = [seed_of(search.params.seed, "distilled", int(c)) for c in elites.cell]
+    seeds = search.starts("distilled", map(int, elites.cell))
     played = search.arena.play(make, seeds, "distilled")
     score = float(sum(e.ret + search.params.qd_offset for e in played))
     return {

@@ -6,7 +6,7 @@ Shapes: N children, G numbers in a genome, D descriptor.
 import hashlib
 import inspect
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -139,7 +139,7 @@ class Search:
         """One iteration; see the method's file."""
         p, now = self.params, self.done
         genomes, operator = self.children()
-        seeds = [seed_of(p.seed, "evaluation", now, k) for k in range(p.evaluations)]
+        seeds = self.starts(now, range(p.evaluations))
         played = self.arena.play(
             lambda part: self.decode(genomes[part]), seeds[: len(genomes)], "search"
         )
@@ -157,6 +157,12 @@ class Search:
         spent = (now + 1) * p.evaluations
         self.log.rows.append([now, spent, *figures, *map(int, added), *losses])
         self.done += 1
+
+    def starts(self, word: object, numbers: Iterable[int]) -> list[int]:
+        """Start seeds of some episodes; all the same with ``fixed_start``."""
+        p = self.params
+        same = seed_of(p.seed, "start")
+        return [same if p.fixed_start else seed_of(p.seed, word, k) for k in numbers]
 
     def children(self) -> tuple[Array, Counts]:
         """Genomes (N, G) of this iteration and who made each (N,)."""
