@@ -113,7 +113,7 @@ def save_archive(folder: Path, archive: "Archive") -> str:
 def save_distilled(
     folder: Path, search: "Search", teacher: Teacher, archive_sha256: str
 ) -> None:
-    """Write the policy, and policy.onnx with its contract once parity holds.
+    """Write the policy, and seed-<k>.onnx with its contract once parity holds.
 
     Raises:
         RefusedError: If torch and onnxruntime differ.
@@ -121,7 +121,7 @@ def save_distilled(
     policy = conditioned(search, teacher)
     origin = _origin(policy, search, archive_sha256)
     save_policy(folder, policy, origin)
-    model, path = build_model(policy, 0), folder / "policy.onnx"
+    model, path = build_model(policy, 0), folder / f"seed-{search.params.seed}.onnx"
     contract = contract_of(policy, 0, origin, "exact")
     draw = np.random.default_rng(0)
     rows = search.buffer.rows[: search.buffer.size, : search.widths[0]].numpy()

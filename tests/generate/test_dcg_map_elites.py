@@ -208,7 +208,7 @@ def test_a_dataset_holds_archive_log_and_policy(tmp_path: Path):
 
     # the policy scores the same whoever runs it: here, by hand, from its file
     _, origin = load_policy(folder / "archive")
-    opened = OnnxPolicy.open(folder / "archive/policy.onnx")
+    opened = OnnxPolicy.open(folder / "archive/seed-0.onnx")
     assert origin["dataset_sha256"] == told["sha256"]
     assert opened.contract["parity"]["max"] < 1e-4
     elites = made.search.archive.elites()
