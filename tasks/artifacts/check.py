@@ -8,11 +8,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.makers import check_makers
 from tasks.artifacts.params import PARAMS, known, resolve
 from tasks.train.__main__ import Effort
 
 # what the study lists, and the group each name is a block of
-LISTS = {"datasets": "dataset", "learners": "train", "compressors": "compress"}
+LISTS = {"learners": "train", "compressors": "compress"}
 
 
 def check(params: Mapping[str, Any]) -> None:
@@ -28,6 +29,7 @@ def check(params: Mapping[str, Any]) -> None:
         resolve(str(block["_target_"]), where).Parameters.parse(block, where)
     study = params["study"]
     Effort.of(study)
+    check_makers(params)
     for key, group in LISTS.items():
         for name in study[key]:
             known(name, params[group], f"study.{key}")

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import Params, Range
 from tasks.compress._calib import Situation, layer_inputs
-from tasks.nets.layers import Linear
+from tasks.nets.layers import Linear, generator
 from tasks.nets.policy import Logged, Policy, stacked
 from tasks.nets.quantised import Int8Linear
 from tasks.worlds import World
@@ -66,13 +66,19 @@ class Rows:
     legal: Tensor | None = None
 
     def situation(self, policy: Policy) -> Situation:
-        """Inputs and carry of the policy's step on these rows, without the axis [S]."""
+        """Inputs and carry of the policy's step on these rows, without the axis [S].
+
+        A policy that is played with noise gets the same noise each time.
+        """
         if self.logged is not None:
             return policy.recall(self.logged)
         given = {"observation": self.observations}
         if "legal" in policy.inputs():
             shape = (len(self.observations), policy.action_width)
             given["legal"] = torch.ones(shape) if self.legal is None else self.legal
+        if policy.acting == "normal":
+            wide = (len(self.observations), policy.inputs()["noise"])
+            given["noise"] = torch.randn(wide, generator=generator(0, "rows' noise"))
         return given, {}
 
 

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from tasks.nets.graph import Graph
 
@@ -170,17 +171,17 @@ class LayerNorm(nn.Module):
 
 def standardise(x: Tensor) -> Tensor:
     """Zero mean and unit variance over the units: (S, B, H) -> (S, B, H)."""
-    return nn.functional.layer_norm(x, x.shape[-1:])
+    return functional.layer_norm(x, x.shape[-1:])
 
 
 class MLP(nn.Module):
-    """Stacked multi-layer perceptron with ReLU between its layers.
+    """Stacked multi-layer perceptron with ReLU, or Mish, between its layers.
 
     | norm | after each hidden layer |
     |---|---|
-    | ``none`` | ReLU |
-    | ``before`` | LayerNorm, ReLU |
-    | ``after`` | ReLU, LayerNorm |
+    | ``none`` | activation |
+    | ``before`` | LayerNorm, activation |
+    | ``after`` | activation, LayerNorm |
 
     Args:
         seeds: One slice each.
@@ -188,6 +189,7 @@ class MLP(nn.Module):
         widths: (inputs, hidden..., outputs).
         members: Ensemble size E; the stack is then S*E, seed by seed.
         norm: Where its hidden layers are normalised.
+        activation: ``relu`` or ``mish``.
     """
 
     def __init__(
@@ -197,11 +199,14 @@ class MLP(nn.Module):
         widths: Sequence[int],
         members: int = 1,
         norm: str = "none",
+        activation: str = "relu",
     ) -> None:
         super().__init__()
         if norm not in ("none", "before", "after"):
             raise ValueError(f"unknown norm {norm!r}")
-        self.members, self.norm = members, norm
+        if activation not in ("relu", "mish"):
+            raise ValueError(f"unknown activation {activation!r}")
+        self.members, self.norm, self.activation = members, norm, activation
         layers = [Linear(len(seeds) * members, i, o) for i, o in pairwise(widths)]
         generators = [generator(seed, name) for seed in seeds]
         for layer in layers:
@@ -216,7 +221,7 @@ class MLP(nn.Module):
         seeds = len(x)
         if self.members > 1:  # (S*E, B, inputs)
             x = x.unsqueeze(1).expand(-1, self.members, -1, -1).flatten(0, 1)
-        if self.norm == "none":
+        if self.norm == "none" and self.activation == "relu":
             x = perceptron(x, cast("Sequence[Linear]", self.layers))
         else:
             x = self._through(x, lambda tensor: tensor)
@@ -248,7 +253,7 @@ class MLP(nn.Module):
             if self.norm == "before":
                 gain, shift = self._norm(i, cut)
                 x = torch.addcmul(shift, standardise(x), gain)
-            x = torch.relu_(x)
+            x = torch.relu_(x) if self.activation == "relu" else functional.mish(x)
             if self.norm == "after":
                 x = standardise(x)
         return x.float()  # already, but for autocast's products

@@ -13,7 +13,7 @@ Shapes: S seeds, B batch, O observation, A action, E ensemble.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.optim import Adam
 
 from tasks.artifacts.params import Params
+from tasks.nets.critic import Critic
 from tasks.nets.policy import Policy
 
 if TYPE_CHECKING:
@@ -41,6 +42,9 @@ class Spaces:
         discrete: Actions are one-hot rows; their bounds are then 0 and 1.
         masked: Of discrete ones some are forbidden at times; columns ``legal`` and
             ``next_legal`` tell.
+        attacked: Some steps were corrupted; column ``attacked`` tells.
+        pair_mean: (O,), over observations and next observations alike; None if unknown.
+        pair_std: (O,), likewise.
     """
 
     observation_mean: Tensor
@@ -49,6 +53,25 @@ class Spaces:
     action_high: Tensor
     discrete: bool = False
     masked: bool = False
+    attacked: bool = False
+    pair_mean: Tensor | None = None
+    pair_std: Tensor | None = None
+
+    def normalised(self, by: str) -> "Spaces":
+        """The same with other statistics for the learner to see observations by.
+
+        Args:
+            by: ``observations``, the usual; ``pairs``, of observations and next
+                observations together; ``none``, which leaves them as they are.
+        """
+        mean, std = self.observation_mean, self.observation_std
+        if by == "pairs":
+            if self.pair_mean is None or self.pair_std is None:
+                raise ValueError("spaces without statistics of pairs")
+            mean, std = self.pair_mean, self.pair_std
+        elif by == "none":
+            mean, std = torch.zeros_like(mean), torch.ones_like(std)
+        return replace(self, observation_mean=mean, observation_std=std)
 
     @property
     def observation(self) -> int:
@@ -67,7 +90,7 @@ class Batch:
 
     Attributes:
         observation: (S, B, O), normalised.
-        action: (S, B, A), in [-1, 1], or one-hot.
+        action: (S, B, A), in [-1, 1], or one-hot. Corrupted ones may lie outside.
         reward: (S, B).
         next_observation: (S, B, O), normalised.
         terminated: (S, B), 1.0 where the episode terminated; a truncated one is 0.0.
@@ -110,11 +133,13 @@ class Draw:
         return generator.standard_normal(shape, np.float32)
 
 
-# What a learner may ask for beside the fields of a batch, (S, B, A) each:
+# What a learner may ask for beside the fields of a batch, (S, B, A) each, but for
+# attacked, (S, B, 1):
 COLUMNS = (
     "next_action",  # logged at the next observation; zeros where none was
     "legal",  # 1.0 where an action is allowed, all ones in a world without a mask
     "next_legal",  # the same at the next observation
+    "attacked",  # 1.0 where the step was corrupted; for logs alone
 )
 
 
@@ -166,6 +191,14 @@ class Learner(nn.Module, ABC):
     def policy(self) -> Policy:
         """The trained policy, sharing this learner's tensors."""
 
+    def critic(self) -> Critic | None:
+        """The trained critics, sharing this learner's tensors.
+
+        They are kept beside the policy for who asks them later, as attacks on a dataset
+        do; None, the default, keeps none.
+        """
+        return None
+
     def draws(self) -> dict[str, Draw]:
         """Names of all the random numbers ``update`` takes, and what they are.
 
@@ -213,7 +246,7 @@ class Learner(nn.Module, ABC):
 
         return Sampler(pack(self, data), self, batch, odds(self, data))
 
-    def descend(self, name: str, loss: Tensor) -> None:
+    def descend(self, name: str, loss: Tensor, clip: float = 0.0) -> None:
         """Step one optimiser down the gradient of the summed losses.
 
         Seeds share no parameter, so the sum's gradient is each seed's own. Only this
@@ -222,10 +255,13 @@ class Learner(nn.Module, ABC):
         Args:
             name: Which of ``optimisers``.
             loss: (S,), one a seed.
+            clip: Largest norm of a seed's gradient, longer ones are shortened; 0: none.
         """
         optimiser = self.optimisers[name]
         parameters = [p for group in optimiser.param_groups for p in group["params"]]
         gradients = torch.autograd.grad(loss.sum(), parameters)
+        if clip:
+            gradients = _clipped(gradients, clip, len(self.seeds))
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient.contiguous()  # fused Adam reads raw memory
         optimiser.step()
@@ -251,3 +287,21 @@ class Learner(nn.Module, ABC):
                     moments.setdefault(int(i), {})[field_name] = value.clone()
             groups = optimiser.state_dict()["param_groups"]
             optimiser.load_state_dict({"state": moments, "param_groups": groups})
+
+
+def _clipped(
+    gradients: Sequence[Tensor], clip: float, seeds: int
+) -> tuple[Tensor, ...]:
+    """Each seed's gradient with a norm of at most ``clip``.
+
+    Args:
+        gradients: (S, ...) each, or (S * E, ...), seed by seed.
+        clip: Positive.
+        seeds: S.
+    """
+    flat = [g.reshape(seeds, -1) for g in gradients]
+    norm = torch.stack([g.square().sum(1) for g in flat]).sum(0).sqrt()  # (S,)
+    factor = (clip / (norm + 1e-6)).clamp(max=1)[:, None]
+    return tuple(
+        (part * factor).view(g.shape) for part, g in zip(flat, gradients, strict=True)
+    )

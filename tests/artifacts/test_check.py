@@ -67,6 +67,68 @@ def test_what_a_stage_would_refuse_is_refused(
         check(params)
 
 
+@pytest.fixture(scope="module")
+def corrupted() -> str:
+    return composed(["study=riql_smoke"])
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("corruption.pendulum_random_dyn.source", "pend", "mean pendulum_mixture"),
+        ("corruption.pendulum_random_dyn.generate.rate", 2, r"generate\.rate: found 2"),
+        ("corruption.pendulum_random_dyn.generate.field", "dyn", "found 'dyn'"),
+        ("corruption.pendulum_random_dyn.attacker", "edac", "attacker: found an unkn"),
+        (
+            "corruption.pendulum_random_dyn.generate.mode",
+            "adversarial",
+            "found adversarial next_obs, expected a block of attack",
+        ),
+        (
+            "attack.pendulum_adversarial_obs.generate.mode",
+            "random",
+            "found random obs, expected a block of corruption",
+        ),
+        (
+            "attack.pendulum_adversarial_obs.generate.field",
+            "rew",
+            "found adversarial rew, expected a block of corruption",
+        ),
+        ("attack.pendulum_adversarial_obs.attacker", "edak", "did you mean edac"),
+        ("attack.pendulum_adversarial_obs.source", "pendulum_random_dyn", "source"),
+        ("study.learners", ["iql", "riql"], r"attacker\.edac: found an unknown name"),
+        ("study.datasets", ["pendulum_random_dyn"], "source.pendulum_mixture"),
+        ("study.datasets", ["pendulum_random"], "did you mean pendulum_random_dyn"),
+    ],
+)
+def test_datasets_made_of_others_are_checked(
+    corrupted: str, path: str, value: Any, said: str
+):
+    params = yaml.safe_load(corrupted)
+    *way, key = path.split(".")
+    block = params
+    for name in way:
+        block = block[name]
+    block[key] = value
+    with pytest.raises(RefusedError, match=said):
+        check(params)
+
+
+def test_no_two_blocks_make_one_dataset(corrupted: str):
+    params = yaml.safe_load(corrupted)
+    again = params["attack"]["pendulum_adversarial_obs"]
+    params["attack"]["pendulum_random_dyn"] = again
+    with pytest.raises(RefusedError, match="a name that attack has too"):
+        check(params)
+
+
+def test_rewards_need_no_attacker(corrupted: str):
+    params = yaml.safe_load(corrupted)
+    method = params["corruption"]["pendulum_random_dyn"]["generate"]
+    method |= {"field": "rew", "mode": "adversarial"}
+    check(params)
+
+
 @pytest.mark.parametrize(
     ("path", "value", "said"),
     [

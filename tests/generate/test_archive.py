@@ -212,7 +212,7 @@ def test_elites_play_again_in_the_order_of_cells(tmp_path: Path):
     assert (figures["cells_taken"], figures["episodes_short"]) == (6, 0)
 
     folder = tmp_path / "swim-v0"
-    card = write_dataset(folder, folder.name, made, world, {}, figures={"more": 1})
+    card = write_dataset(folder, folder.name, made, world, {}, about={"more": 1})
     assert card["more"] == 1
     assert len(load_transitions(folder).reward) == 12 * 6
     stored = list(read_episodes(folder / "data/main_data.hdf5", 12))

@@ -192,7 +192,7 @@ def test_a_dataset_holds_archive_log_and_policy(tmp_path: Path):
     episodes = made.episodes(world, quiet)
     folder = tmp_path / "d-v0"
     card = write_dataset(
-        folder, "d-v0", episodes, world, {}, figures=made.figures, leave=made.leave
+        folder, "d-v0", episodes, world, {}, about=made.figures, leave=made.leave
     )
     told = card["archive"]
     assert json.loads((folder / "card.json").read_text()) == card
