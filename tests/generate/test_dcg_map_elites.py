@@ -22,6 +22,11 @@ from tests.generate.test_rollout import quiet
 from tests.worlds.harness import load
 
 
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(_search, "CHECKPOINTS", tmp_path / "kept")
+
+
 def buffered(made: Search) -> Any:
     """All transitions in the order they were stored."""
     return made.buffer.take(torch.arange(made.buffer.size))
@@ -144,7 +149,6 @@ def test_a_killed_search_ends_the_same(
     arm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(_search, "CHECKPOINT_SECONDS", 0.0)
-    monkeypatch.setattr(_search, "CHECKPOINTS", tmp_path)
     world = load("swimmer_omni", max_steps=STEPS)
     whole = small(**ARMS[arm])
     wanted = whole.episodes(world, quiet)
@@ -158,7 +162,7 @@ def test_a_killed_search_ends_the_same(
     again = small(**ARMS[arm])
     with pytest.raises(KeyboardInterrupt):
         again.episodes(world, die)
-    assert len(list(tmp_path.glob("*/*.safetensors"))) == 1
+    assert len(list(tmp_path.glob("kept/*/*.safetensors"))) == 1
     again = small(**ARMS[arm])
     found = again.episodes(world, quiet)
     assert again.search.done == 3
