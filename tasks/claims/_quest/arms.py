@@ -75,7 +75,7 @@ def run(
     keys = {arm: key(arm, compared, given, text) for arm in arms}
     missing = [arm for arm in arms if not (KEPT / f"{keys[arm]}.json").exists()]
     KEPT.mkdir(parents=True, exist_ok=True)
-    work = partial(measure, compared=compared, given=given, text=text)
+    work = partial(measure, compared=compared, given=given)
     paths = [KEPT / f"{keys[arm]}.json" for arm in missing]
     if processes > 1 and len(missing) > 1:
         # not forked: the parent's threads of onnxruntime would be missing
@@ -104,11 +104,10 @@ def key(arm: Arm, compared: Sequence[Arm], given: Settings, text: Text) -> str:
     return hashlib.sha256(canonical(told).encode()).hexdigest()[:16]
 
 
-def measure(
-    arm: Arm, path: Path, compared: Sequence[Arm], given: Settings, text: Text
-) -> None:
+def measure(arm: Arm, path: Path, compared: Sequence[Arm], given: Settings) -> None:
     """Train an arm and write what was measured of it."""
     torch.set_num_threads(1)
+    text = read_text()
     network = train(arm, text, given)
     windows = held_out(text, given)
     loss = judged(network, windows).nan_to_num(LOST).clamp(max=LOST)
