@@ -10,6 +10,7 @@ kind, whose layers hold integers or are fewer, never floats that pretend.
 | ``gptq4`` | float layers | BlockLinear | dataset rows |
 | ``structured`` | float layers, ``Feedforward`` | narrower ones | dataset rows |
 | ``distill`` | ``Feedforward`` | a smaller float network | rows, visited states |
+| ``adadfq`` | ``ResNet`` | CodedResNet | nothing: it makes its own pictures |
 
 Chains are commands after each other: ``distill``, then ``int8_static`` on its result.
 """
@@ -100,7 +101,7 @@ class Compressor(ABC):
     """
 
     Parameters: ClassVar[type[Params]]
-    bits: ClassVar[int] = 32  # nominal bits a weight of the result
+    bits: int = 32  # nominal bits a weight of the result
     roams: ClassVar[bool] = False  # uses Rows.world
     takes: ClassVar[tuple[type[nn.Module], ...]] = (Linear,)
     policies: ClassVar[tuple[type[Policy], ...]] = (Policy,)
@@ -181,7 +182,8 @@ class Compressor(ABC):
                 "name": name.replace("layers.", "layer"),
                 "kind": type(layer).__name__,
                 "shape": [layer.inputs, layer.outputs],
-                "bits": getattr(layer, "bits", 32),
+                "bits": (bits := getattr(layer, "bits", 32)),
+                "bits_stored": getattr(layer, "bits_stored", bits),
                 "bytes": stored_bytes(layer) // policy.seeds,
                 "error": errors[name],
             }

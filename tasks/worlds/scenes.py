@@ -16,7 +16,7 @@ and strength of the light and the noise of the sensor are drawn anew for each pi
 | size, half the shape's width | U(0.55, 0.85) of half the picture's width |
 | angle of the shape, of the texture | U(0, 2 pi) |
 | wavelength of the texture | U(4, 6) pixels |
-| background, colour of the shape | U(0, 1) a channel; the shape's tones are 0.28 apart from it |
+| colours of background and shape | U(0, 1) a channel; the shape's tones: +- 0.28 |
 | light | brightness U(0.6, 1), slope U(0, 0.4) in a direction of U(0, 2 pi) |
 | noise | normal a channel and pixel, deviation 0.06 |
 
