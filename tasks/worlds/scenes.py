@@ -20,8 +20,9 @@ and strength of the light and the noise of the sensor are drawn anew for each pi
 | light | brightness U(0.6, 1), slope U(0, 0.4) in a direction of U(0, 2 pi) |
 | noise | normal a channel and pixel, deviation 0.06 |
 
-Reward 1 for the right class, else 0; the episode terminates with the answer, and the
-picture stays as it is. One step has no duration, the control step is called 1 s.
+Reward 1 for the right class, else 0; whatever the answer, the next picture is shown.
+Never terminates; truncated after 50 pictures, as one an episode would make a dataset of
+20 000 take minutes to read. One step has no duration, the control step is called 1 s.
 
 The renderer is our own; :class:`ScenesEnv` is one such environment for Gymnasium.
 """
@@ -34,7 +35,6 @@ import gymnasium
 import numpy as np
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.spaces import Box, Discrete
-from gymnasium.utils.seeding import np_random
 from numpy.typing import NDArray
 
 from tasks.worlds import Actions, Batch, Flags, Floats, World, WorldParams
@@ -45,9 +45,14 @@ FINE = 2  # samples a pixel and axis
 CONTRAST, NOISE = 0.28, 0.06
 
 
-def render(seed: int) -> tuple[NDArray[np.float32], int]:
-    """The picture of a seed, (768,), and its class; see the module."""
-    draw = np_random(seed)[0]
+def render(seed: int, number: int) -> tuple[NDArray[np.float32], int]:
+    """A picture, (768,), and its class; see the module.
+
+    Args:
+        seed: Start seed of the episode.
+        number: Of the picture in it, 0...
+    """
+    draw = np.random.default_rng([seed, number])
     label = int(draw.integers(CLASSES))
     place = draw.uniform(-0.2, 0.2, 2)
     size = draw.uniform(0.55, 0.85)
@@ -95,30 +100,36 @@ def _inside(shape: int, u: Floats, v: Floats) -> Flags:
 
 
 class ScenesEnv(gymnasium.Env[Any, Any]):
-    """One picture an episode; what a recorded dataset's environment is made of."""
+    """One such environment; what a recorded dataset's environment is made of."""
 
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012
 
     def __init__(self) -> None:
         self.observation_space = Box(0, 1, (WIDTH,), np.float32)
         self.action_space = Discrete(CLASSES)
-        self._seen, self._label = render(0)
+        self._seed, self._number = 0, 0
+        self._seen, self._label = render(0, 0)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """The picture of the seed; without one, of a seed drawn by Gymnasium."""
+        """The first picture of the seed; without one, of a seed Gymnasium draws."""
         super().reset(seed=seed, options=options)
-        if seed is None:
-            seed = int(self.np_random.integers(2**31))
-        self._seen, self._label = render(seed)
-        return self._seen.copy(), {}
+        drawn = int(self.np_random.integers(2**31))
+        self._seed, self._number = drawn if seed is None else seed, 0
+        return self._show(), {}
 
     def step(
         self, action: int
     ) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
-        """Judge the answer."""
-        return self._seen.copy(), float(action == self._label), True, False, {}
+        """Judge the answer and show the next picture."""
+        reward = float(action == self._label)
+        self._number += 1
+        return self._show(), reward, False, False, {}
+
+    def _show(self) -> NDArray[np.float32]:
+        self._seen, self._label = render(self._seed, self._number)
+        return self._seen
 
 
 class ScenesBatch(Batch):
@@ -126,14 +137,24 @@ class ScenesBatch(Batch):
 
     def __init__(self, world: World, num_envs: int) -> None:
         super().__init__(world, num_envs)
+        self.seed: NDArray[np.int64] = np.zeros(num_envs, np.int64)
+        self.number: NDArray[np.int64] = np.zeros(num_envs, np.int64)
         self.seen = np.zeros((num_envs, WIDTH), np.float32)
         self.label: NDArray[np.int64] = np.zeros(num_envs, np.int64)
 
     def _reset_one(self, i: int, seed: int) -> None:
-        self.seen[i], self.label[i] = render(seed)
+        self.seed[i], self.number[i] = seed, 0
+        self._show(i)
+
+    def _show(self, i: int) -> None:
+        self.seen[i], self.label[i] = render(int(self.seed[i]), int(self.number[i]))
 
     def _step(self, actions: Actions, live: Flags) -> tuple[Floats, Flags]:
-        return np.where(live & (actions == self.label), 1.0, 0.0), live.copy()
+        rewards = np.where(live & (actions == self.label), 1.0, 0.0)
+        self.number[live] += 1
+        for i in map(int, np.flatnonzero(live)):
+            self._show(i)
+        return rewards, np.zeros(self.num_envs, dtype=bool)
 
     def _observe(self) -> Floats:
         return self.seen.copy()
@@ -143,13 +164,15 @@ class ScenesBatch(Batch):
         return self.label.copy()
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """The picture (N, 768) as ``seen``, its class (N,) as ``label``."""
-        return {"seen": self.seen.copy(), "label": self.label.copy()}
+        """Start seed and number of the picture, ``seed`` and ``number`` (N,)."""
+        return {"seed": self.seed.copy(), "number": self.number.copy()}
 
     def reset_to(self, state: Mapping[str, NDArray[Any]]) -> Floats:
-        """Show ``seen`` (N, 768), whose classes are ``label`` (N,)."""
-        self.seen = np.array(state["seen"], np.float32)
-        self.label = np.array(state["label"], np.int64)
+        """Show the pictures of ``seed`` and ``number``, (N,) each."""
+        self.seed = np.array(state["seed"], np.int64)
+        self.number = np.array(state["number"], np.int64)
+        for i in range(self.num_envs):
+            self._show(i)
         self.ended[:], self.steps[:] = False, 0
         self.observation = self._observe()
         return self.observation
@@ -169,16 +192,16 @@ class Scenes(World):
         return ScenesBatch(self, num_envs)
 
     def env_spec(self) -> EnvSpec:
-        """Gymnasium has no such environment, so its recipe names our own class.
-
-        Without a time limit, which would truncate where the answer terminates.
-        """
-        entry = f"{ScenesEnv.__module__}:{ScenesEnv.__name__}"
-        return EnvSpec(self.params.env_id, entry_point=entry)
+        """Gymnasium has no such environment, so its recipe names our own class."""
+        return EnvSpec(
+            self.params.env_id,
+            entry_point=f"{ScenesEnv.__module__}:{ScenesEnv.__name__}",
+            max_episode_steps=self.params.max_steps,
+        )
 
     def termination_fn(
         self, state: Floats, action: Floats, next_state: Floats
     ) -> Flags:
-        """Always; (N,)."""
+        """Nowhere; (N,)."""
         del action, next_state
-        return np.ones(len(state), dtype=bool)
+        return np.zeros(len(state), dtype=bool)

@@ -10,30 +10,32 @@ from tests.generate.test_rollout import equal, make, quiet
 from tests.worlds.harness import load
 
 
+@pytest.mark.filterwarnings("ignore:.*all equal")  # it never errs
 def test_labels_are_the_classes_of_the_pictures():
-    world = load("scenes")
-    made = make("labels", noise=0.0, episodes=30).episodes(world, quiet)
+    world = load("scenes", max_steps=7)
+    made = make("labels", noise=0.0, episodes=5).episodes(world, quiet)
     for episode in made:
-        picture, label = render(episode.seed)
-        assert episode.observations.shape == (2, 768)
-        assert np.array_equal(episode.observations, [picture, picture])
-        assert episode.actions.tolist() == [label]
-        assert episode.rewards.tolist() == [1]
+        told = [render(episode.seed, number) for number in range(8)]
+        assert np.array_equal(episode.observations, [picture for picture, _ in told])
+        assert episode.actions.tolist() == [label for _, label in told[:-1]]
+        assert episode.rewards.tolist() == [1] * 7
         assert episode.source == "teacher"
     check_episodes(made, world.observation_space, world.action_space, "made")
 
 
 def test_noise_is_the_share_drawn_evenly():
-    made = make("labels", noise=0.5, episodes=600).episodes(load("scenes"), quiet)
-    assert np.mean([e.ret for e in made]) == pytest.approx(0.55, abs=0.06)
-    wrong = [e.actions[0] for e in made if not e.ret]
-    assert len(set(wrong)) == 10
+    made = make("labels", noise=0.5, episodes=20).episodes(load("scenes"), quiet)
+    rewards = np.stack([e.rewards for e in made])
+    assert rewards.shape == (20, 50)
+    assert rewards.mean() == pytest.approx(0.55, abs=0.05)
+    wrong = np.stack([e.actions for e in made])[rewards == 0]
+    assert (np.bincount(wrong, minlength=10) > 20).all()
 
 
 def test_episodes_do_not_depend_on_how_many_are_in_flight():
-    world = load("scenes")
+    world = load("scenes", max_steps=5)
     runs = [
-        make("labels", episodes=21, in_flight=n).episodes(world, quiet) for n in (1, 8)
+        make("labels", episodes=11, in_flight=n).episodes(world, quiet) for n in (1, 4)
     ]
     equal(*runs)
 
