@@ -111,15 +111,17 @@ def _spread(values: NDArray[Any]) -> dict[str, list[float]]:
 
 
 def _sources(episodes: Sequence[Episode]) -> list[dict[str, Any]]:
-    """What each policy gave, in order of first appearance."""
+    """What each policy gave, and its share of all steps, in order of appearance."""
     parts: dict[str, list[Episode]] = {}
+    total = sum(len(episode) for episode in episodes)
     for episode in episodes:
         parts.setdefault(episode.source, []).append(episode)
     return [
         {
             "name": name,
             "episodes": len(part),
-            "steps": sum(len(episode) for episode in part),
+            "steps": (steps := sum(len(episode) for episode in part)),
+            "share": steps / total,
             "return_mean": float(np.mean([episode.ret for episode in part])),
         }
         for name, part in parts.items()

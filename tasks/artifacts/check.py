@@ -31,8 +31,9 @@ def check(params: Mapping[str, Any]) -> None:
     for key, group in LISTS.items():
         for name in study[key]:
             known(name, params[group], f"study.{key}")
+    trained = _trained(params)
     for name in study["policies"]:
-        known(name, study["learners"], "study.policies")
+        known(name, trained, "study.policies")
     for name in study["curves"]:
         known(name, study["policies"], "study.curves")
     if study["curves"] and not study["snapshots"]:
@@ -51,6 +52,17 @@ def check(params: Mapping[str, Any]) -> None:
     made = [*study["compressors"], *(f"{a}-{b}" for a in first for b in then)]
     for name in study["variants"]:
         known(name, made, "study.variants")
+
+
+def _trained(params: Mapping[str, Any]) -> list[str]:
+    """Names of the policies training leaves, ``<learner>-<weighting>`` included."""
+    study = params["study"]
+    weighted = study["weighted"]
+    for key, group in (("learners", "train"), ("weightings", "weighting")):
+        for name in weighted[key]:
+            known(name, params.get(group, {}), f"study.weighted.{key}")
+    both = [f"{a}-{b}" for a in weighted["learners"] for b in weighted["weightings"]]
+    return [*study["learners"], *both]
 
 
 def _blocks(

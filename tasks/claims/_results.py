@@ -1,6 +1,6 @@
 """What a study left, for those who check a claim, and the usual figures of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,3 +85,16 @@ def worst(values: Mapping[Any, float], name: str, unit: str) -> Figure:
 def exact(name: str, value: float, unit: str) -> Figure:
     """A number without chance in it."""
     return Figure(name, float(value), float(value), float(value), unit)
+
+
+def ranks_agree(one: Sequence[float], other: Sequence[float]) -> float:
+    """Spearman's rank correlation; numbers that tie share their mean rank."""
+    return float(np.corrcoef(_ranks(one), _ranks(other))[0, 1])
+
+
+def _ranks(values: Sequence[float]) -> Floats:
+    array = np.asarray(values, np.float64)
+    below = (array[:, None] > array).sum(1)
+    ties = (array[:, None] == array).sum(1)
+    ranks: Floats = below + (ties - 1) / 2
+    return ranks

@@ -95,7 +95,9 @@ def wanted(params: Mapping[str, Any], where: object = "params.yaml") -> list[Wan
         for learner in kept or names(params, "learners", where):
             leaf, branch = f"{dataset}/{learner}", f"{dataset}-{learner}"
             curves = f"data/policies/{leaf}"
-            found.append(Wanted(curves, ("curves.csv",), f"train@{branch}"))
+            plain = learner in names(params, "learners", where, needed=False)
+            stage = f"{'train' if plain else 'train_weighted'}@{branch}"
+            found.append(Wanted(curves, ("curves.csv",), stage))
             for method in names(params, "estimators", where, needed=False):
                 out = f"data/estimates/{leaf}/{method}"
                 found.append(Wanted(out, (), f"estimate@{branch}-{method}"))

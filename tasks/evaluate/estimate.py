@@ -23,6 +23,7 @@ from tasks.evaluate._estimate import Estimator, Target, begins, target
 
 VARIANT = "float32"
 PARTS = 10  # lines of progress in a log
+LISTS = {"dataset": "datasets", "learner": "policies", "estimator": "estimators"}
 
 
 def targets(variant: Variant, data: Transitions, noise: float) -> dict[int, Target]:
@@ -54,13 +55,14 @@ def logged(data: Transitions, discount: float) -> dict[str, float]:
 def main() -> None:
     """The stage."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    for name in ("dataset", "learner", "estimator"):
-        parser.add_argument(f"--{name}", required=True, help=f"of study.{name}s")
+    for name in LISTS:
+        parser.add_argument(f"--{name}", required=True, help=f"of study.{LISTS[name]}")
     given = parser.parse_args()
     params = load()
     names: dict[str, Any] = params.get("study") or {}
-    for name in ("dataset", "learner", "estimator"):
-        known(getattr(given, name), names.get(f"{name}s", ()), f"study.{name}s")
+    for name in LISTS:
+        key = LISTS[name]
+        known(getattr(given, name), names.get(key, ()), f"study.{key}")
     dataset, learner, method = given.dataset, given.learner, given.estimator
     variant = Variant(dataset, learner, VARIANT, tuple(names.get("seeds", ())))
     where = f"evaluate.{method}"

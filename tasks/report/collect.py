@@ -10,6 +10,7 @@
 | ``data/profiles/<D>/<L>/<V>/static.json``, ``latency.json`` | each artifact |
 | ``data/evaluations/<D>/<L>/snapshots/metrics.json`` | each of study.curves |
 | ``data/estimates/<D>/<L>/<E>/metrics.json`` | each of study.estimators |
+| ``data/weights/<D>/<W>/weights.json`` | each of study.weighted.weightings |
 | ``environment.json`` | the machine |
 
 Only ``latency.json`` and ``environment.json`` may be missing: they are no outputs of
@@ -101,6 +102,7 @@ class Data:
         learning: Scores on the way by learner, if its snapshots were played.
         artifacts: By (learner, variant), in the order of the study.
         estimates: metrics.json by (learner, estimator); guesses, no returns.
+        weights: weights.json by weighting.
     """
 
     name: str
@@ -110,6 +112,7 @@ class Data:
     learning: dict[str, "Learning"]
     artifacts: dict[tuple[str, str], Artifact]
     estimates: dict[tuple[str, str], dict[str, Any]]
+    weights: dict[str, dict[str, Any]]
 
     def score(self, value: float) -> float:
         """A return as a normalised score: 0 random, 100 best behaviour policy."""
@@ -179,7 +182,7 @@ def _data(root: Path, name: str, study: Mapping[str, Any]) -> Data:
     curves = {
         learner: read.curves(
             root / "policies" / name / learner / "curves.csv",
-            f"python -m tasks.train --dataset {name} --learner {learner}",
+            f"python -m tasks.train --dataset {name} {_trained(learner)}",
         )
         for learner in study["policies"]
     }
@@ -203,7 +206,14 @@ def _data(root: Path, name: str, study: Mapping[str, Any]) -> Data:
                     "make it again with: dvc repro",
                 )
     estimates = read.estimates(root, name, study, card["sha256"])
-    return Data(name, world, card, curves, learning, artifacts, estimates)
+    weights = read.weights(root, name, study, card["sha256"])
+    return Data(name, world, card, curves, learning, artifacts, estimates, weights)
+
+
+def _trained(policy: str) -> str:
+    """The options that train a policy, called after its learner and weighting."""
+    learner, _, weighting = policy.partition("-")
+    return f"--learner {learner}" + (f" --weighting {weighting}" if weighting else "")
 
 
 def _learning(root: Path, dataset: str, learner: str) -> Learning:

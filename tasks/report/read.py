@@ -10,6 +10,10 @@ from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import read_json, sha256
 from tasks.evaluate import ESTIMATE, Episodes
 
+WEIGHTS = (  # of a weighting that the page shows
+    *("params", "dataset_sha256", "v_plus.return", "v_plus.score", "start_return"),
+    *("effective_sample_size", "mean_return.uniform", "mean_return.weighted"),
+)
 GUESS = (  # of an estimate that the page shows
     *("kind", "method", "noise", "discount", "episodes", "dataset_sha256", "per_seed"),
     *("discounted.mean", "discounted.low", "discounted.high", "undiscounted"),
@@ -127,4 +131,38 @@ def estimates(
                         f"make it again with: {command}",
                     )
             found[learner, method] = metrics
+    return found
+
+
+def weights(
+    root: Path, dataset: str, study: Mapping[str, Any], sha256: str
+) -> dict[str, dict[str, Any]]:
+    """Figures of each weighting of a dataset, in the order of the study.
+
+    Args:
+        root: Folder of the artifacts.
+        dataset: Its name.
+        study: The block ``study``; ``weighted`` may be empty or missing.
+        sha256: Of the dataset that lies there now.
+
+    Returns:
+        weights.json by weighting.
+
+    Raises:
+        RefusedError: If one is missing, or is of another dataset.
+    """
+    found = {}
+    for name in (study.get("weighted") or {}).get("weightings", ()):
+        path = root / "weights" / dataset / name / "weights.json"
+        command = f"python -m tasks.train.weigh --dataset {dataset} --weighting {name}"
+        told = document(path, command, *WEIGHTS)
+        if told["dataset_sha256"] != sha256:
+            raise RefusedError(
+                path,
+                "dataset_sha256",
+                told["dataset_sha256"],
+                sha256,
+                f"make it again with: {command}",
+            )
+        found[name] = told
     return found

@@ -129,6 +129,11 @@ class Learner(nn.Module, ABC):
         spaces: Widths, statistics and bounds.
         seeds: One slice each; slice k depends on seeds[k] alone.
         updates: How many updates there will be, for schedules.
+
+    Attributes:
+        weights: How likely each transition is to be drawn, (N,), adding up to 1; None,
+            the default, for evenly. Set before the first update; a method's own code
+            never looks at it.
     """
 
     Parameters: ClassVar[type[Params]]
@@ -143,6 +148,7 @@ class Learner(nn.Module, ABC):
         del params
         self.spaces, self.seeds, self.updates = spaces, tuple(seeds), updates
         self.optimisers: dict[str, Adam] = {}
+        self.weights: NDArray[np.float64] | None = None
 
     @abstractmethod
     def update(self, batch: Batch, step: int) -> dict[str, Tensor]:
@@ -181,7 +187,10 @@ class Learner(nn.Module, ABC):
         return reward
 
     def rows(self, data: "Transitions") -> NDArray[np.int64] | None:
-        """Which transitions it learns from; called once, before the first update.
+        """Which transitions it learns from; called before the first update.
+
+        With ``weights`` these rows are drawn by their weights, which are scaled to add
+        up to 1.
 
         Returns:
             Row numbers of ``data``, at least one; None, the default, for all.
@@ -192,16 +201,17 @@ class Learner(nn.Module, ABC):
     def sampler(self, data: "Transitions", batch: int) -> Callable[[int], Any]:
         """What gives the batch of an update by its number.
 
-        The default draws rows uniformly, with replacement; a learner that reads
-        sequences has its own and gets from it what its ``update`` takes.
+        The default draws rows with replacement, evenly or by ``weights``; a learner
+        that reads sequences has its own and gets from it what its ``update`` takes. It
+        draws by ``weights`` too (``_data.odds``, ``_data.draw_rows``).
 
         Args:
             data: The dataset.
             batch: B.
         """
-        from tasks.train._data import Sampler, pack
+        from tasks.train._data import Sampler, odds, pack
 
-        return Sampler(pack(self, data), self, batch)
+        return Sampler(pack(self, data), self, batch, odds(self, data))
 
     def descend(self, name: str, loss: Tensor) -> None:
         """Step one optimiser down the gradient of the summed losses.

@@ -2,8 +2,9 @@
 
 Writes ``data/policies/<D>/<L>/``: policy.json and policy.safetensors (all seeds
 stacked), curves.csv, and the policies of a few moments of the training in
-``snapshots/<updates>/``. Killed and run again, it goes on where it was and ends with
-the same bytes.
+``snapshots/<updates>/``. With ``--weighting W`` batches are drawn by
+``data/weights/<D>/<W>``, and the policy is called ``<L>-<W>``. Killed and run again, it
+goes on where it was and ends with the same bytes.
 """
 
 import argparse
@@ -25,6 +26,7 @@ from tasks.train._checkpoint import Checkpoint
 from tasks.train._data import spaces
 from tasks.train._kinds import check_kind
 from tasks.train._parts import Report, interleave, side_by_side, split, stack
+from tasks.train._weighting import WEIGHTS, Doubles, read_weights
 from tasks.train.engine import check_precision, identity, resume, settle, train
 
 if TYPE_CHECKING:
@@ -82,17 +84,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tasks.train", description=__doc__)
     parser.add_argument("--dataset", required=True, help="a name in study.datasets")
     parser.add_argument("--learner", required=True, help="a name in study.learners")
+    parser.add_argument("--weighting", help="a name in study.weighted.weightings")
     arguments = parser.parse_args()
     dataset, name = arguments.dataset, arguments.learner
+    weighting = arguments.weighting
+    policy = f"{name}-{weighting}" if weighting else name
 
     settle()
     params = load()
     block = pick(params, "train", name)
     pick(params, "dataset", dataset)
+    if weighting:
+        pick(params, "weighting", weighting)
     effort = Effort.of(params.get("study", {}))
     check_precision(effort.precision)
     source = Path("data/datasets") / f"{dataset}-v0"
-    output = Path("data/policies") / dataset / name
+    output = Path("data/policies") / dataset / policy
     check_writable(output.parent)
     data = load_transitions(source)
     check_kind(name, block, data.discrete, dataset)
@@ -101,27 +108,23 @@ def main() -> None:
     )
     origin = {
         "seeds": list(effort.seeds),
-        "learner": name,
+        "learner": policy,
         "dataset": dataset,
         "dataset_sha256": data.sha256,
         "world": world["world"]["name"],
         "env_id": world["world"]["env_id"],
         "step_seconds": world["step_seconds"],
     }
+    weights = None
+    if weighting:
+        weights, found = read_weights(WEIGHTS / dataset / weighting, data)
+        origin |= {"weighting": weighting, "draws_sha256": found}
     whole = _learner(block, name, data, effort, effort.seeds)
     parts = [
-        Part(_learner(block, name, data, effort, seeds), block, data, effort)
+        Part(_learner(block, name, data, effort, seeds, weights), block, data, effort)
         for seeds in split(effort.seeds, effort.processes)
     ]
-    with Progress(f"{dataset} {name}", effort.updates, lines=10) as progress:
-
-        def report(done: int, metrics: dict[str, float]) -> None:
-            progress(done, "  ".join(f"{k} {v:.4g}" for k, v in metrics.items()))
-
-        if len(parts) == 1:
-            parts[0].train(report)
-        else:
-            side_by_side(len(parts), lambda i, tell: parts[i].train(tell), report)
+    _train(parts, f"{dataset} {policy}", effort.updates)
     curves = interleave([resume(part.learner, part.checkpoint)[1] for part in parts])
     with whole_folder(output) as folder:
         stack(whole.policy(), [part.learner.policy() for part in parts])
@@ -138,17 +141,32 @@ def main() -> None:
         shutil.rmtree(part.kept, ignore_errors=True)
 
 
+def _train(parts: "Sequence[Part]", title: str, updates: int) -> None:
+    """All parts, side by side if there are several; says how far they are."""
+    with Progress(title, updates, lines=10) as progress:
+
+        def report(done: int, metrics: dict[str, float]) -> None:
+            progress(done, "  ".join(f"{k} {v:.4g}" for k, v in metrics.items()))
+
+        if len(parts) == 1:
+            parts[0].train(report)
+        else:
+            side_by_side(len(parts), lambda i, tell: parts[i].train(tell), report)
+
+
 def _learner(
     block: Mapping[str, Any],
     name: str,
     data: "Transitions",
     effort: Effort,
     seeds: Sequence[int],
+    weights: Doubles | None = None,
 ) -> Learner:
-    """A fresh learner of some of the seeds."""
+    """A fresh learner of some of the seeds, and of the weights it draws by."""
     learner: Learner = build(
         block, f"train.{name}", spaces=spaces(data), seeds=seeds, updates=effort.updates
     )
+    learner.weights = weights
     return learner
 
 

@@ -8,6 +8,7 @@ seed's batches do not depend on the other seeds, and resuming needs no generator
 Shapes: N transitions, S seeds, B batch, O observation, A action, W width of the table.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,8 @@ from tasks.train import Batch, Learner, Spaces
 
 if TYPE_CHECKING:
     from tasks.artifacts.dataset import Transitions
+
+Odds = NDArray[np.float64]
 
 BLOCK = 256  # updates whose batches are drawn at once
 CHUNK = 65_536  # rows packed at once
@@ -119,6 +122,67 @@ def _column(
     return _floats(values[rows])
 
 
+def odds(learner: Learner, data: "Transitions") -> Odds | None:
+    """The learner's weights, summed up row after row; None where it has none.
+
+    Returns:
+        As many as :func:`pack` has rows, rising to 1.
+
+    Raises:
+        RefusedError: If there are not N weights, or all the rows it learns from weigh
+            nothing.
+    """
+    if learner.weights is None:
+        return None
+    weights, n = learner.weights, len(data.reward)
+    if weights.shape != (n,):
+        raise RefusedError(
+            data.dataset_id,
+            "weights",
+            f"shape {weights.shape}",
+            f"shape ({n},), one a transition",
+            "weigh the dataset again",
+        )
+    chosen = learner.rows(data)
+    total: Odds = np.cumsum(weights if chosen is None else weights[chosen])
+    if not total[-1] > 0:
+        raise RefusedError(
+            data.dataset_id,
+            "weights",
+            f"0 on all {len(total)} rows that {type(learner).__name__} learns from",
+            "weight on some of them",
+            "take a weighting of every episode (scheme advantage or return), or a "
+            "learner that learns from all rows, e.g. td3_bc, iql, cql or bc",
+        )
+    return total / total[-1]
+
+
+def draw_rows(
+    seeds: Sequence[int], block: int, batch: int, count: int, summed: Odds | None = None
+) -> Tensor:
+    """The rows of a block of updates, with replacement: stream 0 of each seed.
+
+    Args:
+        seeds: S of them.
+        block: Its number, 0...
+        batch: B.
+        count: N; rows 0 to N - 1 are drawn.
+        summed: From :func:`odds`; None draws evenly.
+
+    Returns:
+        (BLOCK, S * B) int64.
+    """
+    shape = (BLOCK, batch)
+    every = []
+    for seed in seeds:
+        generator = np.random.default_rng([seed, block, 0])
+        if summed is None:
+            every.append(generator.integers(0, count, shape))
+        else:  # the first row whose sum lies above a number of [0, 1)
+            every.append(np.searchsorted(summed, generator.random(shape), "right"))
+    return torch.from_numpy(np.stack(every, axis=1)).view(BLOCK, -1)
+
+
 class Sampler:
     """Batches of any update, drawn a block at a time.
 
@@ -126,10 +190,19 @@ class Sampler:
         table: From :func:`pack`.
         learner: Whose seeds, widths and noise it draws for.
         batch: B.
+        summed: From :func:`odds`, which says how likely each row is.
+
+    Raises:
+        ValueError: If the learner has weights and no odds are given.
     """
 
-    def __init__(self, table: Tensor, learner: Learner, batch: int) -> None:
+    def __init__(
+        self, table: Tensor, learner: Learner, batch: int, summed: Odds | None = None
+    ) -> None:
+        if (learner.weights is None) != (summed is None):
+            raise ValueError("a learner with weights needs their odds, and no other")
         self.table, self.learner, self.batch = table, learner, batch
+        self.summed = summed
         o, a = learner.spaces.observation, learner.spaces.action
         self.cuts = [o, a, 1, 1, o, *(a for _ in learner.columns)]
         self.block = -1
@@ -141,7 +214,10 @@ class Sampler:
         """The batch of one update."""
         block, i = divmod(step, BLOCK)
         if block != self.block:
-            self._draw_rows(block)
+            self.block = block
+            self.index = draw_rows(
+                self.learner.seeds, block, self.batch, len(self.table), self.summed
+            )
         seeds = len(self.learner.seeds)
         rows = self.table.index_select(0, self.index[i])
         rows = rows.view(seeds, self.batch, -1)
@@ -150,17 +226,6 @@ class Sampler:
         streams = enumerate(self.draws, start=1)
         noise = {name: self._noise(step, name, stream) for stream, name in streams}
         return Batch(o, a, r.squeeze(-1), o2, d.squeeze(-1), columns, noise)
-
-    def _draw_rows(self, block: int) -> None:
-        """Stream 0 of a seed gives its rows."""
-        seeds, n = self.learner.seeds, len(self.table)
-        shape = (BLOCK, self.batch)
-        self.block = block
-        index = np.stack(
-            [np.random.default_rng([k, block, 0]).integers(0, n, shape) for k in seeds],
-            axis=1,
-        )
-        self.index = torch.from_numpy(index).view(BLOCK, -1)
 
     def _noise(self, step: int, name: str, stream: int) -> Tensor:
         """Stream 1, 2... of a seed give its noises."""

@@ -13,7 +13,7 @@ from torch import Tensor
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.windows import episodes, returns_to_go
 from tasks.train import Learner
-from tasks.train._data import BLOCK, pack
+from tasks.train._data import BLOCK, draw_rows, odds, pack
 
 if TYPE_CHECKING:
     from tasks.artifacts.dataset import Transitions
@@ -44,7 +44,8 @@ class WindowSampler:
     """Batches of windows, their starts drawn a block at a time.
 
     An episode is drawn in proportion to its length and a start in it uniformly, that
-    is: each row of the dataset is as likely a start as any other.
+    is: each row of the dataset is as likely a start as any other. A learner with
+    weights starts at each row as its weight says.
 
     Args:
         learner: Whose seeds and widths it draws for.
@@ -88,7 +89,7 @@ class WindowSampler:
             )
         self.seeds, self.shape = learner.seeds, (len(learner.seeds), batch, context)
         self.o, self.a = learner.spaces.observation, learner.spaces.action
-        self.table = pack(learner, data)
+        self.table, self.summed = pack(learner, data), odds(learner, data)
         to_go = torch.from_numpy(returns_to_go(data) * return_scale).float()
         self.to_go = to_go[:, None]
         self.step = torch.from_numpy(step)
@@ -103,7 +104,10 @@ class WindowSampler:
         """The batch of one update."""
         block, i = divmod(step, BLOCK)
         if block != self.block:
-            self._draw(block)
+            self.block = block
+            self.index = draw_rows(
+                self.seeds, block, self.shape[1], len(self.table), self.summed
+            )
         start = self.index[i]
         wanted = start[:, None] + self.window  # (S * B, K)
         rows = torch.minimum(wanted, self.left[start][:, None])
@@ -114,18 +118,6 @@ class WindowSampler:
         returns = self.to_go.index_select(0, flat).view(*self.shape, 1)
         o, a = table[..., : self.o], table[..., self.o : self.o + self.a]
         return Sequences(returns, o, a, timestep, valid)
-
-    def _draw(self, block: int) -> None:
-        self.block = block
-        shape, n = (BLOCK, self.shape[1]), len(self.table)
-        index = np.stack(
-            [
-                np.random.default_rng([k, block, 0]).integers(0, n, shape)
-                for k in self.seeds
-            ],
-            axis=1,
-        )
-        self.index = torch.from_numpy(index).view(BLOCK, -1)
 
 
 class Dropout:

@@ -86,7 +86,7 @@ def identity(
     """Hash of everything that determines a training; a checkpoint's folder name.
 
     Args:
-        learner: Its seeds, and the files its class is made of.
+        learner: Its seeds, its weights, and the files its class is made of.
         block: Its parameters.
         dataset: SHA-256 of the dataset.
         updates: Number of updates.
@@ -97,7 +97,11 @@ def identity(
     files = [Path(inspect.getfile(type(learner)))]  # it imports no other method
     for pattern in ("nets/*.py", "train/_*.py", "artifacts/windows.py"):
         files += sorted(here.glob(pattern))
+    weights = learner.weights
     whole = {
+        "weights": None
+        if weights is None
+        else hashlib.sha256(weights.data).hexdigest(),
         "params": dict(block),
         "sources": [sha256(file) for file in [*files, Path(__file__)]],
         "dataset": dataset,

@@ -47,6 +47,9 @@ def test_every_study_passes_and_fits_the_graph(name: str):
         ("study.datasets", ["hopper"], "did you mean hopper_medium_replay"),
         ("study.learners", ["ikl"], "did you mean iql"),
         ("study.compressors", ["int8"], "did you mean int8_static"),
+        ("study.weighted.learners", ["ikl"], "weighted.learners.ikl: .*mean iql"),
+        ("study.weighted.weightings", ["aw"], "study.weighted.weightings.aw: found"),
+        ("study.policies", ["td3_bc-aw"], "study.policies.td3_bc-aw: .*mean td3_bc"),
         ("study.chains.first", ["destill"], "study.chains.first.destill"),
         ("study.chains.then", ["int4"], "study.chains.then.int4"),
         ("study.variants", ["distil-int8_static"], "mean distill-int8_static"),
@@ -62,3 +65,20 @@ def test_what_a_stage_would_refuse_is_refused(
     block[key] = value
     with pytest.raises(RefusedError, match=said):
         check(params)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("study.weighted.weightings", ["awe"], "weightings.awe: .*did you mean aw?"),
+        ("study.weighted.learners", ["td3"], "learners.td3: .*did you mean td3_bc?"),
+        ("study.policies", ["td3_bc-aw", "td3_bc-a"], "did you mean td3_bc-aw?"),
+        ("study.policies", ["bc-aw"], "study.policies.bc-aw: .*did you mean"),
+        ("weighting.aw.alpha", 0, r"weighting\.aw\.alpha: found 0, expected \(0, inf"),
+        ("weighting.aw.scheme", "AW", "weighting.aw.scheme: found 'AW'"),
+    ],
+)
+def test_weighted_policies_are_checked(path: str, value: Any, said: str):
+    params = yaml.safe_load(composed(["study=trajectory_weighting"]))
+    assert "td3_bc-aw" in params["study"]["policies"]
+    test_what_a_stage_would_refuse_is_refused(params, path, value, said)

@@ -4,19 +4,17 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import yaml
 
 from tasks.artifacts.compose import composed
 from tasks.claims import Check, Figure, Outcome
-from tasks.claims._results import Results, exact, worst
+from tasks.claims._results import exact, ranks_agree, worst
 from tasks.claims.page import page
-from tasks.evaluate import Episodes
+from tests.claims.results_files import write_scores
 
 ROOT = Path(__file__).parents[2]
 CLAIMS = sorted(path.stem for path in (ROOT / "params/claims").glob("*.yaml"))
-RETURNS = {"resample_seed": 0, "resamples": 500, "confidence": 0.95}
 
 
 def figure(low: float, high: float) -> Figure:
@@ -53,28 +51,8 @@ def test_a_claim_is_as_good_as_its_worst_check(
     assert Outcome([Check(figure(*ends)) for ends in ranges], []).verdict == verdict
 
 
-def results(root: Path, shift: float) -> Results:
-    """Two policies on one dataset; the second is better by ``shift``."""
-    folder = root / "datasets/d-v0"
-    folder.mkdir(parents=True)
-    world = {"ref_min": 100.0, "ref_max": 300.0}
-    (folder / "world.json").write_text(json.dumps({"world": world}))
-    draw = np.random.default_rng(0)
-    for policy, more in (("a", 0.0), ("b", shift)):
-        place = root / "evaluations/d" / policy / "float32"
-        place.mkdir(parents=True)
-        n = np.arange(60, dtype=np.int64)
-        returns = 200 + more + draw.normal(size=60)
-        ended = np.zeros(60, bool)
-        Episodes(n // 20, n % 20, n % 20, returns, n, ended).write(
-            place / "episodes.parquet"
-        )
-    study = {"name": "s", "seeds": [0, 1, 2]}
-    return Results({"study": study, "evaluate": {"returns": RETURNS}}, root)
-
-
 def test_scores_and_gaps_come_from_the_episodes(tmp_path: Path):
-    found = results(tmp_path, 20.0)
+    found = write_scores(tmp_path, {("d", "a"): 50, ("d", "b"): 60})
     assert found.seeds == [0, 1, 2]
     a, b = found.score("d", "a"), found.score("d", "b")
     assert a.shape == (3, 20)
@@ -92,6 +70,13 @@ def test_a_number_without_chance_has_no_width():
     assert (least.value, least.low, least.high) == (-0.1, -0.1, -0.1)
     assert Check(least).verdict == "not shown"
     assert Check(exact("calls", 3, ""), bound=2).verdict == "shown"
+
+
+def test_ranks_agree_whatever_the_scale():
+    assert ranks_agree([1, 2, 3, 4], [1, 10, 100, 1000]) == pytest.approx(1)
+    assert ranks_agree([1, 2, 3, 4], [4, 3, 2, 1]) == pytest.approx(-1)
+    # scipy.stats.spearmanr([1, 2, 2, 4], [2, 1, 3, 4]).statistic
+    assert ranks_agree([1, 2, 2, 4], [2, 1, 3, 4]) == pytest.approx(0.632456, abs=1e-6)
 
 
 def claim(**more: Any) -> dict[str, Any]:

@@ -64,6 +64,13 @@ def test_a_name_that_leads_elsewhere_is_refused(name: object):
         wanted({"study": {"datasets": [name]}})
 
 
+def test_weighted_policies_come_from_a_stage_of_their_own():
+    study = {"datasets": ["d"], "learners": ["bc"], "policies": ["bc", "bc-aw"]}
+    found = {one.out: one.stage for one in wanted({"study": study | {"variants": []}})}
+    assert found["data/policies/d/bc"] == "train@d-bc"
+    assert found["data/policies/d/bc-aw"] == "train_weighted@d-bc-aw"
+
+
 def test_no_study_is_refused(make: Make):
     source = make("main")
     (source.folder / "params.yaml").write_text(yaml.safe_dump({"train": {}}))

@@ -4,10 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from tasks.artifacts.dataset import write_dataset
 from tasks.artifacts.errors import RefusedError
 from tests.generate.test_rollout import behavior, equal, make, quiet
 from tests.worlds.harness import load
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_parts_follow_each_other(tmp_path: Path):
@@ -108,3 +112,32 @@ def test_a_missing_policy_is_refused_before_any_step(tmp_path: Path):
     with pytest.raises(RefusedError, match="gone"):
         mixture.episodes(world, lambda share, _: heard.append(share))
     assert heard == []
+
+
+@pytest.mark.parametrize(
+    ("name", "share"),
+    [("pendulum_random_expert_5", 0.05), ("pendulum_random_expert_10", 0.1)],
+)
+def test_the_card_says_what_share_of_the_steps_a_part_has(
+    tmp_path: Path, name: str, share: float
+):
+    """A tenth of the dataset's budget; the part's last episode is whole."""
+    told = yaml.safe_load((ROOT / f"params/dataset/{name}.yaml").read_text())
+    parts = [p | {"steps": p["steps"] // 10} for p in told["generate"]["parts"]]
+    world = load("pendulum")
+    mixture = make("mixture", parts=parts, behaviors=ROOT / "data/behaviors")
+    episodes = mixture.episodes(world, quiet)
+    assert {len(e) for e in episodes} == {200}  # none is cut short
+    assert all(e.truncations[-1] for e in episodes)
+    sources = write_dataset(
+        tmp_path / "mixed-v0", "mixed-v0", episodes, world, {"name": "pendulum"}
+    )["sources"]
+    assert [s["name"] for s in sources] == ["random", "expert"]
+    total = sum(len(e) for e in episodes)
+    for source in sources:
+        steps = sum(len(e) for e in episodes if e.source == source["name"])
+        assert (source["steps"], source["share"]) == (steps, steps / total)
+    asked = parts[1]["steps"] / sum(p["steps"] for p in parts)
+    assert asked == share
+    assert share <= sources[1]["share"] < share + 200 / total
+    assert sources[1]["return_mean"] > sources[0]["return_mean"] + 500

@@ -1,0 +1,82 @@
+"""Drawing good episodes more often helps, most where few are good (Hong et al. 2023).
+
+Wanted: with AW the base learner is better than with all transitions alike by more than
+a pooled standard deviation over seeds, on both hopper mixtures; the gain grows with the
+returns' positive-sided variance over the datasets; and on pendulum, whose starts differ
+much, AW is no worse than RW, which prefers easy starts.
+"""
+
+from itertools import product
+
+import numpy as np
+
+from tasks.artifacts.files import read_json
+from tasks.claims import Check, Claim, Figure, Outcome
+from tasks.claims._results import Floats, Results, exact, ranks_agree
+
+MIXES = ("hopper_random_expert_5", "hopper_random_expert_10")
+
+
+class TrajectoryWeighting(Claim):
+    """See the module."""
+
+    def outcome(self, results: Results) -> Outcome:
+        """See :meth:`Claim.outcome`."""
+        study = results.params["study"]
+        learner, schemes = (
+            study["weighted"]["learners"][0],
+            ["", "-rw", "-aw", "-top10"],
+        )
+        scores = {
+            (data, scheme): results.score(data, f"{learner}{scheme}")
+            for data, scheme in product(study["datasets"], schemes)
+        }
+        gains = {
+            data: float((scores[data, "-aw"] - scores[data, ""]).mean())
+            for data in study["datasets"]
+        }
+        room = {data: self._room(results, data) for data in gains}
+        mixes = [data for data in gains if data in MIXES] or list(gains)
+        swings = [data for data in gains if data.startswith("pendulum")]
+        checks = [
+            Check(
+                exact(
+                    f"aw over uniform on {data}, in pooled deviations",
+                    gains[data] / _pooled(scores[data, "-aw"], scores[data, ""]),
+                    "",
+                ),
+                bound=1.0,
+            )
+            for data in mixes
+        ]
+        if len(gains) >= 4:
+            agreement = ranks_agree(list(room.values()), list(gains.values()))
+            name = f"rank correlation of gain and V+ over {len(gains)} datasets"
+            checks.append(Check(exact(name, agreement, "")))
+        if swings:
+            rows = [scores[data, "-aw"] - scores[data, "-rw"] for data in swings]
+            name = "aw over rw on pendulum"
+            checks.append(Check(results.figure(name, np.concatenate(rows, axis=1))))
+        return Outcome(checks, [*_table(results, scores), *_rooms(room)])
+
+    def _room(self, results: Results, data: str) -> float:
+        """V+ of a dataset in squared score / 100, as its weights say."""
+        path = results.root / "weights" / data / "aw" / "weights.json"
+        return float(read_json(path, "dvc repro")["v_plus"]["score"])
+
+
+def _pooled(one: Floats, other: Floats) -> float:
+    """Standard deviation of seeds' means, pooled; at least a thousandth of a point."""
+    variances = [table.mean(axis=1).var(ddof=1) for table in (one, other)]
+    return max(float(np.sqrt(np.mean(variances))), 1e-3)
+
+
+def _table(results: Results, scores: dict[tuple[str, str], Floats]) -> list[Figure]:
+    return [
+        results.figure(f"{scheme.removeprefix('-') or 'uniform'} on {data}", table)
+        for (data, scheme), table in scores.items()
+    ]
+
+
+def _rooms(room: dict[str, float]) -> list[Figure]:
+    return [exact(f"V+ of {data}", value, "") for data, value in room.items()]

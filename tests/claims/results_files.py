@@ -1,0 +1,40 @@
+"""Evaluations of a study that never ran, for claims to look at."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tasks.claims._results import Results
+from tasks.evaluate import Episodes
+
+SEEDS = [0, 1, 2]
+EPISODES = 20
+RETURNS = {"resample_seed": 0, "resamples": 300, "confidence": 0.95}
+
+
+def write_scores(root: Path, scores: Mapping[tuple[str, str], float]) -> Results:
+    """Episodes whose mean score is as told, by (dataset, policy), within about 0.5."""
+    draw = np.random.default_rng(0)
+    n = np.arange(len(SEEDS) * EPISODES, dtype=np.int64)
+    ended = np.zeros(len(n), bool)
+    for (data, policy), score in scores.items():
+        folder = root / "datasets" / f"{data}-v0"
+        folder.mkdir(parents=True, exist_ok=True)
+        world = {"ref_min": 100.0, "ref_max": 300.0}
+        (folder / "world.json").write_text(json.dumps({"world": world}))
+        place = root / "evaluations" / data / policy / "float32"
+        place.mkdir(parents=True)
+        returns = 100 + 2 * score + draw.normal(size=len(n))
+        Episodes(n // EPISODES, n % EPISODES, n % EPISODES, returns, n, ended).write(
+            place / "episodes.parquet"
+        )
+    study: dict[str, Any] = {
+        "name": "s",
+        "seeds": SEEDS,
+        "datasets": list(dict.fromkeys(data for data, _ in scores)),
+        "learners": list(dict.fromkeys(policy for _, policy in scores)),
+    }
+    return Results({"study": study, "evaluate": {"returns": RETURNS}}, root)
