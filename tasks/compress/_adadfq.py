@@ -188,9 +188,17 @@ class Game:
         self.student.settled = True
 
     def iterate(self) -> dict[str, float]:
-        """One step of G, and once ranges are settled one of Q."""
-        picture, label, wanted, told = self.pictures()
+        """One step of G, and once ranges are settled one of Q, on the same pictures.
+
+        Q is asked once: G's step changes neither the pictures nor Q, so that asking
+        again, as the paper's loop is written, would give the same numbers.
+        """
+        picture, label = self.drawn()
+        watch = Watch(self.teacher)
+        wanted = through(len(self.teacher.widths), picture[None], watch)[0]
         given = self.student.logits(picture)
+        told = self.teach_maker(wanted, given, label, watch)
+        wanted = wanted.detach()
         loss = self.student_loss(wanted, given, label)
         if self.student.settled:
             descend(self.student_step, self.student.parameters(), loss)
@@ -198,29 +206,29 @@ class Game:
         same = (given.argmax(-1) == wanted.argmax(-1)).float().mean()
         return {**told, "student": float(loss.detach()), "same": float(same)}
 
-    def pictures(self) -> tuple[Tensor, Tensor, Tensor, dict[str, float]]:
-        """A batch for Q, without gradients: picture, class, P's logits; figures."""
-        p = self.params
-        noise = torch.randn(p.batch, LATENT, generator=self.chance)
-        classes = self.teacher.action_width
-        label = torch.randint(classes, (p.batch,), generator=self.chance)
-        picture = self.maker(noise, label)
-        watch = Watch(self.teacher)
-        wanted = through(len(self.teacher.widths), picture[None], watch)[0]
-        loss, told = self.maker_loss(picture, wanted, label, watch.loss())
-        descend(self.maker_step, list(self.maker.parameters()), loss)
-        told["maker"] = float(loss.detach())
-        return picture.detach(), label, wanted.detach(), told
+    def drawn(self) -> tuple[Tensor, Tensor]:
+        """Pictures (B, C, Y, X) of G and their classes (B,)."""
+        count, classes = self.params.batch, self.teacher.action_width
+        noise = torch.randn(count, LATENT, generator=self.chance)
+        label = torch.randint(classes, (count,), generator=self.chance)
+        return self.maker(noise, label), label
+
+    def teach_maker(
+        self, wanted: Tensor, given: Tensor, label: Tensor, watch: Watch
+    ) -> dict[str, float]:
+        """One step of G; its figures."""
+        loss, told = self.maker_loss(wanted, given, label, watch.loss())
+        descend(self.maker_step, list(self.maker.parameters()), loss, keep=True)
+        return {**told, "maker": float(loss.detach())}
 
     def maker_loss(
-        self, picture: Tensor, wanted: Tensor, label: Tensor, statistics: Tensor
+        self, wanted: Tensor, given: Tensor, label: Tensor, statistics: Tensor
     ) -> tuple[Tensor, dict[str, float]]:
         """What G descends: L_m + beta L_bal + gamma L_BNS, or GDFQ's CE + 0.1 L_BNS."""
         p, told = self.params, {"statistics": float(statistics.detach())}
         if p.arm == "gdfq":
             cross = nn.functional.cross_entropy(wanted, label)
             return cross + GDFQ_STATISTICS * statistics, told
-        given = self.student.logits(picture)
         agreed = agreement(wanted, given)
         inside = (agreed >= p.lambda_low) & (agreed <= p.lambda_high)
         told["inside"] = float(inside.float().mean())
@@ -245,9 +253,21 @@ def set_rate(optimiser: Optimizer, rate: float) -> None:
         group["lr"] = rate
 
 
-def descend(optimiser: Optimizer, parameters: list[nn.Parameter], loss: Tensor) -> None:
-    """One step; no other player's parameters get a gradient."""
-    found = torch.autograd.grad(loss, parameters)
+def descend(
+    optimiser: Optimizer,
+    parameters: list[nn.Parameter],
+    loss: Tensor,
+    keep: bool = False,
+) -> None:
+    """One step; no other player's parameters get a gradient.
+
+    Args:
+        optimiser: Of the player.
+        parameters: All of the player's.
+        loss: What it descends.
+        keep: The other player's loss comes the same way.
+    """
+    found = torch.autograd.grad(loss, parameters, retain_graph=keep)
     for parameter, gradient in zip(parameters, found, strict=True):
         parameter.grad = gradient
     optimiser.step()

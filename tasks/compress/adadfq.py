@@ -60,14 +60,17 @@ class AdaDFQ(Compressor):
 
     def work(self, policy: Any, rows: Rows) -> Result:
         """Play one game a seed."""
-        p, made = self.settings, []
+        p, made, course = self.settings, [], []
         with Progress("adadfq", len(rows.seeds) * p.epochs) as progress:
             for k, seed in enumerate(rows.seeds):
 
-                def tell(epoch: int, told: dict[str, float], k: int = k) -> None:
+                def tell(
+                    epoch: int, told: dict[str, float], k: int = k, seed: int = seed
+                ) -> None:
+                    course.append({"seed": seed, "epoch": epoch, **told})
                     words = "  ".join(f"{n} {v:.3g}" for n, v in told.items())
                     progress(k * p.epochs + epoch + 1, words)
 
                 with torch.enable_grad():
                     made.append(Game(take(policy, k), p, seed).run(tell))
-        return Result(stack(made), None)
+        return Result(stack(made), None, course=course)

@@ -14,10 +14,6 @@ from tests.nets.pictures import IMAGE, observations, resnet
 from tests.nets.test_categorical import ORIGIN
 
 
-def block(x: torch.Tensor, conv: nn.Conv2d, norm: nn.BatchNorm2d) -> torch.Tensor:
-    return norm(conv(x))
-
-
 def plain(net: ResNet, k: int, x: torch.Tensor) -> torch.Tensor:
     """The same network of torch's own layers, written out for two blocks."""
 
@@ -100,6 +96,6 @@ def test_slices_come_apart_and_together():
 
 
 def test_an_observation_that_is_no_picture_is_refused():
+    mean, std = torch.zeros(200), torch.ones(200)
     with pytest.raises(RefusedError, match=r"image: found \[3, 8, 8\], 192 numbers"):
-        mean, std = torch.zeros(200), torch.ones(200)
         build(1, IMAGE, (4,), 5, mean, std)
