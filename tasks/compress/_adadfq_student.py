@@ -8,12 +8,16 @@ AdaDFQ's quantiser: k bits, asymmetric, weights an output channel, activations a
 and the gradient of v' to v is 1, outside the range too. Here lo is at most and hi at
 least 0, so that zp is a code and fits ONNX's zero point; after ReLU lo is 0.
 
+Once ranges are settled Q also rounds what its file rounds (scales, biases, the picture,
+see ``tasks/nets/resnet_coded.py``), so that what is trained is what is written.
+
 The reference code divides an average of ranges that is already corrected by 1 - 0.9^t
 once more, so that its first ranges are several times too large; here it is done once.
 """
 
 import copy
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -81,6 +85,22 @@ def straight(v: Tensor, made: Quantised) -> Tensor:
     return v + (made.values - v).detach()
 
 
+class Around(NamedTuple):
+    """What a unit of whole numbers reads and writes.
+
+    Attributes:
+        into: Units a code of its input.
+        out: Units a code of its output.
+        largest: Code of its input.
+        signed: Codes of its input may be negative.
+    """
+
+    into: float
+    out: float
+    largest: float
+    signed: bool
+
+
 class Average:
     """Running average of the largest value of a batch, corrected for its start."""
 
@@ -132,15 +152,37 @@ class Student(FloatSteps):
         return through(len(self.policy.widths), picture[None], self)[0]
 
     def unit(self, name: str, x: Tensor) -> Tensor:
-        """The layer with quantised weights; norms and biases stay float."""
+        """The layer with quantised weights, its norm folded into them.
+
+        Once ranges are settled, what the file will round is rounded here too: scales,
+        biases and the picture, each with the gradient of what it was.
+        """
         layer = self.policy.units[name]
-        if isinstance(layer, NormedConv):
-            weight = layer.weight[0]
-            small = straight(weight, quantised_weight(weight, self.bits))
-            return layer.normed(layer.convolved(x, small[None]))
-        weight = layer.weight[0].T  # (A, I)
-        small = straight(weight, quantised_weight(weight, self.bits))
-        return (x[0] @ small.T + layer.bias[0])[None]
+        weight, gain, shift = parts(layer)
+        made = quantised_weight(weight.detach(), self.bits)
+        if self.settled:
+            around = self.around(name)
+            scale, fit, bias = rounded(made, gain, shift, around)
+            gain = gain * torch.where(scale > 0, fit / scale, 1).detach()
+            shift = shift + (bias * around.out - shift).detach()
+            if name == "stem":
+                near = (x * GRID).round().clamp(-GRID * LIMIT, GRID * LIMIT) / GRID
+                x = x + (near - x).detach()
+        lead = (-1, *[1] * (weight.dim() - 1))
+        small = straight(weight, made) * gain.view(lead)
+        if name == "head":
+            return nn.functional.linear(x[0], small, shift)[None]
+        side = layer.kernel // 2
+        y = nn.functional.conv2d(x[0], small, shift, layer.stride, side)
+        return y[None]
+
+    def skip(self, name: str, x: Tensor) -> Tensor:
+        """The block's input; its ratio of steps is rounded as the file will."""
+        del name
+        if not self.settled:
+            return x
+        free, fit = self.past()
+        return x * (fit / free)
 
     def active(self, name: str, x: Tensor) -> Tensor:
         """ReLU and the quantiser."""
@@ -152,11 +194,25 @@ class Student(FloatSteps):
         low, high = torch.zeros(()), torch.tensor(seen.value)
         return straight(x, quantise(x, low, high, self.bits))
 
+    def around(self, name: str) -> Around:
+        """Of a unit."""
+        top = 2.0**self.bits - 1
+        reads, writes = wiring(len(self.policy.widths))
+        out = 1.0 if name == "head" else self.ranges[writes[name]].value / top
+        if name == "stem":
+            return Around(1 / GRID, out, GRID * LIMIT, signed=True)
+        return Around(self.ranges[reads[name]].value / top, out, top, signed=False)
+
+    def past(self) -> tuple[Tensor, Tensor]:
+        """Codes of the first block's output a code of its input is; rounded."""
+        free = torch.tensor([self.ranges["stem"].value / self.ranges["block0"].value])
+        return free, fitting_scale(free, torch.tensor([2.0**self.bits]))
+
     def coded(self) -> CodedResNet:
         """The same in whole numbers, a stack of one."""
-        net, k = self.policy, self.bits
+        net = self.policy
         made = CodedResNet(
-            k,
+            self.bits,
             1,
             net.image,
             net.widths,
@@ -164,17 +220,10 @@ class Student(FloatSteps):
             net.observation_mean,
             net.observation_std,
         )
-        step = {n: seen.value / (2**k - 1) for n, seen in self.ranges.items()}
-        reads, writes = wiring(len(net.widths))
-        top = dict.fromkeys(reads, 2**k - 1)
-        step["picture"], step["logits"] = 1 / GRID, 1.0
-        top["stem"] = GRID * LIMIT
         with torch.no_grad():
             for name, layer in net.units.items():
-                into, out = step[reads[name]], step[writes[name]]
-                write(layer, made.units[name], into, out, top[name])
-            past = torch.tensor([step["stem"] / step["block0"]])
-            made.past.value.copy_(fitting_scale(past, torch.tensor([2.0**k])))
+                write(layer, made.units[name], self.around(name))
+            made.past.value.copy_(self.past()[1])
         return made
 
 
@@ -192,37 +241,45 @@ def wiring(blocks: int) -> tuple[dict[str, str], dict[str, str]]:
     return reads, writes
 
 
-def write(
-    layer: nn.Module, coded: Coded, into: float, out: float, largest: float
-) -> None:
-    """Fold a layer of one seed, its norm included, into whole numbers.
+def parts(layer: nn.Module) -> tuple[Tensor, Tensor, Tensor]:
+    """Weights (N, ...), gain and shift (N,) of one seed, the norm folded into both."""
+    if isinstance(layer, NormedConv):
+        gain = layer.gain[0] / (layer.variance[0] + EPSILON).sqrt()
+        return layer.weight[0], gain, layer.shift[0] - layer.mean[0] * gain
+    shift = layer.get_parameter("bias")[0, 0]
+    return layer.get_parameter("weight")[0].T, torch.ones_like(shift), shift
+
+
+def rounded(
+    made: Quantised, gain: Tensor, shift: Tensor, around: Around
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Scale of a unit's whole numbers, the same rounded, and its bias rounded, (N,).
+
+    Args:
+        made: Its weights.
+        gain: (N,).
+        shift: (N,).
+        around: What it reads and writes.
+    """
+    whole = (made.codes + made.zero).flatten(1)
+    up, down = whole.clamp(min=0).sum(1), (-whole).clamp(min=0).sum(1)
+    reach = around.largest * (up + down if around.signed else torch.maximum(up, down))
+    scale = gain.detach().abs() * around.into / (made.steps.flatten() * around.out)
+    return scale, fitting_scale(scale, reach), on_grid(shift.detach() / around.out)
+
+
+def write(layer: nn.Module, coded: Coded, around: Around) -> None:
+    """Turn a layer of one seed, its norm included, into whole numbers.
 
     A negative gain turns the sign of its channel's weights: codes q and zero point z
     become -1 - q and -1 - z, which are codes again.
-
-    Args:
-        layer: NormedConv or Linear.
-        coded: What is written.
-        into: Units a code of its input.
-        out: Units a code of its output.
-        largest: Code of its input.
     """
-    if isinstance(layer, NormedConv):
-        gain = layer.gain[0] / (layer.variance[0] + EPSILON).sqrt()
-        shift = layer.shift[0] - layer.mean[0] * gain
-        weight = layer.weight[0]
-    else:
-        weight = layer.get_parameter("weight")[0].T
-        shift = layer.get_parameter("bias")[0, 0]
-        gain = torch.ones_like(shift)
+    weight, gain, shift = parts(layer)
     made = quantised_weight(weight, coded.bits)
-    flat = made.codes.flatten(1), made.zero.flatten(1)  # (N, I), (N, 1)
+    _, scale, bias = rounded(made, gain, shift, around)
+    codes, point = made.codes.flatten(1), -made.zero.flatten(1)  # (N, I), (N, 1)
     turned = (gain < 0)[:, None]
-    codes = torch.where(turned, -1 - flat[0], flat[0])
-    zero = torch.where(turned, flat[1] - 1, -flat[1])
-    scale = gain.abs() * into / (made.steps.flatten() * out)
-    reach = largest * (codes - zero).abs().sum(1)
-    coded.codes = codes.view(1, *coded.shape)
-    coded.zero.copy_(zero.T)
-    coded.scale.copy_(fitting_scale(scale, reach)[None])
-    coded.bias.copy_(on_grid(shift / out)[None])
+    coded.codes = torch.where(turned, -1 - codes, codes).view(1, *coded.shape)
+    coded.zero.copy_(torch.where(turned, -1 - point, point).T)
+    coded.scale.copy_(scale[None])
+    coded.bias.copy_(bias[None])

@@ -7,9 +7,10 @@ in the scales of the layers before and after. So a unit is
 
 with a scale and a zero point an output channel. The picture, which is not quantised,
 goes in as multiples of 1/64 of a pixel's deviation, up to 8 deviations. Scales have as
-few significant bits as keep each sum of products exact in float32, and biases lie on a
-grid, so that neither the order of a sum nor a fused kernel can move a number to the
-other side of a rounding border: torch and onnxruntime agree in every code.
+few significant bits as keep each sum of products exact in float32 (with 7 and 8 bits
+of weights: as a rule), and biases lie on a grid, so that neither the order of a sum nor
+a fused kernel can move a number to the other side of a rounding border: torch and
+onnxruntime agree in every code.
 
 | bits | weights stored | activations stored |
 |---|---|---|
@@ -96,7 +97,7 @@ class Coded(nn.Module):
 
     @property
     def codes(self) -> Tensor:
-        """Unpacked, (S, N, C, kernel, kernel) or (S, N, C), int8."""
+        """Unpacked, (S, *shape), int8."""
         flat = unpack(self.packed) if self.bits_stored == 4 else self.packed
         return flat[:, : self.inputs * self.outputs].view(self.stack, *self.shape)
 
@@ -109,8 +110,7 @@ class Coded(nn.Module):
     def weight(self) -> Tensor:
         """What the codes stand for, of the shape of :attr:`codes`, float32."""
         lead = (self.stack, self.outputs, *[1] * (len(self.shape) - 1))
-        centred = self.codes.float() - self.zero.view(lead).float()
-        return centred * self.scale.view(lead)
+        return (self.codes - self.zero.view(lead).float()) * self.scale.view(lead)
 
     def forward(self, x: Tensor) -> Tensor:
         """(S, B, C, Y, X) -> (S, B, N, Y', X'), or (S, B, C) -> (S, B, N)."""
@@ -150,14 +150,7 @@ class Coded(nn.Module):
 
 
 class Ratio(nn.Module):
-    """How many codes of the output a code of the input is, where a block is passed by.
-
-    Args:
-        stack: S.
-
-    Attributes:
-        value: (S,), float32, positive.
-    """
+    """How many codes of a block's output one of its input is: ``value`` (S,)."""
 
     def __init__(self, stack: int) -> None:
         super().__init__()
@@ -293,12 +286,12 @@ def fitting_scale(scale: Tensor, largest: Tensor) -> Tensor:
         largest: (N,), that a sum of whole numbers can reach.
 
     Returns:
-        (N,): nearest with as many significant bits as are left of 24, from 4 to 12, and
+        (N,): nearest with as many significant bits as are left of 24, from 6 to 12, and
         none finer than 2^-14.
     """
     bits = EXACT - torch.ceil(torch.log2(largest.clamp(min=1) + 1))
     _, exponent = torch.frexp(scale)  # scale = mantissa 2^exponent, mantissa in [.5, 1)
-    step = torch.exp2(exponent - bits.clamp(4, 12)).clamp(min=FINEST)
+    step = torch.exp2(exponent - bits.clamp(6, 12)).clamp(min=FINEST)
     return (scale / step).round() * step
 
 
