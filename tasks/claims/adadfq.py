@@ -51,7 +51,7 @@ class AdaDFQ(Claim):
         data, learner = study["datasets"][0], study["policies"][0]
         arms = ("minmax", "minmax_data", "gdfq", "real")
         wanted = [(arm, bits) for bits in (few, more) for arm in arms]
-        wanted += [("no_margin", few), ("adadfq", more), ("minmax_data", 8)]
+        wanted += [("no_margin", few), ("adadfq", more)]
         bed = Bed(results, data, learner)
         made = bed.run(wanted)
         shown = 100 / bed.world.params.max_steps

@@ -7,10 +7,10 @@ in the scales of the layers before and after. So a unit is
 
 with a scale and a zero point an output channel. The picture, which is not quantised,
 goes in as multiples of 1/64 of a pixel's deviation, up to 8 deviations. Scales have as
-few significant bits as keep each sum of products exact in float32 (with 7 and 8 bits
-of weights: as a rule), and biases lie on a grid, so that neither the order of a sum nor
-a fused kernel can move a number to the other side of a rounding border: torch and
-onnxruntime agree in every code.
+few significant bits as keep each sum of products exact in float32, at least 6 (with 7
+and 8 bits of weights exact as a rule, and then coarse), and biases lie on a grid, so
+that neither the order of a sum nor a fused kernel can move a number to the other side
+of a rounding border: torch and onnxruntime agree in every code.
 
 | bits | weights stored | activations stored |
 |---|---|---|

@@ -154,7 +154,7 @@ def test_real_data_is_the_logged_pictures_and_answers(
     for one, y in zip(picture, label, strict=True):
         hits = (bed.data.seen == one).flatten(1).all(1).nonzero()
         assert y in bed.data.label[hits[:, 0]]
-    assert bed.game(Job("minmax_data", 8, 0, 4)).params.arm == "minmax"
+    assert bed.game(Job("minmax_data", 4, 0, 4)).params.arm == "minmax"
     free = bed.game(Job("no_margin", 3, 0, 4))
     assert not isinstance(free, RealData)
     assert free.params.arm == "no_margin"
