@@ -7,7 +7,7 @@ so both are checked before :func:`write_episodes` is called.
 import json
 import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,11 +18,13 @@ from gymnasium.spaces import Box, Discrete
 
 from tasks.artifacts.episodes import Episode
 from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.readings import COLUMNS, MASK
 
 if TYPE_CHECKING:
     from tasks.worlds import World
 
-READ = ("legal", "log_prob")  # infos that learners and estimators use
+# infos that learners and estimators use
+READ = ("legal", "log_prob", MASK, *COLUMNS.values())
 MAIN, METADATA = Path("data/main_data.hdf5"), Path("data/metadata.json")
 
 
@@ -135,8 +137,15 @@ def actions(file: Path, metadata: Mapping[str, Any]) -> Box | Discrete:
         ) from error
 
 
-def read_episodes(file: Path, count: int) -> Iterator[Episode]:
-    """The first ``count`` episodes one by one, not yet checked; of infos those in READ.
+def read_episodes(
+    file: Path, count: int | Iterable[int], names: Collection[str] | None = READ
+) -> Iterator[Episode]:
+    """Episodes one by one, not yet checked.
+
+    Args:
+        file: main_data.hdf5.
+        count: How many of the first, or their numbers.
+        names: Which infos; None for all.
 
     Raises:
         RefusedError: If an episode or one of its arrays is missing.
@@ -144,16 +153,17 @@ def read_episodes(file: Path, count: int) -> Iterator[Episode]:
     number = 0
     try:
         with h5py.File(file, "r") as stored:
-            for number in range(count):
+            for number in range(count) if isinstance(count, int) else count:
                 group = stored[f"episode_{number}"]
                 infos = group.get("infos", {})
+                kept = infos if names is None else [n for n in names if n in infos]
                 yield Episode(
                     observations=group["observations"][()],
                     actions=group["actions"][()],
                     rewards=group["rewards"][()],
                     terminations=group["terminations"][()],
                     truncations=group["truncations"][()],
-                    infos={n: infos[n][()] for n in READ if n in infos},
+                    infos={n: infos[n][()] for n in kept},
                     seed=int(group.attrs.get("seed", -1)),
                     source=str(group.attrs.get("source", "unknown")),
                 )

@@ -13,7 +13,6 @@ nothing is believed before the hash in card.json fits.
 import inspect
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +28,7 @@ from tasks.artifacts._minari import (
     read_episodes,
     write_episodes,
 )
-from tasks.artifacts.actions import action_bounds, flat_actions
+from tasks.artifacts.actions import action_bounds
 from tasks.artifacts.card import card
 from tasks.artifacts.episodes import Episode, check_episodes, checked
 from tasks.artifacts.errors import RefusedError
@@ -41,6 +40,8 @@ from tasks.artifacts.files import (
     write_json,
 )
 from tasks.artifacts.mapped import blank, release
+from tasks.artifacts.readings import MASK, steps
+from tasks.artifacts.transitions import STD_FLOOR, Array, Transitions
 
 if TYPE_CHECKING:
     from tasks.worlds import World
@@ -50,16 +51,14 @@ __all__ = [
     "Transitions",
     "check_episodes",
     "check_id",
+    "load_episodes",
     "load_observations",
     "load_transitions",
     "write_dataset",
 ]
 
-Array = NDArray[np.float32]
-
 SCHEMA = 1
 ID = re.compile(r"^([-_\w][-_\w/]*[-_\w]+/)?[-_\w]+-v\d+$", re.ASCII)
-STD_FLOOR = 1e-3  # added to the deviation, as TD3+BC does (arXiv 2106.06860)
 
 
 def check_id(folder: Path, dataset_id: str) -> None:
@@ -89,6 +88,7 @@ def write_dataset(
     world: "World",
     world_block: Mapping[str, Any],
     description: str = "",
+    about: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Check episodes and write them with card.json and world.json.
 
@@ -101,6 +101,7 @@ def write_dataset(
         world: Where they were made.
         world_block: Its block of params.yaml, for world.json.
         description: How they were made, in words.
+        about: More for the card.
 
     Returns:
         The card.
@@ -115,6 +116,7 @@ def write_dataset(
     with whole_folder(folder, need) as temporary:
         write_episodes(temporary, dataset_id, episodes, world, description)
         told = card(dataset_id, episodes, world, sha256(temporary / MAIN))
+        told |= about or {}
         write_json(temporary / "card.json", told)
         write_json(temporary / "world.json", _world(world, world_block))
     return told
@@ -136,48 +138,17 @@ def _world(world: "World", block: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True)
-class Transitions:
-    """A dataset as flat arrays: N steps of all episodes, in order.
+def load_episodes(folder: Path) -> tuple[list[Episode], dict[str, Any]]:
+    """All episodes of a dataset with all their infos, and world.json's block.
 
-    Attributes:
-        observation: (N, O), units of the world.
-        action: (N, A), inside the world's bounds; one-hot of a discrete one.
-        reward: (N,), units of the world.
-        next_observation: (N, O), the true one also where the episode was truncated.
-        terminated: (N,), 1.0 where the task ended; truncated steps are 0.0.
-        episode: (N,) int64, number of the episode.
-        observation_mean: (O,).
-        observation_std: (O,), deviation + 1e-3, so a constant sensor cannot blow up.
-        action_low: (A,), the world's bounds.
-        action_high: (A,).
-        returns: (episodes,) float64, undiscounted.
-        dataset_id: With version.
-        sha256: Of main_data.hdf5.
-        discrete: Actions are one-hot, their bounds 0 and 1.
-        legal: (N, A), 1.0 where an action is allowed; None if all always are.
-        next_legal: (N, A), the same at the next observation.
-        log_prob: (N,) float64, how likely the behaviour was to take the action, see
-            ``density.py``; None where it could not tell.
+    Raises:
+        RefusedError: As :func:`load_transitions`.
     """
-
-    observation: Array
-    action: Array
-    reward: Array
-    next_observation: Array
-    terminated: Array
-    episode: NDArray[np.int64]
-    observation_mean: Array
-    observation_std: Array
-    action_low: Array
-    action_high: Array
-    returns: NDArray[np.float64]
-    dataset_id: str
-    sha256: str
-    discrete: bool = False
-    legal: Array | None = None
-    next_legal: Array | None = None
-    log_prob: NDArray[np.float64] | None = None
+    _, metadata = open_dataset(folder)
+    spaces = box(folder, metadata, "observation_space"), actions(folder, metadata)
+    found = read_episodes(folder / MAIN, int(metadata["total_episodes"]), names=None)
+    world = read_json(folder / "world.json", "dvc repro")
+    return list(checked(found, *spaces, folder / MAIN)), dict(world["world"])
 
 
 def load_transitions(folder: Path) -> Transitions:
@@ -189,19 +160,21 @@ def load_transitions(folder: Path) -> Transitions:
         RefusedError: If a file is missing, its hash is not the card's, the id is not
             the folder's, or an episode is refused.
     """
-    told, metadata = _open(folder)
+    told, metadata = open_dataset(folder)
     observations = box(folder, metadata, "observation_space")
     space = actions(folder, metadata)
     low, high = action_bounds(space)
     width, a = int(np.prod(observations.shape)), len(low)
     file, count = folder / MAIN, int(metadata["total_episodes"])
 
-    lengths, returns, total, masked = [], [], np.zeros(width), True
+    lengths, returns, total, masked, hit = [], [], np.zeros(width), True, True
     for e in checked(read_episodes(file, count), observations, space, file):
+        read = steps(e, space)
         lengths.append(len(e))
-        returns.append(e.ret)
+        returns.append(float(np.sum(read.reward, dtype=np.float64)))
         masked &= "legal" in e.infos
-        total = _sum(total, e.observations[:-1].reshape(-1, width))
+        hit &= MASK in e.infos
+        total = _sum(total, read.observation)
     n = sum(lengths)
     mean, squares = total / n, np.zeros(width)
 
@@ -209,16 +182,19 @@ def load_transitions(folder: Path) -> Transitions:
     action = blank((n, a), np.float32)
     legal, later = (blank((n, a), np.float32) if masked else None for _ in range(2))
     reward, terminated = (blank((n,), np.float32) for _ in range(2))
+    attacked = blank((n,), np.float32) if hit else None
     first, likely = 0, []
     for e in read_episodes(file, count):
         rows = slice(first, first + len(e))
-        seen = e.observations.reshape(-1, width)
-        squares = _sum(squares, np.square(seen[:-1] - mean))
-        observation[rows], after[rows] = seen[:-1], seen[1:]
-        action[rows] = flat_actions(e.actions, space)
+        read = steps(e, space)
+        squares = _sum(squares, np.square(read.observation - mean))
+        observation[rows], after[rows] = read.observation, read.next_observation
+        action[rows], reward[rows] = read.action, read.reward
         if legal is not None and later is not None:
             legal[rows], later[rows] = e.infos["legal"][:-1], e.infos["legal"][1:]
-        reward[rows], terminated[rows] = e.rewards, e.terminations
+        terminated[rows] = e.terminations
+        if attacked is not None:
+            attacked[rows] = read.attacked
         if "log_prob" in e.infos:
             likely.append(e.infos["log_prob"][:-1].astype(np.float64))
         first += len(e)
@@ -241,6 +217,7 @@ def load_transitions(folder: Path) -> Transitions:
         discrete=isinstance(space, Discrete),
         legal=legal,
         next_legal=later,
+        attacked=attacked,
     )
 
 
@@ -277,7 +254,7 @@ def load_rows(
     return data.observation[picked], legal
 
 
-def _open(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+def open_dataset(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """card.json and metadata.json, once the hash and the id fit."""
     name = re.sub(r"-v[0-9]+$", "", folder.name)
     made_by = f"python -m tasks.generate --dataset {name}"

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tasks.artifacts.actions import check_choices
 from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.readings import widths
 
 Floats = NDArray[np.floating[Any]]
 Flags = NDArray[np.bool_]
@@ -33,7 +34,7 @@ class Episode:
     | infos | (T+1, ...) each | the simulator's state, e.g. qpos and qvel |
 
     ``infos["legal"]``, (T+1, A), is a discrete world's mask, 1.0 where an action is
-    allowed.
+    allowed. What was read of a corrupted step stands in infos too, see ``readings.py``.
 
     Exactly one of the two end flags of the last step is set.
 
@@ -187,6 +188,10 @@ def _check_shapes(
         shapes[f"infos/{name}"] = (values, (steps + 1, *values.shape[1:]))
     if isinstance(actions, Discrete) and "legal" in episode.infos:
         shapes["infos/legal"] = (episode.infos["legal"], (steps + 1, int(actions.n)))
+    n = int(actions.n if isinstance(actions, Discrete) else np.prod(actions.shape))
+    for name, rest in widths(int(np.prod(observations.shape)), n).items():
+        if name in episode.infos:
+            shapes[f"infos/{name}"] = (episode.infos[name], (steps + 1, *rest))
     for name, (found, shape) in shapes.items():
         if found.shape != shape:
             raise RefusedError(

@@ -40,6 +40,11 @@ def canonical(value: Any) -> str:
     return json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n"
 
 
+def json_sha256(value: Any) -> str:
+    """SHA-256 of a value as JSON, as hex; reading it back gives the same."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write canonical JSON; the file is whole or absent (temporary, then renamed)."""
     write_text(path, canonical(value))

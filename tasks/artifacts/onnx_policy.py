@@ -62,6 +62,16 @@ def _value(
     return helper.make_tensor_value_info(name, kind, ["batch", *shape])
 
 
+def _inputs(policy: "Policy") -> dict[str, Any]:
+    """What goes in; of noise also with which it is played, if not with zeros."""
+    noise = {"acting": policy.acting} if policy.acting != "zero" else {}
+    return {
+        name: {"shape": ["batch", width], "dtype": "float32"}
+        | (noise if name == "noise" else {})
+        for name, width in policy.inputs().items()
+    }
+
+
 def _outputs(policy: "Policy") -> dict[str, Any]:
     """What comes out: bounds of a continuous action, their number of a discrete one."""
     told: dict[str, Any] = {}
@@ -69,11 +79,8 @@ def _outputs(policy: "Policy") -> dict[str, Any]:
         if name != "action":
             told[name] = {"shape": ["batch", width], "dtype": "float32"}
         elif width is None:
-            told[name] = {
-                "shape": ["batch"],
-                "dtype": "int64",
-                "n": policy.action_width,
-            }
+            number = {"dtype": "int64", "n": policy.action_width}
+            told[name] = {"shape": ["batch"], **number}
         else:
             low = policy.action_offset - policy.action_scale
             high = policy.action_offset + policy.action_scale
@@ -100,10 +107,7 @@ def contract_of(
     """
     return {
         "schema": SCHEMA,
-        "inputs": {
-            name: {"shape": ["batch", width], "dtype": "float32"}
-            for name, width in policy.inputs().items()
-        },
+        "inputs": _inputs(policy),
         "outputs": _outputs(policy),
         "carry": {
             name: {"shape": ["batch", *entry.shape], "reset": entry.reset}
@@ -220,8 +224,8 @@ class OnnxPolicy:
 
         Args:
             observation: (B, O), units of the world.
-            noise: (B, A), standard normal; zeros (the deterministic action) if None.
-                Ignored by a policy without a noise input.
+            noise: (B, n * A), standard normal; zeros (the action without chance) if
+                None. Ignored by a policy without a noise input.
             legal: (B, A), 1.0 where an action is allowed; all are if None. Ignored by
                 a policy without that input.
 
@@ -274,6 +278,11 @@ class OnnxPolicy:
             name: np.full((rows, *entry["shape"][1:]), entry["reset"], np.float32)
             for name, entry in self._carry.items()
         }
+
+    @property
+    def acting(self) -> str:
+        """With which noise it wants to be played; files that do not say: ``zero``."""
+        return str(self.contract["inputs"].get("noise", {}).get("acting", "zero"))
 
     @property
     def has_head(self) -> bool:

@@ -83,7 +83,8 @@ def check_parity(
     inputs = {"observation": probes}
     shape = (len(probes), policy.action_width)
     if "noise" in policy.inputs():
-        inputs["noise"] = generator.standard_normal(shape, np.float32)
+        wide = (len(probes), policy.inputs()["noise"])
+        inputs["noise"] = generator.standard_normal(wide, np.float32)
     if "legal" in policy.inputs():
         mask = generator.random(shape) < 0.5
         mask[np.arange(len(mask)), generator.integers(0, shape[1], len(mask))] = True
@@ -166,7 +167,7 @@ def check_carried_parity(
         inputs = {"observation": observation, "reward": np.roll(reward, 1, axis=1)}
         inputs["reward"][:, 0] = 0
         if "noise" in policy.inputs():
-            shape = (*at.shape, policy.action_width)
+            shape = (*at.shape, policy.inputs()["noise"])
             inputs["noise"] = generator.standard_normal(shape, np.float32)
         if "legal" in policy.inputs():
             legal = generator.random((*at.shape, policy.action_width)) < 0.5

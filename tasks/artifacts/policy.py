@@ -1,4 +1,7 @@
-"""Policies on disk: policy.json (class, arguments, origin) and policy.safetensors."""
+"""Policies on disk: policy.json (class, arguments, origin) and policy.safetensors.
+
+Critics lie beside them in the same way, as critic.json and critic.safetensors.
+"""
 
 import hashlib
 from collections.abc import Mapping
@@ -11,13 +14,14 @@ from safetensors.torch import load_file, save
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import read_json, sha256, write_json
 from tasks.artifacts.params import resolve
+from tasks.nets.critic import Critic
 from tasks.nets.policy import Policy
 
 SCHEMA = 1
 STATISTICS = ("observation_mean", "observation_std")
 
 
-def statistics_sha256(policy: Policy) -> str:
+def statistics_sha256(policy: Policy | Critic) -> str:
     """Hash of the normaliser alone: the same weights with another one differ."""
     digest = hashlib.sha256()
     for name in STATISTICS:
@@ -25,7 +29,7 @@ def statistics_sha256(policy: Policy) -> str:
     return digest.hexdigest()
 
 
-def weights_sha256(policy: Policy) -> str:
+def weights_sha256(policy: Policy | Critic) -> str:
     """Hash of every tensor but the normaliser's: names, types, shapes and values."""
     digest = hashlib.sha256()
     for name, tensor in sorted(policy.state_dict().items()):
@@ -44,18 +48,29 @@ def save_policy(folder: Path, policy: Policy, origin: Mapping[str, Any]) -> None
         origin: What it was made of: ``seeds`` (their numbers), ``learner``,
             ``dataset``, ``dataset_sha256``, ``world`` ...
     """
-    weights = folder / "policy.safetensors"
-    tensors = {k: v.detach().contiguous() for k, v in policy.state_dict().items()}
+    _save(folder, "policy", policy, origin)
+
+
+def save_critic(folder: Path, critic: Critic, origin: Mapping[str, Any]) -> None:
+    """Write critics beside their policy, see :func:`save_policy`."""
+    _save(folder, "critic", critic, origin)
+
+
+def _save(
+    folder: Path, kind: str, net: Policy | Critic, origin: Mapping[str, Any]
+) -> None:
+    weights = folder / f"{kind}.safetensors"
+    tensors = {k: v.detach().contiguous() for k, v in net.state_dict().items()}
     weights.write_bytes(save(tensors))
     spec = {
         "schema": SCHEMA,
-        "policy": policy.spec(),
+        kind: net.spec(),
         "origin": dict(origin),
         "file_sha256": sha256(weights),
-        "weights_sha256": weights_sha256(policy),
-        "statistics_sha256": statistics_sha256(policy),
+        "weights_sha256": weights_sha256(net),
+        "statistics_sha256": statistics_sha256(net),
     }
-    write_json(folder / "policy.json", spec)
+    write_json(folder / f"{kind}.json", spec)
 
 
 def load_policy(folder: Path) -> tuple[Policy, dict[str, Any]]:
@@ -69,22 +84,37 @@ def load_policy(folder: Path) -> tuple[Policy, dict[str, Any]]:
             outside tasks.nets, a hash (of the file, of the weights, of the statistics)
             is not the one policy.json states, or the tensors do not fit the class.
     """
+    policy, origin = _load(folder, "policy")
+    return policy, origin
+
+
+def load_critic(folder: Path) -> tuple[Critic, dict[str, Any]]:
+    """Read critics after checking their hashes, see :func:`load_policy`.
+
+    Raises:
+        RefusedError: Also if the learner left none.
+    """
+    critic, origin = _load(folder, "critic")
+    return critic, origin
+
+
+def _load(folder: Path, what: str) -> tuple[Any, dict[str, Any]]:
     mend = "make it again with: dvc repro"
-    spec = _read_spec(folder / "policy.json", mend)
-    weights = folder / "policy.safetensors"
+    spec = _read_spec(folder / f"{what}.json", what, mend)
+    weights = folder / f"{what}.safetensors"
     found = sha256(weights) if weights.exists() else "nothing"
     if found != spec["file_sha256"]:
         raise RefusedError(weights, "sha256", found, spec["file_sha256"], mend)
     try:
-        kind = resolve(spec["policy"]["class"], "policy.class", package="tasks.nets.")
-        policy: Policy = kind.from_spec(spec["policy"])
+        kind = resolve(spec[what]["class"], f"{what}.class", package="tasks.nets.")
+        policy: Policy | Critic = kind.from_spec(spec[what])
     except RefusedError as error:
         raise RefusedError(
-            folder / "policy.json", error.field, error.found, error.expected, mend
+            folder / f"{what}.json", error.field, error.found, error.expected, mend
         ) from None
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RefusedError(
-            folder / "policy.json", "policy", repr(error), "what Policy.spec gave", mend
+            folder / f"{what}.json", what, repr(error), "what its spec gave", mend
         ) from None
     try:
         policy.load_state_dict(load_file(weights))
@@ -101,14 +131,14 @@ def load_policy(folder: Path) -> tuple[Policy, dict[str, Any]]:
     return policy, spec["origin"]
 
 
-def _read_spec(path: Path, mend: str) -> dict[str, Any]:
-    """policy.json, with its schema and keys checked."""
+def _read_spec(path: Path, what: str, mend: str) -> dict[str, Any]:
+    """policy.json or critic.json, with its schema and keys checked."""
     spec = read_json(path, "dvc repro")
     found = spec.get("schema") if isinstance(spec, dict) else f"{spec!r:.40}"
     if found != SCHEMA:
         raise RefusedError(path, "schema", found, SCHEMA, mend)
     hashes = ("file_sha256", "weights_sha256", "statistics_sha256")
-    for key in ("policy", "origin", *hashes):
+    for key in (what, "origin", *hashes):
         if key not in spec:
             raise RefusedError(path, key, "nothing", "a value", mend)
     return dict(spec)

@@ -1,5 +1,6 @@
 """What a study left, for those who check a claim, and the usual figures of it."""
 
+import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,14 @@ class Results:
         low, high = world["ref_min"], world["ref_max"]
         scored: Floats = 100 * (table - low) / (high - low)
         return scored
+
+    def last(self, dataset: str, learner: str, column: str) -> Floats:
+        """A column of the training curves at the end, (S,)."""
+        folder = self.root / "policies" / dataset / learner
+        with (folder / "curves.csv").open(encoding="utf-8", newline="") as stream:
+            rows = list(csv.DictReader(stream))
+        end = rows[-1]["update"]
+        return np.array([float(row[column]) for row in rows if row["update"] == end])
 
     def figure(
         self,

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.makers import MAKERS, group_of
 
 WORKSPACE = "workspace"
 # of a revision, beside what DVC tracks
@@ -89,7 +90,10 @@ def wanted(params: Mapping[str, Any], where: object = "params.yaml") -> list[Wan
     found = []
     for dataset in names(params, "datasets", where):
         data = f"data/datasets/{dataset}-v0"
-        found.append(Wanted(data, ("card.json", "world.json"), f"generate@{dataset}"))
+        stage = f"{MAKERS[group_of(params, dataset)]}@{dataset}"
+        found.append(Wanted(data, ("card.json", "world.json"), stage))
+        if dataset in names(params, "measured", where, needed=False):
+            found.append(Wanted(f"data/qdc/{dataset}", (), f"measure@{dataset}"))
         # revisions from before a study named its policies trained and kept the same
         kept = names(params, "policies", where, needed=False)
         for learner in kept or names(params, "learners", where):

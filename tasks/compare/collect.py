@@ -20,6 +20,7 @@ from tasks.artifacts.files import read_json, sha256
 from tasks.artifacts.params import load
 from tasks.compare import Missing, Source, Wanted, wanted
 from tasks.evaluate import ESTIMATE, Episodes
+from tasks.report._measures import LETTERS
 
 Key = tuple[str, str, str]  # dataset, learner, variant
 T = TypeVar("T")
@@ -86,6 +87,7 @@ class Side:
         curves: curves.csv by dataset and learner.
         leaves: Every artifact of the study, in its order.
         estimates: metrics.json by dataset, learner and estimator.
+        qdc: Quality, diversity and complexity by dataset.
         gaps: What is missing or unreadable.
     """
 
@@ -99,6 +101,7 @@ class Side:
     curves: dict[tuple[str, str], pd.DataFrame] = field(default_factory=dict)
     leaves: dict[Key, Leaf] = field(default_factory=dict)
     estimates: dict[Key, dict[str, Any]] = field(default_factory=dict)
+    qdc: dict[str, dict[str, Any]] = field(default_factory=dict)
     gaps: list[Missing] = field(default_factory=list)
 
     @property
@@ -159,32 +162,40 @@ def _read(side: Side, out: Wanted) -> None:
     folder = side.source.folder / out.out
     _, kind, *names = Path(out.out).parts
     if kind == "datasets":
-        dataset = names[0].removesuffix("-v0")
-        card = _kept(side, out, lambda: _card(folder / "card.json"))
-        world = _kept(side, out, lambda: _world(folder / "world.json"))
-        if card is not None:
-            side.cards[dataset] = card
-        if world is not None:
-            side.worlds[dataset] = world
+        _read_dataset(side, out, names[0].removesuffix("-v0"))
     elif kind == "policies":
-        dataset, learner = names
         curves = _kept(side, out, lambda: _curves(folder / "curves.csv"))
         if curves is not None:
-            side.curves[dataset, learner] = curves
+            side.curves[names[0], names[1]] = curves
+    elif kind == "qdc":
+        told = _kept(side, out, lambda: _fields(folder / "metrics.json", *LETTERS))
+        if told is not None:
+            side.qdc[names[0]] = told
     elif kind == "estimates":
         guess = _kept(side, out, lambda: _fields(folder / "metrics.json", *GUESS))
         if guess is not None:
             side.estimates[names[0], names[1], names[2]] = guess
     else:
-        dataset, learner, variant = names
-        leaf = side.leaves.setdefault((dataset, learner, variant), Leaf())
-        if kind == "onnx":
-            _kept(side, out, lambda: _graphs(folder, leaf))
-        else:
-            _kept(side, out, lambda: _evaluation(folder, leaf))
-        timed = side.source.folder / "data/profiles" / Path(*names) / "latency.json"
-        if timed.exists():
-            leaf.latency = _kept(side, out, lambda: read_json(timed, ""))
+        _read_leaf(side, out, kind, (names[0], names[1], names[2]))
+
+
+def _read_dataset(side: Side, out: Wanted, dataset: str) -> None:
+    """Its card and its world."""
+    folder = side.source.folder / out.out
+    if (card := _kept(side, out, lambda: _card(folder / "card.json"))) is not None:
+        side.cards[dataset] = card
+    if (world := _kept(side, out, lambda: _world(folder / "world.json"))) is not None:
+        side.worlds[dataset] = world
+
+
+def _read_leaf(side: Side, out: Wanted, kind: str, key: Key) -> None:
+    """ONNX files or an evaluation, and latencies if they lie there."""
+    folder, leaf = side.source.folder / out.out, side.leaves.setdefault(key, Leaf())
+    read = _graphs if kind == "onnx" else _evaluation
+    _kept(side, out, lambda: read(folder, leaf))
+    timed = side.source.folder / "data/profiles" / Path(*key) / "latency.json"
+    if timed.exists():
+        leaf.latency = _kept(side, out, lambda: read_json(timed, ""))
 
 
 def _kept(side: Side, out: Wanted, read: Callable[[], T]) -> T | None:

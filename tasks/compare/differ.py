@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasks.compare.collect import Side
+from tasks.report import words
+from tasks.report._measures import LETTERS
 
 NONE = "—"
 # of a card, what a line can say; the rest is behind its hash
@@ -98,6 +100,30 @@ def cards(sides: Sequence[Side]) -> dict[str, Table]:
                 }
             )
         found[name] = table(blocks)
+    return found
+
+
+def qdc(sides: Sequence[Side]) -> dict[str, Table]:
+    """Quality, diversity and complexity of every dataset that is measured, as text."""
+    datasets = dict.fromkeys(name for side in sides for name in side.qdc)
+    return {
+        name: table([_figures(side.qdc.get(name, {})) for side in sides])
+        for name in datasets
+    }
+
+
+def _figures(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Figures with their intervals, by letter and name."""
+    found: dict[str, Any] = {}
+    for letter in (one for one in LETTERS if one in told):
+        for name, one in told[letter].items():
+            said = "unavailable"
+            if one.get("value") is not None:
+                value, low, high = (
+                    words.short(one[k]) for k in ("value", "low", "high")
+                )
+                said = f"{value} [{low}, {high}]"
+            found[f"{letter}, {name.replace('_', ' ')}"] = said
     return found
 
 

@@ -86,11 +86,13 @@ class Data:
     Attributes:
         table: Side by side.
         histograms: Name of the revision and picture, where the data differ.
+        qdc: Quality, diversity and complexity, where a revision measured them.
     """
 
     name: str
     table: differ.Table
     histograms: tuple[tuple[int, str, Markup], ...]
+    qdc: differ.Table | None
 
 
 @dataclass(frozen=True)
@@ -238,6 +240,7 @@ def _reasons(found: Sequence[Versus]) -> Iterable[tuple[str, str, tuple[Key, ...
 
 def _cards(sides: Sequence[Side]) -> Iterable[Data]:
     """Cards side by side; histograms where the data are not the same."""
+    measured = differ.qdc(sides)
     for name, table in differ.cards(sides).items():
         drawn = []
         hashes = {s.cards[name]["sha256"] for s in sides if name in s.cards}
@@ -247,7 +250,7 @@ def _cards(sides: Sequence[Side]) -> Iterable[Data]:
                 mean = [("mean", float(side.cards[name]["return"]["mean"]))]
                 picture = histogram(found["edges"], found["counts"], mean)
                 drawn.append((number, side.name, picture))
-        yield Data(name, table, tuple(drawn))
+        yield Data(name, table, tuple(drawn), measured.get(name))
 
 
 def _curves(sides: Sequence[Side]) -> Iterable[Curves]:

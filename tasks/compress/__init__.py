@@ -11,6 +11,7 @@ kind, whose layers hold integers or are fewer, never floats that pretend.
 | ``structured`` | float layers, ``Feedforward`` | narrower ones | dataset rows |
 | ``distill`` | ``Feedforward`` | a smaller float network | rows, visited states |
 | ``adadfq`` | ``ResNet`` | CodedResNet | nothing: it makes its own pictures |
+| ``quest`` | float layers, two policies | QuestLinear | dataset rows |
 
 Chains are commands after each other: ``distill``, then ``int8_static`` on its result.
 """
@@ -26,9 +27,10 @@ from torch import Tensor, nn
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import Params, Range
 from tasks.compress._calib import Situation, layer_inputs
-from tasks.nets.layers import Linear
+from tasks.nets.layers import Linear, generator
 from tasks.nets.policy import Logged, Policy, stacked
 from tasks.nets.quantised import Int8Linear
+from tasks.nets.quest_packed import QuestLinear
 from tasks.worlds import World
 
 
@@ -67,13 +69,19 @@ class Rows:
     legal: Tensor | None = None
 
     def situation(self, policy: Policy) -> Situation:
-        """Inputs and carry of the policy's step on these rows, without the axis [S]."""
+        """Inputs and carry of the policy's step on these rows, without the axis [S].
+
+        A policy that is played with noise gets the same noise each time.
+        """
         if self.logged is not None:
             return policy.recall(self.logged)
         given = {"observation": self.observations}
         if "legal" in policy.inputs():
             shape = (len(self.observations), policy.action_width)
             given["legal"] = torch.ones(shape) if self.legal is None else self.legal
+        if policy.acting == "normal":
+            wide = (len(self.observations), policy.inputs()["noise"])
+            given["noise"] = torch.randn(wide, generator=generator(0, "rows' noise"))
         return given, {}
 
 
@@ -103,7 +111,7 @@ class Compressor(ABC):
     """
 
     Parameters: ClassVar[type[Params]]
-    bits: int = 32  # nominal bits a weight of the result
+    bits: float = 32  # nominal bits a weight of the result
     roams: ClassVar[bool] = False  # uses Rows.world
     takes: ClassVar[tuple[type[nn.Module], ...]] = (Linear,)
     policies: ClassVar[tuple[type[Policy], ...]] = (Policy,)
@@ -191,7 +199,8 @@ class Compressor(ABC):
             }
             for name, layer in made.items()
         ]
-        integer = any(isinstance(x, Int8Linear) for x in made.values())
+        kinds = (Int8Linear, QuestLinear)
+        integer = any(isinstance(x, kinds) for x in made.values())
         calibration = result.calibration and {
             "dataset": rows.dataset,
             "sha256": rows.sha256,

@@ -38,7 +38,8 @@ def action_error(before: Policy, after: Policy, rows: Rows) -> dict[str, float]:
 
     Args:
         before: The input policy.
-        after: The compressed one; gaussian heads act without noise.
+        after: The compressed one; gaussian heads act without noise, and a policy that
+            is played with noise gets the same in both.
         rows: Not those of the calibration.
     """
     situation = rows.situation(before)

@@ -24,17 +24,19 @@ def layer_inputs(
 ) -> dict[str, Tensor]:
     """What each of a policy's layers gets to see, (S, rows, I), by its name.
 
+    Of a layer that runs several times a step, all calls' rows after each other.
+
     Args:
         policy: Of any layers.
         situation: Inputs and carry of :meth:`Policy.step`, without the axis [S].
         only: Name of one of the layers: what runs after it is then left out.
     """
-    seen: dict[str, Tensor] = {}
+    seen: dict[str, list[Tensor]] = {name: [] for name in policy.linears()}
 
     def watch(name: str) -> Any:
         def hook(_: nn.Module, given: tuple[Tensor, ...]) -> None:
-            seen[name] = given[0]
-            if name == only:
+            seen[name].append(given[0])
+            if name == only and len(seen[name]) == policy.calls:
                 raise _EnoughError
 
         return hook
@@ -51,11 +53,11 @@ def layer_inputs(
     finally:
         for handle in handles:
             handle.remove()
-    return seen
+    return {name: torch.cat(parts, 1) for name, parts in seen.items() if parts}
 
 
 def acted(policy: Policy, situation: Situation) -> Tensor:
-    """Actions (S, N, A), without noise."""
+    """Actions (S, N, A); without noise, unless the situation has some."""
     given, carried = (
         {name: x.expand(policy.seeds, *x.shape) for name, x in side.items()}
         for side in situation

@@ -1,15 +1,13 @@
-"""Regression of a stack of small policies on another's outputs."""
+"""Regression of a stack of policies on another's outputs."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Adam
 
 from tasks.artifacts.progress import Progress
-from tasks.compress._calib import readout
-from tasks.nets.feedforward import Feedforward
 from tasks.nets.layers import generator
 
 
@@ -17,59 +15,71 @@ class Fit:
     """Adam on the mean squared error, one learning-rate schedule over all its steps.
 
     Args:
-        policy: What is fitted; its layers are trained in place.
+        answer: What the fitted network gives, of the tensors that :meth:`run` is given,
+            some rows of them.
+        trained: Holds the network's parameters, which are trained in place.
         seeds: Seed numbers; each draws its own batches.
         name: Enters the seeding of the batches.
         steps: Updates over all calls of :meth:`run`; the rate falls to 0 as a cosine.
         batch: Rows an update, with replacement.
         rate: Adam learning rate at the start.
+        broken: Called with the updates done when a loss is not finite, and at the end
+            of a run; it may raise.
     """
 
     def __init__(
         self,
-        policy: Feedforward,
+        answer: Callable[..., Tensor],
+        trained: nn.Module,
         seeds: Sequence[int],
         name: str,
         steps: int,
         batch: int,
         rate: float,
+        broken: Callable[[int], None] | None = None,
     ) -> None:
-        self.policy, self.name, self.batch = policy, name, batch
+        self.answer, self.name, self.batch = answer, name, batch
         self.steps, self.done = steps, 0
         self.generators = [generator(seed, name) for seed in seeds]
-        self.rate = rate
-        policy.layers.requires_grad_(requires_grad=True)
-        self.optimiser = Adam(policy.layers.parameters(), lr=rate, fused=True)
+        self.rate, self.broken = rate, broken
+        trained.requires_grad_(requires_grad=True)
+        self.optimiser = Adam(trained.parameters(), lr=rate, fused=True)
 
-    def run(self, x: Tensor, targets: Tensor, steps: int) -> Tensor:
+    def run(self, given: Sequence[Tensor], targets: Tensor, steps: int) -> Tensor:
         """Take ``steps`` updates.
 
         Args:
-            x: Normalised observations, (S, N, O).
-            targets: What ``readout`` of the policy should give there, (S, N, ...).
+            given: What the answer depends on, (S, N, ...) each.
+            targets: What it should be, (S, N, ...).
             steps: How many.
 
         Returns:
             Mean loss of the last tenth of them, (S,).
         """
+        count, rows = targets.shape[:2]
         shape = (steps, self.batch)
-        draws = [torch.randint(x.shape[1], shape, generator=g) for g in self.generators]
-        stack = torch.arange(len(x))[:, None]
+        draws = [torch.randint(rows, shape, generator=g) for g in self.generators]
+        stack = torch.arange(count)[:, None]
         picks = torch.stack(draws, dim=1)  # (steps, S, B)
         losses = []
         with torch.enable_grad(), Progress(self.name, steps) as progress:
             for done, pick in enumerate(picks, 1):
-                losses.append(self._step(x[stack, pick], targets[stack, pick]))
+                some = [x[stack, pick] for x in given]
+                losses.append(self._step(some, targets[stack, pick]))
                 progress(done)
+        if self.broken:
+            self.broken(self.done)
         return torch.stack(losses[-max(1, steps // 10) :]).mean(0)
 
-    def _step(self, x: Tensor, targets: Tensor) -> Tensor:
+    def _step(self, given: Sequence[Tensor], targets: Tensor) -> Tensor:
         for group in self.optimiser.param_groups:
             group["lr"] = (
                 self.rate / 2 * (1 + math.cos(math.pi * self.done / self.steps))
             )
         self.done += 1
-        loss = (readout(self.policy, x) - targets).square().mean((1, 2))  # (S,)
+        loss = (self.answer(*given) - targets).square().flatten(1).mean(1)  # (S,)
+        if self.broken and not bool(torch.isfinite(loss.detach()).all()):
+            self.broken(self.done)
         self.optimiser.zero_grad()
         torch.autograd.backward(loss.sum())
         self.optimiser.step()

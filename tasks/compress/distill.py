@@ -9,6 +9,7 @@ categorical teacher gives its log probabilities, and the student's head is the s
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 import numpy as np
@@ -59,9 +60,9 @@ class Distill(Compressor):
         head = "categorical" if policy.discrete else "tanh"
         layers = list(MLP(rows.seeds, "distill", widths).layers)
         student = rebuild(policy, layers, head)
-        fit = Fit(
-            student, rows.seeds, "distill", p.steps * (p.rounds + 1), p.batch, p.rate
-        )
+        steps = p.steps * (p.rounds + 1)
+        answer, layers_of = partial(readout, student), student.layers
+        fit = Fit(answer, layers_of, rows.seeds, "distill", steps, p.batch, p.rate)
         states = rows.observations.expand(policy.seeds, -1, -1)  # (S, N, O)
         for turn in range(p.rounds + 1):
             if rows.world is not None:
@@ -72,7 +73,7 @@ class Distill(Compressor):
                 states = torch.cat([states, visited], dim=1)
             x = policy.normalise(states)
             wanted = readout(policy, x) if policy.discrete else policy.squashed(x)
-            fit.run(x, wanted, p.steps)
+            fit.run([x], wanted, p.steps)
         what = f"teacher's actions, {fit.steps} updates"
         if rows.world is not None:
             count = states.shape[1] - len(rows.observations)

@@ -8,6 +8,7 @@ regression on the original policy's actions.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 import torch
@@ -48,8 +49,11 @@ class Structured(Compressor):
         small = prune(policy, x, p.keep)
         what = "importance of units"
         if p.steps:
-            fit = Fit(small, rows.seeds, "structured", p.steps, p.batch, p.rate)
-            fit.run(x, readout(policy, x), p.steps)
+            answer, seeds = partial(readout, small), rows.seeds
+            fit = Fit(
+                answer, small.layers, seeds, "structured", p.steps, p.batch, p.rate
+            )
+            fit.run([x], readout(policy, x), p.steps)
             what += f", {p.steps} updates on the policy's own actions"
         return Result(small, what)
 

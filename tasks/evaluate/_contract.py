@@ -37,7 +37,12 @@ def check_fits(path: Path, contract: Mapping[str, Any], world: World) -> None:
         ("step_seconds", contract["step_seconds"], world.step_seconds),
     ]
     width = world.action_width
-    given = {"noise": width, "reward": 1, "legal": width}
+    noise = contract["inputs"].get("noise", {})
+    draws = max(1, sum(noise.get("shape", [])[1:]) // width)  # of n * A numbers
+    given = {"noise": draws * width, "reward": 1, "legal": width}
+    acting = noise.get("acting", "zero")
+    if acting not in ("zero", "normal"):
+        stated.append(("inputs.noise.acting", acting, "zero or normal"))
     for name, entry in contract["inputs"].items():
         if name != "observation":
             wide = [given[name]] if name in given else "one of " + ", ".join(given)

@@ -94,7 +94,7 @@ def target(
     Raises:
         RefusedError: If its widths or bounds are not the data's, it carries state or
             reads more than observation and noise, or its noise makes actions in a way
-            of its own.
+            of its own, as that of a policy that is always played with noise does.
     """
     contract = policy.contract
     action = contract["outputs"]["action"]
@@ -111,6 +111,7 @@ def target(
         ("outputs.action.low", low.tolist(), data.action_low.tolist()),
         ("outputs.action.high", high.tolist(), data.action_high.tolist()),
     ]
+    stated.append(("inputs.noise.acting", policy.acting, "zero"))
     if noise and "noise" in contract["inputs"]:
         stated.append(("noise, of a gaussian head", policy.has_head, True))
     for field, found, expected in stated:

@@ -29,6 +29,7 @@ from tasks.artifacts.params import Params, Range, build, load, pick
 from tasks.artifacts.policy import load_policy
 from tasks.artifacts.progress import Progress
 from tasks.artifacts.stage import run_stage
+from tasks.evaluate._noise import Noise
 from tasks.evaluate._world import world_of
 from tasks.evaluate.returns import STARTS
 from tasks.evaluate.statistics import interval, iqm
@@ -64,14 +65,14 @@ class Learning:
         self.params = params
 
     def returns(self, world: World, policy: Policy) -> Returns:
-        """Undiscounted returns (S, E) of all slices of a policy, acting without noise.
+        """Undiscounted returns (S, E) of all slices of a policy.
 
-        Every slice plays the same start seeds; all episodes of all slices are stepped
-        together.
+        It acts with the noise it wants, see ``Policy.acting``. Every slice plays the
+        same start seeds; all episodes of all slices are stepped together.
         """
         seeds, episodes = policy.seeds, self.params.episodes
         starts = self.params.start_seed + np.arange(episodes)
-        actor = _Actor(policy, episodes)
+        actor = _Actor(policy, starts)
         batch = world.make(seeds * episodes)
         played = play(batch, actor, [int(s) for s in np.tile(starts, seeds)])
         batch.close()
@@ -119,8 +120,9 @@ class _Actor:
     Rows of ended episodes are computed too and thrown away: the stack's shape stays.
     """
 
-    def __init__(self, policy: Policy, episodes: int) -> None:
-        self.policy, self.episodes = policy, episodes
+    def __init__(self, policy: Policy, starts: NDArray[np.int64]) -> None:
+        self.policy, self.episodes = policy, len(starts)
+        episodes = self.episodes
         count = policy.seeds * episodes
         self.inputs = {
             name: np.zeros((count, width), np.float32)
@@ -128,6 +130,9 @@ class _Actor:
         }
         if "legal" in self.inputs:
             self.inputs["legal"][:] = 1
+        self.noise = None
+        if "noise" in self.inputs and policy.acting == "normal":
+            self.noise = Noise(starts.tolist(), policy.inputs()["noise"])
         self.carry = {
             name: torch.full((policy.seeds, episodes, *entry.shape), entry.reset)
             for name, entry in policy.carry().items()
@@ -135,9 +140,12 @@ class _Actor:
 
     def __call__(self, moment: Moment) -> Floats:
         """Actions (L, A), or (L,) of a discrete policy."""
+        seeds = self.policy.seeds
         for name in self.inputs.keys() - {"noise"}:
             self.inputs[name][moment.episode] = getattr(moment, name)
-        shape = (self.policy.seeds, self.episodes, -1)
+        if self.noise is not None:
+            self.inputs["noise"][:] = np.tile(self.noise(moment.step), (seeds, 1))
+        shape = (seeds, self.episodes, -1)
         given = {k: torch.from_numpy(v).view(shape) for k, v in self.inputs.items()}
         with torch.no_grad():
             outputs, self.carry = self.policy.step(given, self.carry)

@@ -2,9 +2,10 @@
 
 Each training seed's file plays one batch of ``episodes`` sub-environments, reset with
 start_seed, start_seed + 1, ... One that has ended is parked and neither stepped nor
-shown to the policy, so an episode counts once, however long the others last. The policy
-is deterministic: noise inputs are zero. Evaluation starts lie below 2^20, training's
-above.
+shown to the policy, so an episode counts once, however long the others last. Noise
+inputs are zero, or standard normal where the file's contract asks for it, or as the
+parameter ``acting`` says; see ``_noise.py``. Evaluation starts lie below 2^20,
+training's above.
 """
 
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ import numpy as np
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import PARAMS, OneOf, Params, Range
 from tasks.evaluate import Episodes, Evaluator, Tell
+from tasks.evaluate._noise import Noise
 from tasks.evaluate.statistics import interval, iqm
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ class ReturnsParams(Params):
     episodes: Annotated[int, Range(1)]
     start_seed: Annotated[int, Range(0)]
     mode: Annotated[str, OneOf(("auto", "exact", "native"))]
+    acting: Annotated[str, OneOf(("auto", "normal", "zero"))]
     threads: Annotated[int, Range(1, 64)]
     confidence: Annotated[float, Range(0, 1, open=True)]
     resamples: Annotated[int, Range(100)]
@@ -67,7 +70,7 @@ class Returns(Evaluator):
         batch.threads = params.threads
         starts = params.start_seed + np.arange(params.episodes)
         parts = [
-            play(batch, policy, seed, starts, tell)
+            play(batch, policy, seed, starts, tell, params.acting)
             for seed, policy in sorted(policies.items())
         ]
         batch.close()
@@ -105,7 +108,12 @@ class Returns(Evaluator):
 
 
 def play(
-    batch: "Batch", policy: "OnnxPolicy", seed: int, starts: Any, tell: Tell
+    batch: "Batch",
+    policy: "OnnxPolicy",
+    seed: int,
+    starts: Any,
+    tell: Tell,
+    acting: str = "auto",
 ) -> Episodes:
     """One episode from each start.
 
@@ -115,6 +123,8 @@ def play(
         seed: The training seed, for the table.
         starts: (N,), start seeds.
         tell: Called every 50 steps and at the end.
+        acting: With which noise, ``zero``, ``normal`` or ``auto``: as its contract
+            says. A policy without a noise input takes none.
 
     Raises:
         RefusedError: If an action is not finite: a simulator would only warn, reset
@@ -124,11 +134,17 @@ def play(
     from tasks.worlds.episodes import play as play_batch
 
     carry = policy.reset(len(starts))
+    noise = None
+    entry = policy.contract["inputs"].get("noise")
+    if entry and (policy.acting if acting == "auto" else acting) == "normal":
+        noise = Noise(starts, entry["shape"][1])
 
     def act(moment: Moment) -> "Floats":
         given = {"observation": moment.observation, "reward": moment.reward}
         if moment.legal is not None:
             given["legal"] = moment.legal
+        if noise is not None:
+            given["noise"] = noise(moment.step)[moment.episode]
         before = {name: value[moment.episode] for name, value in carry.items()}
         outputs, after = policy.step(given, before)
         for name, value in after.items():

@@ -3,6 +3,10 @@
 ``python -m tasks.export --dataset D --learner L --variant V`` reads
 ``data/compressed/D/L/V`` and writes ``data/onnx/D/L/V/seed-<k>.onnx`` with the contract
 ``seed-<k>.json`` beside it. Where parity fails it writes nothing.
+
+With ``--sampler S --steps N`` a diffusion policy is first given that sampler, of N
+network calls, and becomes the variant ``V-S-N``; ``sampler.json`` beside its files says
+what was done, and ``dc_ratios.json`` what a search found.
 """
 
 from collections.abc import Callable
@@ -21,17 +25,18 @@ from tasks.artifacts.policy import load_policy, statistics_sha256, weights_sha25
 from tasks.artifacts.stage import run_stage
 from tasks.artifacts.variants import Variant
 from tasks.export import Exporter
+from tasks.nets.policy import Policy
 
 
 def main() -> None:
     """See the module."""
     params = load()
-    variant = Variant.parse(params, __doc__ or "")
+    variant = Variant.parse(params, __doc__ or "", making=True)
     torch.set_num_threads(1)
     exporter: Exporter = build(
         pick(params, "export", "feedforward"), "export.feedforward"
     )
-    source, out = variant.folder("compressed"), variant.folder("onnx")
+    source, out = variant.parent.folder("compressed"), variant.folder("onnx")
     policy, origin = load_policy(source)
     report = read_json(source / "compression.json", "dvc repro")
     origin |= {
@@ -49,16 +54,26 @@ def main() -> None:
         seen = (load_observations(dataset, exporter.rows, draw),)
         check = check_parity
     with whole_folder(out) as folder:
-        for k, seed in enumerate(origin["seeds"]):
+        parts: list[tuple[Policy, int, dict[str, Any]]]
+        parts = [(policy, k, {}) for k in range(policy.seeds)]
+        if variant.source:
+            # what samplers are made of is code that other exports need not know
+            from tasks.export._sample import prepared
+
+            made = prepared(params, variant.source, source, policy, seen[0])
+            made.write(folder, origin["seeds"])
+            parts = [(one.policy, 0, {"sampler": one.entry}) for one in made.ones]
+        for (one, k, more), seed in zip(parts, origin["seeds"], strict=True):
             path = folder / f"seed-{seed}.onnx"
-            model = exporter.model(policy, k)
-            contract = contract_of(policy, k, origin, report["mode"])
+            model = exporter.model(one, k)
+            contract = contract_of(one, k, origin, report["mode"])
+            contract |= {"seed": seed, **more}
             shown = out / path.name
             # Integer kernels are held to the same tolerance as float arithmetic.
             for mode in dict.fromkeys(("exact", report["mode"])):
                 candidate = OnnxPolicy(model.SerializeToString(), contract, mode)
                 parity = check(
-                    shown, policy, k, candidate, *seen, draw, exporter.tolerance
+                    shown, one, k, candidate, *seen, draw, exporter.tolerance
                 )
             write_onnx(path, model, {**contract, "parity": parity})
             print(f"{shown}: {path.stat().st_size} bytes, parity {parity['max']:.2g}")

@@ -1,21 +1,25 @@
-"""Generate: a world and behaviour policies become a dataset.
+"""Generate: a world and behaviour policies become a dataset, or another dataset does.
 
 A method's file defines one :class:`Generator`. Which episodes there are is a pure
 function of its parameters: an episode's start seed and its noise depend on the seed,
 the part and the episode's own number alone, so neither the number of sub-environments
 in flight nor the order in which episodes end changes a result (but for float rounding
-inside the behaviour network, whose batch they share).
+inside the behaviour network, whose batch they share). A :class:`Corruption` makes a
+dataset out of another.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tasks.artifacts.episodes import Episode
 from tasks.artifacts.params import Params
 
 if TYPE_CHECKING:
+    from gymnasium.spaces import Box, Discrete
+
+    from tasks.generate._attack import Attacker
     from tasks.worlds import World
 
 BEHAVIORS = Path("data/behaviors")
@@ -47,4 +51,39 @@ class Generator(ABC):
 
         Raises:
             RefusedError: If a behaviour policy is missing or does not fit the world.
+        """
+
+
+class Corruption(ABC):
+    """One way of making a dataset out of another.
+
+    Args:
+        params: Its block of ``params/generate/``.
+    """
+
+    Parameters: ClassVar[type[Params]]
+
+    def __init__(self, params: Params) -> None:
+        self.params = params
+
+    @abstractmethod
+    def corrupt(
+        self,
+        played: Sequence[Episode],
+        space: "Box | Discrete",
+        attacker: "Attacker | None",
+        progress: Progress,
+    ) -> tuple[list[Episode], dict[str, Any]]:
+        """Make the episodes, as many as there are.
+
+        Args:
+            played: Of the source.
+            space: Of their actions.
+            attacker: Whom an attack asks; None of a block ``corruption``.
+            progress: Called as the work goes on.
+
+        Returns:
+            The episodes, with what is read of them among their infos (see
+            ``tasks.artifacts.readings``), and what the card says of it: at least
+            ``field``, ``mode``, ``rate``.
         """

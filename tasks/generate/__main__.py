@@ -1,41 +1,64 @@
 """Make one dataset: ``python -m tasks.generate --dataset D``.
 
-Writes ``data/datasets/<D>-v0/``: Minari HDF5, card.json, world.json.
+From a world and behaviours or, of the blocks ``corruption`` and ``attack``, from
+another dataset. Writes ``data/datasets/<D>-v0/``: Minari HDF5, card.json, world.json.
 """
 
 import argparse
 import logging
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from tasks.artifacts.dataset import check_id, write_dataset
 from tasks.artifacts.files import check_writable
-from tasks.artifacts.params import build, load, pick
+from tasks.artifacts.makers import pick_dataset
+from tasks.artifacts.params import build, load
 from tasks.artifacts.progress import Progress
 from tasks.artifacts.stage import run_stage
+from tasks.generate._corrupted import corrupted
 
 DATASETS = Path("data/datasets")
 
 
 def main() -> None:
-    """Command of the stage ``generate``; all chance comes from the params' seed."""
+    """Command of the stages ``generate``, ``corrupt`` and ``attack``.
+
+    All chance comes from the params' seed.
+    """
     parser = argparse.ArgumentParser(prog="python -m tasks.generate")
-    parser.add_argument("--dataset", required=True, help="a name under dataset:")
+    parser.add_argument("--dataset", required=True, help="a name in study.datasets")
     name = parser.parse_args().dataset
     logging.getLogger("gymnasium").setLevel(logging.ERROR)
-    block = pick(load(), "dataset", name)
-    world = build(block["world"], f"dataset.{name}.world")
-    generator = build(block["generate"], f"dataset.{name}.generate")
+    group, block = pick_dataset(load(), name)
     folder = DATASETS / f"{name}-v0"
     check_id(folder, folder.name)
     check_writable(folder.parent)
-    with Progress(f"generate {name}", 1.0) as progress:
-        episodes = generator.episodes(world, progress)
-    card = write_dataset(folder, folder.name, episodes, world, block["world"])
+    make = collected if group == "dataset" else corrupted
+    card = make(folder, f"{group}.{name}", block)
     print(
         f"{folder}: {card['episodes']} episodes, {card['steps']} steps, return "
         f"{card['return']['mean']:.1f} ({card['return']['min']:.1f} to "
         f"{card['return']['max']:.1f}), sha256 {card['sha256'][:12]}"
     )
+
+
+def collected(folder: Path, where: str, block: Mapping[str, Any]) -> dict[str, Any]:
+    """Play a world and write what came of it.
+
+    Args:
+        folder: Where the dataset goes.
+        where: The block's dotted path.
+        block: Of ``dataset`` in params.yaml.
+
+    Returns:
+        The card.
+    """
+    world = build(block["world"], f"{where}.world")
+    generator = build(block["generate"], f"{where}.generate")
+    with Progress(f"generate {folder.name}", 1.0) as progress:
+        episodes = generator.episodes(world, progress)
+    return write_dataset(folder, folder.name, episodes, world, block["world"])
 
 
 if __name__ == "__main__":

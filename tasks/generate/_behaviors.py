@@ -115,6 +115,8 @@ class Network(Bounded):
         super().__init__(name, space, noise)
         self.policy = policy
         self.samples = "noise" in policy.contract["inputs"]
+        if self.samples:
+            self.noise_width = policy.contract["inputs"]["noise"]["shape"][1]
 
     def actions(
         self, observation: Floats, noise: Array, legal: Floats | None = None

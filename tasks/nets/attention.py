@@ -8,6 +8,7 @@ Source: Vaswani et al. 2017 (arXiv 1706.03762), with the LayerNorm before each p
 GPT-2 has it (Radford et al. 2019), without its positional embedding.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -68,11 +69,15 @@ class Block(nn.Module):
         width: W.
         heads: Divides W.
         last: Whether it gives some tokens alone.
+        gelu: ``none``, or ``tanh`` for the approximation torch calls so, which
+            onnxruntime can compute in float64.
     """
 
-    def __init__(self, stack: int, width: int, heads: int, *, last: bool) -> None:
+    def __init__(
+        self, stack: int, width: int, heads: int, *, last: bool, gelu: str = "none"
+    ) -> None:
         super().__init__()
-        self.width, self.heads, self.last = width, heads, last
+        self.width, self.heads, self.last, self.gelu = width, heads, last, gelu
         self.norm1 = LayerNorm(stack, width)
         self.query: Any = Linear(stack, width, width) if last else None
         parts = 2 if last else 3
@@ -102,7 +107,7 @@ class Block(nn.Module):
         else:
             q, k, v = self._split(self.project(h), 3, tokens)
         x = x + drop(self.out(self._attend(q, k, v, mask, len(x), drop)))
-        up = functional.gelu(self.up(self.norm2(x)))
+        up = functional.gelu(self.up(self.norm2(x)), approximate=self.gelu)
         return x + drop(self.down(up))
 
     def _split(self, x: Tensor, parts: int, tokens: int) -> Sequence[Tensor]:
@@ -160,7 +165,10 @@ class Block(nn.Module):
         x = graph.add("Add", x, y, name=f"{name}.attended")
         y = self.norm2.emit(graph, x, k, f"{name}.norm2")
         y = self.up.emit(graph, y, k, f"{name}.up")
-        y = graph.add("Gelu", y, name=f"{name}.gelu")
+        if self.gelu == "tanh":
+            y = emit_gelu(graph, y, f"{name}.gelu")
+        else:
+            y = graph.add("Gelu", y, name=f"{name}.gelu")
         y = self.down.emit(graph, y, k, f"{name}.down")
         return graph.add("Add", x, y, name=f"{name}.out")
 
@@ -199,6 +207,20 @@ class Block(nn.Module):
         x = graph.add("Transpose", x, name=f"{name}.mixed", perm=[0, 2, 1, 3])
         shape = graph.constant(f"{name}_rows", torch.tensor([-1, self.width]))
         return graph.add("Reshape", x, shape, name=f"{name}.rows")
+
+
+def emit_gelu(graph: Graph, x: str, name: str) -> str:
+    """GELU's tanh form: x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2."""
+    add = graph.add
+    y = add("Mul", x, x, name=f"{name}_square")
+    y = add("Mul", y, x, name=f"{name}_cube")
+    y = add("Mul", y, graph.scalar(f"{name}_a", 0.044715), name=f"{name}_bent")
+    y = add("Add", y, x, name=f"{name}_sum")
+    root = graph.scalar(f"{name}_b", math.sqrt(2 / math.pi))
+    y = add("Tanh", add("Mul", y, root, name=f"{name}_z"), name=f"{name}_tanh")
+    y = add("Add", y, graph.scalar(f"{name}_one", 1.0), name=f"{name}_raised")
+    y = add("Mul", y, graph.scalar(f"{name}_half", 0.5), name=f"{name}_share")
+    return add("Mul", x, y, name=name)
 
 
 def picked(x: Tensor, tokens: int, pick: slice) -> Tensor:

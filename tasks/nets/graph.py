@@ -1,6 +1,6 @@
 """A small writer of ONNX graphs, handed to each layer's ``emit``."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +9,8 @@ import numpy as np
 if TYPE_CHECKING:  # files are also opened where importing torch costs too much
     import onnx
     import torch
+
+FLOAT, UINT8, DOUBLE = 1, 2, 11  # numbers of ONNX's element types
 
 
 class Graph:
@@ -22,6 +24,9 @@ class Graph:
         self.initialisers: list[onnx.TensorProto] = []
         self._names: set[str] = set()
         self._call = ""  # of a part that is there several times, see again
+        self.double = False  # floats are float64 now, see in_double
+        self._other: dict[str, str] = {}  # a value's name -> that of its float64 form
+        self._ends: set[str] = set()  # float32 values to be made inside in_double
 
     @contextmanager
     def again(self, call: str) -> Iterator[None]:
@@ -39,21 +44,66 @@ class Graph:
         finally:
             self._call = before
 
+    @contextmanager
+    def in_double(
+        self, inputs: Iterable[str], outputs: Iterable[str]
+    ) -> Iterator[None]:
+        """Inside, floats are float64: sums of another order agree to 1e-16, not 1e-7.
+
+        Nodes are added as ever. Constants lie in the file as float32 and are widened
+        as it is opened; scalars are float64. Inside another such part it does nothing.
+
+        Args:
+            inputs: float32 values from outside that are read inside.
+            outputs: Values made inside that shall be float32, as those outside read.
+        """
+        if self.double:
+            yield
+            return
+        self.double, self._ends = True, set(outputs)
+        for name in inputs:
+            self._other[name] = f"{name}.double"
+            if f"{name}.double" not in self._names:
+                self._cast(name, f"{name}.double", DOUBLE)
+        try:
+            yield
+        finally:
+            self.double, self._ends, self._other = False, set(), {}
+
     def add(self, op: str, *inputs: str, name: str, **attributes: Any) -> str:
         """Append a node of the standard domain with one output; return its name."""
         from onnx import helper
 
         name = self._call + name
-        self._claim(name)
-        self.nodes.append(
-            helper.make_node(op, list(inputs), [name], name=name, **attributes)
-        )
+        given = [self._other.get(x, x) for x in inputs]
+        made = name
+        if name in self._ends:
+            made = self._other[name] = f"{name}.double"
+        self._claim(made)
+        self.nodes.append(helper.make_node(op, given, [made], name=made, **attributes))
+        if made != name:
+            self._cast(made, name, FLOAT)
         return name
 
+    def _cast(self, x: str, name: str, kind: int) -> None:
+        from onnx import helper
+
+        self._claim(name)
+        self.nodes.append(helper.make_node("Cast", [x], [name], name=name, to=kind))
+
     def scalar(self, name: str, value: float) -> str:
-        """Append a float32, or of a whole number an int64, without axes."""
-        kind = np.int64 if isinstance(value, int) else np.float32
+        """Append a float, or of a whole number an int64, without axes."""
+        real = np.float64 if self.double else np.float32
+        kind = np.int64 if isinstance(value, int) else real
         return self._keep(name, np.array(value, kind))
+
+    def has(self, name: str) -> bool:
+        """Whether there is a value of this name."""
+        return name in self._names
+
+    def shared(self, name: str, value: "torch.Tensor | np.ndarray") -> str:
+        """An initialiser of whole numbers that several parts name alike and share."""
+        return name if name in self._names else self.constant(name, value)
 
     def constant(
         self, name: str, value: "torch.Tensor | np.ndarray", kind: str | None = None
@@ -83,13 +133,16 @@ class Graph:
     def _keep(self, name: str, array: np.ndarray) -> str:
         from onnx import numpy_helper
 
-        tensor = numpy_helper.from_array(array, name)
+        wide = self.double and array.dtype == np.float32
+        tensor = numpy_helper.from_array(array, f"{name}.single" if wide else name)
         if self._call and name in self._names:
             if tensor not in self.initialisers:
                 raise ValueError(f"two constants named {name} differ")
             return name
-        self._claim(name)
+        self._claim(tensor.name)
         self.initialisers.append(tensor)
+        if wide:
+            self._cast(tensor.name, name, DOUBLE)
         return name
 
     def _claim(self, name: str) -> None:

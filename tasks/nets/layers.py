@@ -2,14 +2,18 @@
 
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from tasks.nets.graph import Graph
+
+# 1e-5 as ONNX holds it, which float64 tells from 1e-5
+EPSILON = float(torch.tensor(1e-5))
 
 
 def generator(seed: int, name: str) -> torch.Generator:
@@ -164,23 +168,50 @@ class LayerNorm(nn.Module):
             *(x, weight, bias),
             name=f"{name}.out",
             axis=-1,
-            epsilon=1e-5,
+            epsilon=EPSILON,
         )
 
 
 def standardise(x: Tensor) -> Tensor:
     """Zero mean and unit variance over the units: (S, B, H) -> (S, B, H)."""
-    return nn.functional.layer_norm(x, x.shape[-1:])
+    return functional.layer_norm(x, x.shape[-1:], eps=EPSILON)
+
+
+Tensors = Mapping[str, Tensor]
+
+
+def in_double(
+    module: nn.Module,
+    call: Callable[..., tuple[Tensors, ...]],
+    *given: Tensors,
+) -> Any:
+    """Call with float64 inputs and float64 forms of a module's numbers.
+
+    Args:
+        module: float32; its numbers come back as they were.
+        call: A method of it.
+        *given: float32, by name.
+
+    Returns:
+        What it returned, as float32.
+    """
+    module.double()
+    try:
+        wide = ({name: x.double() for name, x in side.items()} for side in given)
+        found = call(*wide)
+    finally:
+        module.float()
+    return tuple({name: x.float() for name, x in side.items()} for side in found)
 
 
 class MLP(nn.Module):
-    """Stacked multi-layer perceptron with ReLU between its layers.
+    """Stacked multi-layer perceptron with ReLU, or Mish, between its layers.
 
     | norm | after each hidden layer |
     |---|---|
-    | ``none`` | ReLU |
-    | ``before`` | LayerNorm, ReLU |
-    | ``after`` | ReLU, LayerNorm |
+    | ``none`` | activation |
+    | ``before`` | LayerNorm, activation |
+    | ``after`` | activation, LayerNorm |
 
     Args:
         seeds: One slice each.
@@ -188,6 +219,7 @@ class MLP(nn.Module):
         widths: (inputs, hidden..., outputs).
         members: Ensemble size E; the stack is then S*E, seed by seed.
         norm: Where its hidden layers are normalised.
+        activation: ``relu`` or ``mish``.
     """
 
     def __init__(
@@ -197,11 +229,14 @@ class MLP(nn.Module):
         widths: Sequence[int],
         members: int = 1,
         norm: str = "none",
+        activation: str = "relu",
     ) -> None:
         super().__init__()
         if norm not in ("none", "before", "after"):
             raise ValueError(f"unknown norm {norm!r}")
-        self.members, self.norm = members, norm
+        if activation not in ("relu", "mish"):
+            raise ValueError(f"unknown activation {activation!r}")
+        self.members, self.norm, self.activation = members, norm, activation
         layers = [Linear(len(seeds) * members, i, o) for i, o in pairwise(widths)]
         generators = [generator(seed, name) for seed in seeds]
         for layer in layers:
@@ -216,7 +251,7 @@ class MLP(nn.Module):
         seeds = len(x)
         if self.members > 1:  # (S*E, B, inputs)
             x = x.unsqueeze(1).expand(-1, self.members, -1, -1).flatten(0, 1)
-        if self.norm == "none":
+        if self.norm == "none" and self.activation == "relu":
             x = perceptron(x, cast("Sequence[Linear]", self.layers))
         else:
             x = self._through(x, lambda tensor: tensor)
@@ -248,7 +283,7 @@ class MLP(nn.Module):
             if self.norm == "before":
                 gain, shift = self._norm(i, cut)
                 x = torch.addcmul(shift, standardise(x), gain)
-            x = torch.relu_(x)
+            x = torch.relu_(x) if self.activation == "relu" else functional.mish(x)
             if self.norm == "after":
                 x = standardise(x)
         return x.float()  # already, but for autocast's products

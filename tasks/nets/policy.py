@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -60,9 +60,12 @@ class Policy(nn.Module, ABC):
     | input | shape | |
     |---|---|---|
     | ``observation`` | (S, B, O) | units of the world |
-    | ``noise`` | (S, B, A) | standard normal to sample, zeros to act without chance |
+    | ``noise`` | (S, B, n * A) | standard normal to sample, zeros: without chance |
     | ``legal`` | (S, B, A) | 1.0 where an action is allowed |
     | ``reward`` | (S, B, 1) | of the step before, 0 when an episode begins |
+
+    n is 1 but for a policy that takes several draws a step (``diffusion.py``). With
+    which noise it is played ``acting`` says: ``zero`` or ``normal``.
 
     Args:
         observation_mean: (O,), units of the world.
@@ -70,6 +73,8 @@ class Policy(nn.Module, ABC):
         action_low: (A,), lower action bounds of the world; of a discrete one zeros.
         action_high: (A,), upper action bounds; of a discrete one ones.
     """
+
+    acting: ClassVar[str] = "zero"
 
     def __init__(
         self,
@@ -148,6 +153,11 @@ class Policy(nn.Module, ABC):
         By the names of ``get_submodule``; none by default.
         """
         return {}
+
+    @property
+    def calls(self) -> int:
+        """How often each of :meth:`linears` runs at a step."""
+        return 1
 
     def replace_linears(self, layers: Mapping[str, nn.Module]) -> None:
         """Put others in the places of :meth:`linears`."""

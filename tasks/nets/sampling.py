@@ -23,6 +23,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tasks.artifacts.files import json_sha256
+
 if TYPE_CHECKING:
     from tasks.nets.graph import Graph
 
@@ -94,6 +96,11 @@ class Plan:
             "steps": [asdict(step) for step in self.steps],
         }
 
+    @property
+    def sha256(self) -> str:
+        """Of its spec, as a contract and the files beside it name it."""
+        return json_sha256(self.spec())
+
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> "Plan":
         """What :meth:`spec` gave."""
@@ -123,14 +130,27 @@ def run(plan: Plan, network: Network, kind: str, noise: Sequence[Tensor]) -> Ten
         (S, B, A).
     """
     registers = {f"noise{i}": one for i, one in enumerate(noise)}
-    for step in plan.steps:
+    follow(plan.steps, registers, network, kind)
+    return registers["action"]
+
+
+def follow(
+    steps: Sequence[Call | Sum],
+    registers: dict[str, Tensor],
+    network: Network,
+    kind: str,
+) -> None:
+    """Run a part of a plan; what it makes is added to ``registers``.
+
+    A weight may be a tensor without axes: results then have a gradient to it.
+    """
+    for step in steps:
         if isinstance(step, Sum):
             parts = [registers[name] * weight for name, weight in step.terms]
             registers[step.out] = torch.stack(parts).sum(0) if parts[1:] else parts[0]
         else:
             x = registers[step.state]
             registers[step.out] = converted(step, kind, x, network(x, step.time))
-    return registers["action"]
 
 
 def converted(step: Call, kind: str, x: Tensor, said: Tensor) -> Tensor:
@@ -230,7 +250,7 @@ def emit(
         else:
             total = ""
             for j, (name, weight) in enumerate(step.terms):
-                factor = graph.scalar(f"{at}.weight{j}", float(weight))
+                factor = graph.scalar(f"{at}_weight{j}", float(weight))
                 part = graph.add("Mul", registers[name], factor, name=f"{at}.part{j}")
                 if total:
                     part = graph.add("Add", total, part, name=f"{at}.sum{j}")
@@ -245,14 +265,14 @@ def _emit_converted(
     """The same as :func:`converted`."""
 
     def clipped(value: str) -> str:
-        low = graph.scalar(f"{at}.low", -1.0)
-        high = graph.scalar(f"{at}.high", 1.0)
+        low = graph.scalar(f"{at}_low", -1.0)
+        high = graph.scalar(f"{at}_high", 1.0)
         return graph.add("Clip", value, low, high, name=f"{at}.clipped")
 
     def solved(value: str, factor: float, divisor: float, name: str) -> str:
         """(x - factor * value) / divisor."""
-        by = graph.scalar(f"{at}.{name}_factor", float(factor))
-        over = graph.scalar(f"{at}.{name}_divisor", float(divisor))
+        by = graph.scalar(f"{at}_{name}_factor", float(factor))
+        over = graph.scalar(f"{at}_{name}_divisor", float(divisor))
         part = graph.add("Mul", value, by, name=f"{at}.{name}_part")
         rest = graph.add("Sub", x, part, name=f"{at}.{name}_rest")
         return graph.add("Div", rest, over, name=f"{at}.{name}")

@@ -18,7 +18,7 @@ from tasks.nets.attention import (
     normal,
 )
 from tasks.nets.graph import Graph
-from tasks.nets.layers import LayerNorm, Linear
+from tasks.nets.layers import LayerNorm, Linear, in_double
 from tasks.nets.policy import Carried, Logged, Policy, build_layer
 from tasks.nets.transformer_graph import emit
 
@@ -57,6 +57,9 @@ class DecisionTransformer(Policy):
         observation_std: (O,), same units, positive.
         action_low: (A,), lower action bounds of the world.
         action_high: (A,), upper action bounds.
+        double: Its step computes in float64, in torch and in the file, and with GELU's
+            tanh form: for layers that round their inputs, where float32's last bit,
+            which torch and onnxruntime do not share, would decide on an action.
     """
 
     def __init__(
@@ -73,12 +76,13 @@ class DecisionTransformer(Policy):
         observation_std: Tensor,
         action_low: Tensor,
         action_high: Tensor,
+        double: bool = False,
     ) -> None:
         super().__init__(observation_mean, observation_std, action_low, action_high)
         if context < 2 or blocks < 1 or width % heads:
             raise ValueError(f"context {context}, blocks {blocks}, {width} / {heads}")
         self.stack, self.context, self.width, self.heads = stack, context, width, heads
-        self.return_scale = return_scale
+        self.return_scale, self.is_double = return_scale, double
         self.target: Tensor  # in the state, as only the data may tell it
         self.register_buffer("target", torch.tensor(float(target)))
         self.embed_return: Any = Linear(stack, 1, width)
@@ -86,8 +90,10 @@ class DecisionTransformer(Policy):
         self.embed_action: Any = Linear(stack, self.action_width, width)
         self.embed_time = Embedding(stack, timesteps, width)
         self.norm = LayerNorm(stack, width)
+        gelu = "tanh" if double else "none"
         self.blocks: Any = nn.ModuleList(
-            Block(stack, width, heads, last=i == blocks - 1) for i in range(blocks)
+            Block(stack, width, heads, last=i == blocks - 1, gelu=gelu)
+            for i in range(blocks)
         )
         self.norm_out = LayerNorm(stack, width)
         self.head: Any = Linear(stack, width, self.action_width)
@@ -157,13 +163,21 @@ class DecisionTransformer(Policy):
         return self.norm(x.flatten(1, 2))
 
     def _act(self, x: Tensor) -> Tensor:
-        # already float32, but for autocast's products
-        return torch.tanh(self.head(self.norm_out(x)).float())
+        y = self.head(self.norm_out(x))
+        # float32 also after autocast's products
+        return torch.tanh(y if y.dtype == torch.float64 else y.float())
 
     def step(
         self, inputs: Mapping[str, Tensor], carry: Mapping[str, Tensor]
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """See :meth:`Policy.step`."""
+        if self.is_double:
+            return in_double(self, self._step, inputs, carry)
+        return self._step(inputs, carry)
+
+    def _step(
+        self, inputs: Mapping[str, Tensor], carry: Mapping[str, Tensor]
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         k, tokens = self.context, 3 * self.context
         to_go = carry["return_to_go"] - inputs["reward"] * self.return_scale
         now = {
@@ -256,6 +270,7 @@ class DecisionTransformer(Policy):
             "return_scale": self.return_scale,
             "target": float(self.target),
             "layers": {name: layer.spec() for name, layer in layers.items()},
+            **({"double": True} if self.is_double else {}),
         }
 
     @classmethod
@@ -270,6 +285,7 @@ class DecisionTransformer(Policy):
             observation_std=ones,
             action_low=-bounds,
             action_high=bounds,
+            double=spec.get("double", False),
         )
         policy.replace_linears(
             {

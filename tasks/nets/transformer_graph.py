@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 
 def emit(policy: "DecisionTransformer", graph: Graph, k: int) -> None:
     """Add seed slice ``k``; see :meth:`Policy.emit`."""
+    if policy.is_double and not graph.double:
+        carry = policy.carry()
+        ends = [*policy.outputs(), *(f"next_{name}" for name in carry)]
+        with graph.in_double([*policy.inputs(), *carry], ends):
+            emit(policy, graph, k)
+        return
     tokens = 3 * policy.context
     numbers(graph, axis=[1], second=[1], far=[2**31])
     returns, observations, actions = _context(policy, graph)

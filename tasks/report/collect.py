@@ -10,6 +10,8 @@
 | ``data/profiles/<D>/<L>/<V>/static.json``, ``latency.json`` | each artifact |
 | ``data/evaluations/<D>/<L>/snapshots/metrics.json`` | each of study.curves |
 | ``data/estimates/<D>/<L>/<E>/metrics.json`` | each of study.estimators |
+| see ``sampled.py`` | each of study.sampled |
+| ``data/qdc/<D>/metrics.json`` | each of study.measured |
 | ``data/weights/<D>/<W>/weights.json`` | each of study.weighted.weightings |
 | ``environment.json`` | the machine |
 
@@ -28,7 +30,8 @@ from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import read_json, sha256
 from tasks.artifacts.params import pick
 from tasks.evaluate import Episodes
-from tasks.report import read
+from tasks.report import read, sampled
+from tasks.report.sampled import Sampled
 
 PARENT = "float32"
 # fields the page shows
@@ -102,7 +105,9 @@ class Data:
         learning: Scores on the way by learner, if its snapshots were played.
         artifacts: By (learner, variant), in the order of the study.
         estimates: metrics.json by (learner, estimator); guesses, no returns.
+        sampled: Diffusion policies by other samplers.
         weights: weights.json by weighting.
+        qdc: Quality, diversity and complexity, if it was measured.
     """
 
     name: str
@@ -112,7 +117,9 @@ class Data:
     learning: dict[str, "Learning"]
     artifacts: dict[tuple[str, str], Artifact]
     estimates: dict[tuple[str, str], dict[str, Any]]
+    sampled: list[Sampled]
     weights: dict[str, dict[str, Any]]
+    qdc: dict[str, Any] | None = None
 
     def score(self, value: float) -> float:
         """A return as a normalised score: 0 random, 100 best behaviour policy."""
@@ -206,8 +213,11 @@ def _data(root: Path, name: str, study: Mapping[str, Any]) -> Data:
                     "make it again with: dvc repro",
                 )
     estimates = read.estimates(root, name, study, card["sha256"])
+    more = sampled.collect(root, name, study, card["sha256"])
     weights = read.weights(root, name, study, card["sha256"])
-    return Data(name, world, card, curves, learning, artifacts, estimates, weights)
+    qdc = read.qdc(root, name, study, card["sha256"])
+    parts = (curves, learning, artifacts, estimates, more, weights, qdc)
+    return Data(name, world, card, *parts)
 
 
 def _trained(policy: str) -> str:

@@ -11,6 +11,7 @@ from typing import Annotated
 
 from tasks.artifacts.params import Params, Range
 from tasks.report import Report, view
+from tasks.report._qdc_view import compositions
 from tasks.report.collect import Study
 from tasks.report.judge import Row
 from tasks.report.pictures import symbol
@@ -39,6 +40,7 @@ class Html(Report):
                 view.section(study, data, [r for r in rows if r.data is data])
                 for data in study.datasets
             ],
+            compositions=compositions(study.datasets),
             unmeasured=view.unmeasured(rows),
             digits=self.params.hash_digits,
             symbol=symbol,

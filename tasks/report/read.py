@@ -19,6 +19,10 @@ GUESS = (  # of an estimate that the page shows
     *("discounted.mean", "discounted.low", "discounted.high", "undiscounted"),
     *("logged.discounted", "logged.undiscounted"),
 )
+QDC = (  # of a dataset's figures that the page shows
+    *("dataset_sha256", "world", "peers", "episodes", "steps", "seed", "bandwidth"),
+    *("confidence", "reference", "gate", "quality", "diversity", "complexity"),
+)
 
 
 def document(path: Path, command: str, *fields: str) -> dict[str, Any]:
@@ -165,4 +169,34 @@ def weights(
                 f"make it again with: {command}",
             )
         found[name] = told
+    return found
+
+
+def qdc(
+    root: Path, dataset: str, study: Mapping[str, Any], sha256: str
+) -> dict[str, Any] | None:
+    """Quality, diversity and complexity of a dataset; None where it is not measured.
+
+    Args:
+        root: Folder of the artifacts.
+        dataset: Its name.
+        study: The block ``study``; ``measured`` may be empty or missing.
+        sha256: Of the dataset that lies there now.
+
+    Raises:
+        RefusedError: If the figures are missing, or of another dataset.
+    """
+    if dataset not in (study.get("measured") or ()):
+        return None
+    path = root / "qdc" / dataset / "metrics.json"
+    command = f"python -m tasks.report.qdc_metrics --dataset {dataset}"
+    found = document(path, command, *QDC)
+    if found["dataset_sha256"] != sha256:
+        raise RefusedError(
+            path,
+            "dataset_sha256",
+            found["dataset_sha256"],
+            sha256,
+            f"make it again with: {command}",
+        )
     return found

@@ -13,7 +13,6 @@ Shapes: S seeds, B batch, O observation, A action, E ensemble.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -23,99 +22,15 @@ from torch import Tensor, nn
 from torch.optim import Adam
 
 from tasks.artifacts.params import Params
+from tasks.nets.critic import Critic
 from tasks.nets.policy import Policy
+from tasks.train._batch import COLUMNS, Batch, Draw, Spaces
 
 if TYPE_CHECKING:
     from tasks.artifacts.dataset import Transitions
 
 
-@dataclass(frozen=True)
-class Spaces:
-    """What a learner must know of the data.
-
-    Attributes:
-        observation_mean: (O,), units of the world.
-        observation_std: (O,), positive; the learner sees (o - mean) / std.
-        action_low: (A,), the world's bounds; the learner sees [-1, 1].
-        action_high: (A,).
-        discrete: Actions are one-hot rows; their bounds are then 0 and 1.
-        masked: Of discrete ones some are forbidden at times; columns ``legal`` and
-            ``next_legal`` tell.
-    """
-
-    observation_mean: Tensor
-    observation_std: Tensor
-    action_low: Tensor
-    action_high: Tensor
-    discrete: bool = False
-    masked: bool = False
-
-    @property
-    def observation(self) -> int:
-        """O."""
-        return len(self.observation_mean)
-
-    @property
-    def action(self) -> int:
-        """A."""
-        return len(self.action_low)
-
-
-@dataclass
-class Batch:
-    """One minibatch a seed.
-
-    Attributes:
-        observation: (S, B, O), normalised.
-        action: (S, B, A), in [-1, 1], or one-hot.
-        reward: (S, B).
-        next_observation: (S, B, O), normalised.
-        terminated: (S, B), 1.0 where the episode terminated; a truncated one is 0.0.
-        columns: By the names of ``Learner.columns``, see :data:`COLUMNS`.
-        noise: By the names of ``Learner.draws()``, see :class:`Draw`.
-    """
-
-    observation: Tensor
-    action: Tensor
-    reward: Tensor
-    next_observation: Tensor
-    terminated: Tensor
-    columns: Mapping[str, Tensor] = field(default_factory=dict)
-    noise: Mapping[str, Tensor] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Draw:
-    """Random numbers a learner wants at every update.
-
-    Attributes:
-        count: n for (S, B, n, A); None for (S, B, A), one action a row.
-        kind: ``normal`` (standard) or ``uniform`` in [-1, 1).
-    """
-
-    count: int | None = None
-    kind: str = "normal"
-
-    def shape(self, action: int) -> tuple[int, ...]:
-        """(A,) or (n, A), what follows the axis of rows; ``action`` is A."""
-        return (action,) if self.count is None else (self.count, action)
-
-    def sample(
-        self, generator: np.random.Generator, lead: tuple[int, ...], action: int
-    ) -> NDArray[np.float32]:
-        """Draw (*lead, A) or (*lead, n, A), where ``action`` is A."""
-        shape = (*lead, *self.shape(action))
-        if self.kind == "uniform":
-            return 2 * generator.random(shape, np.float32) - 1
-        return generator.standard_normal(shape, np.float32)
-
-
-# What a learner may ask for beside the fields of a batch, (S, B, A) each:
-COLUMNS = (
-    "next_action",  # logged at the next observation; zeros where none was
-    "legal",  # 1.0 where an action is allowed, all ones in a world without a mask
-    "next_legal",  # the same at the next observation
-)
+__all__ = ["COLUMNS", "Batch", "Draw", "Learner", "Spaces"]
 
 
 class Learner(nn.Module, ABC):
@@ -166,6 +81,14 @@ class Learner(nn.Module, ABC):
     def policy(self) -> Policy:
         """The trained policy, sharing this learner's tensors."""
 
+    def critic(self) -> Critic | None:
+        """The trained critics, sharing this learner's tensors.
+
+        They are kept beside the policy for who asks them later, as attacks on a dataset
+        do; None, the default, keeps none.
+        """
+        return None
+
     def draws(self) -> dict[str, Draw]:
         """Names of all the random numbers ``update`` takes, and what they are.
 
@@ -213,7 +136,7 @@ class Learner(nn.Module, ABC):
 
         return Sampler(pack(self, data), self, batch, odds(self, data))
 
-    def descend(self, name: str, loss: Tensor) -> None:
+    def descend(self, name: str, loss: Tensor, clip: float = 0.0) -> None:
         """Step one optimiser down the gradient of the summed losses.
 
         Seeds share no parameter, so the sum's gradient is each seed's own. Only this
@@ -222,10 +145,13 @@ class Learner(nn.Module, ABC):
         Args:
             name: Which of ``optimisers``.
             loss: (S,), one a seed.
+            clip: Largest norm of a seed's gradient, longer ones are shortened; 0: none.
         """
         optimiser = self.optimisers[name]
         parameters = [p for group in optimiser.param_groups for p in group["params"]]
         gradients = torch.autograd.grad(loss.sum(), parameters)
+        if clip:
+            gradients = _clipped(gradients, clip, len(self.seeds))
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient.contiguous()  # fused Adam reads raw memory
         optimiser.step()
@@ -251,3 +177,21 @@ class Learner(nn.Module, ABC):
                     moments.setdefault(int(i), {})[field_name] = value.clone()
             groups = optimiser.state_dict()["param_groups"]
             optimiser.load_state_dict({"state": moments, "param_groups": groups})
+
+
+def _clipped(
+    gradients: Sequence[Tensor], clip: float, seeds: int
+) -> tuple[Tensor, ...]:
+    """Each seed's gradient with a norm of at most ``clip``.
+
+    Args:
+        gradients: (S, ...) each, or (S * E, ...), seed by seed.
+        clip: Positive.
+        seeds: S.
+    """
+    flat = [g.reshape(seeds, -1) for g in gradients]
+    norm = torch.stack([g.square().sum(1) for g in flat]).sum(0).sqrt()  # (S,)
+    factor = (clip / (norm + 1e-6)).clamp(max=1)[:, None]
+    return tuple(
+        (part * factor).view(g.shape) for part, g in zip(flat, gradients, strict=True)
+    )

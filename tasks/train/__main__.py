@@ -1,10 +1,11 @@
 """Train a learner on a dataset: ``python -m tasks.train --dataset D --learner L``.
 
 Writes ``data/policies/<D>/<L>/``: policy.json and policy.safetensors (all seeds
-stacked), curves.csv, and the policies of a few moments of the training in
-``snapshots/<updates>/``. With ``--weighting W`` batches are drawn by
-``data/weights/<D>/<W>``, and the policy is called ``<L>-<W>``. Killed and run again, it
-goes on where it was and ends with the same bytes.
+stacked), curves.csv, critic.json and critic.safetensors where the learner leaves its
+critics, and the policies of a few moments of the training in ``snapshots/<updates>/``.
+With ``--weighting W`` batches are drawn by ``data/weights/<D>/<W>``, and the policy is
+called ``<L>-<W>``. Killed and run again, it goes on where it was and ends with the same
+bytes.
 """
 
 import argparse
@@ -17,8 +18,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 from tasks.artifacts.dataset import load_transitions
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import check_writable, read_json, whole_folder, write_text
+from tasks.artifacts.makers import known_dataset
 from tasks.artifacts.params import PARAMS, OneOf, Params, Range, build, load, pick
-from tasks.artifacts.policy import load_policy, save_policy
+from tasks.artifacts.policy import load_policy, save_critic, save_policy
 from tasks.artifacts.progress import Progress
 from tasks.artifacts.stage import run_stage
 from tasks.train import Learner
@@ -93,7 +95,7 @@ def main() -> None:
     settle()
     params = load()
     block = pick(params, "train", name)
-    pick(params, "dataset", dataset)
+    known_dataset(params, dataset, "dataset")
     if weighting:
         pick(params, "weighting", weighting)
     effort = Effort.of(params.get("study", {}))
@@ -129,6 +131,9 @@ def main() -> None:
     with whole_folder(output) as folder:
         stack(whole.policy(), [part.learner.policy() for part in parts])
         save_policy(folder, whole.policy(), {**origin, "updates": effort.updates})
+        if critic := whole.critic():
+            stack(critic, [one for p in parts if (one := p.learner.critic())])
+            save_critic(folder, critic, {**origin, "updates": effort.updates})
         write_text(folder / "curves.csv", curves.csv())
         for done in effort.moments:
             kept = [load_policy(part.kept / str(done))[0] for part in parts]

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam
 
+from tasks.nets.critic import Critic
 from tasks.nets.feedforward import LOG_STD_RANGE, Feedforward
 from tasks.nets.layers import MLP
 from tasks.train import Spaces
@@ -73,6 +74,7 @@ class Critics(nn.Module):
         hidden: Hidden widths.
         members: E, two by default.
         norm: Where hidden layers are normalised, see ``layers.MLP``.
+        activation: Between layers, as there.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class Critics(nn.Module):
         hidden: Sequence[int],
         members: int = 2,
         norm: str = "none",
+        activation: str = "relu",
     ) -> None:
         super().__init__()
         self.discrete = spaces.discrete
@@ -89,7 +92,7 @@ class Critics(nn.Module):
         if spaces.discrete:
             ends = (spaces.observation, spaces.action)
         widths = (ends[0], *hidden, ends[1])
-        self.net = MLP(seeds, "critics", widths, members, norm)
+        self.net = MLP(seeds, "critics", widths, members, norm, activation)
 
     def forward(self, observation: Tensor, action: Tensor) -> Tensor:
         """(S, B, O) and (S, B, A) -> (S, E, B)."""
@@ -112,10 +115,47 @@ class Critics(nn.Module):
         return self.net.member(x, 0).squeeze(-1)
 
 
+def gentle_start(
+    layers: Sequence[nn.Module], bound: float, draws: Sequence[torch.Generator]
+) -> None:
+    """Biases of hidden layers 0.1, the last layer U(-bound, bound), in place.
+
+    Args:
+        layers: Of one network.
+        bound: > 0.
+        draws: One a seed.
+    """
+    *hidden, last = layers
+    for layer in hidden:
+        nn.init.constant_(layer.get_parameter("bias"), 0.1)
+    for tensor in (last.get_parameter("weight"), last.get_parameter("bias")):
+        parts = tensor.chunk(len(draws))
+        for part, draw in zip(parts, draws, strict=True):
+            nn.init.uniform_(part, -bound, bound, generator=draw)
+
+
 def frozen_copy(module: AnyModule, fresh: AnyModule) -> AnyModule:
     """Make ``fresh`` a target network: the same numbers, no gradients."""
     fresh.load_state_dict(module.state_dict())
     return fresh.requires_grad_(False)
+
+
+def trained_critic(spaces: Spaces, critics: Critics) -> Critic:
+    """Critics as the module that is kept beside a policy; it shares their tensors.
+
+    Raises:
+        ValueError: If they have norms, which that module has not.
+    """
+    if critics.net.norm != "none":
+        raise ValueError(f"critics with a norm {critics.net.norm} their layers")
+    return Critic(
+        list(critics.net.layers),
+        critics.net.members,
+        spaces.observation_mean,
+        spaces.observation_std,
+        spaces.action_low,
+        spaces.action_high,
+    )
 
 
 def polyak(target: nn.Module, source: nn.Module, rate: float) -> None:

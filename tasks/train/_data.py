@@ -18,6 +18,7 @@ from torch import Tensor
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.mapped import blank, release
+from tasks.artifacts.transitions import STD_FLOOR
 from tasks.train import Batch, Learner, Spaces
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ BOUNDS_SLACK = 1e-5  # rounding allowed of an action scaled to [-1, 1]
 
 def spaces(data: "Transitions") -> Spaces:
     """Widths, statistics and bounds of a dataset."""
+    mean, std = _pairs(data)
     return Spaces(
         torch.as_tensor(data.observation_mean, dtype=torch.float32),
         torch.as_tensor(data.observation_std, dtype=torch.float32),
@@ -40,7 +42,26 @@ def spaces(data: "Transitions") -> Spaces:
         torch.as_tensor(data.action_high, dtype=torch.float32),
         data.discrete,
         data.legal is not None,
+        data.attacked is not None,
+        mean,
+        std,
     )
+
+
+def _pairs(data: "Transitions") -> tuple[Tensor, Tensor]:
+    """Mean and deviation + 1e-3 over observations and next observations, (O,) each."""
+    n, width = data.observation.shape
+    total, squares = np.zeros(width), np.zeros(width)
+    sides = (data.observation, data.next_observation)
+    cuts = [slice(first, first + CHUNK) for first in range(0, n, CHUNK)]
+    for rows in cuts:
+        total += sum(side[rows].sum(axis=0, dtype=np.float64) for side in sides)
+    mean = total / (2 * n)
+    for rows in cuts:
+        squares += sum(np.square(side[rows] - mean).sum(axis=0) for side in sides)
+    release(*sides)
+    std = np.sqrt(squares / (2 * n)) + STD_FLOOR
+    return torch.from_numpy(mean).float(), torch.from_numpy(std).float()
 
 
 def pack(learner: Learner, data: "Transitions") -> Tensor:
@@ -50,7 +71,8 @@ def pack(learner: Learner, data: "Transitions") -> Tensor:
         (N, W) float32: normalised observation, action in [-1, 1] or one-hot, reward as
         the learner wants it, terminated, normalised next observation, then the
         learner's columns in their order. N counts the learner's rows alone. A large
-        one lies in a file, see ``tasks.artifacts.mapped``.
+        one lies in a file, see ``tasks.artifacts.mapped``. Actions of a corrupted
+        dataset stay as they are, outside [-1, 1] too.
 
     Raises:
         RefusedError: If a number is not finite or an action lies outside its bounds.
@@ -58,9 +80,10 @@ def pack(learner: Learner, data: "Transitions") -> Tensor:
     returns = torch.as_tensor(data.returns, dtype=torch.float64)
     reward = learner.rewards(_floats(data.reward), returns)
     s, n, a = learner.spaces, len(data.reward), learner.spaces.action
-    width = 2 * s.observation + a + 2 + a * len(learner.columns)
+    width = 2 * s.observation + a + 2 + sum(widths(learner))
     table = blank((n, width), np.float32)
     excess, mend = 0.0, "generate the dataset again"
+    corrupted = data.attacked is not None
     for first in range(0, n, CHUNK):
         rows = np.arange(first, min(first + CHUNK, n))
         scaled = _scaled(s, data, rows)
@@ -68,7 +91,7 @@ def pack(learner: Learner, data: "Transitions") -> Tensor:
             [
                 (_floats(data.observation[rows]) - s.observation_mean)
                 / s.observation_std,
-                scaled.clamp(-1, 1),
+                scaled if corrupted else scaled.clamp(-1, 1),
                 reward[rows, None],
                 _floats(data.terminated[rows])[:, None],
                 (_floats(data.next_observation[rows]) - s.observation_mean)
@@ -83,7 +106,7 @@ def pack(learner: Learner, data: "Transitions") -> Tensor:
             raise RefusedError(data.dataset_id, "rows", found, "finite numbers", mend)
         excess = max(excess, float(scaled.abs().max()))
         table[rows] = chunk
-    if excess > 1 + BOUNDS_SLACK:
+    if excess > 1 + BOUNDS_SLACK and not corrupted:
         raise RefusedError(
             data.dataset_id, "action", f"{excess:.6g} scaled", "[-1, 1]", mend
         )
@@ -95,6 +118,12 @@ def pack(learner: Learner, data: "Transitions") -> Tensor:
             table[first : first + CHUNK] = whole[rows]
     release(data.observation, data.next_observation, data.action, table)
     return torch.from_numpy(table)
+
+
+def widths(learner: Learner) -> list[int]:
+    """Of the learner's columns, in their order."""
+    a = learner.spaces.action
+    return [1 if name == "attacked" else a for name in learner.columns]
 
 
 def _floats(values: NDArray[Any]) -> Tensor:
@@ -111,12 +140,16 @@ def _scaled(s: Spaces, data: "Transitions", rows: NDArray[np.int64]) -> Tensor:
 def _column(
     name: str, s: Spaces, data: "Transitions", rows: NDArray[np.int64]
 ) -> Tensor:
-    """A column of ``tasks.train.COLUMNS``, (rows, A)."""
+    """A column of ``tasks.train.COLUMNS``, (rows, A) or (rows, 1)."""
     if name == "next_action":
         after = np.minimum(rows + 1, len(data.episode) - 1)
         same = (data.episode[after] == data.episode[rows]) & (after > rows)
-        return _scaled(s, data, after).clamp(-1, 1) * torch.from_numpy(same)[:, None]
+        action = _scaled(s, data, after)
+        action = action.clamp(-1, 1) if data.attacked is None else action
+        return action * torch.from_numpy(same)[:, None]
     values = getattr(data, name)
+    if name == "attacked":
+        return _floats(values[rows])[:, None]
     if values is None:
         return torch.ones(len(rows), s.action)
     return _floats(values[rows])
@@ -204,7 +237,7 @@ class Sampler:
         self.table, self.learner, self.batch = table, learner, batch
         self.summed = summed
         o, a = learner.spaces.observation, learner.spaces.action
-        self.cuts = [o, a, 1, 1, o, *(a for _ in learner.columns)]
+        self.cuts = [o, a, 1, 1, o, *widths(learner)]
         self.block = -1
         self.index: Tensor  # (BLOCK, S*B)
         self.draws = learner.draws()

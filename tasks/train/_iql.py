@@ -26,13 +26,14 @@ from tasks.train._core import (
     Critics,
     actor,
     adam,
-    bellman_loss,
     frozen_copy,
     log_likelihood,
     normal_surprise,
     polyak,
 )
 
+TAIL = 0.01  # share of a batch's rows that tail_share looks at, at least one
+TINY = 1e-30  # instead of a division by 0
 RETURN_RANGE = 1000.0  # what ``reward_scale: return_range`` stretches returns to
 
 
@@ -52,11 +53,41 @@ class ImplicitParams(Params):
     reward_scale: Annotated[str, OneOf(("return_range", "none"))]
 
 
+def expectile_loss(q: Tensor, v: Tensor, expectile: float) -> Tensor:
+    """Mean of |tau - 1(u < 0)| u^2 with u = Q - V: (S, B) each -> (S,)."""
+    u = q - v
+    below = (u.detach() < 0).float()
+    return ((expectile - below).abs() * u.square()).mean(-1)
+
+
+def kurtosis(y: Tensor) -> Tensor:
+    """Fourth moment over the squared second, 3 of a normal: (S, B) -> (S,).
+
+    Heavy tails of the critics' targets show in it. 0 where all are equal.
+    """
+    squares = (y - y.mean(-1, keepdim=True)).square()
+    return squares.square().mean(-1) / squares.mean(-1).square().clamp(min=TINY)
+
+
+def tail_share(errors: Tensor) -> Tensor:
+    """Share of the loss in the hundredth of the rows with most: (S, B) -> (S,)."""
+    most = errors.topk(max(1, round(TAIL * errors.shape[-1])), sorted=False).values
+    return most.sum(-1) / errors.sum(-1).clamp(min=TINY)
+
+
 class ImplicitQ(Learner):
     """A value fitted to critics at logged actions, Bellman critics, weighted cloning.
 
-    A method on this core defines :meth:`value_loss`, and may replace :meth:`q_low`,
-    :meth:`critic_loss` and :meth:`surprise`.
+    A method on this core defines :meth:`value_loss`, and may replace
+    :meth:`initialise`, :meth:`q_low`, :meth:`backup`, :meth:`errors`,
+    :meth:`critic_loss`, :meth:`surprise` and :meth:`figures`.
+
+    Args:
+        params: Of the method.
+        spaces: Widths, statistics and bounds.
+        seeds: One slice each.
+        updates: How many there will be.
+        members: E.
     """
 
     value_norm: ClassVar[str] = "none"  # of the value network, see ``layers.MLP``
@@ -68,14 +99,16 @@ class ImplicitQ(Learner):
         spaces: Spaces,
         seeds: Sequence[int],
         updates: int,
+        members: int = 2,
     ) -> None:
         super().__init__(params, spaces, seeds, updates)
         self.params = params
         self.columns = ("legal",) if spaces.masked else ()
         self.actor = actor(spaces, seeds, params.actor_hidden)  # mean, tanh
-        self.critics = Critics(spaces, seeds, params.critic_hidden)
+        self.critics = Critics(spaces, seeds, params.critic_hidden, members)
+        self.initialise()
         self.target = frozen_copy(
-            self.critics, Critics(spaces, seeds, params.critic_hidden)
+            self.critics, Critics(spaces, seeds, params.critic_hidden, members)
         )
         widths = (spaces.observation, *params.critic_hidden, 1)
         self.value = MLP(seeds, "value", widths, norm=self.value_norm)
@@ -89,6 +122,9 @@ class ImplicitQ(Learner):
             "critics": adam(self.critics.parameters(), params.critic_rate),
             "value": adam(self.value.parameters(), params.critic_rate),
         }
+
+    def initialise(self) -> None:
+        """Change the first weights of the critics; by default keep them."""
 
     @abstractmethod
     def value_loss(self, q: Tensor, v: Tensor) -> Tensor:
@@ -106,9 +142,32 @@ class ImplicitQ(Learner):
         """One cautious number of the target's members: (S, E, B) -> (S, B)."""
         return q.amin(1)
 
-    def critic_loss(self, q: Tensor, y: Tensor) -> Tensor:
-        """What the critics descend: (S, E, B) and targets (S, B) -> (S,)."""
-        return bellman_loss(q, y) / self.critics.net.members
+    def backup(self, batch: Batch, v_next: Tensor) -> Tensor:
+        """The critics' target, r + discount (1 - d) V(s'): V(s') (S, B) -> (S, B)."""
+        going_on = self.params.discount * (1 - batch.terminated)
+        return batch.reward + going_on * v_next
+
+    def errors(self, q: Tensor, y: Tensor) -> Tensor:
+        """Bellman errors, here squared: (S, E, B) and targets (S, B) -> (S, E, B)."""
+        return (q - y.unsqueeze(1)).square()
+
+    def critic_loss(self, errors: Tensor) -> Tensor:
+        """What the critics descend, their mean: (S, E, B) -> (S,)."""
+        return errors.mean(-1).sum(-1) / self.critics.net.members
+
+    def figures(self, batch: Batch, q: Tensor, y: Tensor) -> dict[str, Tensor]:
+        """More of the method's own for the curves.
+
+        Args:
+            batch: See :class:`tasks.train.Batch`.
+            q: (S, E, B), the target's members at the logged actions.
+            y: (S, B), the critics' target.
+
+        Returns:
+            (S,) each; none by default.
+        """
+        del batch, q, y
+        return {}
 
     def surprise(self, observation: Tensor, action: Tensor) -> Tensor:
         """-log pi(a | s), or ||pi(s) - a||^2 if deterministic: (S, B)."""
@@ -137,7 +196,8 @@ class ImplicitQ(Learner):
         """Value, critics with their target, then actor (eqs. 5-7)."""
         p, o, a = self.params, batch.observation, batch.action
         with torch.no_grad():
-            q = self.q_low(self.target(o, a))  # (S, B)
+            members = self.target(o, a)  # (S, E, B)
+            q = self.q_low(members)  # (S, B)
             if not self.new_value:
                 v_next = self.value(batch.next_observation).squeeze(-1)
         v = self.value(o).squeeze(-1)
@@ -149,8 +209,9 @@ class ImplicitQ(Learner):
                 v = self.value(o).squeeze(-1)
                 v_next = self.value(batch.next_observation).squeeze(-1)
 
-        y = batch.reward + p.discount * (1 - batch.terminated) * v_next
-        critic_loss = self.critic_loss(self.critics(o, a), y)
+        y = self.backup(batch, v_next)
+        errors = self.errors(self.critics(o, a), y)
+        critic_loss = self.critic_loss(errors)
         self.descend("critics", critic_loss)
         polyak(self.target, self.critics, p.polyak)
 
@@ -168,6 +229,9 @@ class ImplicitQ(Learner):
             "critic_loss": critic_loss.detach(),
             "actor_loss": actor_loss.detach(),
             "value": v.mean(-1),
+            "target_kurtosis": kurtosis(y),
+            "tail_share": tail_share(errors.detach().mean(1)),
+            **self.figures(batch, members, y),
         }
 
     def policy(self) -> Policy:

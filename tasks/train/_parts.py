@@ -19,6 +19,7 @@ from typing import cast
 import torch
 
 from tasks.artifacts.errors import RefusedError
+from tasks.nets.critic import Critic
 from tasks.nets.policy import Policy
 from tasks.train.engine import Curves
 
@@ -96,8 +97,8 @@ def side_by_side(
             left.join()
 
 
-def stack(whole: Policy, parts: Sequence[Policy]) -> None:
-    """Put the parts' policies together, in place.
+def stack(whole: Policy | Critic, parts: Sequence[Policy] | Sequence[Critic]) -> None:
+    """Put the parts' policies, or their critics, together, in place.
 
     Args:
         whole: Of all seeds.

@@ -28,6 +28,7 @@ from torch import Tensor, nn
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import MEND, PARAMS, Params, Range
+from tasks.nets.critic import Critic
 from tasks.nets.feedforward import LOG_STD_RANGE
 from tasks.nets.layers import generator
 from tasks.nets.policy import Policy
@@ -38,8 +39,10 @@ from tasks.train._core import (
     adam,
     bellman_loss,
     frozen_copy,
+    gentle_start,
     polyak,
     sample_tanh_gaussian,
+    trained_critic,
 )
 
 
@@ -223,13 +226,11 @@ class SoftEnsemble(SoftActorCritic[AnyEnsemble]):
             (self.actor.layers, 1e-3),
             (self.critics.net.layers, 3e-3),
         ):
-            *hidden, last = layers
-            for layer in hidden:
-                nn.init.constant_(layer.bias, 0.1)
-            for tensor in (last.weight, last.bias):
-                parts = tensor.chunk(len(draws))
-                for part, draw in zip(parts, draws, strict=True):
-                    nn.init.uniform_(part, -bound, bound, generator=draw)
+            gentle_start(list(layers), bound, draws)
+
+    def critic(self) -> Critic:
+        """All N."""
+        return trained_critic(self.spaces, self.critics)
 
     def temperature_loss(self, log_pi: Tensor) -> Tensor:
         """As the reference code has it, log alpha (entropy - goal)."""

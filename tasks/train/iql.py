@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tasks.artifacts.params import Range
 from tasks.train import Spaces
-from tasks.train._iql import ImplicitParams, ImplicitQ
+from tasks.train._iql import ImplicitParams, ImplicitQ, expectile_loss
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,4 @@ class IQL(ImplicitQ):
 
     def value_loss(self, q: Tensor, v: Tensor) -> Tensor:
         """Descend mean |tau - 1(u < 0)| u^2 with u = Q - V (eq. 5)."""
-        u = q - v
-        below = (u.detach() < 0).float()
-        return ((self.expectile - below).abs() * u.square()).mean(-1)
+        return expectile_loss(q, v, self.expectile)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tasks.artifacts.dataset import load_transitions
 from tasks.artifacts.files import check_writable, read_json
+from tasks.artifacts.makers import known_dataset
 from tasks.artifacts.params import build, load, pick
 from tasks.artifacts.stage import run_stage
 from tasks.train._weighting import WEIGHTS, Weighting, figures, write_weights
@@ -25,7 +26,7 @@ def main() -> None:
 
     params = load()
     block = pick(params, "weighting", name)
-    pick(params, "dataset", dataset)
+    known_dataset(params, dataset, "dataset")
     weighting: Weighting = build(block, f"weighting.{name}")
     folder = WEIGHTS / dataset / name
     check_writable(folder.parent)

@@ -55,8 +55,11 @@ class XQL(ImplicitQ):
         scale = (-m).exp()
         return ((z - m).exp() - z * scale - scale).mean(-1)
 
-    def critic_loss(self, q: Tensor, y: Tensor) -> Tensor:
-        """Sum over critics of the mean Huber loss, half a square near 0."""
+    def errors(self, q: Tensor, y: Tensor) -> Tensor:
+        """Huber's, half a square near 0."""
         y = y.unsqueeze(1).expand_as(q)  # (S, E, B)
-        loss = huber_loss(q, y, reduction="none", delta=self.gumbel.huber)
-        return loss.mean(-1).sum(-1)
+        return huber_loss(q, y, reduction="none", delta=self.gumbel.huber)
+
+    def critic_loss(self, errors: Tensor) -> Tensor:
+        """Sum over critics of their means."""
+        return errors.mean(-1).sum(-1)

@@ -20,12 +20,14 @@ class Moment:
         observation: (L, O), units of the world.
         reward: (L, 1), of the step before; 0 at the first.
         legal: (L, A), 1.0 where an action is allowed; None without a mask.
+        step: How many steps each of them has taken, 0...
     """
 
     episode: NDArray[np.int64]
     observation: Floats
     reward: Floats
     legal: Floats | None = None
+    step: int = 0
 
 
 Act = Callable[[Moment], Actions]  # -> actions (L, A), or (L,) of a discrete world
@@ -74,7 +76,7 @@ def play(
         if progress and step % TELL_EVERY == 0:
             progress(step, returns, live.size)
         legal = infos["legal"][live] if "legal" in infos else None
-        moment = Moment(live, observation[live], rewards[live, None], legal)
+        moment = Moment(live, observation[live], rewards[live, None], legal, step)
         actions[live] = act(moment)
         observation, rewards, fell, _, infos = batch.step(actions)
         returns += rewards  # 0 where parked

@@ -42,6 +42,13 @@ def test_a_broken_file_is_a_gap(make: Make, path: str, stage: str, word: str):
     assert str(source.folder) not in gap.why
 
 
+def test_a_corrupted_dataset_is_named_by_the_stage_that_makes_it():
+    lists = {"datasets": ["a", "b", "c"], "learners": [], "variants": []}
+    params = {"study": lists, "dataset": {"a": {}}, "attack": {"c": {}}}
+    found = wanted(params | {"corruption": {"b": {}}})
+    assert [w.stage for w in found] == ["generate@a", "corrupt@b", "attack@c"]
+
+
 def test_what_the_source_names_is_not_named_again(make: Make, tmp_path: Path):
     source = make("main")
     told = Missing(f"data/evaluations/{LEAF}", "nowhere", "git checkout main")

@@ -226,7 +226,10 @@ def test_a_loss_that_is_not_finite_is_refused():
         game(rate=0.999, epochs=9, iterations=20).run()
 
 
-@pytest.mark.parametrize("name", ["int8_static", "gptq4", "structured", "distill"])
+OTHERS = ("int8_static", "gptq4", "structured", "distill", "quest")
+
+
+@pytest.mark.parametrize("name", OTHERS)
 def test_other_compressors_refuse_convolutions(name: str):
     policy = resnet()
     rows = Rows(observations(policy, 64), "made-up", "ab", (0, 1))

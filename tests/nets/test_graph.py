@@ -2,6 +2,7 @@
 
 import numpy as np
 import onnx
+import onnx.reference
 import pytest
 import torch
 from onnx import TensorProto, numpy_helper
@@ -76,3 +77,44 @@ def test_constants_lie_inside_the_file():
     assert tensor.data_location == TensorProto.DEFAULT
     assert len(tensor.raw_data) == 400_000
     assert isinstance(tensor, onnx.TensorProto)
+
+
+def test_inside_in_double_floats_are_float64_and_ends_are_not():
+    graph = Graph()
+    with graph.in_double(["x"], ["y"]):
+        half = graph.scalar("half", 0.1)
+        weight = graph.constant("weight", torch.full((3,), 0.1))
+        with graph.in_double(["x"], []):  # does nothing inside another
+            x = graph.add("Mul", "x", half, name="scaled")
+        y = graph.add("Add", x, weight, name="y")
+        graph.add("Neg", y, name="unused")  # reads the float64 form
+    z = graph.add("Relu", y, name="z")
+    ends = [
+        onnx.helper.make_tensor_value_info(name, TensorProto.FLOAT, [3])
+        for name in ("x", z)
+    ]
+    body = onnx.helper.make_graph(
+        graph.nodes, "g", ends[:1], ends[1:], initializer=graph.initialisers
+    )
+    model = onnx.helper.make_model(
+        body, opset_imports=[onnx.helper.make_opsetid("", 21)]
+    )
+    onnx.checker.check_model(model, full_check=True)
+    x = np.array([1, 2, 3], np.float32)
+    got = onnx.reference.ReferenceEvaluator(model).run(None, {"x": x})[0]
+    wanted = x * np.float64(0.1) + np.float64(np.float32(0.1))
+    assert np.array_equal(got, wanted.astype(np.float32))
+    kinds = {t.name: t.data_type for t in graph.initialisers}
+    assert kinds == {"half": TensorProto.DOUBLE, "weight.single": TensorProto.FLOAT}
+    unused = next(node for node in graph.nodes if node.name == "unused")
+    assert list(unused.input) == ["y.double"]
+    assert graph.constant("outside", torch.ones(1)) == "outside"
+
+
+def test_parts_share_a_constant_of_one_name():
+    graph = Graph()
+    names = {graph.shared("axis", torch.tensor([1])) for _ in range(2)}
+    assert names == {"axis"}
+    assert len(graph.initialisers) == 1
+    assert graph.has("axis")
+    assert not graph.has("other")

@@ -131,3 +131,20 @@ def test_a_gradient_of_a_gradient_still_works():
     weights = [layer.get_parameter("weight") for layer in net.layers]
     gradients = torch.autograd.grad(slope.square().sum(), weights)
     assert all(gradient.any() for gradient in gradients)
+
+
+@pytest.mark.parametrize("norm", ["none", "before", "after"])
+def test_mish_may_stand_between_the_layers(norm: str):
+    net = MLP((0, 4), "test", (7, 9, 6, 2), 2, norm, "mish")
+    x = torch.randn(2, 33, 7, generator=generator(0, "x"))
+    y = x.unsqueeze(1).expand(-1, 2, -1, -1).flatten(0, 1)
+    for i, layer in enumerate(net.layers):
+        y = layer(y)
+        if i < 2:
+            y = torch.nn.functional.layer_norm(y, y.shape[-1:]) if norm[0] == "b" else y
+            y = y * torch.tanh(torch.log1p(torch.exp(y)))
+            y = torch.nn.functional.layer_norm(y, y.shape[-1:]) if norm[0] == "a" else y
+    torch.testing.assert_close(net(x).flatten(0, 1), y, atol=1e-5, rtol=0)
+    torch.testing.assert_close(net.member(x, 1), net(x)[:, 1])
+    with pytest.raises(ValueError, match="unknown activation 'sine'"):
+        MLP((0,), "test", (7, 2), activation="sine")

@@ -22,6 +22,7 @@ from tests.compress.harness import onnx_difference
 
 PARAMS = Path(__file__).parents[2] / "params/train"
 O, A = 3, 2  # noqa: E741 - widths of the tiny data
+MASK = "attacked"
 SAME_SEED = 1e-6  # tolerance: seed k alone against seed k of a stack
 
 
@@ -46,6 +47,7 @@ def transitions(n: int = 96, **replace: Any) -> Any:
         "discrete": False,
         "legal": None,
         "next_legal": None,
+        "attacked": None,
     }
     return SimpleNamespace(**{**fields, **replace})
 
@@ -87,7 +89,9 @@ def random_batch(learner: Learner, rows: int = 16) -> Batch:
     noise = {n: normal(*d.shape(A)) for n, d in learner.draws().items()}
     terminated = (torch.arange(rows) % 4 == 0).float().repeat(s, 1)
     o, a, r, o2 = normal(O), normal(A).tanh(), 3 * normal(), normal(O)
-    columns = {name: normal(A).tanh() for name in learner.columns}
+    columns = {name: normal(A).tanh() for name in learner.columns if name != MASK}
+    if MASK in learner.columns:
+        columns[MASK] = (torch.arange(rows) % 3 == 0).float().repeat(s, 1)[..., None]
     if learner.spaces.discrete:
         count = learner.spaces.action
         a = torch.eye(count)[normal(count).argmax(-1)]

@@ -14,7 +14,7 @@ import yaml
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import sha256
-from tasks.artifacts.policy import load_policy
+from tasks.artifacts.policy import load_critic, load_policy
 
 from . import harness
 
@@ -28,7 +28,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     params = {
         "study": study,
         "dataset": {"tiny": {}},
-        "train": {name: harness.block(name) for name in ("bc", "iql")},
+        "train": {name: harness.block(name) for name in ("bc", "iql", "edac")},
     }
     Path("params.yaml").write_text(yaml.safe_dump(params))
     source = Path("data/datasets/tiny-v0")
@@ -70,9 +70,29 @@ def test_command_writes_policy_and_curves(project: Any):
         "updates": 20,
     }
     curves = (folder / "curves.csv").read_text().splitlines()
-    assert curves[0] == "update,seed,value_loss,critic_loss,actor_loss,value"
+    assert curves[0] == (
+        "update,seed,value_loss,critic_loss,actor_loss,value,target_kurtosis,tail_share"
+    )
     assert len(curves) == 41
     assert not list(Path(".offcut/checkpoints").iterdir())
+
+
+def test_critics_are_kept_whatever_processes_trained_them(project: Any):
+    """Side by side or in one stack; they are told apart by their seed alone."""
+    folder = Path("data/policies/tiny/edac")
+    project("--dataset", "tiny", "--learner", "edac")
+    names = {"policy.json", "policy.safetensors", "critic.json", "critic.safetensors"}
+    assert {file.name for file in folder.iterdir()} == names | {"curves.csv"}
+    critic, origin = load_critic(folder)
+    assert origin == load_policy(folder)[1]
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    params["study"]["processes"] = 2
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+    project("--dataset", "tiny", "--learner", "edac")
+    again, _ = load_critic(folder)
+    o, a = torch.ones(2, 1, harness.O), torch.ones(2, 1, harness.A)
+    torch.testing.assert_close(critic(o, a), again(o, a), atol=1e-5, rtol=0)
+    assert not torch.allclose(critic(o, a)[0], critic(o, a)[1], atol=1e-4)
 
 
 def test_snapshots_are_the_policies_of_their_moments(project: Any):

@@ -193,7 +193,8 @@ def test_a_diverging_learner_is_refused():
 
 @pytest.mark.skipif(not torch.cpu._is_avx512_bf16_supported(), reason="no bfloat16")
 @pytest.mark.parametrize(
-    "name", ["bc10", "awac", "xql", "sac_n", "edac", "cql", "rebrac", "dt"]
+    "name",
+    ["bc10", "awac", "xql", "sac_n", "edac", "cql", "rebrac", "dt", "dql", "ofql"],
 )
 def test_every_learner_takes_bfloat16(name: str):
     """And stays near float32: five per cent of its first update's losses."""

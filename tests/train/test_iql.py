@@ -70,7 +70,10 @@ def test_losses_by_hand():
     found = learner.update(harness.two_rows([[0.5, 0], [0, -1]]), 0)
     # adv = min(3, 2) - 1.5; y = 1 + 0.99 * 1.5 and 1
     q1, q2 = (0.485**2 + 1) / 2, (0.515**2 + 4) / 2
+    rows = (0.485**2 + 0.515**2) / 2, (1 + 4) / 2
     truth = {
+        "target_kurtosis": 1.0,  # of any two numbers
+        "tail_share": rows[1] / sum(rows),
         "value_loss": 0.7 * 0.5**2,
         "critic_loss": (q1 + q2) / 2,
         "actor_loss": math.exp(1.5) * (0.25 + 1) / 2,

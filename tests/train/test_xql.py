@@ -81,7 +81,10 @@ def test_losses_by_hand():
     harness.constant(learner.actor, [0.0, 0.0])
     found = learner.update(harness.two_rows([[0.5, 0], [0, -1]]), 0)
     # z = (2 - 1) / 2 in both rows; y = 1 + 0.99 and 1
+    rows = 0.01**2 / 2 + 1.01**2 / 2, 1 / 2 + 1.5 * 1.25
     truth = {
+        "target_kurtosis": 1.0,  # of any two numbers
+        "tail_share": rows[1] / sum(rows),
         "value_loss": (math.exp(0.5) - 0.5 - 1) * math.exp(-0.5),
         "critic_loss": (0.01**2 / 2 + 1 / 2) / 2 + (1.01**2 / 2 + 1.5 * 1.25) / 2,
         "actor_loss": math.exp(3) * (0.25 + 1) / 2,

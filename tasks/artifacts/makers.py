@@ -1,0 +1,97 @@
+"""Which block of params.yaml, and so which stage, makes a dataset."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.params import MEND, PARAMS, Params, known, pick
+
+# block of params.yaml: stage of dvc.yaml
+MAKERS = {"dataset": "generate", "corruption": "corrupt", "attack": "attack"}
+
+
+@dataclass(frozen=True)
+class CorruptionOf(Params):
+    """What a block ``corruption.NAME`` says beside ``generate``."""
+
+    source: str  # a dataset of the block dataset
+
+
+@dataclass(frozen=True)
+class AttackOn(CorruptionOf):
+    """What a block ``attack.NAME`` says beside ``generate``."""
+
+    attacker: str  # a learner, trained on the source, whose critics are asked
+
+
+KINDS: dict[str, type[CorruptionOf]] = {"corruption": CorruptionOf, "attack": AttackOn}
+
+
+def group_of(params: Mapping[str, Any], name: str) -> str:
+    """The block of params.yaml that holds a dataset; ``dataset`` if none does."""
+    return next((g for g in MAKERS if name in (params.get(g) or {})), "dataset")
+
+
+def pick_dataset(params: Mapping[str, Any], name: str) -> tuple[str, dict[str, Any]]:
+    """Name and content of the block that makes a dataset.
+
+    Raises:
+        RefusedError: If there is none; names the nearest dataset.
+    """
+    known_dataset(params, name, "dataset")
+    group = group_of(params, name)
+    return group, pick(params, group, name)
+
+
+def known_dataset(params: Mapping[str, Any], name: str, where: str) -> None:
+    """Refuse a dataset that nothing makes.
+
+    Args:
+        params: The composed parameters.
+        name: Of the dataset.
+        where: The dotted path it stands at, for errors.
+    """
+    known(name, [one for g in MAKERS for one in params.get(g) or {}], where)
+
+
+def of_block(block: Mapping[str, Any], where: str) -> CorruptionOf:
+    """What a block of ``corruption`` or ``attack`` says beside ``generate``.
+
+    Raises:
+        RefusedError: On an unknown or missing key.
+    """
+    kind = KINDS[where.partition(".")[0]]
+    return kind.parse({k: v for k, v in block.items() if k != "generate"}, where)
+
+
+def check_makers(params: Mapping[str, Any]) -> None:
+    """Check the datasets a study names, and every corrupted one there is.
+
+    Raises:
+        RefusedError: If nothing makes a dataset, two blocks make one of the same name,
+            a source is no dataset of ``dataset``, or an attack's critics would not be
+            trained.
+    """
+    blocks = {group: params.get(group) or {} for group in MAKERS}
+    study = params["study"]
+    for name in study["datasets"]:
+        known_dataset(params, name, "study.datasets")
+    for group in KINDS:
+        for name, block in blocks[group].items():
+            where = f"{group}.{name}"
+            twice = [one for one in MAKERS if one != group and name in blocks[one]]
+            if twice:
+                found = f"a name that {twice[0]} has too"
+                raise RefusedError(PARAMS, where, found, "a name of its own", MEND)
+            told = of_block(block, where)
+            known(told.source, blocks["dataset"], f"{where}.source")
+            method = block["generate"]
+            asks = method["mode"] == "adversarial" and method["field"] != "rew"
+            if asks != (group == "attack"):
+                right = "attack" if asks else "corruption"
+                kind = f"{method['mode']} {method['field']}"
+                raise RefusedError(PARAMS, where, kind, f"a block of {right}", MEND)
+            if isinstance(told, AttackOn):
+                known(told.source, study["datasets"], f"{where}.source")
+                known(told.attacker, study["learners"], f"{where}.attacker")

@@ -1,0 +1,1 @@
+"""QuEST's test bed: a language model of characters, trained in several ways."""

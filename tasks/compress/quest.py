@@ -1,0 +1,229 @@
+"""QuEST: weights and activations of 1 to 8 bits, trained with them in place.
+
+Panferov et al. 2025 (arXiv 2502.05003), official code github.com/IST-DASLab/QuEST; the
+layer, its rounding and its gradients are in ``tasks/nets/quest.py``. From the float
+policy's weights a policy of such layers learns its actions on dataset rows, by Adam
+with a rate that falls to 0; a transformer all actions of each window. Nothing is
+learned about the grid itself, and bits do not come down step by step.
+
+The paper trains language models from nothing, with AdamW, warm-up and no teacher;
+``tasks/claims/quest.py`` does so. Rounding a trained policy without training it is
+something else, and refused.
+
+All layers but those at the edges have ``bits``; at the edges, where observations and
+logged actions come in and actions go out, ``edge_bits``: the first and last layer of a
+feed-forward policy, of a transformer the embeddings and the head. The paper keeps
+embeddings and head in float, which here would let torch and onnxruntime differ where
+the next layer rounds. Normalisation, the embeddings of time and return, attention and
+biases stay float. The block is the largest power of two that divides a layer's inputs,
+from 16 to ``block``; 11 observations are filled up to 16 with zeros.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Any
+
+import torch
+from torch import Tensor
+
+from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.params import PARAMS, Range
+from tasks.compress import CalibratedParams, Compressor, Result, Rows
+from tasks.compress._calib import readout, rebuild
+from tasks.compress._fit import Fit
+from tasks.nets.feedforward import Feedforward
+from tasks.nets.policy import Logged, Policy
+from tasks.nets.quest import HALF_RANGE, SMALLEST, Quest, block_of, padded
+from tasks.nets.quest_packed import packed
+from tasks.nets.transformer import DecisionTransformer
+
+PART = 128  # windows the teacher answers at once
+
+
+@dataclass(frozen=True)
+class QuestParams(CalibratedParams):
+    """See params/compress/quest.yaml for units and ranges."""
+
+    bits: Annotated[float, Range(1, 8)]
+    edge_bits: Annotated[float, Range(1, 8)]
+    block: Annotated[int, Range(SMALLEST, 4096)]
+    hadamard: bool
+    trust: bool
+    steps: Annotated[int, Range(0, 1_000_000)]
+    batch: Annotated[int, Range(1, 65_536)]
+    rate: Annotated[float, Range(0, 1, open=True)]
+
+    def __post_init__(self) -> None:
+        """Also refuse bits and blocks that do not exist, and no training."""
+        super().__post_init__()
+        known = ", ".join(map(str, HALF_RANGE))
+        for name in ("bits", "edge_bits"):
+            if (value := getattr(self, name)) not in HALF_RANGE:
+                raise RefusedError(PARAMS, name, value, known, f"change {name}")
+        if self.block & (self.block - 1):
+            raise RefusedError(
+                PARAMS, "block", self.block, "a power of two >= 16", "change block"
+            )
+        if self.steps == 0:
+            raise RefusedError(
+                *(PARAMS, "steps", 0, "at least 1: QuEST is training at few bits"),
+                "take int8_static or gptq4 to round without training",
+            )
+
+
+class QuestCompressor(Compressor):
+    """Quantisation-aware training of all seeds in one stack."""
+
+    Parameters = QuestParams
+    policies = (Feedforward, DecisionTransformer)
+
+    def __init__(self, params: QuestParams) -> None:
+        super().__init__(params)
+        self.settings = params
+        self.bits = params.bits
+
+    def work(self, policy: Policy, rows: Rows) -> Result:
+        """Replace the layers, train, pack."""
+        p = self.settings
+        layers = self._layers(policy)
+        if isinstance(policy, Feedforward):
+            student, task = of_feedforward(policy, layers, rows.observations)
+            batch = p.batch
+        elif isinstance(policy, DecisionTransformer) and rows.logged is not None:
+            student, task = of_transformer(policy, layers, rows.logged)
+            batch = max(1, p.batch // policy.context)
+        else:  # the command hands windows to every policy with a memory
+            raise TypeError("a transformer without windows of what was logged")
+        sigma = {name: layer.sigma() for name, layer in layers.items()}
+        fit = Fit(
+            *(task.answer, student, rows.seeds, "quest", p.steps, batch, p.rate),
+            broken=partial(check_scales, layers, sigma),
+        )
+        fit.run(task.given, task.targets, p.steps)
+        student.replace_linears({name: packed(x) for name, x in layers.items()})
+        return Result(student, self._told(layers))
+
+    def _layers(self, policy: Policy) -> dict[str, Quest]:
+        """Trainable layers of few bits with the float ones' weights."""
+        p, made = self.settings, {}
+        every: dict[str, Any] = policy.linears()
+        edges = edges_of(policy)
+        for name, linear in every.items():
+            bits = p.edge_bits if name in edges else p.bits
+            block = block_of(linear.inputs, p.block) if p.hadamard else 1
+            size = (linear.stack, linear.inputs, linear.outputs)
+            layer = made[name] = Quest(*size, bits, block, trust=p.trust)
+            layer.weight.copy_(linear.weight)
+            layer.get_parameter("bias").copy_(linear.bias)
+        return made
+
+    def _told(self, layers: Mapping[str, Quest]) -> str:
+        """What was done, and which layers were filled up."""
+        told = f"the policy's own actions, {self.settings.steps} updates"
+        for name, layer in layers.items():
+            width = padded(layer.inputs, max(layer.block, SMALLEST))
+            if width > layer.inputs:
+                told += f"; {name}: {layer.inputs} inputs filled up to {width}"
+        return told
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a student learns.
+
+    Attributes:
+        answer: Of the student, from some rows of ``given``.
+        given: (S, N, ...) each.
+        targets: (S, N, ...).
+    """
+
+    answer: Callable[..., Tensor]
+    given: Sequence[Tensor]
+    targets: Tensor
+
+
+def edges_of(policy: Policy) -> set[str]:
+    """Names of the layers where something comes in or the action goes out."""
+    names = list(policy.linears())
+    if isinstance(policy, DecisionTransformer):
+        return {name for name in names if not name.startswith("blocks.")}
+    return {names[0], names[-1]}
+
+
+def of_feedforward(
+    policy: Feedforward, layers: Mapping[str, Quest], observations: Tensor
+) -> tuple[Policy, Task]:
+    """A student of the given layers, and the policy's own actions on rows (N, O)."""
+    student = rebuild(policy, list(layers.values()))
+    x = policy.normalise(observations.expand(policy.seeds, -1, -1))
+    return student, Task(partial(readout, student), [x], readout(policy, x))
+
+
+def of_transformer(
+    policy: DecisionTransformer, layers: Mapping[str, Quest], logged: Logged
+) -> tuple[Policy, Task]:
+    """A student of the given layers, and the policy's own actions in N windows."""
+    student = DecisionTransformer.from_spec({**policy.spec(), "double": True})
+    student.load_state_dict(policy.state_dict())
+    student.replace_linears(layers)
+
+    def answer(of: DecisionTransformer, *given: Tensor) -> Tensor:
+        returns, observation, action, time, known = given
+        return of.predict(returns, observation, action, time) * known
+
+    given = [
+        x.expand(policy.seeds, *[-1] * x.ndim) for x in from_the_left(policy, logged)
+    ]
+    parts = zip(*(torch.split(x, PART, dim=1) for x in given), strict=True)
+    targets = torch.cat([answer(policy, *part) for part in parts], dim=1)
+    return student, Task(partial(answer, student), given, targets)
+
+
+def from_the_left(policy: DecisionTransformer, logged: Logged) -> list[Tensor]:
+    """Windows as ``predict`` takes them, without the axis [S].
+
+    Returns:
+        Returns-to-go, observations, actions, numbers of the steps; and 1.0 where there
+        is a step, (N, K, 1): windows that begin with their episode end early.
+    """
+    places = torch.arange(policy.context)  # (K,)
+    missing = (policy.memory - logged.time.long()).clamp(min=0)[:, None]  # (N, 1)
+    at = places + missing  # where the step of each place was logged
+    known = (at < policy.context).float()[..., None]
+    at = at.clamp(max=policy.memory)[..., None]
+    time = logged.time.long()[:, None] - policy.memory + at[..., 0]
+    actions = (logged.action - policy.action_offset) / policy.action_scale
+    return [
+        (logged.to_go[..., None] * policy.return_scale).take_along_dim(at, 1),
+        policy.normalise(logged.observation).take_along_dim(at, 1),
+        actions.take_along_dim(at, 1),
+        time.clamp(max=policy.embed_time.count - 1),
+        known,
+    ]
+
+
+def check_scales(
+    layers: Mapping[str, Quest], before: Mapping[str, Tensor], done: int
+) -> None:
+    """Refuse weights whose scale is gone.
+
+    Args:
+        layers: By name.
+        before: Their ``sigma`` before training.
+        done: Updates so far.
+
+    Raises:
+        RefusedError: If one is not finite, or zero and was not; names the layer.
+    """
+    for name, layer in layers.items():
+        sigma = layer.sigma()
+        lost = ~torch.isfinite(sigma) | ((sigma == 0) & (before[name] > 0))
+        if bool(lost.any()):
+            raise RefusedError(
+                "compress.quest",
+                f"{name}.weight",
+                f"sigma {float(sigma[lost][0]):g} after {done} updates",
+                "a finite number above 0",
+                "lower compress.quest.rate",
+            )

@@ -1,0 +1,76 @@
+"""A diffusion policy as ONNX nodes; beside ``diffusion.py``'s ``sample``.
+
+The plan is unrolled, the weights stand in the file once. What the embeddings say of a
+call's time is a constant, so one call of a flow is a plain perceptron.
+"""
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from tasks.nets.graph import Graph
+from tasks.nets.sampling import emit
+
+if TYPE_CHECKING:
+    from tasks.nets.diffusion import DiffusionPolicy
+
+
+def emit_policy(policy: "DiffusionPolicy", graph: Graph, k: int) -> None:
+    """Add seed slice ``k``: the plan unrolled, its weights once."""
+    add, constant = graph.add, graph.constant
+    mean = constant("observation_mean", policy.observation_mean)
+    std = constant("observation_std", policy.observation_std)
+    x = add("Sub", "observation", mean, name="observation_centred")
+    seen = add("Div", x, std, name="observation_normalised")
+    one = constant("one", torch.ones(1, dtype=torch.int64))
+    rows = add("Shape", "observation", name="rows", start=0, end=1)
+    shape = add("Concat", rows, one, name="row_shape", axis=0)
+
+    def network(_: Graph, x: str, time: float, at: str) -> str:
+        with torch.no_grad():
+            told = [
+                embedding(scalar * policy.time_scale)[k]
+                for embedding, scalar in zip(
+                    policy.embeddings, policy.times(time), strict=True
+                )
+            ]
+        value = constant(f"{at}_times", torch.cat(told, -1))  # (1, times * W)
+        times = add("Expand", value, shape, name="times")
+        y = add("Concat", x, times, seen, name="told", axis=1)
+        for i, layer in enumerate(policy.layers):
+            y = layer.emit(graph, y, k, f"layer{i}")
+            if i < len(policy.layers) - 1:
+                y = _emit_activation(graph, y, policy.activation, f"layer{i}")
+        return y
+
+    noise = _emit_noise(policy, graph)
+    x = emit(policy.plan, graph, network, policy.kind, noise)
+    x = add(
+        "Clip", x, graph.scalar("low", -1.0), graph.scalar("high", 1.0), name="squashed"
+    )
+    x = add("Mul", x, constant("action_scale", policy.action_scale), name="scaled")
+    add("Add", x, constant("action_offset", policy.action_offset), name="action")
+
+
+def _emit_noise(policy: "DiffusionPolicy", graph: Graph) -> list[str]:
+    """The plan's noises, (B, A) each, cut from the input."""
+    count, width = policy.plan.noises, policy.action_width
+    if count == 1:
+        return ["noise"]
+    axis = graph.constant("noise_axis", torch.tensor([1]))
+    ends = [
+        graph.constant(f"noise_end{i}", torch.tensor([i * width]))
+        for i in range(count + 1)
+    ]
+    return [
+        graph.add("Slice", "noise", ends[i], ends[i + 1], axis, name=f"noise{i}")
+        for i in range(count)
+    ]
+
+
+def _emit_activation(graph: Graph, x: str, activation: str, name: str) -> str:
+    """The same as ``ACTIVATIONS``."""
+    if activation == "silu":
+        y = graph.add("Sigmoid", x, name=f"{name}.gate")
+        return graph.add("Mul", x, y, name=f"{name}.silu")
+    return graph.add(activation.title(), x, name=f"{name}.{activation}")

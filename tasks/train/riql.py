@@ -1,0 +1,130 @@
+"""RIQL: IQL for data of which a part is wrong.
+
+Paper: Yang et al. 2024, "Towards Robust Offline Reinforcement Learning under Diverse
+Data Corruption" (arXiv 2310.12955). Reference implementation: YangRui2015/RIQL
+``RIQL.py``. To IQL (the core, ``_iql.py``) it adds three things: observations are
+normalised by the corrupted data's statistics over s and s' together, the critics
+descend a Huber loss, and the advantage is taken to a low quantile of K target critics,
+so that steps they disagree on, which wrong ones are, weigh little.
+
+Known from the reference code alone: targets are clipped, critics begin small (hidden
+biases 0.1, last layer U(-3e-3, 3e-3)), rewards are those of the world. The clip [-100,
+1000] fits rewards of hopper's kind; where returns are very negative (pendulum: down to
+-1600) widen ``target_low`` or scale the rewards.
+
+Where the data says which steps were corrupted, the curves tell the critics' spread and
+the caution (mean minus quantile) on those and on the others; nothing else looks at it.
+Departed from: the reference's baseline IQL sees observations as they are, ours always
+normalises; ``normalise: none``, two members and quantile 0 give the reference's, and a
+small sigma its squared errors.
+
+Shapes: S seeds, B batch, K ensemble.
+"""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+from torch import Tensor
+from torch.nn.functional import huber_loss
+
+from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.params import MEND, PARAMS, OneOf, Range
+from tasks.artifacts.transitions import STD_FLOOR
+from tasks.nets.layers import generator
+from tasks.train import Batch, Spaces
+from tasks.train._core import gentle_start
+from tasks.train._iql import ImplicitParams, ImplicitQ, expectile_loss
+
+LAST_LAYER = 3e-3  # bound of the critics' first last layers
+
+
+@dataclass(frozen=True)
+class RIQLParams(ImplicitParams):
+    """See params/train/riql.yaml for units and ranges."""
+
+    expectile: Annotated[float, Range(0, 1, open=True)]
+    members: Annotated[int, Range(2)]
+    quantile: Annotated[float, Range(0, 1)]
+    sigma: Annotated[float, Range(0, open=True)]
+    target_low: float
+    target_high: float
+    normalise: Annotated[str, OneOf(("pairs", "none"))]
+
+    def __post_init__(self) -> None:
+        """Also refuse a clip that leaves no targets."""
+        super().__post_init__()
+        if not self.target_low < self.target_high:
+            raise RefusedError(
+                PARAMS,
+                "target_low",
+                self.target_low,
+                f"less than target_high, {self.target_high}",
+                MEND,
+            )
+
+
+class RIQL(ImplicitQ):
+    """IQL with Huber errors, a quantile of K critics, and normalised observations."""
+
+    Parameters = RIQLParams
+
+    def __init__(
+        self, params: RIQLParams, spaces: Spaces, seeds: Sequence[int], updates: int
+    ) -> None:
+        spaces = spaces.normalised(params.normalise)
+        super().__init__(params, spaces, seeds, updates, params.members)
+        self.robust = params
+        if spaces.attacked:
+            self.columns = (*self.columns, "attacked")
+        still = spaces.observation_std <= STD_FLOOR * (1 + 1e-6)
+        if params.normalise == "pairs" and bool(still.any()):
+            warnings.warn(
+                f"train.riql: observation {still.nonzero()[:, 0].tolist()} never "
+                "changes in the data, and divided by 1e-3 it is a lever for noise",
+                stacklevel=2,
+            )
+
+    def initialise(self) -> None:
+        """See the module."""
+        draws = [generator(seed, "last layers") for seed in self.seeds]
+        gentle_start(list(self.critics.net.layers), LAST_LAYER, draws)
+
+    def value_loss(self, q: Tensor, v: Tensor) -> Tensor:
+        """IQL's expectile, of the quantile."""
+        return expectile_loss(q, v, self.robust.expectile)
+
+    def q_low(self, q: Tensor) -> Tensor:
+        """A quantile over the members, linear between neighbours."""
+        return torch.quantile(q, self.robust.quantile, dim=1, interpolation="linear")
+
+    def backup(self, batch: Batch, v_next: Tensor) -> Tensor:
+        """Clipped to the range."""
+        y = super().backup(batch, v_next)
+        return y.clamp(self.robust.target_low, self.robust.target_high)
+
+    def errors(self, q: Tensor, y: Tensor) -> Tensor:
+        """Huber's with delta = 1 / sigma^2: x^2 / (2 delta), then |x| - delta / 2."""
+        delta = self.robust.sigma**-2
+        y = y.unsqueeze(1).expand_as(q)  # (S, K, B)
+        return huber_loss(q, y, reduction="none", delta=delta) / delta
+
+    def figures(self, batch: Batch, q: Tensor, y: Tensor) -> dict[str, Tensor]:
+        """How often targets are clipped, and what critics say of attacked rows.
+
+        ``spread`` is the deviation over the target's members, ``caution`` their mean
+        less the quantile; 0 of a batch without such rows.
+        """
+        p = self.robust
+        clipped = (y <= p.target_low) | (y >= p.target_high)
+        found = {"clip_share": clipped.float().mean(-1)}
+        if "attacked" in batch.columns:
+            mask = batch.columns["attacked"].squeeze(-1)  # (S, B)
+            told = {"spread": q.std(1), "caution": q.mean(1) - self.q_low(q)}
+            for word, rows in (("clean", 1 - mask), ("attacked", mask)):
+                count = rows.sum(-1).clamp(min=1)
+                for name, values in told.items():
+                    found[f"{name}_{word}"] = (values * rows).sum(-1) / count
+        return found
