@@ -16,10 +16,11 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 MAIN = PROJECT["project"]["dependencies"]
 EXTRAS = PROJECT["project"]["optional-dependencies"]
 DEV = EXTRAS["dev"]
+SEARCH = EXTRAS["qd"]
 FLOWS = EXTRAS["dask"] + EXTRAS["flow"] + EXTRAS["s3"]
 # started as programs, loaded by pytest or DVC, or a bound on what prefect brings
 COMMANDS = {"dvc", "mypy", "pre-commit", "pytest-timeout", "pytest-xdist", "ruff"}
-LOADED = {"dvc-s3", "fastapi", "flask-cors"}
+LOADED = {"diffusers", "dvc-s3", "fastapi", "flask-cors"}
 PEERS = {"d3rlpy"}  # in environments of their own, which benchmarks/peer.py makes
 OURS = {"tasks", "tests", "benchmarks", "flows"}
 
@@ -63,10 +64,10 @@ def imported(folder: str) -> frozenset[str]:
 @pytest.mark.parametrize(
     ("folder", "declared"),
     [
-        ("tasks", MAIN),
+        ("tasks", MAIN + SEARCH),
         ("flows", MAIN + FLOWS),
         ("benchmarks", MAIN),
-        ("tests", MAIN + DEV + FLOWS),
+        ("tests", MAIN + DEV + FLOWS + SEARCH),
     ],
 )
 def test_what_is_imported_is_declared(folder: str, declared: list[str]):
@@ -75,6 +76,7 @@ def test_what_is_imported_is_declared(folder: str, declared: list[str]):
 
 def test_what_is_declared_is_used():
     assert names(MAIN) - imported("tasks") - COMMANDS == set()
+    assert names(SEARCH) - imported("tasks") == set()
     assert names(FLOWS) - imported("flows") - LOADED == set()
     assert names(DEV) - imported("tests") - COMMANDS - LOADED == set()
 

@@ -23,6 +23,7 @@ from tasks.artifacts.readings import COLUMNS, MASK
 if TYPE_CHECKING:
     from tasks.worlds import World
 
+OWN = ("id", "seed", "source", "total_steps")  # attributes that are no metadata
 # infos that learners and estimators use
 READ = ("legal", "log_prob", MASK, *COLUMNS.values())
 MAIN, METADATA = Path("data/main_data.hdf5"), Path("data/metadata.json")
@@ -69,7 +70,7 @@ def write_episodes(
             jpeg_encoding=False,
         )
         dataset.storage.update_episode_metadata(
-            [{"source": episode.source} for episode in episodes]
+            [{**episode.metadata, "source": episode.source} for episode in episodes]
         )
     (folder / "minari" / dataset_id / "data").rename(folder / "data")
     for left in sorted((folder / "minari").rglob("*"), reverse=True):
@@ -166,6 +167,7 @@ def read_episodes(
                     infos={n: infos[n][()] for n in kept},
                     seed=int(group.attrs.get("seed", -1)),
                     source=str(group.attrs.get("source", "unknown")),
+                    metadata={k: v for k, v in group.attrs.items() if k not in OWN},
                 )
     except (KeyError, OSError) as error:
         raise RefusedError(

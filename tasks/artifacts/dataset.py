@@ -12,7 +12,7 @@ nothing is believed before the hash in card.json fits.
 
 import inspect
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,17 +68,12 @@ def check_id(folder: Path, dataset_id: str) -> None:
         RefusedError: Before anything is created.
     """
     if not ID.match(dataset_id):
-        raise RefusedError(
-            folder,
-            "dataset_id",
-            repr(dataset_id),
-            "letters, digits, - and _, ending in -v and a number",
-            "name it like hopper-medium-v0",
-        )
+        form = "letters, digits, - and _, ending in -v and a number"
+        mend = "name it like hopper-medium-v0"
+        raise RefusedError(folder, "dataset_id", repr(dataset_id), form, mend)
     if not f"/{folder.absolute().as_posix()}".endswith(f"/{dataset_id}"):
-        raise RefusedError(
-            folder, "dataset_id", dataset_id, folder.name, "name both the same"
-        )
+        found = "dataset_id", dataset_id, folder.name
+        raise RefusedError(folder, *found, "name both the same")
 
 
 def write_dataset(
@@ -89,6 +84,7 @@ def write_dataset(
     world_block: Mapping[str, Any],
     description: str = "",
     about: Mapping[str, Any] | None = None,
+    leave: Callable[[Path], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Check episodes and write them with card.json and world.json.
 
@@ -102,6 +98,7 @@ def write_dataset(
         world_block: Its block of params.yaml, for world.json.
         description: How they were made, in words.
         about: More for the card.
+        leave: Given the new folder to put further files into.
 
     Returns:
         The card.
@@ -116,6 +113,7 @@ def write_dataset(
     with whole_folder(folder, need) as temporary:
         write_episodes(temporary, dataset_id, episodes, world, description)
         told = card(dataset_id, episodes, world, sha256(temporary / MAIN))
+        leave(temporary)
         told |= about or {}
         write_json(temporary / "card.json", told)
         write_json(temporary / "world.json", _world(world, world_block))
@@ -152,9 +150,7 @@ def load_episodes(folder: Path) -> tuple[list[Episode], dict[str, Any]]:
 
 
 def load_transitions(folder: Path) -> Transitions:
-    """Read a dataset, one episode at a time.
-
-    Large arrays lie in files, see ``tasks.artifacts.mapped``.
+    """Read a dataset by episodes; large arrays lie in files, see ``mapped.py``.
 
     Raises:
         RefusedError: If a file is missing, its hash is not the card's, the id is not

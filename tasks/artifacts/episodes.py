@@ -41,6 +41,7 @@ class Episode:
     Attributes:
         seed: Start seed of the world; -1 if unknown.
         source: Name of the policy that acted.
+        metadata: What else is known of it, by name: numbers, text, arrays.
     """
 
     observations: Floats
@@ -51,6 +52,7 @@ class Episode:
     infos: Mapping[str, Floats] = field(default_factory=dict)
     seed: int = -1
     source: str = "unknown"
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """T."""

@@ -89,6 +89,10 @@ def check_parity(
         mask = generator.random(shape) < 0.5
         mask[np.arange(len(mask)), generator.integers(0, shape[1], len(mask))] = True
         inputs["legal"] = mask.astype(np.float32)
+    for name, (low, high) in policy.ranges().items():
+        ends = low.numpy(), high.numpy()
+        drawn = generator.uniform(*ends, (len(probes), len(low)))
+        inputs[name] = drawn.astype(np.float32)
     name = "logits" if policy.discrete else "action"
     told = _torch_outputs(policy, k, inputs)
     wanted = told[name]

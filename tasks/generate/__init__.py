@@ -19,6 +19,7 @@ from tasks.artifacts.params import Params
 if TYPE_CHECKING:
     from gymnasium.spaces import Box, Discrete
 
+    from tasks.artifacts.checkpoint import Checkpoint
     from tasks.generate._attack import Attacker
     from tasks.worlds import World
 
@@ -34,12 +35,18 @@ class Generator(ABC):
     Args:
         params: Its block of ``params/generate/``.
         behaviors: Folder of behaviour policies, ``<world>/<name>.onnx`` inside.
+
+    Attributes:
+        figures: What :meth:`episodes` adds to the dataset's card; empty by default.
+        checkpoint: Where long work is kept meanwhile; removed with the dataset written.
     """
 
     Parameters: ClassVar[type[Params]]
 
     def __init__(self, params: Params, behaviors: Path = BEHAVIORS) -> None:
         self.params, self.behaviors = params, behaviors
+        self.figures: dict[str, Any] = {}
+        self.checkpoint: Checkpoint | None = None
 
     @abstractmethod
     def episodes(self, world: "World", progress: Progress) -> list[Episode]:
@@ -52,6 +59,9 @@ class Generator(ABC):
         Raises:
             RefusedError: If a behaviour policy is missing or does not fit the world.
         """
+
+    def leave(self, folder: Path) -> None:  # noqa: B027  # most have nothing
+        """Put further files into the dataset's folder, after :meth:`episodes`."""
 
 
 class Corruption(ABC):

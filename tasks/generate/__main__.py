@@ -58,7 +58,18 @@ def collected(folder: Path, where: str, block: Mapping[str, Any]) -> dict[str, A
     generator = build(block["generate"], f"{where}.generate")
     with Progress(f"generate {folder.name}", 1.0) as progress:
         episodes = generator.episodes(world, progress)
-    return write_dataset(folder, folder.name, episodes, world, block["world"])
+    card = write_dataset(
+        folder,
+        folder.name,
+        episodes,
+        world,
+        block["world"],
+        about=generator.figures,
+        leave=generator.leave,
+    )
+    if generator.checkpoint:
+        generator.checkpoint.remove()
+    return card
 
 
 if __name__ == "__main__":

@@ -132,9 +132,16 @@ class Recorder:
         self.at += self.number >= 0
         return terminated, truncated
 
-    def take(self, slot: int, terminated: bool, plan: Plan, source: str) -> Episode:
-        """The episode that ended in a slot, which becomes free."""
-        steps, number = int(self.at[slot]), int(self.number[slot])
+    def take(self, slot: int, terminated: bool, seed: int, source: str) -> Episode:
+        """The episode that ended in a slot, which becomes free.
+
+        Args:
+            slot: Which.
+            terminated: Else it was truncated.
+            seed: Its start seed.
+            source: Who acted.
+        """
+        steps = int(self.at[slot])
         self.number[slot] = -1
         end = np.zeros(steps, bool)
         end[-1] = True
@@ -146,7 +153,7 @@ class Recorder:
             terminations=end if terminated else none,
             truncations=none if terminated else end,
             infos={k: v[slot, : steps + 1].copy() for k, v in self.infos.items()},
-            seed=plan.start_seed(number),
+            seed=seed,
             source=source,
         )
 
@@ -217,7 +224,8 @@ def _part(
         lengths[book.number[busy]] = book.at[busy]
         for slot in map(int, np.flatnonzero(terminated | truncated)):
             number = int(book.number[slot])
-            done[number] = book.take(slot, bool(terminated[slot]), plan, behavior.name)
+            seed, fell = plan.start_seed(number), bool(terminated[slot])
+            done[number] = book.take(slot, fell, seed, behavior.name)
             fill = True
         count += 1
         if count % 100 == 0:

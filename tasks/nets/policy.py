@@ -63,6 +63,7 @@ class Policy(nn.Module, ABC):
     | ``noise`` | (S, B, n * A) | standard normal to sample, zeros: without chance |
     | ``legal`` | (S, B, A) | 1.0 where an action is allowed |
     | ``reward`` | (S, B, 1) | of the step before, 0 when an episode begins |
+    | ``descriptor`` | (S, B, D) | what the episode shall be like, units of the world |
 
     n is 1 but for a policy that takes several draws a step (``diffusion.py``). With
     which noise it is played ``acting`` says: ``zero`` or ``normal``.
@@ -115,6 +116,14 @@ class Policy(nn.Module, ABC):
     def inputs(self) -> dict[str, int]:
         """Names and widths of what it reads at a step; see the table above."""
         return {"observation": self.observation_width}
+
+    def ranges(self) -> dict[str, tuple[Tensor, Tensor]]:
+        """Lowest and highest values (width,) of inputs that no dataset holds.
+
+        By the names of :meth:`inputs`; where the ONNX file is compared with the
+        network, they are drawn evenly between. None by default.
+        """
+        return {}
 
     def outputs(self) -> dict[str, int | None]:
         """Names and widths of what comes out of a step, ``action`` first.

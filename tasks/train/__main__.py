@@ -15,6 +15,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
+from tasks.artifacts.checkpoint import Checkpoint
 from tasks.artifacts.dataset import load_transitions
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import check_writable, read_json, whole_folder, write_text
@@ -24,7 +25,6 @@ from tasks.artifacts.policy import load_policy, save_critic, save_policy
 from tasks.artifacts.progress import Progress
 from tasks.artifacts.stage import run_stage
 from tasks.train import Learner
-from tasks.train._checkpoint import Checkpoint
 from tasks.train._data import spaces
 from tasks.train._kinds import check_kind
 from tasks.train._parts import Report, interleave, side_by_side, split, stack

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import tasks
+from tasks.artifacts.checkpoint import Checkpoint
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import canonical, sha256
 from tasks.artifacts.params import PARAMS
 from tasks.train import Learner
-from tasks.train._checkpoint import Checkpoint
 
 if TYPE_CHECKING:
     from tasks.artifacts.dataset import Transitions
@@ -95,7 +95,12 @@ def identity(
     """
     here = Path(tasks.__path__[0])
     files = [Path(inspect.getfile(type(learner)))]  # it imports no other method
-    for pattern in ("nets/*.py", "train/_*.py", "artifacts/windows.py"):
+    for pattern in (
+        "nets/*.py",
+        "train/_*.py",
+        "artifacts/checkpoint.py",
+        "artifacts/windows.py",
+    ):
         files += sorted(here.glob(pattern))
     weights = learner.weights
     whole = {

@@ -11,11 +11,12 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium
 import mujoco
 import numpy as np
+from gymnasium.envs.registration import EnvSpec
 from numpy.typing import NDArray
 
 from tasks.worlds import Batch, Flags, Floats, World, WorldParams
@@ -137,7 +138,13 @@ class MujocoBatch(Batch):
 
 
 class MujocoWorld(World):
-    """Common part of the MuJoCo locomotion worlds."""
+    """Common part of the MuJoCo locomotion worlds.
+
+    Attributes:
+        recipe: What Gymnasium's class is told beyond its defaults.
+    """
+
+    recipe: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(self, params: WorldParams) -> None:
         super().__init__(params)
@@ -156,9 +163,15 @@ class MujocoWorld(World):
         before = mujoco.get_mju_user_warning()
         mujoco.set_mju_user_warning(lambda _: None)
         try:
-            return gymnasium.make(self.params.env_id).unwrapped
+            return gymnasium.make(self.params.env_id, **self.recipe).unwrapped
         finally:
             mujoco.set_mju_user_warning(before)
+
+    def env_spec(self) -> EnvSpec:
+        """See :meth:`tasks.worlds.World.env_spec`."""
+        spec = super().env_spec()
+        spec.kwargs.update(self.recipe)
+        return spec
 
     def make(self, num_envs: int) -> MujocoBatch:
         """See :meth:`tasks.worlds.World.make`."""

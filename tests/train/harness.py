@@ -10,12 +10,12 @@ import torch
 import yaml
 from torch import Tensor
 
+from tasks.artifacts.checkpoint import Checkpoint
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import sha256
 from tasks.artifacts.params import build
 from tasks.artifacts.policy import save_policy
 from tasks.train import Batch, Learner, Spaces
-from tasks.train._checkpoint import Checkpoint
 from tasks.train._data import spaces
 from tasks.train.engine import settle, train
 from tests.compress.harness import onnx_difference

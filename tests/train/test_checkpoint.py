@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from tasks.artifacts.checkpoint import Checkpoint
 from tasks.artifacts.files import sha256
 from tasks.artifacts.policy import save_policy
-from tasks.train._checkpoint import Checkpoint
 from tasks.train.engine import identity, train
 
 from . import harness

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from torch.optim import Adam
 
+from tasks.artifacts.checkpoint import Checkpoint
 from tasks.artifacts.errors import RefusedError
 from tasks.train import Batch
-from tasks.train._checkpoint import Checkpoint
 from tasks.train._data import BLOCK, Sampler, pack, spaces
 from tasks.train.bc import BC
 from tasks.train.engine import identity, train

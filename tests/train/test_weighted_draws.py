@@ -12,10 +12,10 @@ import pytest
 import torch
 import yaml
 
+from tasks.artifacts.checkpoint import Checkpoint
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import sha256
 from tasks.artifacts.policy import load_policy
-from tasks.train._checkpoint import Checkpoint
 from tasks.train._data import BLOCK, Sampler, draw_rows, odds, pack
 from tasks.train._weighting import FILE, read_weights, write_weights
 from tasks.train.engine import identity, train

@@ -1,0 +1,105 @@
+"""DCG-MAP-Elites against PGA-MAP-Elites, and its one policy against its archive.
+
+Its study has a dataset ``swimmer_<arm>_<seed>`` of each arm and seed of the search, all
+of as many evaluations: ``dcg``, ``pga`` (the same code with critics and actor that see
+no descriptor, and S = 1), ``map_elites`` (no gradients), and of the first seed
+``passive`` (DCG without active rollouts), an ablation that no check asks for.
+
+Seen if, on every seed: QD score and coverage of ``dcg`` exceed those of ``pga``; more
+of its gradient children enter the archive; its policy, told each filled cell's
+descriptor, keeps more than ``share`` of the archive's QD score, and reaches these
+descriptors to less than ``widths`` mean cell widths. How large the effect is, nothing
+asks.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from tasks.artifacts.files import read_json
+from tasks.artifacts.params import Range
+from tasks.claims import Check, Claim, ClaimParams, Figure, Outcome
+from tasks.claims._results import Results, exact, worst
+
+Card = Mapping[str, Any]  # of an archive, in a dataset's card.json
+ABLATION = "passive"
+
+
+@dataclass(frozen=True)
+class DcgMapElitesParams(ClaimParams):
+    """See params/claims/dcg_map_elites.yaml."""
+
+    seeds: Annotated[tuple[int, ...], Range(0)]
+    share: Annotated[float, Range(0, 1)]
+    widths: Annotated[float, Range(0, open=True)]
+
+
+def archive(results: Results, arm: str, seed: int) -> Card:
+    """What the card of an arm's dataset says of its archive."""
+    folder = results.root / "datasets" / f"swimmer_{arm}_{seed}-v0"
+    card: Card = read_json(folder / "card.json", "dvc repro")["archive"]
+    return card
+
+
+class DcgMapElites(Claim):
+    """See the module."""
+
+    Parameters = DcgMapElitesParams
+    params: DcgMapElitesParams
+
+    def outcome(self, results: Results) -> Outcome:
+        """See the module."""
+        p = self.params
+        arms = {
+            arm: {seed: archive(results, arm, seed) for seed in p.seeds}
+            for arm in ("dcg", "pga", "map_elites")
+        }
+        first = p.seeds[0]
+        arms[ABLATION] = {first: archive(results, ABLATION, first)}
+        dcg, pga = arms["dcg"], arms["pga"]
+
+        def gap(of: Callable[[Card], float], name: str, unit: str) -> Check:
+            gaps = {seed: of(dcg[seed]) - of(pga[seed]) for seed in p.seeds}
+            return Check(worst(gaps, f"{name}, dcg - pga, worst seed", unit))
+
+        told = {seed: card["distilled"]["onnxruntime"] for seed, card in dcg.items()}
+        kept = {seed: one["share"] for seed, one in told.items()}
+        near = {
+            seed: -one["descriptor_error"] / dcg[seed]["cell_width"]
+            for seed, one in told.items()
+        }
+        checks = [
+            gap(lambda card: card["qd_score"], "QD score", "return"),
+            gap(lambda card: 100 * card["coverage"], "coverage", "% of cells"),
+            gap(lambda card: card["added"]["gradient"], "gradient children", "elites"),
+            Check(worst(kept, "QD score of the policy", "of the archive's"), p.share),
+            Check(worst(near, "- error of the policy", "cell widths"), -p.widths),
+        ]
+        return Outcome(checks, figures(arms))
+
+
+def figures(arms: Mapping[str, Mapping[int, Card]]) -> list[Figure]:
+    """A row a figure, arm and seed."""
+    rows = []
+    for arm, cards in arms.items():
+        for seed, card in cards.items():
+            who = f"{arm} {seed}"
+            again = card["reproducibility"]["descriptor_error"] / card["cell_width"]
+            rows += [
+                exact(f"{who}: QD score", card["qd_score"], "return"),
+                exact(f"{who}: coverage", 100 * card["coverage"], "% of cells"),
+                exact(f"{who}: best", card["best"], "return"),
+                exact(f"{who}: evaluations", card["evaluations"], "episodes"),
+                exact(f"{who}: archive's descriptor error", again, "cell widths"),
+            ]
+            rows += [
+                exact(f"{who}: {name} children kept", count, "elites")
+                for name, count in card["added"].items()
+            ]
+            for side, one in card.get("distilled", {}).items():
+                miss = one["descriptor_error"] / card["cell_width"]
+                rows += [
+                    exact(f"{who}: policy in {side}", one["qd_score"], "return"),
+                    exact(f"{who}: its descriptor error", miss, "cell widths"),
+                ]
+    return rows

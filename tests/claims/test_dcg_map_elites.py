@@ -1,0 +1,85 @@
+"""What the claim sees in made-up cards."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.params import build
+from tasks.claims import Outcome
+from tasks.claims._results import Results
+
+
+def card(qd: float, gradient: int, **more: Any) -> dict[str, Any]:
+    return {
+        "qd_score": qd,
+        "coverage": qd / 1000,
+        "best": 250.0,
+        "evaluations": 8000,
+        "cell_width": 0.125,
+        "added": {"random": 5, "variation": 9, "gradient": gradient, "injected": 0},
+        "reproducibility": {"descriptor_error": 0.1, "return_error": 1.0},
+        **more,
+    }
+
+
+def policy(share: float, error: float) -> dict[str, Any]:
+    one = {"qd_score": 1.0, "share": share, "descriptor_error": error}
+    return {"distilled": {"torch": one, "onnxruntime": one}}
+
+
+def look(root: Path, **changes: Any) -> Outcome:
+    cards = {
+        "dcg_0": card(500, 40, **policy(0.9, 0.2)),
+        "dcg_1": card(600, 50, **policy(0.8, 0.1)),
+        "pga_0": card(300, 20),
+        "pga_1": card(550, 49),
+        "map_elites_0": card(400, 0),
+        "map_elites_1": card(100, 0),
+        "passive_0": card(450, 30, **policy(0.7, 0.3)),
+    } | changes
+    for name, one in cards.items():
+        if one is not None:
+            folder = root / f"datasets/swimmer_{name}-v0"
+            folder.mkdir(parents=True)
+            (folder / "card.json").write_text(json.dumps({"archive": one}))
+    text = Path("params/claims/dcg_map_elites.yaml").read_text("utf-8")
+    claim = build(yaml.safe_load(text), "claim")
+    return claim.outcome(Results({"study": {"seeds": [0]}}, root))
+
+
+def test_it_is_shown_where_all_five_hold(tmp_path: Path):
+    found = look(tmp_path)
+    assert found.verdict == "shown"
+    values = [check.figure.value for check in found.checks]
+    assert values == pytest.approx([50, 5, 1, 0.8, -1.6])  # of the worst seed
+    rows = {figure.name: figure.value for figure in found.figures}
+    assert rows["passive 0: QD score"] == 450
+    assert rows["map_elites 1: coverage"] == pytest.approx(10)
+    assert rows["dcg 0: policy in torch"] == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "failed"),
+    [
+        ({"pga_1": card(601, 20)}, [0, 1]),
+        ({"pga_0": card(300, 40)}, [2]),
+        ({"dcg_1": card(600, 50, **policy(0.7, 0.1))}, [3]),
+        ({"dcg_0": card(500, 40, **policy(0.9, 0.25))}, [4]),
+    ],
+)
+def test_one_seed_that_fails_is_enough(
+    tmp_path: Path, changes: dict[str, Any], failed: list[int]
+):
+    found = look(tmp_path, **changes)
+    verdicts = [check.verdict for check in found.checks]
+    wrong = [i for i, verdict in enumerate(verdicts) if verdict == "not shown"]
+    assert wrong == failed
+
+
+def test_a_missing_arm_is_refused(tmp_path: Path):
+    with pytest.raises(RefusedError, match="swimmer_pga_1-v0"):
+        look(tmp_path, pga_1=None)
