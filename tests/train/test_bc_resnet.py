@@ -152,9 +152,7 @@ def test_bad_parameters_are_refused():
 
 
 def test_worlds_it_cannot_learn_are_refused():
-    masked = choices(observation=np.zeros((96, 48), np.float32))
-    masked.observation_mean = np.zeros(48, np.float32)
-    masked.observation_std = np.ones(48, np.float32)
+    masked = pictures(legal=np.ones((96, CLASSES), np.float32))
     with pytest.raises(RefusedError, match="a world without a mask"):
         harness.make("bc_resnet", (0,), data=masked, **SMALL)
     with pytest.raises(RefusedError, match="a learner of discrete actions"):
