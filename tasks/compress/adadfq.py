@@ -21,8 +21,10 @@ It differs from the reference: the average of ranges is corrected once, not twic
 first ranges do not overshoot; the batch in L_m is the batch, not a hard-wired 16; the
 last epoch counts, not the best on test data; ranges of weights hold 0, as ONNX's zero
 points must. A norm with a negative gain is folded by turning the signs of its channel's
-codes, which no separate multiplication has to do then. Epochs are few (a tenth of the
-paper's, with half its iterations) and Q's rate therefore ten times the paper's.
+codes, which no separate multiplication has to do then. Q is asked once an iteration:
+G's step changes neither the pictures nor Q. Epochs are few (a tenth of the paper's,
+with half its iterations) and Q's rate therefore ten times the paper's; of 1e-3 and 1e-2
+the first was better on real data, one seed, 240 iterations: 77.5 against 72.8 % right.
 
 | arm | what it is |
 |---|---|
