@@ -20,7 +20,7 @@ SEARCH = EXTRAS["qd"]
 FLOWS = EXTRAS["dask"] + EXTRAS["flow"] + EXTRAS["s3"]
 # started as programs, loaded by pytest or DVC, or a bound on what prefect brings
 COMMANDS = {"dvc", "mypy", "pre-commit", "pytest-timeout", "pytest-xdist", "ruff"}
-LOADED = {"dvc-s3", "fastapi", "flask-cors"}
+LOADED = {"diffusers", "dvc-s3", "fastapi", "flask-cors"}
 PEERS = {"d3rlpy"}  # in environments of their own, which benchmarks/peer.py makes
 OURS = {"tasks", "tests", "benchmarks", "flows"}
 

@@ -10,13 +10,14 @@ kind, whose layers hold integers or are fewer, never floats that pretend.
 | ``gptq4`` | float layers | BlockLinear | dataset rows |
 | ``structured`` | float layers, ``Feedforward`` | narrower ones | dataset rows |
 | ``distill`` | ``Feedforward`` | a smaller float network | rows, visited states |
+| ``adadfq`` | ``ResNet`` | CodedResNet | nothing: it makes its own pictures |
 | ``quest`` | float layers, two policies | QuestLinear | dataset rows |
 
 Chains are commands after each other: ``distill``, then ``int8_static`` on its result.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
@@ -93,11 +94,13 @@ class Result:
         calibration: In words, what was calibrated on what; None if nothing was.
         reference: A float policy equal to the one compressed, layer by layer what the
             result stands for; None if the layers have no counterpart.
+        course: How training went, a row a seed and epoch; None if nothing was told.
     """
 
     policy: Policy
     calibration: str | None
     reference: Policy | None = None
+    course: Sequence[Mapping[str, float]] | None = None
 
 
 class Compressor(ABC):
@@ -132,7 +135,7 @@ class Compressor(ABC):
             The compressed policy, and the part of compression.json a method knows:
             ``mode`` (session mode its numbers belong to), ``bits_nominal``, ``layers``,
             ``parameters``, ``bytes_weights`` (a seed, as stored), both also with
-            ``_before``, and ``calibration``.
+            ``_before``, ``calibration``, and ``course`` where training told one.
 
         Raises:
             RefusedError: If the policy is of a kind or has layers this method cannot
@@ -189,7 +192,8 @@ class Compressor(ABC):
                 "name": name.replace("layers.", "layer"),
                 "kind": type(layer).__name__,
                 "shape": [layer.inputs, layer.outputs],
-                "bits": getattr(layer, "bits", 32),
+                "bits": (bits := getattr(layer, "bits", 32)),
+                "bits_stored": getattr(layer, "bits_stored", bits),
                 "bytes": stored_bytes(layer) // policy.seeds,
                 "error": errors[name],
             }
@@ -212,6 +216,7 @@ class Compressor(ABC):
             "bytes_weights": stored_bytes(result.policy) // policy.seeds,
             "bytes_weights_before": stored_bytes(policy) // policy.seeds,
             "calibration": calibration,
+            **({} if result.course is None else {"course": list(result.course)}),
         }
 
 

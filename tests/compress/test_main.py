@@ -96,9 +96,8 @@ def test_the_report_says_what_was_done(place: Path, monkeypatch: pytest.MonkeyPa
         "what": "activation ranges, percentile 100",
     }
     assert 0 < report["action_error"]["mean"] < report["action_error"]["max"] < 0.5
-    assert {"name", "kind", "shape", "bits", "bytes", "error"} == set(
-        report["layers"][0]
-    )
+    keys = {"name", "kind", "shape", "bits", "bits_stored", "bytes", "error"}
+    assert keys == set(report["layers"][0])
     stored = sum(layer["bytes"] for layer in report["layers"])
     assert stored == report["bytes_weights"]
 

@@ -1,0 +1,87 @@
+"""A teacher who knows the right answer labels pictures, and errs at times.
+
+For worlds whose batch has the capability ``answers`` and whose episodes are all of one
+length. The action is the right one; with probability ``noise`` it is drawn evenly from
+all, so that the share of wrong labels is noise (A - 1) / A. Start seeds and noise are
+those of ``_collect.Plan``, so an episode depends on its number alone.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+
+from tasks.artifacts.episodes import Episode
+from tasks.artifacts.params import Params, Range
+from tasks.generate import Generator, Progress
+from tasks.generate._collect import PER_PART, Plan
+from tasks.worlds import Batch, World, require
+
+TEACHER = "teacher"
+
+
+@dataclass(frozen=True)
+class LabelsParams(Params):
+    """See params/generate/labels.yaml for units and ranges."""
+
+    noise: Annotated[float, Range(0, 1)]
+    episodes: Annotated[int, Range(1, PER_PART)]
+    seed: Annotated[int, Range(0, 100)]
+    in_flight: Annotated[int, Range(1, 1024)]
+
+
+class Labels(Generator):
+    """See the module."""
+
+    Parameters = LabelsParams
+    params: LabelsParams
+
+    def episodes(self, world: World, progress: Progress) -> list[Episode]:
+        """See :meth:`tasks.generate.Generator.episodes`."""
+        p = self.params
+        plan = Plan(p.seed, 0, p.episodes, None, p.in_flight)
+        batch = world.make(plan.slots)
+        require(batch, "answers")
+        made: list[Episode] = []
+        for first in range(0, p.episodes, plan.slots):
+            numbers = range(first, first + plan.slots)
+            made += self._side_by_side(batch, plan, numbers)[: p.episodes - first]
+            progress(len(made) / p.episodes, TEACHER)
+        batch.close()
+        return made
+
+    def _side_by_side(
+        self, batch: Batch, plan: Plan, numbers: Sequence[int]
+    ) -> list[Episode]:
+        """One episode in each sub-environment, to their end."""
+        world = batch.world
+        shape = (world.params.max_steps, 2)  # whether, which
+        draws = np.stack([plan.generator(n).random(shape) for n in numbers], axis=1)
+        seen, _ = batch.reset(seed=[plan.start_seed(n) for n in numbers])
+        rows, steps = [seen], []
+        for err, other in draws.transpose(0, 2, 1):
+            guess = (other * world.action_width).astype(np.int64)
+            right = require(batch, "answers")()
+            action = np.where(err < self.params.noise, guess, right)
+            after, *told, _ = batch.step(action)
+            rows.append(after)
+            steps.append((action, *told))
+            if batch.ended.all():
+                break
+        actions, rewards, terminated, truncated = (
+            np.stack(part, axis=1) for part in zip(*steps, strict=True)
+        )
+        observations = np.stack(rows, axis=1)  # (N, T+1, O)
+        return [
+            Episode(
+                observations[i],
+                actions[i],
+                rewards[i],
+                terminated[i],
+                truncated[i],
+                seed=plan.start_seed(number),
+                source=TEACHER,
+            )
+            for i, number in enumerate(numbers)
+        ]
