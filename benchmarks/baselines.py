@@ -1,0 +1,157 @@
+"""Keep the study `baselines`, and write it up: docs/baselines.md.
+
+    python -m benchmarks.baselines [FOLDER]
+
+FOLDER is where the study ran (``make study NAME=baselines SET=...`` with ``--keep``, or
+a checkout of its experiment after ``dvc checkout``). Its metrics, curves, learning and
+report are copied into data/studies/baselines; without FOLDER only the page is written.
+"""
+
+import json
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.tables import table
+
+HERE = Path(__file__).parents[1]
+KEPT = HERE / "data/studies/baselines"
+PAGE = HERE / "docs/baselines.md"
+CARD = ("episodes", "steps", "score_mean", "sha256")
+CORL = Path(__file__).parent / "corl.json"
+HEAD = """# The offline baselines
+
+The study `baselines`: eleven learners, four datasets, five seeds, 10 000 updates of
+two layers of 64; [its parameters](../params/study/baselines.yaml) say where budgets and
+rates differ from the papers'. `make study NAME=baselines` runs it again, unattended,
+and goes on after a kill. Its metrics, curves and report page lie in
+[data/studies/baselines](../data/studies/baselines).
+
+Scores: 0 is the random policy, 100 the best behaviour policy, both measured here; the
+interquartile mean over seeds and 20 episodes, with its 95 % interval over both. *Above
+bc*: the whole interval lies above bc's. *Last* and *best* are of the ten policies kept
+on the way, 5 episodes a seed. CORL's figures are context alone: D4RL's data and physics
+are others, its networks larger, its updates a hundred times as many.
+"""
+
+
+def keep(folder: Path) -> None:
+    """Copy what the study left.
+
+    Args:
+        folder: Where it ran.
+    """
+    data = folder / "data"
+    KEPT.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(data / "report/metrics.json", KEPT / "metrics.json")
+    shutil.copyfile(data / "report/index.html", KEPT / "report.html")
+    shutil.copyfile(folder / "params.yaml", KEPT / "params.yaml")
+    shutil.copyfile(folder / "environment.json", KEPT / "environment.json")
+    shutil.rmtree(KEPT / "curves", ignore_errors=True)
+    shutil.copytree(data / "report/plots/curves", KEPT / "curves")
+    learning = {
+        f"{path.parts[-4]}/{path.parts[-3]}": json.loads(path.read_text())
+        for path in sorted(data.glob("evaluations/*/*/snapshots/metrics.json"))
+    }
+    text = json.dumps(learning, indent=1, sort_keys=True) + "\n"
+    (KEPT / "learning.json").write_text(text, encoding="utf-8")
+    told = {}
+    for path in sorted(data.glob("datasets/*/card.json")):
+        card = json.loads(path.read_text())
+        world = json.loads((path.parent / "world.json").read_text())["world"]
+        name = path.parent.name.removesuffix("-v0")
+        told[name] = {key: card[key] for key in CARD}
+        told[name] |= {key: world[key] for key in ("ref_min", "ref_max")}
+    text = json.dumps(told, indent=1, sort_keys=True) + "\n"
+    (KEPT / "datasets.json").write_text(text, encoding="utf-8")
+
+
+def page(
+    metrics: Mapping[str, Any],
+    learning: Mapping[str, Any],
+    cards: Mapping[str, Any],
+    corl: Mapping[str, Any],
+) -> str:
+    """The page's text.
+
+    Args:
+        metrics: metrics.json of the study.
+        learning: By ``dataset/learner``.
+        cards: By dataset.
+        corl: Published figures.
+    """
+    parts = [HEAD, verdict(metrics)]
+    for dataset, learners in metrics.items():
+        card = cards[dataset]
+        published = corl["scores"].get(dataset, {})
+        rows = [
+            row(name, learners, learning[f"{dataset}/{name}"], card, published)
+            for name in learners
+        ]
+        parts += [
+            f"## {dataset}",
+            f"{card['episodes']} episodes, {card['steps']} steps, mean score "
+            f"{card['score_mean']:.1f}.",
+            table("learner | score | | last | best | CORL, last | int8 file", rows),
+        ]
+    return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+
+
+def row(
+    name: str,
+    learners: Mapping[str, Any],
+    way: Mapping[str, Any],
+    card: Mapping[str, Any],
+    corl: Mapping[str, Any],
+) -> list[str]:
+    """One learner on one dataset."""
+    own, bc = learners[name]["float32"], learners["bc"]["float32"]
+    words = "above bc" if own["score_low"] > bc["score_high"] else ""
+    if own["score_high"] < 0:
+        words = "below random"
+
+    def score(moment: str) -> str:
+        spread = card["ref_max"] - card["ref_min"]
+        return f"{100 * (way[moment]['iqm'] - card['ref_min']) / spread:.1f}"
+
+    return [
+        f"`{name}`",
+        f"{own['score']:.1f} [{own['score_low']:.1f}, {own['score_high']:.1f}]",
+        words,
+        score("last"),
+        score("best"),
+        "{:.1f} ± {:.1f}".format(*corl[name]) if name in corl else "-",
+        learners[name]["int8_static"]["verdict"],
+    ]
+
+
+def verdict(metrics: Mapping[str, Any]) -> str:
+    """Who is above bc where, in a sentence a dataset."""
+    lines = []
+    for dataset, learners in metrics.items():
+        bc = learners["bc"]["float32"]["score_high"]
+        above = [
+            f"`{name}`"
+            for name in learners
+            if learners[name]["float32"]["score_low"] > bc
+        ]
+        lines.append(f"- {dataset}: {', '.join(above) or 'nobody'}")
+    return "Above bc, interval by interval:\n\n" + "\n".join(lines)
+
+
+def main() -> None:
+    """See the module."""
+    if sys.argv[1:]:
+        keep(Path(sys.argv[1]))
+    read = [
+        json.loads((KEPT / name).read_text(encoding="utf-8"))
+        for name in ("metrics.json", "learning.json", "datasets.json")
+    ]
+    corl = json.loads(CORL.read_text(encoding="utf-8"))
+    PAGE.write_text(page(*read, corl), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
