@@ -61,4 +61,5 @@ def transitions(folder: Path) -> Any:
         discrete=False,
         legal=None,
         next_legal=None,
+        attacked=None,
     )

@@ -1,8 +1,13 @@
-"""In which order files are tested."""
+"""In which order files are tested, and that tests can be interrupted."""
 
+import signal
 from collections import Counter
 
 import pytest
+
+# A shell's background jobs ignore it, and so would the runs that tests interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 HEAVY = {"e2e", "prefect", "slow"}
 

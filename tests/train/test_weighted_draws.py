@@ -30,7 +30,7 @@ DISCRETE = {"dqn", "discrete_cql"}
 LEARNERS = sorted(
     path.stem
     for path in harness.PARAMS.glob("*.yaml")
-    if path.stem not in DISCRETE | {"trajectory_weighting"}
+    if path.stem not in DISCRETE | {"bc_resnet", "trajectory_weighting"}
 )
 
 
