@@ -1,0 +1,1 @@
+"""The bed of the claim ``qdc_metrics``: nine datasets of one archive, a learner."""
