@@ -130,10 +130,7 @@ class QdcClaim(Claim):
                     _figure(first, values["value"][more], values["draws"][more]),
                 ),
             ]
-        return Outcome(
-            checks,
-            [*self._related(rows, far), *self._table(rows, found)],
-        )
+        return Outcome(checks, [*self._related(rows, found), *self._table(rows, found)])
 
     def resampled(self, letter: Doubles, far: dict[str, Doubles]) -> dict[str, Any]:
         """Rank correlations of a letter (N,) with tests (N, S, G), by test.
@@ -159,14 +156,21 @@ class QdcClaim(Claim):
             "draws": {kind: np.array(values) for kind, values in draws.items()},
         }
 
-    def _related(self, rows: list[Composed], far: dict[str, Doubles]) -> list[Figure]:
-        """Correlations of all three letters with n and p."""
+    def _related(self, rows: list[Composed], found: Found) -> list[Figure]:
+        """Correlations of all three letters with n and p; also with what is not judged.
+
+        That is how often a goal was reached, and the return, of which Q is.
+        """
         scores = {
-            TESTS[kind]: {
-                row.name: float(value)
-                for row, value in zip(rows, table.mean((1, 2)), strict=True)
+            f"{word}{what}": {
+                row.name: float(self._told(found[row.name][kind])[name]) for row in rows
             }
-            for kind, table in far.items()
+            for name, what in (
+                ("score", ""),
+                ("within", ", goals reached"),
+                ("return", ", return"),
+            )
+            for kind, word in TESTS.items()
         }
         made = []
         for one in correlations(rows, scores, self.params.draw):
@@ -176,6 +180,16 @@ class QdcClaim(Claim):
             made += [exact(name, one.rho, RANK), exact(f"{name}: p", one.p, "")]
         return made
 
+    def _told(self, test: dict[str, Any]) -> dict[str, Any]:
+        """Means of what a test found: see the figures."""
+        values = {name: np.array(value) for name, value in test.items()}
+        return {
+            "score": -values["distance"].mean(),
+            "within": 100 * (values["distance"] <= self.params.reached).mean(),
+            "return": values["return"].mean(),
+            "still": values["still"].mean(),
+        }
+
     def _table(self, rows: list[Composed], found: Found) -> list[Figure]:
         """A block a dataset."""
         made = []
@@ -184,13 +198,14 @@ class QdcClaim(Claim):
                 if value is not None:
                     made.append(exact(f"{row.name}: {letter}", value, "mean z"))
             for kind, word in TESTS.items():
-                told = {k: np.array(v) for k, v in found[row.name][kind].items()}
-                near = 100 * (told["distance"] <= self.params.reached).mean()
+                told = self._told(found[row.name][kind])
                 said = f"{row.name}, {word}"
+                near = f"{said}: within {self.params.reached:g} m"
                 made += [
-                    exact(f"{said}: distance", told["distance"].mean(), "m"),
-                    exact(f"{said}: within {self.params.reached:g} m", near, "%"),
-                    exact(f"{said}: return", told["return"].mean(), "return"),
+                    exact(f"{said}: distance", -told["score"], "m"),
+                    exact(f"{said}: distance of doing nothing", told["still"], "m"),
+                    exact(near, told["within"], "%"),
+                    exact(f"{said}: return", told["return"], "return"),
                 ]
         return made
 

@@ -13,7 +13,7 @@ from tasks.report.svg import COLOURS, Scale, axes, mark, padded, svg, tag
 ID, OOD = "ID score", "OOD score"
 TOLD = (
     "of the best float32 policy trained on the dataset, from the starts of the world; "
-    "no study plays starts or goals that a dataset leaves out, so there is no OOD score"
+    "no stage plays starts or goals that a dataset leaves out, so there is no OOD score"
 )
 
 

@@ -35,7 +35,7 @@ def write_archive(root: Path) -> Path:
     block |= {"max_steps": STEPS}
     world = load("swimmer_omni", max_steps=STEPS)
     arm = {"conditioned": False, "variation": 20, "gradient": 0, "active": 0}
-    generator = small(iterations=2, cells=400, **arm)
+    generator = small(iterations=1, cells=200, samples=200, **arm)
     episodes = generator.episodes(world, quiet)
     folder = root / "datasets/swimmer_archive-v0"
     folder.parent.mkdir(parents=True)

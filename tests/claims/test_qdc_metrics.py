@@ -41,7 +41,8 @@ def look(near: Any, far: Any, noise: float = 0.01) -> Outcome:
 
     def test(score: float) -> dict[str, Any]:
         distance = np.abs(5 - score + noise * draw.normal(size=(2, 5)))
-        return {"distance": distance.tolist(), "return": np.ones((2, 5)).tolist()}
+        told = {"distance": distance, "still": distance + 1, "return": -distance}
+        return {name: values.tolist() for name, values in told.items()}
 
     rows = zip(NAMES, QUALITY, DIVERSITY, near, far, strict=True)
     return claim().judged(
@@ -66,6 +67,11 @@ def test_it_is_shown_where_quality_goes_with_id_and_diversity_with_ood():
     assert rows["diversity with ID, 9 datasets: p"] > 0.05
     assert rows["noisy_one, ID: distance"] == pytest.approx(5, abs=0.02)
     assert rows["noisy_one, ID: within 0.25 m"] == 0
+    assert rows["noisy_one, ID: distance of doing nothing"] == pytest.approx(
+        6, abs=0.02
+    )
+    assert rows["quality with ID, return, 9 datasets"] == pytest.approx(first.value)
+    assert rows["quality with ID, goals reached, 9 datasets"] == 0  # all the same
     assert rows["top_one: quality"] == pytest.approx(1.5**0.5)
 
 

@@ -83,8 +83,7 @@ class Bed:
 
         Returns:
             By dataset: ``metrics``, as a metrics.json; ``id`` and ``ood``, of the tests
-            in its own sectors and in the held out ones: ``distance`` to the goal at the
-            end, m, and ``return``, (S, G) each.
+            in its own sectors and in the held out ones, what :func:`played` gives.
         """
         self.design.check()
         torch.set_num_threads(1)
@@ -191,7 +190,8 @@ def played(
         seed: Goal g begins where every policy's goal g begins.
 
     Returns:
-        ``distance`` from goal to end, m, and ``return``, (S, G) each.
+        ``distance`` from goal to end, m; ``still``, from goal to start; ``return``,
+        units of the world; (S, G) each.
     """
     shape, measures = (policy.seeds, len(goals)), Measures(world)
     starts = [seed_of(seed, "test", g) for g in range(len(goals))] * policy.seeds
@@ -208,8 +208,10 @@ def played(
     episodes = arena.play(make, starts, "test")
     arena.batch.close()
     end = measures.units(measures.of(episodes)).reshape(*shape, 2)
+    start = np.stack([e.infos["qpos"][0, :2] for e in episodes]).reshape(*shape, 2)
     found: Mapping[str, Doubles] = {
         "distance": np.linalg.norm(end - goals, axis=-1),
+        "still": np.linalg.norm(start - goals, axis=-1),
         "return": np.array([episode.ret for episode in episodes]).reshape(shape),
     }
     return {name: values.tolist() for name, values in found.items()}
