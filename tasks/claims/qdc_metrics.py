@@ -12,14 +12,18 @@ Seen if, over the nine and by Spearman's correlation, Q goes with ID, and more t
 OOD, and D goes with OOD, and more than with ID. Intervals are of resamples of the nine,
 and of each one's seeds and goals; permutation p-values are figures.
 
-Deviations from what the survey's statements would need:
+What is not as the method's notes have it, or must be known to read the verdict:
 
-* (2) and (3), the same on text with a language model, and the loop that improves itself
-  by filtering, are not looked at.
-* Diversity is that of ends. Sectors are of the last position alone; on its way a
-  swimmer may pass through the quarter held out.
-* Q counts returns, that is saved effort, which is what this world pays for; distance to
-  a goal is not among them. Whether they go together is what is looked at.
+* The same on text with a language model, the axis of complexity, and the loop that
+  improves itself by filtering are not looked at.
+* Sectors are of the last position alone; on its way a swimmer may pass through the
+  quarter held out. The archive fills that quarter too: the goals lie where it can end.
+* Q is of returns, that is of saved effort, which is what this world pays for; distance
+  to a goal is no part of it. Whether the two go together is what is looked at, and
+  correlations with the return a test earned stand among the figures.
+* Elites save nearly all there is to save, so that ``top`` and ``middle`` lie closer
+  together than either to ``noisy``: returns of 249, 248 and 186 of 250 in a trial of 30
+  episodes each on another archive.
 """
 
 from dataclasses import dataclass
@@ -28,7 +32,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.artifacts.params import Range
+from tasks.artifacts.params import Range, pick
 from tasks.claims import Check, Claim, ClaimParams, Figure, Outcome
 from tasks.claims._qdc.arms import Bed, Cloned
 from tasks.claims._qdc.design import Design
@@ -95,7 +99,7 @@ class QdcClaim(Claim):
     def outcome(self, results: Results) -> Outcome:
         """Make, learn and test the nine; see :meth:`Claim.outcome`."""
         p = self.params
-        metrics = results.params["report"]["qdc_metrics"]
+        metrics = pick(results.params, "report", "qdc_metrics")
         bed = Bed(
             results.root / "datasets" / f"{p.archive}-v0",
             p.design(),

@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tasks.artifacts.errors import RefusedError
 from tasks.claims import Outcome
 from tasks.claims._qdc import arms
 from tasks.claims._results import Results
-from tests.claims.archive_files import SMALL, claim, design, report, write_archive
+from tests.claims.archive_files import claim, design, report, write_archive
 
 NAMES = design().names
 QUALITY = np.repeat([2.0, 1.0, 0.0], 3)  # of the nine, in their order
@@ -111,7 +112,7 @@ def test_the_nine_are_measured_learned_from_tested_and_kept(
     assert values["noisy_all: quality"] < values["top_all: quality"]
     assert values["top_one: diversity"] < values["top_all: diversity"]
 
-    def never(*_: Any) -> None:
+    def never(*_: Any, **__: Any) -> None:
         raise AssertionError
 
     monkeypatch.setattr(arms, "write_datasets", never)
@@ -125,4 +126,8 @@ def test_the_nine_are_measured_learned_from_tested_and_kept(
     assert small.outcome(results) == found
     with pytest.raises(AssertionError):  # other datasets
         claim(noise=0.1).outcome(results)
-    assert SMALL["processes"] == 1
+
+
+def test_a_study_that_measures_nothing_is_refused(tmp_path: Path):
+    with pytest.raises(RefusedError, match="qdc_metrics"):
+        claim().outcome(Results({"study": {}, "report": {}}, tmp_path))

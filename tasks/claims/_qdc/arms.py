@@ -26,7 +26,9 @@ from tasks.artifacts.files import canonical, read_json, sha256, write_json
 from tasks.artifacts.params import build
 from tasks.artifacts.progress import Progress
 from tasks.artifacts.transitions import STD_FLOOR, Transitions
-from tasks.claims._qdc.design import Design, Doubles, write_datasets
+from tasks.claims._qdc.datasets import write_datasets
+from tasks.claims._qdc.design import Design
+from tasks.claims._qdc.pool import Doubles
 from tasks.generate._measures import Measures, seed_of
 from tasks.generate._policies import Act, Arena, Array
 from tasks.nets.feedforward import Feedforward
@@ -96,7 +98,9 @@ class Bed:
         left = [name for name in names if not paths[name].exists()]
         if left:
             if not folder.exists():
-                write_datasets(folder, self.archive, world, block, self.design)
+                with Progress("elites play", 1.0, lines=10) as bar:
+                    given = self.archive, world, block, self.design
+                    write_datasets(folder, *given, progress=bar)
             sources = {name: Source.open(folder / f"{name}-v0") for name in names}
             by = QdcMetrics(self.metrics).yardstick(list(sources.values()))
 
