@@ -19,28 +19,29 @@ import torch
 from torch import Tensor
 
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.params import MEND, PARAMS, OneOf, Params, Range
+from tasks.artifacts.params import MEND, PARAMS, OneOf, Range
 from tasks.nets.diffusion import DiffusionPolicy, TimeEmbedding
 from tasks.nets.layers import MLP, generator
 from tasks.nets.policy import Policy
 from tasks.nets.sampling import Plan
 from tasks.train import Batch, Draw, Learner, Spaces
-from tasks.train._core import Critics, adam, bellman_loss, frozen_copy, polyak
+from tasks.train._core import (
+    ActorCriticParams,
+    Critics,
+    adam,
+    bellman_loss,
+    frozen_copy,
+    polyak,
+)
 
 
 @dataclass(frozen=True)
-class DiffusionParams(Params):
+class DiffusionParams(ActorCriticParams):
     """What every method on this core has; see params/train/dql.yaml."""
 
-    actor_hidden: Annotated[tuple[int, ...], Range(1)]
-    critic_hidden: Annotated[tuple[int, ...], Range(1)]
     activation: Annotated[str, OneOf(("mish", "silu", "relu"))]
     time_width: Annotated[int, Range(4)]
     time_scale: Annotated[float, Range(0, open=True)]
-    discount: Annotated[float, Range(0, 1)]
-    polyak: Annotated[float, Range(0, 1)]
-    actor_rate: Annotated[float, Range(0, 1)]
-    critic_rate: Annotated[float, Range(0, 1)]
     eta: Annotated[float, Range(0)]
     normaliser: Annotated[str, OneOf(("swap", "min", "mean"))]
     max_q_backup: bool

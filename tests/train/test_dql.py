@@ -196,9 +196,7 @@ def test_learns_the_point():
 def test_same_as_every_learner(tmp_path: Path):
     small: dict[str, Any] = {"steps": 2, "average_from": 3}
     harness.check_bootstrap("dql", **small)
-    harness.check_seed_alone("dql", updates=20, **small)
-    harness.check_same_bytes("dql", tmp_path, **small)
-    harness.check_resume("dql", tmp_path, **small)
+    harness.check_engine("dql", tmp_path, updates=20, **small)
     harness.check_refusals("dql", "discount", 1.01)
 
 
