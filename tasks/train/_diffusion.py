@@ -162,12 +162,14 @@ class DiffusionActorCritic(Learner, Generic[AnyParams]):
         with torch.no_grad():
             going_on = p.discount * (1 - batch.terminated)
             y = batch.reward + going_on * self.value_next(batch)  # (S, B)
-        critic_loss = bellman_loss(self.critics(batch.observation, batch.action), y)
+        q = self.critics(batch.observation, batch.action)
+        critic_loss = bellman_loss(q, y)
         self.descend("critics", critic_loss, p.clip_norm)
-        imitation = self.imitation(batch)
-        action = self.actor.sample(batch.observation, batch.noise["current"])
-        climb, q = self.climb(batch, action)
-        loss = imitation + p.eta * climb
+        loss = imitation = self.imitation(batch)
+        if p.eta:  # else an update costs a third, and ``value`` is of logged actions
+            action = self.actor.sample(batch.observation, batch.noise["current"])
+            climb, q = self.climb(batch, action)
+            loss = imitation + p.eta * climb
         self.descend("actor", loss, p.clip_norm)
         if step >= p.average_from and step % p.average_every == 0:
             polyak(self.average, self.actor, 1 - p.average_decay)
