@@ -129,7 +129,7 @@ class QdcClaim(Claim):
             apart = {"value": values["value"][more] - values["value"][less]}
             apart["draws"] = values["draws"][more] - values["draws"][less]
             checks += [
-                Check(_figure(f"{first} less with {tests[1]}", **apart)),
+                Check(_figure(f"{first}, more than with {tests[1]}", **apart)),
                 Check(
                     _figure(first, values["value"][more], values["draws"][more]),
                 ),
