@@ -12,10 +12,14 @@ Seen if, over the nine and by Spearman's correlation, Q goes with ID, and more t
 OOD, and D goes with OOD, and more than with ID. Intervals are of resamples of the nine,
 and of each one's seeds and goals; permutation p-values are figures.
 
+And of a language model that learns on from those of its own lines that are right: the
+diversity of what it writes falls over the rounds, on every seed, and by the last one
+less where one best line a cell is kept (``_qdc/rounds.py``). D is of the corpora of a
+seed, side by side.
+
 What is not as the method's notes have it, or must be known to read the verdict:
 
-* The same on text with a language model, the axis of complexity, and the loop that
-  improves itself by filtering are not looked at.
+* Three levels by three on text, and the axis of complexity, are not looked at.
 * Sectors are of the last position alone; on its way a swimmer may pass through the
   quarter held out. The archive fills that quarter too: the goals lie where it can end.
 * Q is of returns, that is of saved effort, which is what this world pays for; distance
@@ -36,7 +40,8 @@ from tasks.artifacts.params import Range, pick
 from tasks.claims import Check, Claim, ClaimParams, Figure, Outcome
 from tasks.claims._qdc.arms import Bed, Cloned
 from tasks.claims._qdc.design import Design
-from tasks.claims._results import Results, exact, ranks_agree
+from tasks.claims._qdc.rounds import Rounds, run
+from tasks.claims._results import Results, exact, ranks_agree, worst
 from tasks.report._composition import Composed, compose, correlations
 from tasks.report.qdc_metrics import QdcParams
 
@@ -73,6 +78,15 @@ class QdcClaimParams(ClaimParams):
     batch: Annotated[int, Range(1)]
     hidden: Annotated[tuple[int, ...], Range(1)]
     rate: Annotated[float, Range(0, 1, open=True)]
+    text_seeds: Annotated[tuple[int, ...], Range(0)]
+    text_rounds: Annotated[int, Range(1)]
+    text_lines: Annotated[int, Range(1)]
+    text_samples: Annotated[int, Range(10)]
+    text_steps: Annotated[int, Range(1)]
+    text_more_steps: Annotated[int, Range(1)]
+    text_batch: Annotated[int, Range(1)]
+    text_rate: Annotated[float, Range(0, 1, open=True)]
+    text_width: Annotated[int, Range(4)]
     reached: Annotated[float, Range(0, open=True)]
     resamples: Annotated[int, Range(100)]
     processes: Annotated[int, Range(1, 64)]
@@ -89,6 +103,11 @@ class QdcClaimParams(ClaimParams):
         """Of who learns."""
         return Cloned(**{n: getattr(self, n) for n in Cloned.__dataclass_fields__})
 
+    def loop(self) -> Rounds:
+        """Of the language model."""
+        names = Rounds.__dataclass_fields__
+        return Rounds(**{name: getattr(self, f"text_{name}") for name in names})
+
 
 class QdcClaim(Claim):
     """See the module."""
@@ -99,21 +118,23 @@ class QdcClaim(Claim):
     def outcome(self, results: Results) -> Outcome:
         """Make, learn and test the nine; see :meth:`Claim.outcome`."""
         p = self.params
-        metrics = pick(results.params, "report", "qdc_metrics")
+        block = pick(results.params, "report", "qdc_metrics")
+        metrics = QdcParams.parse(block, "report.qdc_metrics")
         bed = Bed(
             results.root / "datasets" / f"{p.archive}-v0",
             p.design(),
             p.cloned(),
-            QdcParams.parse(metrics, "report.qdc_metrics"),
+            metrics,
             p.processes,
         )
-        return self.judged(bed.run())
+        return self.judged(bed.run(), run(p.loop(), metrics))
 
-    def judged(self, found: Found) -> Outcome:
-        """What must be seen of the nine, and what else there is.
+    def judged(self, found: Found, loop: dict[str, Any]) -> Outcome:
+        """What must be seen, and what else there is.
 
         Args:
             found: Of :meth:`Bed.run`.
+            loop: Of :func:`run`.
         """
         rows = compose({n: one["metrics"] for n, one in found.items()}, "claim")
         letters = {x: np.array([row.letters[x] for row in rows]) for x in LETTERS}
@@ -134,7 +155,10 @@ class QdcClaim(Claim):
                     _figure(first, values["value"][more], values["draws"][more]),
                 ),
             ]
-        return Outcome(checks, [*self._related(rows, found), *self._table(rows, found)])
+        return Outcome(
+            [*checks, *falls(loop)],
+            [*self._related(rows, found), *self._table(rows, found), *rounds(loop)],
+        )
 
     def resampled(self, letter: Doubles, far: dict[str, Doubles]) -> dict[str, Any]:
         """Rank correlations of a letter (N,) with tests (N, S, G), by test.
@@ -212,6 +236,36 @@ class QdcClaim(Claim):
                     exact(f"{said}: return", told["return"], "return"),
                 ]
         return made
+
+
+def falls(loop: dict[str, Any]) -> list[Check]:
+    """What must be seen of the loop, of the worst seed."""
+    hard, wide = (np.array(loop[name]["diversity"]) for name in ("quality", "cells"))
+    fell = dict(enumerate((hard[:, 0] - hard[:, -1]).tolist()))
+    less = dict(enumerate((wide[:, -1] - hard[:, -1]).tolist()))
+    word = "text: diversity at the"
+    return [
+        Check(worst(fell, f"{word} start over that at the end, worst seed", "mean z")),
+        Check(worst(less, f"{word} end, by cells over not, worst seed", "mean z")),
+    ]
+
+
+def rounds(loop: dict[str, Any]) -> list[Figure]:
+    """Of every filter and round, mean over seeds."""
+    made = []
+    for name, told in loop.items():
+        means = (np.mean(told[key], 0) for key in ("diversity", "accuracy"))
+        for k, (spread, right) in enumerate(zip(*means, strict=True)):
+            said = f"text by {name}, round {k}"
+            made += [
+                exact(f"{said}: diversity", spread, "mean z"),
+                exact(f"{said}: right lines", 100 * right, "%"),
+            ]
+        made += [
+            exact(f"text by {name}, round {k}: lines kept", value, "lines")
+            for k, value in enumerate(np.mean(told["kept"], 0), 1)
+        ]
+    return made
 
 
 def _agree(letter: Doubles, table: Doubles) -> float:

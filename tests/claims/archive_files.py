@@ -26,6 +26,15 @@ SMALL: dict[str, Any] = {
     "hidden": [8],
     "resamples": 100,
     "processes": 1,
+    "text_seeds": [4, 7],
+    "text_rounds": 1,
+    "text_lines": 4,
+    "text_samples": 60,
+    "text_steps": 120,
+    "text_more_steps": 2,
+    "text_batch": 16,
+    "text_rate": 1e-2,
+    "text_width": 16,
 }
 
 

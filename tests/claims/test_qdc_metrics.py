@@ -15,6 +15,14 @@ from tests.claims.archive_files import claim, design, report, write_archive
 NAMES = design().names
 QUALITY = np.repeat([2.0, 1.0, 0.0], 3)  # of the nine, in their order
 DIVERSITY = np.tile([0.0, 1.0, 2.0], 3)
+LOOP = {
+    name: {
+        "diversity": [[1, 0, end]] * 2,
+        "accuracy": [[0.5, 0.6, 0.7]] * 2,
+        "kept": [[9, 8]] * 2,
+    }
+    for name, end in (("quality", -1.0), ("cells", -0.5))
+}
 
 
 def metrics(quality: float, diversity: float) -> dict[str, Any]:
@@ -50,14 +58,16 @@ def look(near: Any, far: Any, noise: float = 0.01) -> Outcome:
         {
             name: {"metrics": metrics(q, d), "id": test(a), "ood": test(b)}
             for name, q, d, a, b in rows
-        }
+        },
+        LOOP,
     )
 
 
 def test_it_is_shown_where_quality_goes_with_id_and_diversity_with_ood():
     found = look(QUALITY + 0.1 * DIVERSITY, DIVERSITY - 0.1 * QUALITY)
     assert found.verdict == "shown"
-    less, first, other, second = (check.figure for check in found.checks)
+    less, first, other, second, *text = (check.figure for check in found.checks)
+    assert [figure.value for figure in text] == [2, 0.5]
     assert first.value == pytest.approx(0.95, abs=0.03)
     assert second.value == first.value
     assert less.value == pytest.approx(first.value + 0.316, abs=0.01)
@@ -73,6 +83,8 @@ def test_it_is_shown_where_quality_goes_with_id_and_diversity_with_ood():
     )
     assert rows["quality with ID, return, 9 datasets"] == pytest.approx(first.value)
     assert rows["quality with ID, goals reached, 9 datasets"] == 0  # all the same
+    assert rows["text by cells, round 2: right lines"] == 70
+    assert rows["text by cells, round 2: lines kept"] == 8
     assert rows["top_one: quality"] == pytest.approx(1.5**0.5)
 
 
@@ -105,7 +117,7 @@ def test_the_nine_are_measured_learned_from_tested_and_kept(
     small = claim(processes=2)
     monkeypatch.setattr(arms, "KEPT", tmp_path / "kept")
     found = small.outcome(results)
-    assert len(found.checks) == 4
+    assert len(found.checks) == 6
     values = {figure.name: figure.value for figure in found.figures}
     assert all(np.isfinite(value) for value in values.values())
     assert {f"{name}, OOD: distance" for name in NAMES} <= set(values)
@@ -118,7 +130,7 @@ def test_the_nine_are_measured_learned_from_tested_and_kept(
     monkeypatch.setattr(arms, "write_datasets", never)
     monkeypatch.setattr(arms, "cloned", never)
     assert small.outcome(results) == found
-    one = next(p for p in (tmp_path / "kept").glob("*.json"))
+    one = next(p for p in (tmp_path / "kept").glob("[!r]*.json"))
     one.unlink()  # as a run that was killed before its last dataset
     monkeypatch.undo()
     monkeypatch.setattr(arms, "KEPT", tmp_path / "kept")

@@ -1,0 +1,114 @@
+"""The loop of the language model: its lines, its filters, its rounds."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from tasks.artifacts.errors import RefusedError
+from tasks.claims._qdc.rounds import (
+    LENGTH,
+    SYMBOLS,
+    Rounds,
+    begun,
+    cell_of,
+    choose,
+    coded,
+    gold,
+    is_right,
+    likelihoods,
+    looped,
+    nats,
+    written,
+)
+from tasks.claims.qdc_metrics import falls
+from tasks.report.qdc_metrics import QdcParams
+from tests.claims.archive_files import claim, report
+
+TOLD: Rounds = claim().params.loop()
+LINES = ["(1 + 2) = 3", "(1 + 5) = 6", "(1 + 5) = 7", "((9 * 9) * 9) = 729", "(1 +"]
+
+
+def test_every_right_line_fits_and_is_read_back():
+    lines = gold(500, np.random.default_rng(0))
+    assert all(map(is_right, lines))
+    rows = coded(lines)
+    assert rows.shape == (500, LENGTH + 1)
+    for line, row in zip(lines, rows.tolist(), strict=True):
+        assert "".join(SYMBOLS[i] for i in row).split("\n")[1] == line
+        assert row[-1] == 0  # its end is learned too
+
+
+def test_cells_are_operations_and_the_first_number():
+    assert [cell_of(line) for line in LINES] == ["1 +", "1 +", "1 +", "9 **", "1 "]
+    lines = gold(20_000, np.random.default_rng(1))
+    assert len({cell_of(line) for line in lines}) == 9 * 3 + 9 * 9
+
+
+def test_filters_keep_right_lines_and_as_many():
+    likely = np.array([-3.0, -2, -1, -9, 0])
+    draw = np.random.default_rng(0)
+    assert choose("cells", LINES, likely, draw) == [LINES[1], LINES[3]]
+    kept = choose("quality", LINES, likely, draw)
+    assert len(set(kept)) == 2
+    assert set(kept) <= {LINES[0], LINES[1], LINES[3]}
+    with pytest.raises(RefusedError, match="text_steps"):
+        choose("cells", LINES[2:3], likely, draw)
+
+
+def test_a_line_costs_what_its_characters_cost_up_to_its_end():
+    model, rows = begun(TOLD), coded(LINES[:2]).expand(2, -1, -1)
+    found = nats(model, rows)
+    logits = model(rows[..., :-1]).log_softmax(-1)
+    for s in range(2):
+        for b in range(2):
+            size = len(LINES[b]) + 1
+            spent = functional.nll_loss(
+                logits[s, b, :size], rows[s, b, 1 : size + 1], reduction="sum"
+            )
+            assert float(found[s, b].detach()) == pytest.approx(
+                float(spent.detach()), rel=1e-5
+            )
+    many = [LINES[:2]] * 2
+    assert likelihoods(model, many) == pytest.approx(-found.detach().numpy(), rel=1e-5)
+
+
+def test_lines_are_written_as_likely_as_they_are():
+    model = begun(TOLD)
+    with torch.no_grad():
+        for part in model.parameters():
+            part.zero_()
+    lines = written(model, TOLD, "even")
+    assert len(lines) == 2
+    assert lines != [lines[0]] * 2  # each seed its own
+    empty = np.mean([line == "" for some in lines for line in some])
+    assert empty == pytest.approx(1 / len(SYMBOLS), abs=0.06)
+
+
+def test_the_loop_measures_every_round_and_comes_out_the_same():
+    metrics = QdcParams.parse(report()["qdc_metrics"], "report.qdc_metrics")
+    found = looped(TOLD, metrics)
+    assert found == looped(TOLD, metrics)
+    for told in found.values():
+        assert np.array(told["diversity"]).shape == (2, 2)
+        assert np.array(told["accuracy"]).shape == (2, 2)
+        assert np.array(told["kept"]).shape == (2, 1)
+    one, other = found.values()
+    assert one["kept"] == other["kept"]
+    for s in range(2):
+        assert one["diversity"][s][0] == pytest.approx(other["diversity"][s][0])
+
+
+@pytest.mark.parametrize(
+    ("end", "wide", "missed"),
+    [([-1.0, -1], [0.0, 0], []), ([2.0, -1], [3.0, 0], [0]), ([-1, -1], [0, -2], [1])],
+)
+def test_the_worst_seed_judges_the_loop(end: Any, wide: Any, missed: list[int]):
+    told = {
+        name: {"diversity": [[1.0, last] for last in ends]}
+        for name, ends in (("quality", end), ("cells", wide))
+    }
+    verdicts = [check.verdict for check in falls(told)]
+    assert [i for i, one in enumerate(verdicts) if one != "shown"] == missed
