@@ -13,14 +13,15 @@ from tasks.claims._qdc.rounds import (
     SYMBOLS,
     Rounds,
     begun,
+    best_of_cells,
     cell_of,
-    choose,
     coded,
     gold,
     is_right,
     likelihoods,
     looped,
     nats,
+    right_ones,
     written,
 )
 from tasks.claims.qdc_metrics import falls
@@ -47,15 +48,21 @@ def test_cells_are_operations_and_the_first_number():
     assert len({cell_of(line) for line in lines}) == 9 * 3 + 9 * 9
 
 
-def test_filters_keep_right_lines_and_as_many():
+def test_filters_keep_right_lines():
     likely = np.array([-3.0, -2, -1, -9, 0])
     draw = np.random.default_rng(0)
-    assert choose("cells", LINES, likely, draw) == [LINES[1], LINES[3]]
-    kept = choose("quality", LINES, likely, draw)
+    assert best_of_cells(LINES, likely) == [LINES[1], LINES[3]]
+    right = {LINES[0], LINES[1], LINES[3]}
+    kept = right_ones(LINES, 2, draw)
     assert len(set(kept)) == 2
-    assert set(kept) <= {LINES[0], LINES[1], LINES[3]}
-    with pytest.raises(RefusedError, match="text_steps"):
-        choose("cells", LINES[2:3], likely, draw)
+    assert set(kept) <= right
+    assert set(right_ones(LINES, 9, draw)) == right
+    for refuse in (
+        lambda: best_of_cells(LINES[2:3], likely),
+        lambda: right_ones(LINES[2:3], 1, draw),
+    ):
+        with pytest.raises(RefusedError, match="text_steps"):
+            refuse()
 
 
 def test_a_line_costs_what_its_characters_cost_up_to_its_end():

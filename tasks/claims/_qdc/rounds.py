@@ -6,11 +6,11 @@ verifier says which are right, some of these are kept, and it learns on from the
 
 | filter | keeps |
 |---|---|
-| ``quality`` | right lines, drawn evenly |
 | ``cells`` | of the right lines of each cell the one the model finds likeliest |
+| ``quality`` | right lines, drawn evenly, as many as ``cells`` kept in that round |
 
-A cell is the operations in their order and the first number: 108 of them. Both keep as
-many lines, as many as there are filled cells, and learn for as many steps.
+A cell is the operations in their order and the first number: 108 of them. Both learn
+for as many steps.
 
 Shapes: S seeds, B lines, T characters, V symbols.
 """
@@ -44,7 +44,7 @@ from tasks.report.qdc_metrics import QdcParams
 
 SYMBOLS = "\n0123456789()+-*= "  # the first ends a line, and begins one
 LENGTH = 20  # characters of the longest line, with its end
-FILTERS = ("quality", "cells")
+FILTERS = ("cells", "quality")  # the first says how many lines both keep
 SOURCES = ("claims/_qdc/rounds.py", "nets/language.py", "report/_*.py")
 
 
@@ -97,11 +97,13 @@ def looped(told: Rounds, metrics: QdcParams) -> dict[str, Any]:
             model, lines = copy.deepcopy(first), drawn
             corpora[f"{name} 0"] = [records(some) for some in drawn]
             for k in range(1, told.rounds + 1):
-                word = f"{name} {k}"
+                word, likely = f"{name} {k}", likelihoods(model, lines)
                 chosen = [
-                    choose(name, some, likely, chance(seed, word))
-                    for seed, some, likely in zip(
-                        told.seeds, lines, likelihoods(model, lines), strict=True
+                    best_of_cells(some, likely[s])
+                    if name == "cells"
+                    else right_ones(some, kept["cells"][k - 1][s], chance(seed, word))
+                    for s, (seed, some) in enumerate(
+                        zip(told.seeds, lines, strict=True)
                     )
                 ]
                 kept[name].append([len(one) for one in chosen])
@@ -168,17 +170,29 @@ def records(lines: Sequence[str]) -> list[Record]:
     ]
 
 
-def choose(
-    name: str,
-    lines: Sequence[str],
-    likely: NDArray[np.float64],
-    draw: np.random.Generator,
-) -> list[str]:
-    """What a filter keeps of lines, ``likely`` (N,) in the model's eyes.
+def best_of_cells(lines: Sequence[str], likely: NDArray[np.float64]) -> list[str]:
+    """Of each cell's right lines the likeliest; ``likely`` (N,) in the model's eyes.
 
     Raises:
         RefusedError: If no line is right.
     """
+    best: dict[str, int] = {}
+    for i in right_rows(lines):
+        cell = cell_of(lines[i])
+        if cell not in best or likely[i] > likely[best[cell]]:
+            best[cell] = i
+    return [lines[i] for i in best.values()]
+
+
+def right_ones(
+    lines: Sequence[str], count: int, draw: np.random.Generator
+) -> list[str]:
+    """Some right lines, all where there are no more; raises as the other filter."""
+    return [lines[i] for i in draw.permutation(right_rows(lines))[:count]]
+
+
+def right_rows(lines: Sequence[str]) -> list[int]:
+    """Numbers of the right lines, at least one."""
     right = [i for i, line in enumerate(lines) if is_right(line)]
     if not right:
         raise RefusedError(
@@ -188,14 +202,7 @@ def choose(
             "at least one to learn on from",
             "raise claim.qdc_metrics.text_steps or text_samples",
         )
-    best: dict[str, int] = {}
-    for i in right:
-        cell = cell_of(lines[i])
-        if cell not in best or likely[i] > likely[best[cell]]:
-            best[cell] = i
-    if name == "cells":
-        return [lines[i] for i in best.values()]
-    return [lines[i] for i in draw.permutation(right)[: len(best)]]
+    return right
 
 
 def begun(told: Rounds) -> CharacterModel:
