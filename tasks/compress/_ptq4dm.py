@@ -191,8 +191,9 @@ def quantise(v: Tensor, low: Tensor, high: Tensor, bits: int) -> Tensor:
 def scale_of(low: Tensor, high: Tensor, bits: int) -> tuple[Tensor, Tensor]:
     """Step and zero point of ranges that hold 0."""
     top = 2**bits - 1
-    scale = ((high - low) / top).clamp(min=1e-12)
-    return scale, (-low / scale).round().clamp(0, top)
+    width = (high - low).clamp(min=1e-12)
+    # a half in ranges to both sides, to the bit: its tie falls the same way everywhere
+    return width / top, (-low / width * top).round().clamp(0, top)
 
 
 def find_range(v: Tensor, bits: int, search: bool) -> tuple[Tensor, Tensor]:

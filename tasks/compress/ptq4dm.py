@@ -97,13 +97,19 @@ class PTQ4DM(Compressor):
         """Run each seed's chain, and quantise it on what its layers see there."""
         p = self.settings
         bits = Bits(p.bits, p.activation_bits, p.search, p.batch)
+        count = len(rows.observations)
+        if count < p.batch:
+            expected, mend = (
+                f"at least a batch, {p.batch}",
+                "lower compress.ptq4dm.batch",
+            )
+            raise RefusedError("calibration rows", "rows", count, expected, mend)
         mean, made = min(p.mean, LEAN), []
         for k, seed in enumerate(rows.seeds):
             alone = take(policy, k)
             draw = Draw(p.arm, mean, p.std, seed)
             given = states(alone, rows.observations, draw)
             made.append(quantised(alone, given, bits))
-        count = len(rows.observations)
         what = f"{count} states by {p.arm}, {len(call_times(policy))} times"
         if p.arm in ("ndtc", "mismatch"):
             what += f", mean {mean:g} T, deviation {p.std:g} T"

@@ -12,12 +12,30 @@ so that torch and onnxruntime find the same codes.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from tasks.nets.graph import DOUBLE, UINT8, Graph
 from tasks.nets.quantised import pack, unpack
+
+
+class _Rounded(torch.autograd.Function):
+    """The nearest whole number, with the gradient of no rounding.
+
+    Samplers that search by gradient need one; nothing else asks for it.
+    """
+
+    @staticmethod
+    def forward(_: Any, x: Tensor) -> Tensor:
+        """Of any shape."""
+        return x.round()
+
+    @staticmethod
+    def backward(_: Any, gradient: Tensor) -> Tensor:
+        """As it came."""
+        return gradient
 
 
 class IntegerLinear(nn.Module):
@@ -106,7 +124,8 @@ class IntegerLinear(nn.Module):
         for p, part in enumerate(torch.split(x, self.parts, -1)):
             step = self.step[:, p, None, None].to(x.dtype)
             zero = self.zero[:, p, None, None].to(x.dtype)
-            q = ((part / step).round() + zero).clamp(0, top) - zero
+            near: Tensor = _Rounded.apply(part / step)  # type: ignore[no-untyped-call]
+            q = (near + zero).clamp(0, top) - zero
             scale = self.scale[:, p, None].to(x.dtype)
             total = total + torch.bmm(q, weights[p]) * scale  # product: exact
         return total
