@@ -23,10 +23,9 @@ from tasks.artifacts.dataset import load_observations
 from tasks.artifacts.params import Range
 from tasks.artifacts.policy import load_policy
 from tasks.claims import Check, Claim, ClaimParams, Figure, Outcome
-from tasks.claims._ptq4dm import (
+from tasks.claims._ptq4dm.arms import Bed, Found
+from tasks.claims._ptq4dm.bed import (
     SAMPLERS,
-    Bed,
-    Found,
     Settings,
     calibrated,
     fresh_states,

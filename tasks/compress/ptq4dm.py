@@ -44,14 +44,8 @@ from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import PARAMS, OneOf, Range
 from tasks.compress import CalibratedParams, Compressor, Result, Rows
 from tasks.compress._calib import stack, take
-from tasks.compress._ptq4dm import (
-    OWN,
-    Bits,
-    Draw,
-    call_times,
-    quantised,
-    states,
-)
+from tasks.compress._ptq4dm import OWN, Draw, call_times, states
+from tasks.compress._ptq4dm_ranges import Bits, quantised
 from tasks.nets.diffusion import DiffusionPolicy
 
 LEAN = 0.5  # largest mean of the times, in T

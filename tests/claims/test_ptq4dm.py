@@ -9,15 +9,15 @@ import pytest
 import torch
 import yaml
 
-import tasks.claims._ptq4dm as room
-from tasks.claims._ptq4dm import (
+import tasks.claims._ptq4dm.arms as room
+from tasks.claims._ptq4dm.arms import Bed, Found
+from tasks.claims._ptq4dm.bed import (
     ARMS,
-    Bed,
-    Found,
     Settings,
     calibrated,
     data,
     distance,
+    drawn,
     fresh_states,
     near_and_mean,
     noise_errors,
@@ -167,7 +167,7 @@ def test_the_network_learns_the_ring():
     for policy in (some, none):
         by = sampled(take(policy, 0), "ddim", 6)
         with torch.no_grad():
-            far.append(distance(room.drawn(by, given, 0), data(1000, 1)))
+            far.append(distance(drawn(by, given, 0), data(1000, 1)))
     assert floor < far[0] < 0.7 * far[1]
 
 
