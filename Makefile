@@ -15,7 +15,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # The stamp's name is a checksum of what was installed: a second set-up does nothing.
 STAMP := $(VENV)/installed-$(shell cat requirements.lock pyproject.toml | cksum | cut -d' ' -f1)
 
-.PHONY: help setup run flow ui study claim claims compare report params test check bench lock browser
+.PHONY: help setup run flow ui study smoke claim claims compare report params test check bench lock browser
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | awk 'BEGIN {FS = ":.*## "} {printf "  %-8s %s\n", $$1, $$2}'
@@ -59,6 +59,9 @@ ui: setup  ## Prefect's pages: start, watch, schedule and cancel runs: make ui P
 study: setup  ## another study as an experiment: make study NAME=... [SET="key=value ..."]
 	@[ -n "$(NAME)" ] || { echo "say which: make study NAME=one of" $(basename $(notdir $(wildcard params/study/*.yaml))) >&2; exit 1; }
 	@set -f; $(PY) -m flows.study $(NAME) $(SET) $(if $(LOCAL),--local)
+
+smoke: setup  ## every smoke study, each through all stages to an evaluated ONNX file
+	@for file in params/study/*smoke.yaml; do $(PY) -m flows.study $$(basename $$file .yaml) --local; done
 
 claim: setup  ## check a paper's claim: make claim NAME=...
 	@[ -n "$(NAME)" ] || { echo "say which: make claim NAME=one of" $(basename $(notdir $(wildcard params/claims/*.yaml))) >&2; exit 1; }

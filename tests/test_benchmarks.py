@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmarks import episodes, estimates_page, picture, speed, training
+from benchmarks import baselines, episodes, estimates_page, picture, speed, training
 from benchmarks.__main__ import budgets
 from benchmarks.estimates import agreement, covered, spearman
 from benchmarks.page import render
@@ -99,6 +99,31 @@ def test_estimates_are_rendered_and_ranked_from_their_figures():
                 again, stored = agreement(rows, method), world[key][method]
                 for of in ("discounted", "return"):
                     assert again[of] == pytest.approx(stored[of], abs=1e-12)
+
+
+def test_the_baselines_are_rendered_from_what_was_kept():
+    read = [
+        json.loads((baselines.KEPT / name).read_text(encoding="utf-8"))
+        for name in ("metrics.json", "learning.json", "datasets.json")
+    ]
+    corl = json.loads(baselines.CORL.read_text(encoding="utf-8"))
+    text = baselines.page(*read, corl, baselines.KEPT / "curves")
+    assert baselines.PAGE.read_text(encoding="utf-8") == text
+
+
+def test_a_baseline_is_above_only_with_its_whole_interval(tmp_path: Path):
+    def scored(low: float, high: float) -> dict[str, Any]:
+        return {"float32": {"score_low": low, "score_high": high, "return": 2.4}}
+
+    found = {"d": {"bc": scored(1, 5), "iql": scored(4.9, 9), "dt": scored(5.1, 6)}}
+    assert baselines.verdict(found).endswith("- d: `dt`")
+    cards = {"d": {"discounted_max": 7.0}}
+    assert "Nobody" in baselines.below_random(found, cards, tmp_path)
+    found["d"]["sac_n"] = scored(-3, -1)
+    lines = "update,low,high,mean\n100,1,1,1\n200,80,90,85.2\n"
+    (tmp_path / "d-sac_n-value.csv").write_text(lines)
+    table = baselines.below_random(found, cards, tmp_path)
+    assert table.endswith("| d | `sac_n` | 85 | 7 | 2 |")
 
 
 def test_rank_correlation_is_scipys():

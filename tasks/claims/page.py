@@ -16,21 +16,23 @@ does not; this page is written from what came of it (`data/claims/`) by
 `make claim NAME=...`, or `make claims` for all of them. A check is shown where its
 whole 95 % interval lies above the bound, not shown where the whole interval lies below,
 else underpowered. Worlds, data, networks and budgets are smaller than the papers', so
-figures of a paper stand beside ours as context alone.
+figures of a paper stand beside ours as context alone. What was looked at afterwards, by
+hand and on other seeds, is under *Looked at*.
 """
 
 
-def page(claims: Iterable[Mapping[str, Any]]) -> str:
+def page(claims: Iterable[Mapping[str, Any]], notes: Mapping[str, str]) -> str:
     """The page's text.
 
     Args:
         claims: Contents of the files, in the order of the page.
+        notes: What was looked at afterwards, by claim.
     """
     claims = list(claims)
     rows = ["| method | effect | the paper | here | |", "|---|---|---|---|---|"]
     rows += [_row(one) for one in claims]
     parts = [HEAD, "\n".join(rows) + "\n"]
-    parts += [_section(one) for one in claims]
+    parts += [_section(one, notes.get(one["claim"], "")) for one in claims]
     return "\n".join(parts)
 
 
@@ -40,7 +42,7 @@ def _row(claim: Mapping[str, Any]) -> str:
     return "| " + " | ".join(_cell(c) for c in cells) + f" | **{claim['verdict']}** |"
 
 
-def _section(claim: Mapping[str, Any]) -> str:
+def _section(claim: Mapping[str, Any], note: str) -> str:
     seeds = ", ".join(map(str, claim["seeds"]))
     lines = [
         f"## {claim['claim']}",
@@ -54,6 +56,8 @@ def _section(claim: Mapping[str, Any]) -> str:
     for one in claim["checks"]:
         name = _cell(f"{one['name']} > {one['bound']:g}")
         lines.append(f"| {name} | {_numbers(one)} | {one['verdict']} |")
+    if note:
+        lines += ["", f"*Looked at*: {note.strip()}"]
     if claim["figures"]:
         lines += ["", "| measured | | 95 % interval | unit |", "|---|---|---|---|"]
     for one in claim["figures"]:
@@ -80,10 +84,19 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
 
+def written(root: Path) -> str:
+    """The page of the claims in a clone; ``NAME.md`` beside one is its note."""
+    files = sorted((root / CLAIMS).glob("*.json"))
+    claims = [read_json(path, "make claims") for path in files]
+    notes = {
+        path.stem: path.read_text("utf-8") for path in (root / CLAIMS).glob("*.md")
+    }
+    return page(claims, notes)
+
+
 def main() -> None:
     """Write the page."""
-    files = sorted(CLAIMS.glob("*.json"))
-    write_text(PAGE, page(read_json(path, "make claims") for path in files))
+    write_text(PAGE, written(Path()))
 
 
 if __name__ == "__main__":

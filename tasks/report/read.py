@@ -125,15 +125,7 @@ def estimates(
             )
             metrics = document(path, command, *GUESS)
             stated = {"kind": ESTIMATE, "method": method, "dataset_sha256": sha256}
-            for field, expected in stated.items():
-                if metrics[field] != expected:
-                    raise RefusedError(
-                        path,
-                        field,
-                        metrics[field],
-                        expected,
-                        f"make it again with: {command}",
-                    )
+            _check_stated(path, metrics, stated, command)
             found[learner, method] = metrics
     return found
 
@@ -160,14 +152,7 @@ def weights(
         path = root / "weights" / dataset / name / "weights.json"
         command = f"python -m tasks.train.weigh --dataset {dataset} --weighting {name}"
         told = document(path, command, *WEIGHTS)
-        if told["dataset_sha256"] != sha256:
-            raise RefusedError(
-                path,
-                "dataset_sha256",
-                told["dataset_sha256"],
-                sha256,
-                f"make it again with: {command}",
-            )
+        _check_stated(path, told, {"dataset_sha256": sha256}, command)
         found[name] = told
     return found
 
@@ -191,12 +176,15 @@ def qdc(
     path = root / "qdc" / dataset / "metrics.json"
     command = f"python -m tasks.report.qdc_metrics --dataset {dataset}"
     found = document(path, command, *QDC)
-    if found["dataset_sha256"] != sha256:
-        raise RefusedError(
-            path,
-            "dataset_sha256",
-            found["dataset_sha256"],
-            sha256,
-            f"make it again with: {command}",
-        )
+    _check_stated(path, found, {"dataset_sha256": sha256}, command)
     return found
+
+
+def _check_stated(
+    path: Path, told: Mapping[str, Any], stated: Mapping[str, Any], command: str
+) -> None:
+    """Refuse a file that states another value for a field."""
+    for field, expected in stated.items():
+        if told[field] != expected:
+            mend = f"make it again with: {command}"
+            raise RefusedError(path, field, told[field], expected, mend)

@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Annotated, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Adam
 
+from tasks.artifacts.params import Params, Range
 from tasks.nets.critic import Critic
 from tasks.nets.feedforward import LOG_STD_RANGE, Feedforward
 from tasks.nets.layers import MLP
@@ -17,6 +19,18 @@ AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
 # log of a standard deviation that is a parameter of its own, in half action ranges
 FREE_LOG_STD_MIN, FREE_LOG_STD_MAX = -20.0, 2.0
+
+
+@dataclass(frozen=True)
+class ActorCriticParams(Params):
+    """What every actor with critics has; see params/train/td3_bc.yaml for units."""
+
+    actor_hidden: Annotated[tuple[int, ...], Range(1)]
+    critic_hidden: Annotated[tuple[int, ...], Range(1)]
+    discount: Annotated[float, Range(0, 1)]
+    polyak: Annotated[float, Range(0, 1)]
+    actor_rate: Annotated[float, Range(0, 1)]
+    critic_rate: Annotated[float, Range(0, 1)]
 
 
 def actor(

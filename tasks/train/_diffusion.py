@@ -19,28 +19,29 @@ import torch
 from torch import Tensor
 
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.params import MEND, PARAMS, OneOf, Params, Range
+from tasks.artifacts.params import MEND, PARAMS, OneOf, Range
 from tasks.nets.diffusion import DiffusionPolicy, TimeEmbedding
 from tasks.nets.layers import MLP, generator
 from tasks.nets.policy import Policy
 from tasks.nets.sampling import Plan
 from tasks.train import Batch, Draw, Learner, Spaces
-from tasks.train._core import Critics, adam, bellman_loss, frozen_copy, polyak
+from tasks.train._core import (
+    ActorCriticParams,
+    Critics,
+    adam,
+    bellman_loss,
+    frozen_copy,
+    polyak,
+)
 
 
 @dataclass(frozen=True)
-class DiffusionParams(Params):
+class DiffusionParams(ActorCriticParams):
     """What every method on this core has; see params/train/dql.yaml."""
 
-    actor_hidden: Annotated[tuple[int, ...], Range(1)]
-    critic_hidden: Annotated[tuple[int, ...], Range(1)]
     activation: Annotated[str, OneOf(("mish", "silu", "relu"))]
     time_width: Annotated[int, Range(4)]
     time_scale: Annotated[float, Range(0, open=True)]
-    discount: Annotated[float, Range(0, 1)]
-    polyak: Annotated[float, Range(0, 1)]
-    actor_rate: Annotated[float, Range(0, 1)]
-    critic_rate: Annotated[float, Range(0, 1)]
     eta: Annotated[float, Range(0)]
     normaliser: Annotated[str, OneOf(("swap", "min", "mean"))]
     max_q_backup: bool
@@ -161,12 +162,14 @@ class DiffusionActorCritic(Learner, Generic[AnyParams]):
         with torch.no_grad():
             going_on = p.discount * (1 - batch.terminated)
             y = batch.reward + going_on * self.value_next(batch)  # (S, B)
-        critic_loss = bellman_loss(self.critics(batch.observation, batch.action), y)
+        q = self.critics(batch.observation, batch.action)
+        critic_loss = bellman_loss(q, y)
         self.descend("critics", critic_loss, p.clip_norm)
-        imitation = self.imitation(batch)
-        action = self.actor.sample(batch.observation, batch.noise["current"])
-        climb, q = self.climb(batch, action)
-        loss = imitation + p.eta * climb
+        loss = imitation = self.imitation(batch)
+        if p.eta:  # else an update costs a third, and ``value`` is of logged actions
+            action = self.actor.sample(batch.observation, batch.noise["current"])
+            climb, q = self.climb(batch, action)
+            loss = imitation + p.eta * climb
         self.descend("actor", loss, p.clip_norm)
         if step >= p.average_from and step % p.average_every == 0:
             polyak(self.average, self.actor, 1 - p.average_decay)

@@ -18,11 +18,12 @@ import torch
 from torch import Tensor, nn
 
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.params import PARAMS, OneOf, Params, Range
+from tasks.artifacts.params import PARAMS, OneOf, Range
 from tasks.nets.layers import MLP
 from tasks.nets.policy import Policy
 from tasks.train import Batch, Learner, Spaces
 from tasks.train._core import (
+    ActorCriticParams,
     Critics,
     actor,
     adam,
@@ -38,15 +39,9 @@ RETURN_RANGE = 1000.0  # what ``reward_scale: return_range`` stretches returns t
 
 
 @dataclass(frozen=True)
-class ImplicitParams(Params):
+class ImplicitParams(ActorCriticParams):
     """What every method on this core has; see params/train/iql.yaml."""
 
-    actor_hidden: Annotated[tuple[int, ...], Range(1)]
-    critic_hidden: Annotated[tuple[int, ...], Range(1)]
-    discount: Annotated[float, Range(0, 1)]
-    polyak: Annotated[float, Range(0, 1)]
-    actor_rate: Annotated[float, Range(0, 1)]
-    critic_rate: Annotated[float, Range(0, 1)]
     beta: Annotated[float, Range(0)]
     weight_max: Annotated[float, Range(0, open=True)]
     policy: Annotated[str, OneOf(("deterministic", "gaussian"))]

@@ -27,13 +27,14 @@ import torch
 from torch import Tensor, nn
 
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.params import MEND, PARAMS, Params, Range
+from tasks.artifacts.params import MEND, PARAMS, Range
 from tasks.nets.critic import Critic
 from tasks.nets.feedforward import LOG_STD_RANGE
 from tasks.nets.layers import generator
 from tasks.nets.policy import Policy
 from tasks.train import Batch, Learner, Spaces
 from tasks.train._core import (
+    ActorCriticParams,
     Critics,
     actor,
     adam,
@@ -47,15 +48,9 @@ from tasks.train._core import (
 
 
 @dataclass(frozen=True)
-class SoftParams(Params):
+class SoftParams(ActorCriticParams):
     """What every method on this core has."""
 
-    actor_hidden: Annotated[tuple[int, ...], Range(1)]
-    critic_hidden: Annotated[tuple[int, ...], Range(1)]
-    discount: Annotated[float, Range(0, 1)]
-    polyak: Annotated[float, Range(0, 1)]
-    actor_rate: Annotated[float, Range(0, 1)]
-    critic_rate: Annotated[float, Range(0, 1)]
     target_entropy_scale: Annotated[float, Range(0)]
 
 

@@ -13,10 +13,11 @@ from typing import Annotated, ClassVar
 import torch
 from torch import Tensor
 
-from tasks.artifacts.params import Params, Range
+from tasks.artifacts.params import Range
 from tasks.nets.policy import Policy
 from tasks.train import Batch, Learner, Spaces
 from tasks.train._core import (
+    ActorCriticParams,
     Critics,
     actor,
     adam,
@@ -27,15 +28,9 @@ from tasks.train._core import (
 
 
 @dataclass(frozen=True)
-class DelayedParams(Params):
+class DelayedParams(ActorCriticParams):
     """What every method on this core has; see params/train/td3_bc.yaml."""
 
-    actor_hidden: Annotated[tuple[int, ...], Range(1)]
-    critic_hidden: Annotated[tuple[int, ...], Range(1)]
-    discount: Annotated[float, Range(0, 1)]
-    polyak: Annotated[float, Range(0, 1)]
-    actor_rate: Annotated[float, Range(0, 1)]
-    critic_rate: Annotated[float, Range(0, 1)]
     target_noise: Annotated[float, Range(0)]
     noise_clip: Annotated[float, Range(0)]
     policy_delay: Annotated[int, Range(1)]

@@ -14,12 +14,13 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
-from tasks.artifacts.params import Params, Range
+from tasks.artifacts.params import Range
 from tasks.nets.policy import Policy
 from tasks.train import Batch, Learner, Spaces
 from tasks.train._core import (
     FREE_LOG_STD_MAX,
     FREE_LOG_STD_MIN,
+    ActorCriticParams,
     Critics,
     actor,
     adam,
@@ -31,15 +32,9 @@ from tasks.train._core import (
 
 
 @dataclass(frozen=True)
-class AWACParams(Params):
+class AWACParams(ActorCriticParams):
     """See params/train/awac.yaml for units and ranges."""
 
-    actor_hidden: Annotated[tuple[int, ...], Range(1)]
-    critic_hidden: Annotated[tuple[int, ...], Range(1)]
-    discount: Annotated[float, Range(0, 1)]
-    polyak: Annotated[float, Range(0, 1)]
-    actor_rate: Annotated[float, Range(0, 1)]
-    critic_rate: Annotated[float, Range(0, 1)]
     temperature: Annotated[float, Range(0, open=True)]
     weight_max: Annotated[float, Range(0, open=True)]
 

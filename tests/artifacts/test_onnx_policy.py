@@ -65,7 +65,7 @@ def restate(path: Path, both: bool = False, **changes: Any) -> None:
     write_json(path.with_suffix(".json"), stated | {"onnx_sha256": sha256(path)})
 
 
-def refused(path: Path, match: str) -> None:
+def assert_refused(path: Path, match: str) -> None:
     with pytest.raises(RefusedError, match=match) as caught:
         OnnxPolicy.open(path)
     assert "\n" not in str(caught.value)
@@ -128,48 +128,48 @@ def test_another_hash_is_refused(file: Path):
     content = bytearray(file.read_bytes())
     content[-1] ^= 1
     file.write_bytes(content)
-    refused(file, "sha256: found .*make it again")
+    assert_refused(file, "sha256: found .*make it again")
 
 
 def test_a_missing_file_or_contract_is_refused(file: Path):
     moved = file.with_suffix(".kept")
     file.rename(moved)
-    refused(file, "sha256: found nothing")
+    assert_refused(file, "sha256: found nothing")
     moved.rename(file)
     file.with_suffix(".json").unlink()
-    refused(file, r"seed-4\.json: file: found nothing")
+    assert_refused(file, r"seed-4\.json: file: found nothing")
 
 
 def test_a_file_without_a_contract_inside_is_refused(file: Path):
     change(file, lambda m: m.ClearField("metadata_props"))
-    refused(file, "offcut.contract: found other values for carry, dataset")
+    assert_refused(file, "offcut.contract: found other values for carry, dataset")
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "3"])
 def test_a_contract_inside_that_is_no_object_is_refused(file: Path, text: str):
     change(file, lambda m: setattr(m.metadata_props[0], "value", text))
-    refused(file, "offcut.contract: found other values")
+    assert_refused(file, "offcut.contract: found other values")
 
 
 def test_a_contract_that_differs_from_the_one_beside_is_refused(file: Path):
     restate(file, world="walker2d", seed=5)
-    refused(file, "found other values for seed, world, expected those beside it")
+    assert_refused(file, "found other values for seed, world, expected those beside it")
     restate(file, world="hopper", seed=4)
     assert OnnxPolicy.open(file).contract["seed"] == 4
     restate(file, note="said beside the file only")
-    refused(file, "found other values for note")
+    assert_refused(file, "found other values for note")
 
 
 @pytest.mark.parametrize("key", ["inputs", "outputs", "carry", "mode"])
 def test_a_contract_that_lacks_a_key_is_refused(file: Path, key: str):
     restate(file, both=True, **{key: None})
-    refused(file, f"{key}: found nothing, expected a value")
+    assert_refused(file, f"{key}: found nothing, expected a value")
 
 
 @pytest.mark.parametrize("content", ["[]", "3", '{"schema": 2}', "{}"])
 def test_a_contract_of_another_kind_is_refused(file: Path, content: str):
     file.with_suffix(".json").write_text(content)
-    refused(file, "schema: found .*expected 1")
+    assert_refused(file, "schema: found .*expected 1")
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_a_contract_that_does_not_describe_the_graph_is_refused(
     file: Path, changes: dict[str, Any], match: str
 ):
     restate(file, both=True, **changes)
-    refused(file, match)
+    assert_refused(file, match)
 
 
 def external(model: onnx.ModelProto, location: str) -> None:
@@ -202,7 +202,9 @@ def external(model: onnx.ModelProto, location: str) -> None:
 @pytest.mark.parametrize("location", ["weights.bin", "../../secret", "/etc/hostname"])
 def test_external_data_is_refused(file: Path, location: str):
     change(file, lambda m: external(m, location))
-    refused(file, f"initialiser layer0.weight: found external data in {location}")
+    assert_refused(
+        file, f"initialiser layer0.weight: found external data in {location}"
+    )
 
 
 def branches(node: onnx.NodeProto, *initialisers: TensorProto) -> onnx.NodeProto:
@@ -217,7 +219,9 @@ def test_a_custom_operator_is_refused(file: Path):
     for node in (spy, branches(spy)):
         write(file, make_policy(seeds=(4, 7)))
         change(file, lambda m, node=node: m.graph.node.append(node))
-        refused(file, r"found the operator com\.elsewhere\.Spy, expected .*standard")
+        assert_refused(
+            file, r"found the operator com\.elsewhere\.Spy, expected .*standard"
+        )
 
 
 def test_external_data_inside_a_branch_is_refused(file: Path):
@@ -226,24 +230,24 @@ def test_external_data_inside_a_branch_is_refused(file: Path):
     hidden.external_data.add(key="location", value="elsewhere.bin")
     node = helper.make_node("Identity", ["hidden"], ["out"])
     change(file, lambda m: m.graph.node.append(branches(node, hidden)))
-    refused(file, r"initialiser hidden: found external data in elsewhere\.bin")
+    assert_refused(file, r"initialiser hidden: found external data in elsewhere\.bin")
 
 
 def test_a_newer_opset_or_ir_is_refused(file: Path):
     change(file, lambda m: setattr(m.opset_import[0], "version", 27))
-    refused(file, "opset / IR: found 27 / 10, expected at most 26 / 13")
+    assert_refused(file, "opset / IR: found 27 / 10, expected at most 26 / 13")
     change(file, lambda m: setattr(m.opset_import[0], "version", 21))
     change(file, lambda m: setattr(m, "ir_version", 14))
-    refused(file, "opset / IR: found 21 / 14")
+    assert_refused(file, "opset / IR: found 21 / 14")
 
 
 @pytest.mark.parametrize("content", [b"not a model", b"\x80\x04junk"])
 def test_a_file_that_is_no_onnx_is_refused(file: Path, content: bytes):
     file.write_bytes(content)
     restate(file)
-    refused(file, "content: found .*expected an ONNX model")
+    assert_refused(file, "content: found .*expected an ONNX model")
 
 
 def test_a_graph_that_cannot_run_is_refused(file: Path):
     change(file, lambda m: setattr(m.graph.node[0], "op_type", "Nonsense"))
-    refused(file, "graph: found .*Nonsense.*expected a graph onnxruntime runs")
+    assert_refused(file, "graph: found .*Nonsense.*expected a graph onnxruntime runs")

@@ -16,7 +16,6 @@ from tasks.artifacts.onnx_policy import KEY, OnnxPolicy
 from tasks.artifacts.params import build
 from tasks.artifacts.policy import save_policy, statistics_sha256, weights_sha256
 from tasks.artifacts.stage import run_stage
-from tasks.generate.__main__ import main as generate
 from tasks.nets.feedforward import Feedforward
 from tests.compress.harness import make_compressor, make_policy, make_rows
 from tests.nets.transformers import transformer
@@ -27,29 +26,11 @@ BLOCK = yaml.safe_load(Path("params/export/feedforward.yaml").read_text("utf-8")
 WORLD = yaml.safe_load(Path("params/world/pendulum.yaml").read_text("utf-8"))
 
 
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project with a dataset of 1 200 random steps."""
-    root = tmp_path_factory.mktemp("project")
-    block = yaml.safe_load(Path("params/generate/rollout.yaml").read_text("utf-8"))
-    block |= {"policy": "random", "episodes": 6, "steps": None}
-    made = {"dataset": {"swings": {"world": WORLD, "generate": block}}}
-    (root / "params.yaml").write_text(yaml.safe_dump(made))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(root)
-        patch.setattr("sys.argv", ["generate", "--dataset", "swings"])
-        assert run_stage(generate) == 0
-    return root / "data/datasets"
-
-
 @pytest.fixture
-def place(tmp_path: Path, dataset: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with that dataset and params of one float32 variant."""
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data/datasets").symlink_to(dataset)
-    monkeypatch.chdir(tmp_path)
+def place(folder: Path) -> Path:
+    """Its params ask for both seeds and all variants."""
     parameters()
-    return tmp_path
+    return folder
 
 
 def parameters(**changes: Any) -> None:

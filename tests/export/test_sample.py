@@ -16,7 +16,6 @@ from tasks.artifacts.policy import save_policy
 from tasks.artifacts.stage import run_stage
 from tasks.export._sample import action_error, check_policy, fine_plan
 from tasks.export._schedule import Schedule
-from tasks.generate.__main__ import main as generate
 from tasks.nets.policy import Policy, take
 from tasks.nets.sampling import Plan
 from tests.compress.harness import make_compressor, make_policy
@@ -31,27 +30,11 @@ SAMPLERS = {
 WORLD = yaml.safe_load(Path("params/world/pendulum.yaml").read_text("utf-8"))
 
 
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("project")
-    block = yaml.safe_load(Path("params/generate/rollout.yaml").read_text("utf-8"))
-    block |= {"policy": "random", "episodes": 6, "steps": None}
-    made = {"dataset": {"swings": {"world": WORLD, "generate": block}}}
-    (root / "params.yaml").write_text(yaml.safe_dump(made))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(root)
-        patch.setattr("sys.argv", ["generate", "--dataset", "swings"])
-        assert run_stage(generate) == 0
-    return root / "data/datasets"
-
-
 @pytest.fixture
-def place(tmp_path: Path, dataset: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data/datasets").symlink_to(dataset)
-    monkeypatch.chdir(tmp_path)
+def place(folder: Path) -> Path:
+    """Its params ask for both seeds and all variants."""
     parameters()
-    return tmp_path
+    return folder
 
 
 def parameters(**changes: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from tasks.artifacts.errors import RefusedError
 from tasks.generate.controller import shortest_ways
-from tests.generate.test_rollout import equal, make, quiet
+from tests.generate.test_rollout import assert_equal, make, quiet
 from tests.worlds.harness import load
 
 
@@ -39,7 +39,7 @@ def test_episodes_do_not_depend_on_how_many_are_in_flight():
         make("controller", steps=100, in_flight=n).episodes(world, quiet)
         for n in (1, 3)
     ]
-    equal(*runs)
+    assert_equal(*runs)
 
 
 def test_a_world_without_a_maze_is_refused():

@@ -6,7 +6,7 @@ import pytest
 from tasks.artifacts.episodes import check_episodes
 from tasks.artifacts.errors import RefusedError
 from tasks.worlds.scenes import render
-from tests.generate.test_rollout import equal, make, quiet
+from tests.generate.test_rollout import assert_equal, make, quiet
 from tests.worlds.harness import load
 
 
@@ -37,7 +37,7 @@ def test_episodes_do_not_depend_on_how_many_are_in_flight():
     runs = [
         make("labels", episodes=11, in_flight=n).episodes(world, quiet) for n in (1, 4)
     ]
-    equal(*runs)
+    assert_equal(*runs)
 
 
 @pytest.mark.parametrize(

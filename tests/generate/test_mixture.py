@@ -8,7 +8,7 @@ import yaml
 
 from tasks.artifacts.dataset import write_dataset
 from tasks.artifacts.errors import RefusedError
-from tests.generate.test_rollout import behavior, equal, make, quiet
+from tests.generate.test_rollout import assert_equal, behavior, make, quiet
 from tests.worlds.harness import load
 
 ROOT = Path(__file__).parents[2]
@@ -50,7 +50,7 @@ def test_parts_share_one_batch_and_none_sees_what_another_left(
     monkeypatch.setattr(world, "make", lambda n: (made.append(n), real(n))[1])
     again = make("mixture", parts=parts, in_flight=3).episodes(world, quiet)
     assert made == [3]
-    equal(together, again)
+    assert_equal(together, again)
     assert [e.seed - together[-1].seed for e in together[-6:]] == [
         -5,
         -4,
@@ -66,7 +66,7 @@ def test_first_part_equals_a_rollout_and_later_ones_do_not():
     parts = [{"policy": "random", "episodes": 2}] * 2
     mixed = make("mixture", parts=parts).episodes(world, quiet)
     alone = make("rollout", policy="random", episodes=2, steps=None)
-    equal(mixed[:2], alone.episodes(world, quiet))
+    assert_equal(mixed[:2], alone.episodes(world, quiet))
     assert mixed[2].actions[0].tobytes() != mixed[0].actions[0].tobytes()
 
 

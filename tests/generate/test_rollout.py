@@ -67,7 +67,7 @@ def behavior(folder: Path, world: World, name: str, head: str, hidden: int = 8) 
     return folder
 
 
-def equal(a: list[Episode], b: list[Episode], tolerance: float = 0.0) -> None:
+def assert_equal(a: list[Episode], b: list[Episode], tolerance: float = 0.0) -> None:
     """The same episodes, to a tolerance."""
     assert [len(e) for e in a] == [len(e) for e in b]
     for x, y in zip(a, b, strict=True):
@@ -86,8 +86,8 @@ def test_episodes_do_not_depend_on_how_many_are_in_flight(budget: dict[str, Any]
         make("rollout", policy="random", in_flight=n, **budget).episodes(world, quiet)
         for n in (1, 4, 16)
     ]
-    equal(runs[0], runs[1])
-    equal(runs[0], runs[2])
+    assert_equal(runs[0], runs[1])
+    assert_equal(runs[0], runs[2])
     check_episodes(runs[0], world.observation_space, world.action_space, "made")
 
 
@@ -156,8 +156,8 @@ def test_network_acts_with_its_noise(head: str, tmp_path: Path):
     assert 0 < difference.max() < 2
     assert np.array_equal(still[0].observations[0], noisy[0].observations[0])
     check_episodes(noisy, world.observation_space, world.action_space, "made")
-    equal(noisy, run(noise=0.5))
-    equal(noisy, run(noise=0.5, in_flight=1), 1e-4)
+    assert_equal(noisy, run(noise=0.5))
+    assert_equal(noisy, run(noise=0.5, in_flight=1), 1e-4)
 
 
 def test_probabilities_are_the_slope_of_the_sampled_action(tmp_path: Path):

@@ -216,6 +216,13 @@ def check_bootstrap(name: str, data: Any = None, **override: Any) -> None:
     assert not torch.equal(losses[0.0, 0.0], losses[0.0, 1.0])
 
 
+def check_engine(name: str, folder: Path, updates: int = 40, **override: Any) -> None:
+    """What the engine promises of every learner."""
+    check_seed_alone(name, updates, **override)
+    check_same_bytes(name, folder, **override)
+    check_resume(name, folder, **override)
+
+
 def check_seed_alone(
     name: str, updates: int = 40, data: Any = None, **override: Any
 ) -> None:

@@ -108,9 +108,7 @@ def test_beats_bc():  # which stays below -0.6, see test_iql.py
 
 def test_same_as_every_learner(tmp_path: Path):
     harness.check_bootstrap("awac")
-    harness.check_seed_alone("awac")
-    harness.check_same_bytes("awac", tmp_path)
-    harness.check_resume("awac", tmp_path)
+    harness.check_engine("awac", tmp_path)
     harness.check_exports("awac")
     harness.check_refusals("awac", "temperature", 0.0)
     harness.check_refusals("awac", "weight_max", 0.0)

@@ -47,7 +47,5 @@ def test_learns_a_linear_policy():
 
 
 def test_same_as_every_learner(tmp_path: Path):
-    harness.check_seed_alone("bc")
-    harness.check_same_bytes("bc", tmp_path)
-    harness.check_resume("bc", tmp_path)
+    harness.check_engine("bc", tmp_path)
     harness.check_refusals("bc", "actor_rate", 1.5)

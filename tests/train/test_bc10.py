@@ -70,9 +70,7 @@ def test_beats_bc():  # which stays below -0.6, see test_iql.py
 
 
 def test_same_as_every_learner(tmp_path: Path):
-    harness.check_seed_alone("bc10")
-    harness.check_same_bytes("bc10", tmp_path)
-    harness.check_resume("bc10", tmp_path)
+    harness.check_engine("bc10", tmp_path)
     harness.check_exports("bc10")
     harness.check_refusals("bc10", "fraction", 0.0)
     harness.check_refusals("bc10", "fraction", 1.0)

@@ -277,7 +277,5 @@ def test_learns_the_point():
 def test_same_as_every_learner(tmp_path: Path):
     small = {"samples": N, "actor_rate": 1e-3, "lagrange": True, "max_target": True}
     harness.check_bootstrap("cql", **small, weight=0.0)  # proposals look at s' too
-    harness.check_seed_alone("cql", **small)
-    harness.check_same_bytes("cql", tmp_path, **small)
-    harness.check_resume("cql", tmp_path, **small)
+    harness.check_engine("cql", tmp_path, **small)
     harness.check_refusals("cql", "weight", -1.0)

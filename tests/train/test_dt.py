@@ -275,7 +275,5 @@ def test_bad_parameters_are_refused(override: Any, message: str):
 
 
 def test_same_as_every_learner(tmp_path: Path):
-    harness.check_seed_alone("dt", **SMALL)
-    harness.check_same_bytes("dt", tmp_path, **SMALL)
-    harness.check_resume("dt", tmp_path, **SMALL)
+    harness.check_engine("dt", tmp_path, **SMALL)
     harness.check_refusals("dt", "dropout", 1.5)

@@ -121,7 +121,5 @@ def test_learns_the_point():
 def test_same_as_every_learner(tmp_path: Path):
     small = {"members": 3, "actor_rate": 1e-3}
     harness.check_bootstrap("edac", **small)
-    harness.check_seed_alone("edac", **small)
-    harness.check_same_bytes("edac", tmp_path, **small)
-    harness.check_resume("edac", tmp_path, **small)
+    harness.check_engine("edac", tmp_path, **small)
     harness.check_refusals("edac", "eta", -0.5)

@@ -246,9 +246,7 @@ def test_learns_the_point():
 def test_same_as_every_learner(tmp_path: Path):
     small: dict[str, Any] = {"average_from": 3}
     harness.check_bootstrap("ofql", **small)
-    harness.check_seed_alone("ofql", updates=20, **small)
-    harness.check_same_bytes("ofql", tmp_path, **small)
-    harness.check_resume("ofql", tmp_path, **small)
+    harness.check_engine("ofql", tmp_path, updates=20, **small)
     harness.check_refusals("ofql", "flow_ratio", 1.01)
 
 

@@ -77,7 +77,7 @@ class Oracle:
             noise,
         )
 
-    def same(self, loss: str, ours: Tensor) -> None:
+    def assert_same(self, loss: str, ours: Tensor) -> None:
         expected = float(self.loss[loss])
         assert ours.item() == pytest.approx(expected, rel=TOLERANCE), loss
 
@@ -97,8 +97,8 @@ def test_td3_bc():
     oracle.put(learner.critics.net, *Q)
     oracle.put(learner.target_critics.net, *Q_TARGET)
     found = learner.update(oracle.rows(), 0)
-    oracle.same("critic", found["critic_loss"])
-    oracle.same("actor", found["actor_loss"])
+    oracle.assert_same("critic", found["critic_loss"])
+    oracle.assert_same("actor", found["actor_loss"])
 
 
 def test_iql():
@@ -121,9 +121,9 @@ def test_iql():
     with torch.no_grad():
         learner.log_std.copy_(oracle.param["log_std"])
     found = learner.update(oracle.rows(), 0)
-    oracle.same("value", found["value_loss"])
-    oracle.same("critic", 2 * found["critic_loss"])
-    oracle.same("actor", found["actor_loss"])
+    oracle.assert_same("value", found["value_loss"])
+    oracle.assert_same("critic", 2 * found["critic_loss"])
+    oracle.assert_same("actor", found["actor_loss"])
 
 
 def test_awac():
@@ -157,10 +157,10 @@ def test_awac():
     found = learner.update(
         oracle.rows(reward=oracle.batch["reward"] - going_on * entropy), 0
     )
-    oracle.same("critic", found["critic_loss"])
+    oracle.assert_same("critic", found["critic_loss"])
     weight = (oracle.loss["advantage"] / p["temperature"]).exp()
     assert found["weight"].item() == pytest.approx(float(weight.mean()), rel=TOLERANCE)
-    oracle.same("actor", found["actor_loss"] * len(weight) / weight.mean())
+    oracle.assert_same("actor", found["actor_loss"] * len(weight) / weight.mean())
 
 
 def test_rebrac():
@@ -176,8 +176,8 @@ def test_rebrac():
     oracle.put(learner.critics.net, *Q)
     oracle.put(learner.target_critics.net, *Q_TARGET)
     found = learner.update(oracle.rows(), 0)
-    oracle.same("critic", found["critic_loss"])
-    oracle.same("actor", found["actor_loss"])
+    oracle.assert_same("critic", found["critic_loss"])
+    oracle.assert_same("actor", found["actor_loss"])
 
 
 def test_cql():
@@ -214,10 +214,10 @@ def test_cql():
         "proposed_next": drawn["next"].transpose(0, 1),
     }
     found = learner.update(oracle.rows(), 0)
-    oracle.same("critic", found["critic_loss"])
-    oracle.same("actor", found["actor_loss"])
+    oracle.assert_same("critic", found["critic_loss"])
+    oracle.assert_same("actor", found["actor_loss"])
     over = found["excess"] - p["alpha_threshold"]  # mean of the two critics
     weight = p["initial_alpha"] * p["conservative_weight"]
-    oracle.same("conservative", 2 * weight * over)
+    oracle.assert_same("conservative", 2 * weight * over)
     entropy = found["entropy"] + harness.A  # above its goal, -A
-    oracle.same("temperature", p["initial_temperature"] * entropy)
+    oracle.assert_same("temperature", p["initial_temperature"] * entropy)

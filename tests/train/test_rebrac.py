@@ -124,9 +124,7 @@ def test_beats_bc():  # which stays below -0.6, see test_iql.py
 
 def test_same_as_every_learner(tmp_path: Path):
     harness.check_bootstrap("rebrac")
-    harness.check_seed_alone("rebrac")
-    harness.check_same_bytes("rebrac", tmp_path)
-    harness.check_resume("rebrac", tmp_path)
+    harness.check_engine("rebrac", tmp_path)
     harness.check_exports("rebrac")
     harness.check_refusals("rebrac", "actor_penalty", -0.1)
     harness.check_refusals("rebrac", "policy_delay", 0)

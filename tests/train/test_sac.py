@@ -87,7 +87,5 @@ def test_likelihood_far_out_is_finite():
 
 def test_same_as_every_learner(tmp_path: Path):
     harness.check_bootstrap("sac")
-    harness.check_seed_alone("sac")
-    harness.check_same_bytes("sac", tmp_path)
-    harness.check_resume("sac", tmp_path)
+    harness.check_engine("sac", tmp_path)
     harness.check_refusals("sac", "polyak", -0.1)

@@ -100,7 +100,5 @@ def test_beats_bc():
 
 def test_same_as_every_learner(tmp_path: Path):
     harness.check_bootstrap("td3_bc")
-    harness.check_seed_alone("td3_bc")
-    harness.check_same_bytes("td3_bc", tmp_path)
-    harness.check_resume("td3_bc", tmp_path)
+    harness.check_engine("td3_bc", tmp_path)
     harness.check_refusals("td3_bc", "discount", 1.01)

@@ -151,9 +151,7 @@ def test_beats_bc():  # which stays below -0.6, see test_iql.py
 
 def test_same_as_every_learner(tmp_path: Path):
     harness.check_bootstrap("xql")
-    harness.check_seed_alone("xql")
-    harness.check_same_bytes("xql", tmp_path)
-    harness.check_resume("xql", tmp_path)
+    harness.check_engine("xql", tmp_path)
     harness.check_exports("xql")
     harness.check_refusals("xql", "temperature", 0.0)
     harness.check_refusals("xql", "exponent_max", 0.0)
