@@ -122,7 +122,9 @@ class PTQ4DM(Claim):
                 )
         figures += [
             Figure(f"input of {name}", middle, least, most, "median, 0.1 to 99.9 %")
-            for name, (least, middle, most) in found.inputs.items()
+            for name, (least, middle, most) in sorted(
+                found.inputs.items(), key=lambda told: by_layer_and_time(told[0])
+            )
         ]
         return checks, figures
 
@@ -153,6 +155,12 @@ class PTQ4DM(Claim):
             for arm, table in tables.items()
             for i, what in enumerate(("near t = 0", "mean"))
         ]
+
+
+def by_layer_and_time(name: str) -> tuple[str, float]:
+    """Files have names in the order of letters, where 19 comes before 9."""
+    layer, time = name.split(" at t = ")
+    return layer, float(time)
 
 
 def of_scores(results: Results) -> tuple[list[Check], list[Figure]]:

@@ -79,9 +79,12 @@ def checks(**changed: float) -> list[str]:
             names = ("near", "mean", "ddim", "unipc")
             cells[arm, bits] = {name: table(mean) for name in names}
     floats = {"ddim": [[0.1, 0.05, 0.15]] * 2, "unipc": [[0.1, 0.05, 0.15]] * 2}
+    inputs = {f"layer 1 at t = {t}": [-1.0, 0, 2] for t in (1, 19, 9)}
     made = claim(bits=[8, 4])
-    found, figures = made.of_bed(RESULTS, Found(cells, floats, {"x": [-1, 0, 2]}))
+    found, figures = made.of_bed(RESULTS, Found(cells, floats, inputs))
     assert len({figure.name for figure in figures}) == len(figures)
+    ends = [figure.name.split()[-1] for figure in figures[-3:]]
+    assert ends == ["1", "9", "19"]
     assert figures[-1].low == -1
     assert figures[-1].high == 2
     return [check.verdict for check in found]
