@@ -12,6 +12,7 @@ kind, whose layers hold integers or are fewer, never floats that pretend.
 | ``distill`` | ``Feedforward`` | a smaller float network | rows, visited states |
 | ``adadfq`` | ``ResNet`` | CodedResNet | nothing: it makes its own pictures |
 | ``quest`` | float layers, two policies | QuestLinear | dataset rows |
+| ``ptq4dm`` | ``DiffusionPolicy`` | IntegerLinear | rows, states of its own chain |
 
 Chains are commands after each other: ``distill``, then ``int8_static`` on its result.
 """
@@ -27,6 +28,7 @@ from torch import Tensor, nn
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import Params, Range
 from tasks.compress._calib import Situation, layer_inputs
+from tasks.nets.integer import IntegerLinear
 from tasks.nets.layers import Linear, generator
 from tasks.nets.policy import Logged, Policy, stacked
 from tasks.nets.quantised import Int8Linear
@@ -199,7 +201,7 @@ class Compressor(ABC):
             }
             for name, layer in made.items()
         ]
-        kinds = (Int8Linear, QuestLinear)
+        kinds = (Int8Linear, IntegerLinear, QuestLinear)
         integer = any(isinstance(x, kinds) for x in made.values())
         calibration = result.calibration and {
             "dataset": rows.dataset,
@@ -246,7 +248,8 @@ def layer_errors(
     exact, errors = reference.linears(), {}
     seen = layer_inputs(policy, situation)
     for name, layer in policy.linears().items():
-        y, wanted = layer(seen[name]), exact[name](seen[name])  # (S, rows, N)
+        x = seen[name].float()  # already, unless the policy computes in float64
+        y, wanted = layer(x), exact[name](x)  # (S, rows, N)
         size = wanted.flatten(1).norm(dim=1).clamp(min=1e-30)
         errors[name] = ((y - wanted).flatten(1).norm(dim=1) / size).tolist()
     return errors

@@ -1,6 +1,6 @@
 """Policies taken apart, seed by seed, and put together again."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -10,7 +10,16 @@ from tasks.nets.feedforward import Feedforward
 from tasks.nets.layers import Linear
 from tasks.nets.policy import Policy, stack, take
 
-__all__ = ["acted", "layer_inputs", "linears", "readout", "rebuild", "stack", "take"]
+__all__ = [
+    "acted",
+    "layer_inputs",
+    "linears",
+    "readout",
+    "rebuild",
+    "stack",
+    "take",
+    "watched",
+]
 
 Situation = tuple[Mapping[str, Tensor], Mapping[str, Tensor]]
 
@@ -31,6 +40,13 @@ def layer_inputs(
         situation: Inputs and carry of :meth:`Policy.step`, without the axis [S].
         only: Name of one of the layers: what runs after it is then left out.
     """
+    return watched(policy, lambda: acted(policy, situation), only)
+
+
+def watched(
+    policy: Policy, call: Callable[[], Tensor], only: str | None = None
+) -> dict[str, Tensor]:
+    """As :func:`layer_inputs`, of whatever ``call`` does with the policy's layers."""
     seen: dict[str, list[Tensor]] = {name: [] for name in policy.linears()}
 
     def watch(name: str) -> Any:
@@ -47,7 +63,7 @@ def layer_inputs(
         if only in (None, name)
     ]
     try:
-        acted(policy, situation)
+        call()
     except _EnoughError:
         pass
     finally:

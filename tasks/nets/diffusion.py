@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from tasks.nets.diffusion_graph import emit_policy
 from tasks.nets.graph import Graph
-from tasks.nets.layers import Linear
+from tasks.nets.layers import Linear, in_double
 from tasks.nets.policy import Policy, build_layer
 from tasks.nets.sampling import KINDS, Call, Plan, Sum, run
 
@@ -91,6 +91,8 @@ class DiffusionPolicy(Policy):
         observation_std: (O,), same units, positive.
         action_low: (A,), lower action bounds of the world.
         action_high: (A,), upper action bounds.
+        double: Its step computes in float64, in torch and in the file, as layers that
+            round need it; what the embeddings say is float32 all the same.
 
     Raises:
         ValueError: If kind, activation or number of embeddings is unknown, or the plan
@@ -112,6 +114,7 @@ class DiffusionPolicy(Policy):
         observation_std: Tensor,
         action_low: Tensor,
         action_high: Tensor,
+        double: bool = False,
     ) -> None:
         super().__init__(observation_mean, observation_std, action_low, action_high)
         if kind not in KINDS or activation not in ACTIVATIONS:
@@ -126,7 +129,7 @@ class DiffusionPolicy(Policy):
         self.embeddings: Any = nn.ModuleList(embeddings)
         self.plan, self.kind = plan, kind
         self.abar, self.time_scale = tuple(abar), time_scale
-        self.activation = activation
+        self.activation, self.is_double = activation, double
 
     @property
     def seeds(self) -> int:
@@ -153,6 +156,7 @@ class DiffusionPolicy(Policy):
             self.observation_std,
             -bounds,
             bounds,
+            self.is_double,
         )
         # copied, as going by low and high would not give the same bits again
         other.action_scale.copy_(self.action_scale)
@@ -172,14 +176,14 @@ class DiffusionPolicy(Policy):
             (S, B, A).
         """
         told = [
-            embedding(time * self.time_scale).expand(*x.shape[:2], -1)
+            embedding(time * self.time_scale).expand(*x.shape[:2], -1).float().to(x)
             for embedding, time in zip(self.embeddings, times, strict=True)
         ]
         y = torch.cat([x, *told, observation], -1)
         activate = ACTIVATIONS[self.activation]
         for layer in self.layers[:-1]:
             y = activate(layer(y))
-        return self.layers[-1](y).float()  # already, but for autocast's products
+        return self.layers[-1](y).to(x.dtype)  # already, but for autocast's products
 
     def times(self, time: float) -> list[Tensor]:
         """What the network is told at a call of a plan, (1, 1) each."""
@@ -225,6 +229,13 @@ class DiffusionPolicy(Policy):
         self, inputs: Mapping[str, Tensor], carry: Mapping[str, Tensor]
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """See :meth:`Policy.step`."""
+        if self.is_double:
+            return in_double(self, self._step, inputs, carry)
+        return self._step(inputs, carry)
+
+    def _step(
+        self, inputs: Mapping[str, Tensor], carry: Mapping[str, Tensor]
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         del carry
         return {"action": self(inputs["observation"], inputs.get("noise"))}, {}
 
@@ -249,6 +260,7 @@ class DiffusionPolicy(Policy):
             "abar": list(self.abar),
             "time_scale": self.time_scale,
             "activation": self.activation,
+            **({"double": True} if self.is_double else {}),
         }
 
     @classmethod
@@ -268,6 +280,7 @@ class DiffusionPolicy(Policy):
             torch.ones(spec["observation"]),
             -bounds,
             bounds,
+            spec.get("double", False),
         )
 
     def emit(self, graph: Graph, k: int) -> None:

@@ -4,6 +4,7 @@ The plan is unrolled, the weights stand in the file once. What the embeddings sa
 call's time is a constant, so one call of a flow is a plain perceptron.
 """
 
+import copy
 from typing import TYPE_CHECKING
 
 import torch
@@ -17,6 +18,13 @@ if TYPE_CHECKING:
 
 def emit_policy(policy: "DiffusionPolicy", graph: Graph, k: int) -> None:
     """Add seed slice ``k``: the plan unrolled, its weights once."""
+    if policy.is_double and not graph.double:
+        with graph.in_double(policy.inputs(), ["action"]):
+            emit_policy(policy, graph, k)
+        return
+    embeddings = policy.embeddings
+    if policy.is_double:  # as the step in torch does
+        embeddings = copy.deepcopy(embeddings).double()
     add, constant = graph.add, graph.constant
     mean = constant("observation_mean", policy.observation_mean)
     std = constant("observation_std", policy.observation_std)
@@ -29,12 +37,12 @@ def emit_policy(policy: "DiffusionPolicy", graph: Graph, k: int) -> None:
     def network(_: Graph, x: str, time: float, at: str) -> str:
         with torch.no_grad():
             told = [
-                embedding(scalar * policy.time_scale)[k]
+                embedding(scalar.to(embedding.frequencies) * policy.time_scale)[k]
                 for embedding, scalar in zip(
-                    policy.embeddings, policy.times(time), strict=True
+                    embeddings, policy.times(time), strict=True
                 )
             ]
-        value = constant(f"{at}_times", torch.cat(told, -1))  # (1, times * W)
+        value = constant(f"{at}_times", torch.cat(told, -1).float())  # (1, times * W)
         times = add("Expand", value, shape, name="times")
         y = add("Concat", x, times, seen, name="told", axis=1)
         for i, layer in enumerate(policy.layers):
@@ -73,4 +81,17 @@ def _emit_activation(graph: Graph, x: str, activation: str, name: str) -> str:
     if activation == "silu":
         y = graph.add("Sigmoid", x, name=f"{name}.gate")
         return graph.add("Mul", x, y, name=f"{name}.silu")
+    if activation == "mish" and graph.double:  # onnxruntime has none in float64
+        return _emit_wide_mish(graph, x, name)
     return graph.add(activation.title(), x, name=f"{name}.{activation}")
+
+
+def _emit_wide_mish(graph: Graph, x: str, name: str) -> str:
+    """Mish as x n / (n + 2), n = e^x (e^x + 2): that is x tanh(ln(1 + e^x))."""
+    add = graph.add
+    two = graph.scalar(f"{name}.two", 2.0)
+    y = add("Min", x, graph.scalar(f"{name}.most", 100.0), name=f"{name}.low")
+    y = add("Exp", y, name=f"{name}.exp")  # n / (n + 2) is 1 long before 100
+    n = add("Mul", y, add("Add", y, two, name=f"{name}.exp2"), name=f"{name}.n")
+    share = add("Div", n, add("Add", n, two, name=f"{name}.n2"), name=f"{name}.gate")
+    return add("Mul", x, share, name=f"{name}.mish")
