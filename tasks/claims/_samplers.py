@@ -18,7 +18,7 @@ from tasks.claims import Check, ClaimParams, Figure
 from tasks.claims._results import Floats, Results
 from tasks.export._bed import table
 
-UNIT = "natural logarithm of the ratio of errors"
+UNIT = "ln of the errors' ratio"
 
 
 @dataclass(frozen=True)

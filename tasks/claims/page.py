@@ -16,8 +16,9 @@ does not; this page is written from what came of it (`data/claims/`) by
 `make claim NAME=...`, or `make claims` for all of them. A check is shown where its
 whole 95 % interval lies above the bound, not shown where the whole interval lies below,
 else underpowered. Worlds, data, networks and budgets are smaller than the papers', so
-figures of a paper stand beside ours as context alone. What was looked at afterwards, by
-hand and on other seeds, is under *Looked at*.
+figures of a paper stand beside ours as context alone. The table has each claim's first
+check, the sections all of them. What was looked at afterwards, by hand and on other
+seeds, is under *Looked at*.
 """
 
 
@@ -37,7 +38,9 @@ def page(claims: Iterable[Mapping[str, Any]], notes: Mapping[str, str]) -> str:
 
 
 def _row(claim: Mapping[str, Any]) -> str:
-    name, found = claim["claim"], "; ".join(map(_said, claim["checks"]))
+    name, checks = claim["claim"], claim["checks"]
+    seen = sum(one["verdict"] == "shown" for one in checks)
+    found = f"{_said(checks[0])}; {seen} of {len(checks)} checks shown"
     cells = (f"[{name}](#{name})", claim["statement"], claim["paper"], found)
     return "| " + " | ".join(_cell(c) for c in cells) + f" | **{claim['verdict']}** |"
 
@@ -59,9 +62,10 @@ def _section(claim: Mapping[str, Any], note: str) -> str:
     if note:
         lines += ["", f"*Looked at*: {note.strip()}"]
     if claim["figures"]:
-        lines += ["", "| measured | | 95 % interval | unit |", "|---|---|---|---|"]
-    for one in claim["figures"]:
-        lines.append(f"| {_cell(one['name'])} | {_numbers(one)} |")
+        lines += ["", "<details><summary>What else was measured</summary>", ""]
+        lines += ["| measured | | 95 % interval | unit |", "|---|---|---|---|"]
+        lines += [f"| {_cell(f['name'])} | {_numbers(f)} |" for f in claim["figures"]]
+        lines += ["", "</details>"]
     return "\n".join(lines) + "\n"
 
 

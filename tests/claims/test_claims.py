@@ -100,7 +100,9 @@ def test_the_page_has_a_row_and_a_section_a_claim():
     text = page([claim(), other], {"ofql": "the world is too small.\n"})
     rows = [line for line in text.splitlines() if line.startswith("| [")]
     assert len(rows) == 2
-    assert rows[0].endswith("| b over a \\| c: 1.5 score [1, 2] | **shown** |")
+    found = "b over a \\| c: 1.5 score [1, 2]; 1 of 1 checks shown"
+    assert rows[0].endswith(f"| {found} | **shown** |")
+    assert text.count("| b over a \\| c | 1.5 | 1 to 2 | score |") == 1, "its figure"
     assert "## ofql\n\nNot shown. Study `riql`, seeds 0, 1, 5 minutes." in text
     assert text.endswith("| shown |\n\n*Looked at*: the world is too small.\n")
 
