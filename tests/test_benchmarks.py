@@ -10,7 +10,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmarks import baselines, episodes, estimates_page, picture, speed, training
+from benchmarks import (
+    baselines,
+    episodes,
+    estimates_page,
+    picture,
+    samplers,
+    speed,
+    training,
+)
 from benchmarks.__main__ import budgets
 from benchmarks.estimates import agreement, covered, spearman
 from benchmarks.page import render
@@ -99,6 +107,18 @@ def test_estimates_are_rendered_and_ranked_from_their_figures():
                 again, stored = agreement(rows, method), world[key][method]
                 for of in ("discounted", "return"):
                     assert again[of] == pytest.approx(stored[of], abs=1e-12)
+
+
+def test_the_samplers_are_rendered_from_what_was_kept():
+    path = samplers.KEPT / "results.json"
+    rows = json.loads(path.read_text(encoding="utf-8"))
+    assert samplers.PAGE.read_text(encoding="utf-8") == samplers.page(rows)
+    drawn = samplers.draw(rows)
+    assert samplers.PICTURE.read_text(encoding="utf-8") == drawn
+    marks = ElementTree.fromstring(drawn).iter()  # noqa: S314 - our own
+    points = sum(mark.get("class", "").startswith("mark") for mark in marks)
+    tried = [row for row in rows if row["variant"] != samplers.OWN]
+    assert points == 2 * len(tried) + len({row["sampler"] for row in tried})
 
 
 def test_the_baselines_are_rendered_from_what_was_kept():
