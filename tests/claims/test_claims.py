@@ -1,5 +1,6 @@
 """The room's rules; each claim's own look at results is tested beside its method."""
 
+import ast
 from pathlib import Path
 from typing import Any
 
@@ -118,3 +119,24 @@ def test_a_claim_has_a_study_of_its_name(name: str):
     block = params["claim"][name]
     assert (ROOT / block["code"]).exists()
     assert block["statement"].endswith(".")
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_a_change_of_what_a_claim_shares_with_others_runs_it_again(name: str):
+    graph = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
+    params = yaml.safe_load((ROOT / f"params/claims/{name}.yaml").read_text("utf-8"))
+    deps = [
+        dep.replace("${key}", name).replace("${item.code}", params["code"])
+        for dep in graph["stages"]["claim"]["do"]["deps"]
+    ]
+    tree = ast.parse((ROOT / f"tasks/claims/{name}.py").read_text(encoding="utf-8"))
+    shared = [
+        node.module.replace(".", "/")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module
+        if node.module.startswith("tasks.claims._")
+    ]
+    for path in shared:
+        assert any(
+            f"{path}.py" == dep or f"{path}/".startswith(f"{dep}/") for dep in deps
+        )
