@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import read_json
+from tasks.artifacts.params import PARAMS
 from tasks.claims import Figure
 from tasks.evaluate import Episodes
 from tasks.evaluate.statistics import Statistic, interval, iqm, mean
@@ -35,8 +37,16 @@ class Results:
         return list(self.params["study"]["seeds"])
 
     def score(self, dataset: str, policy: str, variant: str = "float32") -> Floats:
-        """Normalised return of every episode, (S, E): 0 random, 100 best behaviour."""
+        """Normalised return of every episode, (S, E): 0 random, 100 best behaviour.
+
+        Raises:
+            RefusedError: If the study did not play it.
+        """
         folder = self.root / "evaluations" / dataset / policy / variant
+        if not folder.exists():
+            found = f"no {policy} / {variant} on {dataset}"
+            mend = "take it into the study, or the claim out of its defaults"
+            raise RefusedError(PARAMS, "study", found, "what the claim compares", mend)
         table = Episodes.read(folder / "episodes.parquet").table()
         about = self.root / "datasets" / f"{dataset}-v0" / "world.json"
         world = read_json(about, "dvc repro")["world"]

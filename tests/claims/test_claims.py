@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from tasks.artifacts.compose import composed
+from tasks.artifacts.errors import RefusedError
 from tasks.claims import Check, Figure, Outcome
 from tasks.claims._results import exact, ranks_agree, worst
 from tasks.claims.page import page, written
@@ -63,6 +64,12 @@ def test_scores_and_gaps_come_from_the_episodes(tmp_path: Path):
     assert Check(gap).verdict == "shown"
     assert Check(gap, bound=20).verdict == "not shown"
     assert found.middle("b", b).value == pytest.approx(60, abs=0.5)
+
+
+def test_an_arm_that_the_study_does_not_have_is_refused(tmp_path: Path):
+    found = write_scores(tmp_path, {("d", "iql"): 60.0})
+    with pytest.raises(RefusedError, match="no riql / float32 on d"):
+        found.score("d", "riql")
 
 
 def test_a_number_without_chance_has_no_width():
