@@ -37,7 +37,7 @@ from tqdm import tqdm
 from flows.lockfile import LockFile
 from flows.processes import Command
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.lockfile import let_go
+from tasks.artifacts.lockfile import clear_runs, let_go
 
 # DVC's progress bars would start a thread; where Python ends just then, that hangs
 tqdm.monitor_interval = 0
@@ -67,6 +67,7 @@ class Graph:
         try:
             self.repo = Repo(_wait_for_lock=True)
             let_go(Path(self.repo.tmp_dir or ""))
+            clear_runs(Path(self.repo.stage_cache.cache_dir))
             with self.repo.lock:
                 graph = get_active_graph(self.repo.index.graph)
                 wanted = collect_stages(self.repo, targets) if targets else None

@@ -6,6 +6,7 @@
 import fcntl
 import os
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,6 +52,13 @@ class Run:
             self.outcomes[name] = self._stage(name, tell)
         except RefusedError as error:
             self.outcomes[name] = Outcome("failed", f"refused: {error}")
+        except Exception as error:  # of DVC, say; nobody else would tell
+            path = log_path(LOGS, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("a", encoding="utf-8") as log:
+                traceback.print_exc(file=log)
+            words = f"{type(error).__name__}: {error}"
+            self.outcomes[name] = Outcome("failed", f"{words}\n{_tail(path)}")
         return self.outcomes[name]
 
     def workers(self) -> int:

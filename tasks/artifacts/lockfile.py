@@ -1,4 +1,4 @@
-"""Mend what a killed run left half-written: dvc.lock, and DVC's list of held files.
+"""Mend what a killed run left half-written: dvc.lock and files of DVC's own.
 
 DVC writes dvc.lock in place after each stage, which takes a third of a second at a
 hundred stages; killed just then, it leaves the first part and refuses to start again.
@@ -9,10 +9,15 @@ Nothing is lost: what the killed run had finished comes from DVC's cache.
 DVC writes its list of the files that its processes hold in place too, twice a stage;
 cut short, it makes DVC refuse every stage. It names processes that run, so without it
 only those of other runs in this folder are forgotten.
+
+DVC's run cache has a folder a stage, with a file a run. Killed while it writes one, DVC
+leaves a temporary file, which it takes for a run and removes; over the empty folder it
+stumbles each time.
 """
 
 import fcntl
 import json
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,6 +28,8 @@ from tasks.artifacts.stage import run_stage
 
 LOCK, KEPT = Path("dvc.lock"), Path(".offcut/dvc.lock")
 TMP = Path(".dvc/tmp")
+RUNS = Path(".dvc/cache/runs")
+MOMENT = 2.0  # seconds after which nobody writes a run's file any more
 
 
 def whole(text: str, before: str) -> bool:
@@ -70,9 +77,38 @@ def _cut(path: Path) -> bool:
     return False
 
 
+def clear_runs(folder: Path = RUNS) -> None:
+    """Remove half-written runs and empty folders from DVC's run cache.
+
+    Args:
+        folder: The run cache.
+    """
+    before = _left(folder)
+    if not before:
+        return
+    time.sleep(MOMENT)  # another process may just write them
+    for path in before & _left(folder):
+        with suppress(OSError):  # others have been written there, or cleared it
+            if path.is_file():
+                path.unlink()
+            (path.parent if path.name.startswith(".") else path).rmdir()
+
+
+def _left(folder: Path) -> set[Path]:
+    """Temporary files, and folders of stages without a run."""
+    found = set()
+    for stage in folder.glob("*/*/"):
+        with suppress(FileNotFoundError):  # another process has just cleared it
+            runs = list(stage.iterdir())
+            half = {run for run in runs if run.name.startswith(".")}
+            found |= half if runs else {stage}
+    return found
+
+
 def main() -> None:
     """See the module."""
     let_go()
+    clear_runs()
     if not KEPT.exists():
         return
     before = KEPT.read_text(encoding="utf-8")

@@ -1,11 +1,22 @@
 import fcntl
 import threading
+import time
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tasks.artifacts.lockfile import KEPT, LOCK, TMP, let_go, main, whole
+from tasks.artifacts import lockfile
+from tasks.artifacts.lockfile import (
+    KEPT,
+    LOCK,
+    RUNS,
+    TMP,
+    clear_runs,
+    let_go,
+    main,
+    whole,
+)
 
 BEFORE = yaml.safe_dump(
     {
@@ -99,3 +110,31 @@ def test_a_list_that_somebody_writes_is_left_alone():
         held.write_text("{}")
     waits.join()
     assert held.exists()
+
+
+def test_half_written_runs_and_empty_folders_leave_the_run_cache(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(lockfile, "MOMENT", 0.1)
+    clear_runs()  # there is none
+    for name in ("aa/aa1/run", "bb/bb1/.x.tmp", "cc/cc1/.x.tmp", "cc/cc1/run"):
+        (RUNS / name).parent.mkdir(parents=True, exist_ok=True)
+        (RUNS / name).write_text("cmd: x")
+    (RUNS / "dd/dd1").mkdir(parents=True)
+    main()
+    left = {str(path.relative_to(RUNS)) for path in RUNS.glob("*/*/*")}
+    assert left == {"aa/aa1/run", "cc/cc1/run"}
+    assert {path.name for path in RUNS.glob("*/*")} == {"aa1", "cc1"}
+
+
+def test_a_run_that_is_just_being_written_is_left_alone(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(lockfile, "MOMENT", 1.0)
+    (RUNS / "aa/aa1").mkdir(parents=True)
+    clears = threading.Thread(target=clear_runs)
+    clears.start()
+    time.sleep(0.3)
+    (RUNS / "aa/aa1/run").write_text("cmd: x")
+    clears.join()
+    assert (RUNS / "aa/aa1/run").exists()

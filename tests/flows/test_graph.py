@@ -173,6 +173,16 @@ def test_a_list_of_held_files_cut_by_a_kill_holds_up_nothing(toy: Toy):
     assert "5 completed" in toy.flow()
 
 
+def test_a_run_that_a_kill_left_empty_holds_up_nothing(toy: Toy):
+    toy.flow()
+    runs = toy.folder / ".dvc/cache/runs"
+    for run in runs.glob("*/*/*"):
+        run.unlink()
+    toy.run("rm", "dvc.lock")
+    assert "TypeError" in toy.dvc("repro", "-v", code=255)  # DVC stumbles over it
+    assert "5 completed" in toy.flow()
+
+
 def refused(toy: Toy, stages: dict[str, Any], *targets: str) -> str:
     toy.stages(stages)
     with pytest.raises(RefusedError) as found:

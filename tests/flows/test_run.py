@@ -50,6 +50,18 @@ def test_a_failure_shows_the_tail_of_its_log(toy: Toy):
     assert not (toy.folder / "dvc.lock").exists()
 
 
+def test_an_error_of_dvc_is_told_and_logged(toy: Toy):
+    toy.flow()
+    toy.run("rm", "dvc.lock")
+    for stage in (toy.folder / ".dvc/cache/runs").glob("*/*"):
+        toy.run("rm", "-r", str(stage))
+        stage.write_text("no folder")
+    outcome = Run(Graph()).stage("make")
+    assert outcome.state == "failed"
+    assert outcome.message.startswith("NotADirectoryError: ")
+    assert "Traceback" in toy.read(".offcut/logs/make.log")
+
+
 def test_a_stage_that_was_killed_is_started_again(toy: Toy):
     once = "[ -e tried ] || { touch tried; kill -9 $$; }; echo done > out"
     toy.stages({"once": out(once), "apart": STAGES["apart"]})
@@ -160,7 +172,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_lock(toy: Toy):
             assert ": " in run.stdout.readline()
         time.sleep(moments.uniform(0, 1.5))
         os.killpg(run.pid, signal.SIGKILL)
-        assert run.wait() == -signal.SIGKILL
+        assert run.wait() == -signal.SIGKILL, run.stdout.read()
         if (toy.folder / "dvc.lock").exists():  # whole, at any moment
             text = toy.read("dvc.lock")
             assert text.endswith("\n")
@@ -169,7 +181,8 @@ def test_killed_at_random_moments_it_ends_with_the_same_lock(toy: Toy):
     toy.flow()
     assert toy.read("dvc.lock") == lock
     assert "up to date" in toy.dvc("status")
-    assert not list(toy.folder.glob("out/*.tmp"))
+    # DVC's own temporary copies begin with a dot; git and DVC ignore them
+    assert not list(toy.folder.glob("out/[!.]*.tmp"))
 
 
 def test_interrupted_it_ends_its_stages(toy: Toy):
