@@ -13,6 +13,7 @@ DVC's API is not stable, so pyproject.toml bounds its version, and tests compare
 the command line. All calls hold one lock: DVC is not made for threads.
 """
 
+import os
 import sys
 import threading
 import time
@@ -177,8 +178,10 @@ class Graph:
             raise
         kwargs = prepare_kwargs(stage)
         lines = stage.cmd if isinstance(stage.cmd, list) else stage.cmd.splitlines()
-        env, cwd = kwargs["env"], Path(kwargs["cwd"])
-        return Command(tuple(lines), get_executable(), env, cwd)
+        # a stage says `python`: the one that runs this, whatever the PATH
+        path = [str(Path(sys.executable).parent), kwargs["env"].get("PATH", os.defpath)]
+        env = kwargs["env"] | {"PATH": os.pathsep.join(path)}
+        return Command(tuple(lines), get_executable(), env, Path(kwargs["cwd"]))
 
     def _record(self, stage: Stage) -> None:
         """Hash the outputs, put them into the cache and the entry into dvc.lock."""

@@ -5,6 +5,7 @@ import random
 import re
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,15 @@ def test_lines_are_told_and_logged(toy: Toy):
     assert toy.read(".offcut/logs/up.log") == "working\n"
     assert run.stage("up").state == "cached"
     assert run.outcomes["up"].message == "unchanged"
+
+
+def test_a_stage_finds_the_python_that_runs_the_flow(
+    toy: Toy, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    toy.stages({"which": out("command -v python > out")})
+    assert Run(Graph()).stage("which").state == "completed"
+    assert Path(toy.read("out").strip()).parent == Path(sys.executable).parent
 
 
 def test_a_failure_shows_the_tail_of_its_log(toy: Toy):
