@@ -34,7 +34,7 @@ STAGES = {
     "report",
 }
 CACHED = ("datasets", "policies", "compressed", "onnx", "evaluations", "profiles")
-KILLS = 3
+KILLS = 2
 
 
 @pytest.fixture(scope="module")

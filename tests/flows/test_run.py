@@ -16,7 +16,7 @@ from flows.graph import Graph
 from flows.run import Run
 from tests.flows.toy import STAGES, Toy
 
-KILLS = 8
+KILLS = 6
 
 
 def out(cmd: str) -> dict[str, Any]:

@@ -196,6 +196,8 @@ def test_told_to_end_it_ends_all(ui: Ui, number: int):
     assert "ending" in ui.said()
     until(lambda: not alive(pids), "end of all")
     assert not (home(ui.folder) / "url").exists()
+    if number == signal.SIGTERM:  # one of the two is looked at after a new start
+        return
     ui.begin()
     assert ui.state(run)["type"] == "CANCELLED"
     schedule = ui.deployment("pipeline")["schedules"][0]

@@ -24,7 +24,7 @@ from tests.flows.small import Small
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 CHANGE = "train.bc.actor_rate=0.002"
-KILLS = 3
+KILLS = 2
 DEADLINE = 240  # seconds
 CHANGED = {"data/report/metrics.json", "dvc.lock", "params.yaml"}
 
