@@ -171,6 +171,7 @@ def main() -> None:
         (KEPT / "results.json").write_text(text, encoding="utf-8")
         for name in ("params.yaml", "environment.json"):
             shutil.copyfile(folder / name, KEPT / name)
+        shutil.copyfile(folder / "data/report/index.html", KEPT / "report.html")
     rows = json.loads((KEPT / "results.json").read_text(encoding="utf-8"))
     PAGE.write_text(page(rows), encoding="utf-8")
     PICTURE.write_text(draw(rows), encoding="utf-8")
