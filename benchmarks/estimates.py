@@ -27,12 +27,12 @@ from tasks.artifacts.episodes import Episode
 from tasks.artifacts.files import read_json, sha256, write_json, write_text
 from tasks.artifacts.onnx_policy import OnnxPolicy
 from tasks.artifacts.params import build
-from tasks.evaluate._estimate import Target, target
-from tasks.evaluate._fitted import Fitted
-from tasks.evaluate._weights import log_weights
+from tasks.estimate import Target, target
+from tasks.estimate.cores.fitted_q import Fitted
+from tasks.estimate.cores.importance import log_weights
 from tasks.generate import BEHAVIORS
-from tasks.generate._behaviors import open_behavior
-from tasks.generate._collect import Plan, collect
+from tasks.generate.engine.behaviors import open_behavior
+from tasks.generate.engine.recording import Plan, collect
 from tasks.worlds import World
 
 HERE = Path(__file__).parent

@@ -27,8 +27,8 @@ from tasks.artifacts.episodes import Episode
 from tasks.artifacts.onnx_policy import OnnxPolicy, build_model, contract_of
 from tasks.artifacts.params import build
 from tasks.generate import BEHAVIORS
-from tasks.generate._behaviors import Behavior, Network, open_behavior
-from tasks.generate._collect import Plan, collect
+from tasks.generate.engine.behaviors import Behavior, Network, open_behavior
+from tasks.generate.engine.recording import Plan, collect
 from tasks.nets.feedforward import Feedforward
 from tasks.nets.layers import Linear, generator
 from tasks.worlds import World

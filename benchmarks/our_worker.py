@@ -20,8 +20,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks import single_file
 from benchmarks.episodes import transitions
 from tasks.artifacts.params import build
-from tasks.train._data import spaces
-from tasks.train.engine import settle
+from tasks.train.engine.loop import settle
+from tasks.train.engine.minibatches import spaces
 
 PARAMS = Path(__file__).parents[1] / "params/train"
 SIZE = 256  # of the square product

@@ -3,7 +3,7 @@
 from typing import Any
 
 from benchmarks.speed import HALF, OURS, PEER, SINGLE, figure, hidden, speeds, ways
-from tasks.report.svg import Scale, line, svg, tag
+from tasks.report.cores.svg import Scale, line, svg, tag
 
 SHOWN = (HALF, OURS, SINGLE, "d3rlpy, all cores", PEER)
 WIDTH, LEFT, RIGHT, TOP, BAR, GAP = 760, 112, 150, 62, 15, 14

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.tables import table
-from tasks.report.svg import Scale, axes, line, mark, padded, path, svg, tag
+from tasks.report.cores.svg import Scale, axes, line, mark, padded, path, svg, tag
 
 HERE = Path(__file__).parents[1]
 KEPT = HERE / "data/studies/samplers"

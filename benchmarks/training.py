@@ -30,7 +30,7 @@ import yaml
 from benchmarks import episodes, single_file
 from benchmarks.our_worker import PARAMS
 from benchmarks.workers import Crew, Worker, together
-from tasks.train import engine
+from tasks.train.engine import loop
 
 BATCH, SEEDS = 256, 5
 LEARNERS = ("td3_bc", "iql", "cql", "bc")
@@ -74,7 +74,7 @@ def ways(cores: int, learner: str) -> dict[str, Way]:
         "d3rlpy, as it comes": Way("d3rlpy", (1,), None),
         "d3rlpy, all cores": Way("d3rlpy", (1,) * cores),
     }
-    if hasattr(engine, "check_precision"):  # trains in bfloat16
+    if hasattr(loop, "check_precision"):  # trains in bfloat16
         for name, stacks in (("one core", 1), ("all cores", cores)):
             way = Way("ours", (SEEDS,) * stacks, precision="bfloat16")
             found[f"ours, {name}, bfloat16"] = way

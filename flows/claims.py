@@ -23,8 +23,8 @@ from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import write_json
 from tasks.artifacts.params import known
 from tasks.artifacts.stage import run_stage
-from tasks.claims.page import CLAIMS
-from tasks.claims.page import main as write_page
+from tasks.claims.engine.page import CLAIMS
+from tasks.claims.engine.page import main as write_page
 
 
 def studies(root: Path) -> dict[str, str]:

@@ -22,11 +22,11 @@ from dvc.config import Config, merge
 
 from flows.experiment import Saved, baseline, check_name, git, save, tells
 from flows.run import LOGS, Tell, alone
-from tasks.artifacts.check import check
 from tasks.artifacts.compose import composed
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import check_writable, write_json, write_text
 from tasks.artifacts.params import MEND, PARAMS
+from tasks.code.check import check
 
 STUDIES = Path(".offcut/studies")
 MARK = Path(".offcut/study.json")  # in a worktree that is whole

@@ -9,7 +9,7 @@ import numpy as np
 import yaml
 
 from tasks.evaluate import Episodes
-from tasks.evaluate.statistics import interval, iqm
+from tasks.statistics.intervals import interval, iqm
 
 SEEDS, EPISODES, STEPS = [0, 1, 2], 50, 20_000
 WORLDS = {

@@ -2,7 +2,6 @@
 
 import ast
 import configparser
-import importlib
 import re
 import subprocess
 import tomllib
@@ -16,15 +15,19 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tasks.artifacts.compose import composed
+from tasks.code import methods
 
 ROOT = Path(__file__).parents[1]
 ROOMS = (
     "worlds",
     "generate",
+    "measure",
+    "weigh",
     "train",
     "compress",
     "export",
     "evaluate",
+    "estimate",
     "profile",
     "report",
 )
@@ -72,21 +75,6 @@ def imports(path: Path) -> frozenset[str]:
     return frozenset(found)
 
 
-def methods(room: str) -> set[str]:
-    """Files of a room that define a class with ``Parameters``, as ``_target_`` needs.
-
-    Everything else (an engine, statistics) is the room's furniture.
-    """
-    found = set()
-    for path in (ROOT / "tasks" / room).glob("[!_]*.py"):
-        module = importlib.import_module(f"tasks.{room}.{path.stem}")
-        for thing in vars(module).values():
-            own = getattr(thing, "__module__", "") == module.__name__
-            if isinstance(thing, type) and own and hasattr(thing, "Parameters"):
-                found.add(path.stem)
-    return found
-
-
 def documented(room: str) -> set[str]:
     """Names in the first column of a room's table in docs/methods.md."""
     text = (ROOT / "docs/methods.md").read_text()
@@ -96,7 +84,7 @@ def documented(room: str) -> set[str]:
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_the_four_lists_agree(room: str):
-    code = methods(room)
+    code = set(methods(room))
     params = {path.stem for path in (ROOT / "params" / GROUP[room]).glob("*.yaml")}
     tests = {
         path.stem.removeprefix("test_")

@@ -20,14 +20,6 @@ import numpy as np
 from gymnasium.spaces import Discrete
 from numpy.typing import NDArray
 
-from tasks.artifacts._minari import (
-    MAIN,
-    METADATA,
-    actions,
-    box,
-    read_episodes,
-    write_episodes,
-)
 from tasks.artifacts.actions import action_bounds
 from tasks.artifacts.card import card
 from tasks.artifacts.episodes import Episode, check_episodes, checked
@@ -40,6 +32,14 @@ from tasks.artifacts.files import (
     write_json,
 )
 from tasks.artifacts.mapped import blank, release
+from tasks.artifacts.minari import (
+    MAIN,
+    METADATA,
+    actions,
+    box,
+    read_episodes,
+    write_episodes,
+)
 from tasks.artifacts.readings import MASK, steps
 from tasks.artifacts.transitions import STD_FLOOR, Array, Transitions
 

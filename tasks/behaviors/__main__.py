@@ -36,7 +36,7 @@ from tasks.behaviors.online import run
 from tasks.nets.feedforward import Feedforward
 from tasks.train import Learner, Spaces
 from tasks.worlds import Floats, World
-from tasks.worlds.episodes import Played
+from tasks.worlds.engine.episodes import Played
 
 # Behaviours belong to no study, so their parameters are read where they stand.
 FOLDER, WORLDS = Path("params/behaviors"), Path("params/world")

@@ -7,7 +7,7 @@ from gymnasium.spaces import Discrete
 from tasks.artifacts.actions import pick_legal
 from tasks.nets.feedforward import Feedforward
 from tasks.worlds import Actions, Floats, World
-from tasks.worlds.episodes import Moment, Played, play
+from tasks.worlds.engine.episodes import Moment, Played, play
 
 
 def measure(world: World, policy: Feedforward, k: int, episodes: int) -> Played:

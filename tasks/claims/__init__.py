@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tasks.artifacts.params import Params
 
 if TYPE_CHECKING:
-    from tasks.claims._results import Results
+    from tasks.claims.engine.results import Results
 
 VERDICTS = ("shown", "underpowered", "not shown")  # the worst last
 

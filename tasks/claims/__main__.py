@@ -12,7 +12,7 @@ from tasks.artifacts.files import write_json
 from tasks.artifacts.params import build, load, pick
 from tasks.artifacts.stage import run_stage
 from tasks.claims import Claim, Outcome
-from tasks.claims._results import Results
+from tasks.claims.engine.results import Results
 
 CLAIMS = Path("data/claims")
 

@@ -7,8 +7,8 @@ runs; its order 3, bh1 without guidance stands beside as figures.
 """
 
 from tasks.claims import Check, Claim, Outcome
-from tasks.claims._results import Results
-from tasks.claims._samplers import BedParams, errors
+from tasks.claims.cores.samplers import BedParams, errors
+from tasks.claims.engine.results import Results
 
 NAMES = ("ddim", "dpm_solver", "unipc", "unipc_predictor", "dc_solver")
 THIRD = ("unipc3_bh1", "dc_solver3_bh1")

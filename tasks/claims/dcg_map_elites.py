@@ -19,7 +19,7 @@ from typing import Annotated, Any
 from tasks.artifacts.files import read_json
 from tasks.artifacts.params import Range
 from tasks.claims import Check, Claim, ClaimParams, Figure, Outcome
-from tasks.claims._results import Results, exact, worst
+from tasks.claims.engine.results import Results, exact, worst
 
 Card = Mapping[str, Any]  # of an archive, in a dataset's card.json
 ABLATION = "passive"

@@ -9,8 +9,8 @@ the figures.
 """
 
 from tasks.claims import Check, Claim, Outcome
-from tasks.claims._results import Results
-from tasks.claims._samplers import BedParams, errors
+from tasks.claims.cores.samplers import BedParams, errors
+from tasks.claims.engine.results import Results
 
 LADDER = ("euler", "score_ei", "ddim", "tab1", "tab2", "tab3", "tab3_quadratic")
 CALLS = (5, 7, 10, 15, 20)

@@ -8,7 +8,7 @@ the machine and the moment, so it stands on the report's page and in no claim.
 import numpy as np
 
 from tasks.claims import Check, Claim, Figure, Outcome
-from tasks.claims._results import Floats, Results, exact
+from tasks.claims.engine.results import Floats, Results, exact
 
 
 class OFQLClaim(Claim):

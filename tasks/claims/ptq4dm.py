@@ -22,9 +22,8 @@ import torch
 from tasks.artifacts.dataset import load_observations
 from tasks.artifacts.params import Range
 from tasks.artifacts.policy import load_policy
-from tasks.claims import Check, Claim, ClaimParams, Figure, Outcome
-from tasks.claims._ptq4dm.arms import Bed, Found
-from tasks.claims._ptq4dm.bed import (
+from tasks.beds.ptq4dm.arms import Bed, Found
+from tasks.beds.ptq4dm.networks import (
     SAMPLERS,
     Settings,
     calibrated,
@@ -32,8 +31,9 @@ from tasks.claims._ptq4dm.bed import (
     near_and_mean,
     noise_errors,
 )
-from tasks.claims._results import Floats, Results, exact
-from tasks.compress._ptq4dm import OWN
+from tasks.claims import Check, Claim, ClaimParams, Figure, Outcome
+from tasks.claims.engine.results import Floats, Results, exact
+from tasks.compress.ptq4dm.states import OWN
 from tasks.nets.diffusion import DiffusionPolicy
 from tasks.nets.policy import take
 

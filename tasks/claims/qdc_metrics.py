@@ -37,13 +37,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.artifacts.params import Range, pick
+from tasks.beds.qdc_metrics.arms import Bed, Cloned
+from tasks.beds.qdc_metrics.design import Design
+from tasks.beds.qdc_metrics.rounds import Rounds, run
 from tasks.claims import Check, Claim, ClaimParams, Figure, Outcome
-from tasks.claims._qdc.arms import Bed, Cloned
-from tasks.claims._qdc.design import Design
-from tasks.claims._qdc.rounds import Rounds, run
-from tasks.claims._results import Results, exact, ranks_agree, worst
-from tasks.report._composition import Composed, compose, correlations
-from tasks.report.qdc_metrics import QdcParams
+from tasks.claims.engine.results import Results, exact, ranks_agree, worst
+from tasks.measure.qdc_metrics import QdcParams
+from tasks.measure.qdc_metrics.composition import Composed, compose, correlations
 
 Doubles = NDArray[np.float64]
 Found = dict[str, dict[str, Any]]
@@ -118,8 +118,8 @@ class QdcClaim(Claim):
     def outcome(self, results: Results) -> Outcome:
         """Make, learn and test the nine; see :meth:`Claim.outcome`."""
         p = self.params
-        block = pick(results.params, "report", "qdc_metrics")
-        metrics = QdcParams.parse(block, "report.qdc_metrics")
+        block = pick(results.params, "measure", "qdc_metrics")
+        metrics = QdcParams.parse(block, "measure.qdc_metrics")
         bed = Bed(
             results.root / "datasets" / f"{p.archive}-v0",
             p.design(),

@@ -16,10 +16,10 @@ from itertools import pairwise
 from typing import Annotated, Any
 
 from tasks.artifacts.params import Range
+from tasks.beds.quest.arms import run
+from tasks.beds.quest.language import SYMBOLS, Arm, Settings
 from tasks.claims import Check, Claim, ClaimParams, Figure, Outcome
-from tasks.claims._quest.arms import run
-from tasks.claims._quest.bed import SYMBOLS, Arm, Settings
-from tasks.claims._results import Results, exact, worst
+from tasks.claims.engine.results import Results, exact, worst
 
 WITHOUT = {
     "no_hadamard": "no Hadamard",

@@ -9,7 +9,7 @@ hundredth of the rows that err most has a smaller share in RIQL's loss than in I
 import numpy as np
 
 from tasks.claims import Check, Claim, Outcome
-from tasks.claims._results import Results, exact
+from tasks.claims.engine.results import Results, exact
 
 
 class RIQL(Claim):

@@ -12,7 +12,7 @@ import numpy as np
 
 from tasks.artifacts.files import read_json
 from tasks.claims import Check, Claim, Figure, Outcome
-from tasks.claims._results import Floats, Results, exact, ranks_agree
+from tasks.claims.engine.results import Floats, Results, exact, ranks_agree
 
 MIXES = ("hopper_random_expert_5", "hopper_random_expert_10")
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tasks.compare.collect import Key
 from tasks.compare.pair import Pair, Versus
-from tasks.report import words
+from tasks.report.cores import words
 
 # as they are listed: what needs a look comes first
 VERDICTS = ("REGRESSED", "SUSPECT", "UNDERPOWERED", "IMPROVED", "HELD")

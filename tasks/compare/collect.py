@@ -20,7 +20,7 @@ from tasks.artifacts.files import read_json, sha256
 from tasks.artifacts.params import load
 from tasks.compare import Missing, Source, Wanted, wanted
 from tasks.evaluate import ESTIMATE, Episodes
-from tasks.report._measures import LETTERS
+from tasks.measure.qdc_metrics.figures import LETTERS
 
 Key = tuple[str, str, str]  # dataset, learner, variant
 T = TypeVar("T")

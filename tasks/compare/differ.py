@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasks.compare.collect import Side
-from tasks.report import words
-from tasks.report._measures import LETTERS
+from tasks.measure.qdc_metrics.figures import LETTERS
+from tasks.report.cores import words
 
 NONE = "—"
 # of a card, what a line can say; the rest is behind its hash

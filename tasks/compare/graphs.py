@@ -11,7 +11,7 @@ import onnx
 from onnx import numpy_helper
 
 from tasks.compare.collect import Key, Side, model
-from tasks.report import words
+from tasks.report.cores import words
 
 KINDS = ("changed", "reshaped", "retyped", "added", "removed")
 

@@ -13,9 +13,9 @@ from tasks.compare.collect import collect
 from tasks.compare.pair import rules, versus
 from tasks.compare.summary import summary, warnings
 from tasks.compare.view import BATCHES, View, view
-from tasks.report.pictures import symbol
-from tasks.report.svg import COLOURS
-from tasks.report.template import page_environment
+from tasks.report.cores.pictures import symbol
+from tasks.report.cores.svg import COLOURS
+from tasks.report.cores.template import page_environment
 
 HASH = re.compile(r"[0-9a-f]{32,}(\.dir)?")
 DIGITS, LONG = 16, 120  # of a hash, of a text; the whole is shown on hover

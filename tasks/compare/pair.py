@@ -14,7 +14,7 @@ import numpy as np
 from tasks.artifacts.params import build, pick
 from tasks.compare.collect import Key, Leaf, Side
 from tasks.evaluate.returns import ReturnsParams
-from tasks.report.judge import Judged, scored
+from tasks.report.engine.judge import Judged, scored
 
 EVALUATION = "returns"
 # of a world, what changes no episode

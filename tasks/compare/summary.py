@@ -7,7 +7,7 @@ from tasks.compare.answer import change, named
 from tasks.compare.collect import Key
 from tasks.compare.differ import Table
 from tasks.compare.view import View
-from tasks.report import words
+from tasks.report.cores import words
 
 LISTED = 20  # names and parameters; the page has all
 ACTIVE = re.compile(r"([\\`*_\[\]<>|#~])")  # characters Markdown or HTML reads

@@ -20,9 +20,9 @@ from tasks.compare.pair import (
     level,
     union,
 )
-from tasks.report.figures import bands
-from tasks.report.pictures import histogram, overlay, ruler, strip
-from tasks.report.svg import COLOURS
+from tasks.report.cores.pictures import histogram, overlay, ruler, strip
+from tasks.report.cores.svg import COLOURS
+from tasks.report.engine.figures import bands
 
 BATCHES = ("1", "256")
 

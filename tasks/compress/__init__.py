@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import Params, Range
-from tasks.compress._calib import Situation, layer_inputs
+from tasks.compress.cores.slices import Situation, layer_inputs
 from tasks.nets.integer import IntegerLinear
 from tasks.nets.layers import Linear, generator
 from tasks.nets.policy import Logged, Policy, stacked

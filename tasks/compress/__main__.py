@@ -23,7 +23,7 @@ from tasks.artifacts.policy import load_policy, save_policy
 from tasks.artifacts.stage import run_stage
 from tasks.artifacts.windows import windows
 from tasks.compress import Compressor, Rows
-from tasks.compress._calib import acted
+from tasks.compress.cores.slices import acted
 from tasks.nets.policy import Logged, Policy
 from tasks.worlds import World
 

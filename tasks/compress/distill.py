@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from tasks.artifacts.params import Range
 from tasks.compress import CalibratedParams, Compressor, Result, Rows
-from tasks.compress._calib import readout, rebuild
-from tasks.compress._fit import Fit
+from tasks.compress.cores.regression import Fit
+from tasks.compress.cores.slices import readout, rebuild
 from tasks.nets.feedforward import Feedforward
 from tasks.nets.layers import MLP
 from tasks.worlds import World

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import PARAMS, Range
 from tasks.compress import CalibratedParams, Compressor, Result, Rows
-from tasks.compress._calib import Situation, layer_inputs, stack, take
+from tasks.compress.cores.slices import Situation, layer_inputs, stack, take
 from tasks.nets.policy import Policy
 from tasks.nets.quantised import BlockLinear
 

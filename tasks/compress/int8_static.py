@@ -26,7 +26,7 @@ from torch import Tensor
 
 from tasks.artifacts.params import Range
 from tasks.compress import CalibratedParams, Compressor, Result, Rows
-from tasks.compress._calib import linears, rebuild, stack, take
+from tasks.compress.cores.slices import linears, rebuild, stack, take
 from tasks.nets.feedforward import Feedforward
 from tasks.nets.policy import Policy
 from tasks.nets.quantised import BlockLinear, Int8Linear

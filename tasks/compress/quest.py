@@ -30,8 +30,8 @@ from torch import Tensor
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import PARAMS, Range
 from tasks.compress import CalibratedParams, Compressor, Result, Rows
-from tasks.compress._calib import readout, rebuild
-from tasks.compress._fit import Fit
+from tasks.compress.cores.regression import Fit
+from tasks.compress.cores.slices import readout, rebuild
 from tasks.nets.feedforward import Feedforward
 from tasks.nets.policy import Logged, Policy
 from tasks.nets.quest import HALF_RANGE, SMALLEST, Quest, block_of, padded

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from tasks.artifacts.params import Range
 from tasks.compress import CalibratedParams, Compressor, Result, Rows
-from tasks.compress._calib import linears, readout, rebuild
-from tasks.compress._fit import Fit
+from tasks.compress.cores.regression import Fit
+from tasks.compress.cores.slices import linears, readout, rebuild
 from tasks.nets.feedforward import Feedforward
 from tasks.nets.layers import Linear
 

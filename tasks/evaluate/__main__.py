@@ -15,8 +15,8 @@ from tasks.artifacts.progress import Progress
 from tasks.artifacts.stage import run_stage
 from tasks.artifacts.variants import Variant
 from tasks.evaluate import Episodes, Evaluator
-from tasks.evaluate._contract import check_fits
-from tasks.evaluate._world import world_of
+from tasks.evaluate.engine.contract import check_fits
+from tasks.evaluate.engine.world import world_of
 from tasks.worlds import World
 
 METHOD = "returns"

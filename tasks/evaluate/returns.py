@@ -4,7 +4,7 @@ Each training seed's file plays one batch of ``episodes`` sub-environments, rese
 start_seed, start_seed + 1, ... One that has ended is parked and neither stepped nor
 shown to the policy, so an episode counts once, however long the others last. Noise
 inputs are zero, or standard normal where the file's contract asks for it, or as the
-parameter ``acting`` says; see ``_noise.py``. Evaluation starts lie below 2^20,
+parameter ``acting`` says; see ``engine/noise.py``. Evaluation starts lie below 2^20,
 training's above.
 """
 
@@ -17,8 +17,8 @@ import numpy as np
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import PARAMS, OneOf, Params, Range
 from tasks.evaluate import Episodes, Evaluator, Tell
-from tasks.evaluate._noise import Noise
-from tasks.evaluate.statistics import interval, iqm
+from tasks.evaluate.engine.noise import Noise
+from tasks.statistics.intervals import interval, iqm
 
 if TYPE_CHECKING:
     from tasks.artifacts.onnx_policy import OnnxPolicy
@@ -130,8 +130,8 @@ def play(
         RefusedError: If an action is not finite: a simulator would only warn, reset
             itself and go on.
     """
-    from tasks.worlds.episodes import Moment  # the report needs none
-    from tasks.worlds.episodes import play as play_batch
+    from tasks.worlds.engine.episodes import Moment  # the report needs none
+    from tasks.worlds.engine.episodes import play as play_batch
 
     carry = policy.reset(len(starts))
     noise = None

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import onnx
     from torch import Tensor
 
-    from tasks.export._schedule import Schedule
+    from tasks.export.cores.schedule import Schedule
     from tasks.nets.diffusion import DiffusionPolicy
     from tasks.nets.policy import Policy
     from tasks.nets.sampling import Plan
@@ -77,6 +77,6 @@ class Sampler(ABC):
             The plan, and what is kept beside the file; nothing by default.
         """
         del rows
-        from tasks.export._schedule import Schedule
+        from tasks.export.cores.schedule import Schedule
 
         return self.plan(Schedule.of(policy.abar), calls), {}

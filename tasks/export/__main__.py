@@ -58,7 +58,7 @@ def main() -> None:
         parts = [(policy, k, {}) for k in range(policy.seeds)]
         if variant.source:
             # what samplers are made of is code that other exports need not know
-            from tasks.export._sample import prepared
+            from tasks.export.engine.sampling import prepared
 
             made = prepared(params, variant.source, source, policy, seen[0])
             made.write(folder, origin["seeds"])

@@ -8,8 +8,8 @@ from typing import Annotated
 
 from tasks.artifacts.params import Range
 from tasks.export import Sampler
-from tasks.export._plan import GridParams, ddim, make_nodes
-from tasks.export._schedule import Schedule
+from tasks.export.cores.plan import GridParams, ddim, make_nodes
+from tasks.export.cores.schedule import Schedule
 from tasks.nets.sampling import Plan
 
 

@@ -7,8 +7,8 @@ as nodes it is what the policy was trained with. In equations it is DDIM with et
 from dataclasses import dataclass
 
 from tasks.export import Sampler
-from tasks.export._plan import GridParams, ddim, make_nodes
-from tasks.export._schedule import Schedule
+from tasks.export.cores.plan import GridParams, ddim, make_nodes
+from tasks.export.cores.schedule import Schedule
 from tasks.nets.sampling import Plan
 
 

@@ -28,8 +28,8 @@ import numpy as np
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import PARAMS, OneOf, Range
 from tasks.export import Sampler
-from tasks.export._plan import GridParams, Nodes, Step, make_nodes, summed
-from tasks.export._schedule import CLEAN, Floats, Schedule
+from tasks.export.cores.plan import GridParams, Nodes, Step, make_nodes, summed
+from tasks.export.cores.schedule import CLEAN, Floats, Schedule
 from tasks.nets.sampling import Call, Plan
 
 POINTS = 10_000  # of the quadrature in t, as the authors' code

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from tasks.export import Sampler
-from tasks.export._plan import GridParams, Step, check_order, make_nodes, summed
-from tasks.export._schedule import Schedule
+from tasks.export.cores.plan import GridParams, Step, check_order, make_nodes, summed
+from tasks.export.cores.schedule import Schedule
 from tasks.nets.sampling import Plan
 
 ORDER = 2

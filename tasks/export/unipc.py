@@ -1,7 +1,7 @@
 """UniPC: Zhao, Bai, Rao, Zhou, Lu 2023 (arXiv 2302.04867), data prediction.
 
 A predictor and a corrector that reuses the next step's network call; equations in
-_unipc.py.
+cores/unipc_sums.py.
 """
 
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ from typing import Annotated
 
 from tasks.artifacts.params import OneOf, Range
 from tasks.export import Sampler
-from tasks.export._plan import GridParams, make_nodes
-from tasks.export._schedule import Schedule
-from tasks.export._unipc import Form, plan
+from tasks.export.cores.plan import GridParams, make_nodes
+from tasks.export.cores.schedule import Schedule
+from tasks.export.cores.unipc_sums import Form, plan
 from tasks.nets.sampling import Plan
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gymnasium.spaces import Box, Discrete
 
     from tasks.artifacts.checkpoint import Checkpoint
-    from tasks.generate._attack import Attacker
+    from tasks.generate.corrupt.attack import Attacker
     from tasks.worlds import World
 
 BEHAVIORS = Path("data/behaviors")

@@ -16,7 +16,7 @@ from tasks.artifacts.makers import pick_dataset
 from tasks.artifacts.params import build, load
 from tasks.artifacts.progress import Progress
 from tasks.artifacts.stage import run_stage
-from tasks.generate._corrupted import corrupted
+from tasks.generate.engine.derived import corrupted
 
 DATASETS = Path("data/datasets")
 

@@ -18,8 +18,8 @@ from gymnasium.spaces import Box
 from tasks.artifacts.episodes import Episode
 from tasks.artifacts.params import Params, Range
 from tasks.generate import Generator, Progress
-from tasks.generate._behaviors import Array, Bounded
-from tasks.generate._collect import PER_PART, Plan, check_budget, collect
+from tasks.generate.engine.behaviors import Array, Bounded
+from tasks.generate.engine.recording import PER_PART, Plan, check_budget, collect
 from tasks.worlds import Floats, World, require
 
 
@@ -77,7 +77,7 @@ class Waypoints(Bounded):
     def actions(
         self, observation: Floats, noise: Array, legal: Floats | None = None
     ) -> Array:
-        """See :meth:`tasks.generate._behaviors.Behavior.actions`."""
+        """See :meth:`tasks.generate.engine.behaviors.Behavior.actions`."""
         del legal
         goal, position, velocity = np.split(observation, 3, axis=1)
         here, there = self.cell(position), self.cell(goal)

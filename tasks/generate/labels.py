@@ -15,7 +15,7 @@ import numpy as np
 from tasks.artifacts.episodes import Episode
 from tasks.artifacts.params import Params, Range
 from tasks.generate import Generator, Progress
-from tasks.generate._collect import PER_PART, Plan
+from tasks.generate.engine.recording import PER_PART, Plan
 from tasks.worlds import Batch, World, require
 
 TEACHER = "teacher"

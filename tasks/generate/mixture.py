@@ -11,8 +11,8 @@ from tasks.artifacts.episodes import Episode
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import PARAMS, Params, Range
 from tasks.generate import Generator, Progress
-from tasks.generate._behaviors import open_behavior
-from tasks.generate._collect import PER_PART, Plan, check_budget, collect
+from tasks.generate.engine.behaviors import open_behavior
+from tasks.generate.engine.recording import PER_PART, Plan, check_budget, collect
 from tasks.worlds import World
 
 

@@ -19,8 +19,8 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from tasks.artifacts.params import Params
-from tasks.report.collect import Study
-from tasks.report.judge import Row
+from tasks.report.engine.collect import Study
+from tasks.report.engine.judge import Row
 
 
 class Report(ABC):

@@ -7,9 +7,9 @@ from tasks.artifacts.files import check_writable, whole_folder, write_json, writ
 from tasks.artifacts.params import build, load, pick
 from tasks.artifacts.stage import run_stage
 from tasks.report import Report
-from tasks.report.collect import collect
-from tasks.report.figures import metrics, plots
-from tasks.report.judge import rows
+from tasks.report.engine.collect import collect
+from tasks.report.engine.figures import metrics, plots
+from tasks.report.engine.judge import rows
 
 OUT = Path("data/report")
 METHOD, EVALUATION = "html", "returns"

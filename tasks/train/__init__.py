@@ -24,7 +24,7 @@ from torch.optim import Adam
 from tasks.artifacts.params import Params
 from tasks.nets.critic import Critic
 from tasks.nets.policy import Policy
-from tasks.train._batch import COLUMNS, Batch, Draw, Spaces
+from tasks.train.engine.batch import COLUMNS, Batch, Draw, Spaces
 
 if TYPE_CHECKING:
     from tasks.artifacts.dataset import Transitions
@@ -132,7 +132,7 @@ class Learner(nn.Module, ABC):
             data: The dataset.
             batch: B.
         """
-        from tasks.train._data import Sampler, odds, pack
+        from tasks.train.engine.minibatches import Sampler, odds, pack
 
         return Sampler(pack(self, data), self, batch, odds(self, data))
 

@@ -25,11 +25,11 @@ from tasks.artifacts.policy import load_policy, save_critic, save_policy
 from tasks.artifacts.progress import Progress
 from tasks.artifacts.stage import run_stage
 from tasks.train import Learner
-from tasks.train._data import spaces
-from tasks.train._kinds import check_kind
-from tasks.train._parts import Report, interleave, side_by_side, split, stack
-from tasks.train._weighting import WEIGHTS, Doubles, read_weights
-from tasks.train.engine import check_precision, identity, resume, settle, train
+from tasks.train.engine.action_kinds import check_kind
+from tasks.train.engine.loop import check_precision, identity, resume, settle, train
+from tasks.train.engine.minibatches import spaces
+from tasks.train.engine.processes import Report, interleave, side_by_side, split, stack
+from tasks.weigh import WEIGHTS, Doubles, read_weights
 
 if TYPE_CHECKING:
     from tasks.artifacts.dataset import Transitions

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from tasks.artifacts.params import Range
 from tasks.nets.policy import Policy
 from tasks.train import Batch, Learner, Spaces
-from tasks.train._core import (
+from tasks.train.cores.actor_critic import (
     FREE_LOG_STD_MAX,
     FREE_LOG_STD_MIN,
     ActorCriticParams,

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from tasks.artifacts.params import Range
 from tasks.train import Spaces
-from tasks.train._bc import Cloning, CloningParams
+from tasks.train.cores.cloning import Cloning, CloningParams
 
 if TYPE_CHECKING:
     from tasks.artifacts.dataset import Transitions

@@ -19,7 +19,7 @@ from tasks.nets.layers import generator
 from tasks.nets.residual import as_pictures
 from tasks.nets.resnet import ResNet, build
 from tasks.train import Batch, Learner, Spaces
-from tasks.train._core import adam
+from tasks.train.cores.actor_critic import adam
 
 
 @dataclass(frozen=True)

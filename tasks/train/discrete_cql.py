@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tasks.artifacts.params import Range
 from tasks.train import Batch, Spaces
-from tasks.train._dqn import QLearner, QParams
+from tasks.train.cores.double_q import QLearner, QParams
 
 
 @dataclass(frozen=True)

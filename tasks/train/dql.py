@@ -1,9 +1,10 @@
 """DQL (Diffusion-QL): TD3+BC with a diffusion policy, trained through its sampler.
 
 Paper: Wang, Hunt & Zhou 2023, "Diffusion Policies as an Expressive Policy Class for
-Offline Reinforcement Learning" (arXiv 2208.06193). The core is ``_diffusion.py``; the
-noise schedule's numbers are from the authors' code. Not taken over: their 50 candidate
-actions a state when acting (``n_candidates`` is 1), and the swap is drawn a seed.
+Offline Reinforcement Learning" (arXiv 2208.06193). The core is ``cores/diffusion.py``;
+the noise schedule's numbers are from the authors' code. Not taken over: their 50
+candidate actions a state when acting (``n_candidates`` is 1), and the swap is drawn a
+seed.
 """
 
 from collections.abc import Sequence
@@ -18,7 +19,11 @@ from tasks.artifacts.params import MEND, PARAMS, Range
 from tasks.nets.diffusion import DiffusionPolicy
 from tasks.nets.sampling import ddpm, variance_preserving
 from tasks.train import Batch, Spaces
-from tasks.train._diffusion import DiffusionActorCritic, DiffusionParams, fresh_policy
+from tasks.train.cores.diffusion import (
+    DiffusionActorCritic,
+    DiffusionParams,
+    fresh_policy,
+)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from tasks.nets.layers import generator
 from tasks.nets.policy import Policy
 from tasks.nets.transformer import DecisionTransformer
 from tasks.train import Learner, Spaces
-from tasks.train._sequences import Dropout, Sequences, WindowSampler
+from tasks.train.cores.sequences import Dropout, Sequences, WindowSampler
 
 if TYPE_CHECKING:
     from tasks.artifacts.dataset import Transitions

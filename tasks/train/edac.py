@@ -16,8 +16,8 @@ from torch import Tensor
 
 from tasks.artifacts.params import Range
 from tasks.train import Batch
-from tasks.train._core import Critics, bellman_loss
-from tasks.train._sac import EnsembleParams, SoftEnsemble
+from tasks.train.cores.actor_critic import Critics, bellman_loss
+from tasks.train.cores.soft_actor_critic import EnsembleParams, SoftEnsemble
 
 SMALLEST = 1e-10  # added to a gradient's norm before dividing, as the reference does
 

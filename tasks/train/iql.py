@@ -1,7 +1,8 @@
 """IQL: implicit Q-learning, which never evaluates an action that was not logged.
 
 Paper: Kostrikov, Nair & Levine 2021, "Offline Reinforcement Learning with Implicit
-Q-Learning" (arXiv 2110.06169). Everything but eq. 5 is the core, ``_iql.py``.
+Q-Learning" (arXiv 2110.06169). Everything but eq. 5 is the core,
+``cores/implicit_q.py``.
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from tasks.artifacts.params import Range
 from tasks.train import Spaces
-from tasks.train._iql import ImplicitParams, ImplicitQ, expectile_loss
+from tasks.train.cores.implicit_q import ImplicitParams, ImplicitQ, expectile_loss
 
 
 @dataclass(frozen=True)

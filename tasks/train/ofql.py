@@ -3,9 +3,9 @@
 Paper: Nguyen & Yoo, "Revisiting Diffusion Q-Learning: From Iterative Denoising to
 One-Step Action Generation" (arXiv 2508.13904). The flow's average velocity is learned
 as in MeanFlow (Geng et al. 2025, arXiv 2505.13447). No code is public: critics, order,
-normalisation of Q and the averaged policy are those of DQL (``_diffusion.py``), which
-the paper says it keeps. Our choices: the squared error is a mean over dimensions, as
-DQL's, without MeanFlow's adaptive weight; times are embedded by one network each,
+normalisation of Q and the averaged policy are those of DQL (``cores/diffusion.py``),
+which the paper says it keeps. Our choices: the squared error is a mean over dimensions,
+as DQL's, without MeanFlow's adaptive weight; times are embedded by one network each,
 multiplied by ``time_scale`` before; one action a state when acting. A dataset here
 always says what terminated, so one that does not is no input of this method.
 
@@ -25,7 +25,11 @@ from tasks.artifacts.params import Range
 from tasks.nets.diffusion import DiffusionPolicy, one_step
 from tasks.nets.forward_mode import along
 from tasks.train import Batch, Draw, Spaces
-from tasks.train._diffusion import DiffusionActorCritic, DiffusionParams, fresh_policy
+from tasks.train.cores.diffusion import (
+    DiffusionActorCritic,
+    DiffusionParams,
+    fresh_policy,
+)
 
 
 @dataclass(frozen=True)

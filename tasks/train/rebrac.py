@@ -18,7 +18,7 @@ from torch import Tensor
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import Range
 from tasks.train import Batch, Spaces
-from tasks.train._td3 import DelayedActor, DelayedParams
+from tasks.train.cores.td3 import DelayedActor, DelayedParams
 
 if TYPE_CHECKING:
     from tasks.artifacts.dataset import Transitions

@@ -2,10 +2,10 @@
 
 Paper: Yang et al. 2024, "Towards Robust Offline Reinforcement Learning under Diverse
 Data Corruption" (arXiv 2310.12955). Reference implementation: YangRui2015/RIQL
-``RIQL.py``. To IQL (the core, ``_iql.py``) it adds three things: observations are
-normalised by the corrupted data's statistics over s and s' together, the critics
-descend a Huber loss, and the advantage is taken to a low quantile of K target critics,
-so that steps they disagree on, which wrong ones are, weigh little.
+``RIQL.py``. To IQL (the core, ``cores/implicit_q.py``) it adds three things:
+observations are normalised by the corrupted data's statistics over s and s' together,
+the critics descend a Huber loss, and the advantage is taken to a low quantile of K
+target critics, so that steps they disagree on, which wrong ones are, weigh little.
 
 Known from the reference code alone: targets are clipped, critics begin small (hidden
 biases 0.1, last layer U(-3e-3, 3e-3)), rewards are those of the world. The clip [-100,
@@ -35,8 +35,8 @@ from tasks.artifacts.params import MEND, PARAMS, OneOf, Range
 from tasks.artifacts.transitions import STD_FLOOR
 from tasks.nets.layers import generator
 from tasks.train import Batch, Spaces
-from tasks.train._core import gentle_start
-from tasks.train._iql import ImplicitParams, ImplicitQ, expectile_loss
+from tasks.train.cores.actor_critic import gentle_start
+from tasks.train.cores.implicit_q import ImplicitParams, ImplicitQ, expectile_loss
 
 LAST_LAYER = 3e-3  # bound of the critics' first last layers
 

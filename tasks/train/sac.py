@@ -7,7 +7,7 @@ implementation of the usual details: CleanRL ``sac_continuous_action.py``.
 
 from dataclasses import dataclass
 
-from tasks.train._sac import SoftActorCritic, SoftParams
+from tasks.train.cores.soft_actor_critic import SoftActorCritic, SoftParams
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,12 @@
 
 Paper: An et al. 2021, "Uncertainty-Based Offline Reinforcement Learning with
 Diversified Q-Ensemble" (arXiv 2110.01548), section 3. Reference implementation: CORL
-``sac_n.py``. All of it is :class:`tasks.train._sac.SoftEnsemble`.
+``sac_n.py``. All of it is :class:`tasks.train.cores.soft_actor_critic.SoftEnsemble`.
 """
 
 from dataclasses import dataclass
 
-from tasks.train._sac import EnsembleParams, SoftEnsemble
+from tasks.train.cores.soft_actor_critic import EnsembleParams, SoftEnsemble
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tasks.artifacts.params import Range
 from tasks.train import Batch, Spaces
-from tasks.train._td3 import DelayedActor, DelayedParams
+from tasks.train.cores.td3 import DelayedActor, DelayedParams
 
 
 @dataclass(frozen=True)

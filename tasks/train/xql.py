@@ -17,7 +17,7 @@ from torch.nn.functional import huber_loss
 
 from tasks.artifacts.params import Range
 from tasks.train import Spaces
-from tasks.train._iql import ImplicitParams, ImplicitQ
+from tasks.train.cores.implicit_q import ImplicitParams, ImplicitQ
 
 
 @dataclass(frozen=True)

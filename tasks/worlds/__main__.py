@@ -16,9 +16,9 @@ from tasks.artifacts.files import canonical
 from tasks.artifacts.params import build, pick
 from tasks.artifacts.stage import run_stage
 from tasks.generate import BEHAVIORS
-from tasks.generate._behaviors import RANDOM, Behavior, open_behavior
-from tasks.generate._collect import Plan, collect
 from tasks.generate.controller import Controller, Waypoints
+from tasks.generate.engine.behaviors import RANDOM, Behavior, open_behavior
+from tasks.generate.engine.recording import Plan, collect
 from tasks.worlds import World
 
 SEED = 100

@@ -14,7 +14,7 @@ Source: Gymnasium 1.x ``HalfCheetah-v5`` (Wawrzynski 2009).
 import numpy as np
 
 from tasks.worlds import Flags, Floats
-from tasks.worlds._mujoco import MujocoWorld
+from tasks.worlds.cores.mujoco import MujocoWorld
 
 
 class HalfCheetah(MujocoWorld):

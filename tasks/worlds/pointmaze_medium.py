@@ -1,11 +1,12 @@
 """PointMaze_Medium-v3: push a ball through a maze of 6 x 6 cells to a goal.
 
-Observations, actions and rewards stand in ``_pointmaze.py``; truncated after 600 steps.
+Observations, actions and rewards stand in ``cores/pointmaze.py``; truncated after 600
+steps.
 
 Source: gymnasium-robotics 1.4 ``PointMaze_Medium-v3`` (Fu et al. 2020, D4RL).
 """
 
-from tasks.worlds._pointmaze import PointMaze
+from tasks.worlds.cores.pointmaze import PointMaze
 
 
 class PointMazeMedium(PointMaze):

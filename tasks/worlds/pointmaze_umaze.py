@@ -1,11 +1,12 @@
 """PointMaze_UMaze-v3: push a ball through a U-shaped corridor to a goal.
 
-Observations, actions and rewards stand in ``_pointmaze.py``; truncated after 300 steps.
+Observations, actions and rewards stand in ``cores/pointmaze.py``; truncated after 300
+steps.
 
 Source: gymnasium-robotics 1.4 ``PointMaze_UMaze-v3`` (Fu et al. 2020, D4RL).
 """
 
-from tasks.worlds._pointmaze import PointMaze
+from tasks.worlds.cores.pointmaze import PointMaze
 
 
 class PointMazeUMaze(PointMaze):

@@ -24,7 +24,7 @@ import numpy as np
 
 from tasks.artifacts.episodes import Episode
 from tasks.worlds import Flags, Floats
-from tasks.worlds._mujoco import MujocoWorld
+from tasks.worlds.cores.mujoco import MujocoWorld
 
 BONUS, COST = 1.0, 0.5
 REACH = 2.0  # m

@@ -17,7 +17,7 @@ Source: Gymnasium 1.x ``Walker2d-v5`` (Erez, Tassa, Todorov 2011).
 import numpy as np
 
 from tasks.worlds import Flags, Floats
-from tasks.worlds._mujoco import MujocoWorld
+from tasks.worlds.cores.mujoco import MujocoWorld
 
 
 class Walker2d(MujocoWorld):

@@ -141,7 +141,7 @@ def test_card_and_world(world: World, tmp_path: Path):
     assert told["world"] == BLOCK
     assert told["sources_sha256"].keys() == {
         "tasks/worlds/__init__.py",
-        "tasks/worlds/_mujoco.py",
+        "tasks/worlds/cores/mujoco.py",
         "tasks/worlds/hopper.py",
     }
 

@@ -17,7 +17,7 @@ from tasks.artifacts.policy import (
 )
 from tasks.nets.feedforward import Feedforward
 from tasks.train import Spaces
-from tasks.train._core import actor
+from tasks.train.cores.actor_critic import actor
 
 SEEDS = (0, 1, 5)
 ORIGIN = {"seeds": list(SEEDS), "learner": "bc", "dataset": "hopper"}

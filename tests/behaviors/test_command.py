@@ -13,7 +13,7 @@ import tasks.behaviors.__main__ as command
 from tasks.artifacts.files import read_json
 from tasks.artifacts.onnx_policy import OnnxPolicy
 from tasks.artifacts.stage import run_stage
-from tasks.worlds.episodes import Moment, Played, play
+from tasks.worlds.engine.episodes import Moment, Played, play
 from tests.worlds.harness import load
 
 ROOT = Path(__file__).parents[2]

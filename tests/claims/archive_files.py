@@ -7,7 +7,7 @@ import yaml
 
 from tasks.artifacts.dataset import write_dataset
 from tasks.artifacts.params import build
-from tasks.claims._qdc.design import Design
+from tasks.beds.qdc_metrics.design import Design
 from tasks.claims.qdc_metrics import QdcClaim
 from tests.generate.archives import small
 from tests.generate.test_rollout import quiet
@@ -67,6 +67,6 @@ def design(**changed: Any) -> Design:
 
 def report() -> dict[str, Any]:
     """The block ``report`` of a study that measures little."""
-    text = Path("params/report/qdc_metrics.yaml").read_text("utf-8")
+    text = Path("params/measure/qdc_metrics.yaml").read_text("utf-8")
     few = {"resamples": 100, "replayed": 8, "probe_steps": 3, "probe_hidden": [8]}
     return {"qdc_metrics": yaml.safe_load(text) | few | {"steps": 100}}

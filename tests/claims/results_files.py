@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks.claims._results import Results
+from tasks.claims.engine.results import Results
 from tasks.evaluate import Episodes
 
 SEEDS = [0, 1, 2]

@@ -11,9 +11,9 @@ import yaml
 from tasks.artifacts.dataset import write_dataset
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.policy import save_policy
-from tasks.claims._adadfq import Bed, Job, RealData
-from tasks.claims._results import Results
+from tasks.beds.adadfq.arms import Bed, Job, RealData
 from tasks.claims.adadfq import AdaDFQ, AdaDFQClaimParams, inside
+from tasks.claims.engine.results import Results
 from tests.claims.results_files import RETURNS
 from tests.generate.test_rollout import make, quiet
 from tests.nets.pictures import resnet

@@ -10,8 +10,8 @@ import yaml
 from tasks.artifacts.compose import composed
 from tasks.artifacts.errors import RefusedError
 from tasks.claims import Check, Figure, Outcome
-from tasks.claims._results import exact, ranks_agree, worst
-from tasks.claims.page import page, written
+from tasks.claims.engine.page import page, written
+from tasks.claims.engine.results import exact, ranks_agree, worst
 from tests.claims.results_files import write_scores
 
 ROOT = Path(__file__).parents[2]

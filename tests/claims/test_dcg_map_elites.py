@@ -10,7 +10,7 @@ import yaml
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import build
 from tasks.claims import Outcome
-from tasks.claims._results import Results
+from tasks.claims.engine.results import Results
 
 
 def card(qd: float, gradient: int, **more: Any) -> dict[str, Any]:

@@ -9,9 +9,9 @@ import pytest
 import torch
 import yaml
 
-import tasks.claims._ptq4dm.arms as room
-from tasks.claims._ptq4dm.arms import Bed, Found
-from tasks.claims._ptq4dm.bed import (
+import tasks.beds.ptq4dm.arms as room
+from tasks.beds.ptq4dm.arms import Bed, Found
+from tasks.beds.ptq4dm.networks import (
     ARMS,
     Settings,
     calibrated,
@@ -25,9 +25,9 @@ from tasks.claims._ptq4dm.bed import (
     sampled,
     trained,
 )
-from tasks.claims._results import Results
+from tasks.claims.engine.results import Results
 from tasks.claims.ptq4dm import PTQ4DM, PTQ4DMClaimParams, of_scores
-from tasks.compress._ptq4dm import call, call_times
+from tasks.compress.ptq4dm.states import call, call_times
 from tasks.evaluate import Episodes
 from tasks.nets.policy import take
 from tests.claims.results_files import RETURNS, write_scores

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from tasks.artifacts.errors import RefusedError
+from tasks.beds.qdc_metrics import arms
 from tasks.claims import Outcome
-from tasks.claims._qdc import arms
-from tasks.claims._results import Results
+from tasks.claims.engine.results import Results
 from tests.claims.archive_files import claim, design, report, write_archive
 
 NAMES = design().names

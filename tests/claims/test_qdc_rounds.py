@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional
 
 from tasks.artifacts.errors import RefusedError
-from tasks.claims._qdc.rounds import (
+from tasks.beds.qdc_metrics.rounds import (
     LENGTH,
     SYMBOLS,
     Rounds,
@@ -25,7 +25,7 @@ from tasks.claims._qdc.rounds import (
     written,
 )
 from tasks.claims.qdc_metrics import falls
-from tasks.report.qdc_metrics import QdcParams
+from tasks.measure.qdc_metrics import QdcParams
 from tests.claims.archive_files import claim, report
 
 TOLD: Rounds = claim().params.loop()
@@ -95,7 +95,7 @@ def test_lines_are_written_as_likely_as_they_are():
 
 
 def test_the_loop_measures_every_round_and_comes_out_the_same():
-    metrics = QdcParams.parse(report()["qdc_metrics"], "report.qdc_metrics")
+    metrics = QdcParams.parse(report()["qdc_metrics"], "measure.qdc_metrics")
     found = looped(TOLD, metrics)
     assert found == looped(TOLD, metrics)
     for told in found.values():

@@ -9,10 +9,9 @@ import torch
 import yaml
 
 from tasks.artifacts.params import build
-from tasks.claims import Check
-from tasks.claims._quest import arms as room
-from tasks.claims._quest.arms import alignment, exported, run
-from tasks.claims._quest.bed import (
+from tasks.beds.quest import arms as room
+from tasks.beds.quest.arms import alignment, exported, run
+from tasks.beds.quest.language import (
     SYMBOLS,
     Arm,
     Settings,
@@ -22,9 +21,10 @@ from tasks.claims._quest.bed import (
     schedule,
     train,
 )
-from tasks.claims._quest.bed import (
+from tasks.beds.quest.language import (
     build as build_network,
 )
+from tasks.claims import Check
 from tasks.claims.quest import QuestClaim
 
 torch.set_num_threads(1)

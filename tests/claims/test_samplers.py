@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.claims._samplers import BedParams, Errors, errors
+from tasks.beds.samplers import mixtures
+from tasks.claims.cores.samplers import BedParams, Errors, errors
 from tasks.claims.dc_solver import DCSolver
 from tasks.claims.deis import Deis
-from tasks.export import _bed
 from tests.claims.results_files import write_scores
 
 
@@ -46,10 +46,10 @@ def test_the_claims_look_at_real_samplers(
     checks: int,
     monkeypatch: pytest.MonkeyPatch,
 ):
-    for name, (method, changes) in list(_bed.SAMPLERS.items()):
+    for name, (method, changes) in list(mixtures.SAMPLERS.items()):
         if method == "dc_solver":  # its search is tested with the method
             hasty = method, {**changes, "iterations": 1}
-            monkeypatch.setitem(_bed.SAMPLERS, name, hasty)
+            monkeypatch.setitem(mixtures.SAMPLERS, name, hasty)
     results = write_scores(tmp_path, {("d", "p"): 0.0})
     alone = BedParams("It holds.", "a table", "tasks/export", (0,), 8)
     outcome = claim(alone).outcome(results)

@@ -8,7 +8,7 @@ import onnx
 
 from tasks.compare.collect import Side
 from tasks.compare.graphs import graphs, tensors
-from tasks.report.words import THIN
+from tasks.report.cores.words import THIN
 from tests.compare.conftest import DATASET, network, put_network
 
 Sides = Callable[..., tuple[Side, Side]]

@@ -13,7 +13,7 @@ from PIL import Image
 from tasks.artifacts.errors import RefusedError
 from tasks.compare import Missing, Source
 from tasks.compare.page import Outcome, compare, letter
-from tasks.report.words import MINUS
+from tasks.report.cores.words import MINUS
 from tests.browser import asked, chromium, in_chromium, text
 from tests.compare.conftest import (
     DATASET,

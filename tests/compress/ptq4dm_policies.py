@@ -3,7 +3,7 @@
 from typing import Any
 
 from tasks.artifacts.onnx_policy import OnnxPolicy, build_model
-from tasks.compress._ptq4dm import Draw
+from tasks.compress.ptq4dm.states import Draw
 from tasks.nets.diffusion import DiffusionPolicy
 from tests.compress.harness import make_compressor, make_rows
 

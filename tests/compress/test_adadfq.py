@@ -10,8 +10,8 @@ import torch
 
 from tasks.artifacts.errors import RefusedError
 from tasks.compress import Rows
-from tasks.compress._adadfq import AdaDFQParams, Game
-from tasks.compress._adadfq_losses import entropy
+from tasks.compress.adadfq.game import AdaDFQParams, Game
+from tasks.compress.adadfq.losses import entropy
 from tasks.nets.policy import take
 from tasks.nets.resnet import ResNet, build
 from tests.compress.harness import (

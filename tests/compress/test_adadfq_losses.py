@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from tasks.compress._adadfq_losses import (
+from tasks.compress.adadfq.losses import (
     Generator,
     Watch,
     agree_loss,

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from tasks.artifacts.errors import RefusedError
-from tasks.compress._calib import take
+from tasks.compress.cores.slices import take
 from tasks.compress.distill import visit
 from tests.compress.harness import (
     make_compressor,

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tasks.artifacts.errors import RefusedError
-from tasks.compress._calib import take
+from tasks.compress.cores.slices import take
 from tasks.compress.gptq4 import (
     block_scales,
     gptq,

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tasks.artifacts.errors import RefusedError
-from tasks.compress._calib import take
+from tasks.compress.cores.slices import take
 from tasks.compress.int8_static import significant
 from tests.compress.harness import (
     float_bytes,

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from tasks.compress._ptq4dm import OWN, States, call, call_times, chain, states
-from tasks.compress._ptq4dm_ranges import averaged, find_range, quantise
+from tasks.compress.ptq4dm.ranges import averaged, find_range, quantise
+from tasks.compress.ptq4dm.states import OWN, States, call, call_times, chain, states
 from tasks.nets.diffusion import DiffusionPolicy
 from tasks.nets.layers import generator
 from tasks.nets.policy import take

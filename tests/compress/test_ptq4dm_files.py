@@ -14,7 +14,7 @@ from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.onnx_policy import build_model
 from tasks.artifacts.parity import check_parity
 from tasks.artifacts.policy import load_policy, save_policy
-from tasks.compress._ptq4dm import states
+from tasks.compress.ptq4dm.states import states
 from tasks.nets.diffusion import DiffusionPolicy
 from tasks.nets.policy import take
 from tasks.nets.sampling import Call, Plan, Sum

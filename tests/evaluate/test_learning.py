@@ -15,7 +15,8 @@ from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import write_json
 from tasks.artifacts.params import build
 from tasks.artifacts.policy import save_policy
-from tasks.evaluate.learning import Learning, LearningParams, main
+from tasks.evaluate.learning import Learning, LearningParams
+from tasks.evaluate.learning.__main__ import main
 from tasks.nets.feedforward import Feedforward
 from tasks.nets.layers import Linear
 from tasks.worlds import World

@@ -9,11 +9,11 @@ import torch
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.onnx_policy import OnnxPolicy
-from tasks.evaluate._contract import check_fits
-from tasks.evaluate._estimate import target
-from tasks.evaluate._noise import BLOCK, Noise
+from tasks.estimate import target
+from tasks.evaluate.engine.contract import check_fits
+from tasks.evaluate.engine.noise import BLOCK, Noise
 from tasks.evaluate.returns import play
-from tasks.generate._behaviors import Network
+from tasks.generate.engine.behaviors import Network
 from tasks.nets.diffusion import DiffusionPolicy
 from tests.evaluate.test_learning import learning
 from tests.evaluate.test_returns import quiet, returns

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tasks.artifacts.params import build
 from tasks.export import Sampler
-from tasks.export._schedule import Schedule
+from tasks.export.cores.schedule import Schedule
 from tasks.nets.graph import Graph
 from tasks.nets.layers import Linear
 from tasks.nets.sampling import Plan, emit, run

@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 
 from tasks.artifacts.errors import RefusedError
-from tasks.export._bed import Mixture
-from tasks.export._dc import (
+from tasks.beds.samplers.mixtures import Mixture
+from tasks.export.cores.plan import make_nodes
+from tasks.export.cores.unipc_sums import check_ratios, plan
+from tasks.export.dc_solver.ratios import (
     Found,
     Reference,
     features,
@@ -20,8 +22,6 @@ from tasks.export._dc import (
     search,
     trace,
 )
-from tasks.export._plan import make_nodes
-from tasks.export._unipc import check_ratios, plan
 from tasks.nets.sampling import Call, Plan, Sum, run
 from tests.export.samplers import COSINE, LINEAR, TABLE, in_onnx, make, noise, sample
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from tasks.export._schedule import Schedule
+from tasks.export.cores.schedule import Schedule
 from tasks.nets.sampling import ddpm, variance_preserving
 from tests.export.samplers import COSINE, make, sample
 

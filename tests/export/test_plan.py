@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from tasks.artifacts.errors import RefusedError
-from tasks.export._plan import GridParams, ddim, make_nodes, nodes_at, summed
-from tasks.export._schedule import Schedule
+from tasks.export.cores.plan import GridParams, ddim, make_nodes, nodes_at, summed
+from tasks.export.cores.schedule import Schedule
 from tasks.nets.sampling import Plan
 from tests.export.samplers import (
     COSINE,

@@ -14,8 +14,8 @@ from tasks.artifacts.files import read_json, sha256, write_json
 from tasks.artifacts.onnx_policy import OnnxPolicy
 from tasks.artifacts.policy import save_policy
 from tasks.artifacts.stage import run_stage
-from tasks.export._sample import action_error, check_policy, fine_plan
-from tasks.export._schedule import Schedule
+from tasks.export.cores.schedule import Schedule
+from tasks.export.engine.sampling import action_error, check_policy, fine_plan
 from tasks.nets.policy import Policy, take
 from tasks.nets.sampling import Plan
 from tests.compress.harness import make_compressor, make_policy

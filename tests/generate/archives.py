@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from tasks.generate._search import Search
+from tasks.generate.dcg_map_elites.search import Search
 from tests.generate.test_rollout import make
 from tests.worlds.harness import load
 

@@ -8,14 +8,25 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tasks.artifacts._minari import read_episodes
 from tasks.artifacts.dataset import load_transitions, write_dataset
 from tasks.artifacts.episodes import Episode
 from tasks.artifacts.errors import RefusedError
-from tasks.generate._archive import ReplayParams, genome_sha256, replay, taken
-from tasks.generate._measures import Measures, seed_of
-from tasks.generate._policies import Arena, Policies, genes
-from tasks.generate._qd import RANDOM, VARIATION, Archive, Elites, iso_line
+from tasks.artifacts.minari import read_episodes
+from tasks.generate.cores.archive_dataset import (
+    ReplayParams,
+    genome_sha256,
+    replay,
+    taken,
+)
+from tasks.generate.cores.descriptors import Measures, seed_of
+from tasks.generate.cores.policy_batch import Arena, Policies, genes
+from tasks.generate.cores.quality_diversity import (
+    RANDOM,
+    VARIATION,
+    Archive,
+    Elites,
+    iso_line,
+)
 from tests.worlds.harness import load
 
 WIDTHS = (10, 4, 2)

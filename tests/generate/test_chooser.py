@@ -9,8 +9,8 @@ import torch
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.onnx_policy import build_model, contract_of, write_onnx
-from tasks.generate._behaviors import Chooser, open_behavior
-from tasks.generate._collect import Plan, collect
+from tasks.generate.engine.behaviors import Chooser, open_behavior
+from tasks.generate.engine.recording import Plan, collect
 from tasks.nets.feedforward import Feedforward
 from tasks.nets.layers import MLP
 from tasks.worlds import World

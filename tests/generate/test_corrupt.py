@@ -14,7 +14,7 @@ from tasks.artifacts.dataset import Episode, load_transitions, write_dataset
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import build
 from tasks.artifacts.readings import COLUMNS, MASK, steps
-from tasks.generate._attack import Attacker, descend
+from tasks.generate.corrupt.attack import Attacker, descend
 from tasks.nets.critic import Critic
 from tasks.nets.feedforward import Feedforward
 from tasks.nets.layers import Linear

@@ -13,10 +13,9 @@ from tasks.artifacts.dataset import load_transitions, write_dataset
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.onnx_policy import OnnxPolicy
 from tasks.artifacts.policy import load_policy
-from tasks.generate import _search
-from tasks.generate._distilled import conditioned, in_onnx, in_torch
-from tasks.generate._policies import Arena
-from tasks.generate._search import Log, Search
+from tasks.generate.cores.policy_batch import Arena
+from tasks.generate.dcg_map_elites.distilled import conditioned, in_onnx, in_torch
+from tasks.generate.dcg_map_elites.search import Log, Search, identity
 from tests.generate.archives import ARMS, STEPS, search, small
 from tests.generate.test_rollout import quiet
 from tests.worlds.harness import load
@@ -24,7 +23,7 @@ from tests.worlds.harness import load
 
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(_search, "CHECKPOINTS", tmp_path / "kept")
+    monkeypatch.setattr(search, "CHECKPOINTS", tmp_path / "kept")
 
 
 def buffered(made: Search) -> Any:
@@ -148,7 +147,7 @@ def test_starts_are_one_or_many():
 def test_a_killed_search_ends_the_same(
     arm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(_search, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(search, "CHECKPOINT_SECONDS", 0.0)
     world = load("swimmer_omni", max_steps=STEPS)
     whole = small(**ARMS[arm])
     wanted = whole.episodes(world, quiet)
@@ -179,7 +178,7 @@ def test_a_killed_search_ends_the_same(
 def test_another_search_has_another_checkpoint():
     world = load("swimmer_omni", max_steps=STEPS)
     told = {
-        _search.identity(small(**changes).params, where)
+        identity(small(**changes).params, where)
         for changes, where in (
             ({}, world),
             ({"seed": 1}, world),

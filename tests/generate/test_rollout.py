@@ -12,8 +12,8 @@ from tasks.artifacts.episodes import Episode, check_episodes
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.onnx_policy import build_model, contract_of, write_onnx
 from tasks.artifacts.params import build
-from tasks.generate._behaviors import open_behavior
-from tasks.generate._collect import Plan, collect
+from tasks.generate.engine.behaviors import open_behavior
+from tasks.generate.engine.recording import Plan, collect
 from tasks.nets.feedforward import Feedforward
 from tasks.nets.layers import Linear, generator
 from tasks.worlds import World

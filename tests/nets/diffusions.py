@@ -5,7 +5,7 @@ import torch
 from tasks.nets.diffusion import DiffusionPolicy, one_step
 from tasks.nets.sampling import ddpm, variance_preserving
 from tasks.train import Spaces
-from tasks.train._diffusion import fresh_policy
+from tasks.train.cores.diffusion import fresh_policy
 from tests.train.harness import make
 
 torch.set_num_threads(1)

@@ -9,7 +9,7 @@ import onnxruntime
 import pytest
 import torch
 
-from tasks.claims._quest.arms import as_packed, model_of
+from tasks.beds.quest.arms import as_packed, model_of
 from tasks.nets.language import CharacterModel, RMSNorm, rotations, turned
 from tasks.nets.layers import generator
 from tasks.nets.quest import Quest

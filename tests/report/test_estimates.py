@@ -64,7 +64,7 @@ def test_what_does_not_fit_is_refused(
     dump(path, json.loads(path.read_text()) | changes)
     with pytest.raises(RefusedError, match=named) as error:
         main()
-    assert "tasks.evaluate.estimate --dataset hopper_mixed" in error.value.mend
+    assert "tasks.estimate --dataset hopper_mixed" in error.value.mend
     path.unlink()
     with pytest.raises(RefusedError, match="make it with"):
         main()

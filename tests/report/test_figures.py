@@ -11,7 +11,7 @@ import pytest
 
 from tasks.artifacts.files import sha256
 from tasks.report.__main__ import main
-from tasks.report.figures import bands
+from tasks.report.engine.figures import bands
 
 Make = Callable[..., Path]
 Patch = pytest.MonkeyPatch

@@ -10,8 +10,8 @@ import yaml
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import json_sha256
 from tasks.artifacts.params import build
-from tasks.report.collect import Study, collect
-from tasks.report.judge import rows
+from tasks.report.engine.collect import Study, collect
+from tasks.report.engine.judge import rows
 from tests.study_files import SEEDS, VARIANTS, artifact, dump, write_study
 
 LEAF = "hopper_x/dql/float32-unipc-5"

@@ -73,7 +73,7 @@ def test_a_study_without_weightings_has_no_table(make_study: Make, root: Path):
 
 
 def test_what_does_not_fit_is_refused(root: Path):
-    again = "python -m tasks.train.weigh --dataset hopper_mixed --weighting rw"
+    again = "python -m tasks.weigh --dataset hopper_mixed --weighting rw"
     for change, named in (
         ({"dataset_sha256": "0"}, "dataset_sha256: found 0"),
         ({"v_plus": {"return": 1.0}}, "v_plus.score: found nothing"),

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from tasks.train.engine import train
+from tasks.train.engine.loop import train
 
 from . import harness
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tasks.train.bc import BC, BCParams
-from tasks.train.engine import train
+from tasks.train.engine.loop import train
 
 from . import harness
 

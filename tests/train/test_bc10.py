@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from tasks.train._data import pack
 from tasks.train.bc10 import discounted
+from tasks.train.engine.minibatches import pack
 
 from . import harness
 from .point import point_return

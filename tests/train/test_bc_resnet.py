@@ -10,8 +10,8 @@ from torch import Tensor
 
 from tasks.artifacts.errors import RefusedError
 from tasks.train import Batch
-from tasks.train._kinds import check_kind
-from tasks.train.engine import train
+from tasks.train.engine.action_kinds import check_kind
+from tasks.train.engine.loop import train
 from tests.compress.harness import session
 
 from . import harness

@@ -12,7 +12,7 @@ import torch
 from tasks.artifacts.checkpoint import Checkpoint
 from tasks.artifacts.files import sha256
 from tasks.artifacts.policy import save_policy
-from tasks.train.engine import identity, train
+from tasks.train.engine.loop import identity, train
 
 from . import harness
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tasks.artifacts.errors import RefusedError
-from tasks.train._kinds import check_kind, fitting
+from tasks.train.engine.action_kinds import check_kind, fitting
 
 from . import harness
 from .choose import choices, walk_return

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from tasks.artifacts.errors import RefusedError
-from tasks.train._data import Sampler, pack, spaces
-from tasks.train.engine import train
+from tasks.train.engine.loop import train
+from tasks.train.engine.minibatches import Sampler, pack, spaces
 
 from . import harness
 from .point import point

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tasks.train.engine import train
+from tasks.train.engine.loop import train
 
 from . import harness
 from .choose import choices, walk, walk_return

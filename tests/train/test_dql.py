@@ -9,7 +9,7 @@ import torch
 
 from tasks.artifacts.errors import RefusedError
 from tasks.nets.sampling import variance_preserving
-from tasks.train.engine import train
+from tasks.train.engine.loop import train
 
 from . import harness
 from .diffusing import DiffusionReference, spread

@@ -6,7 +6,7 @@ import torch
 
 from tasks.behaviors.online import run
 from tasks.train import Spaces
-from tasks.train._data import SHORT_BLOCK
+from tasks.train.engine.minibatches import SHORT_BLOCK
 from tests.worlds.harness import load
 
 from . import harness

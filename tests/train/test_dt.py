@@ -12,8 +12,8 @@ from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.onnx_policy import OnnxPolicy, build_model, contract_of
 from tasks.artifacts.parity import check_carried_parity
 from tasks.artifacts.windows import returns_to_go
-from tasks.train._sequences import Dropout, Sequences
-from tasks.train.engine import train
+from tasks.train.cores.sequences import Dropout, Sequences
+from tasks.train.engine.loop import train
 from tests.artifacts.test_onnx_policy import ORIGIN
 
 from . import harness

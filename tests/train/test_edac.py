@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from tasks.train._core import Critics
+from tasks.train.cores.actor_critic import Critics
 from tasks.train.edac import likeness, slopes
 
 from . import harness

@@ -13,9 +13,9 @@ from torch.optim import Adam
 from tasks.artifacts.checkpoint import Checkpoint
 from tasks.artifacts.errors import RefusedError
 from tasks.train import Batch
-from tasks.train._data import BLOCK, Sampler, pack, spaces
 from tasks.train.bc import BC
-from tasks.train.engine import identity, train
+from tasks.train.engine.loop import identity, train
+from tasks.train.engine.minibatches import BLOCK, Sampler, pack, spaces
 
 from . import harness
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from tasks.artifacts.errors import RefusedError
-from tasks.train._core import Critics
-from tasks.train.engine import train
+from tasks.train.cores.actor_critic import Critics
+from tasks.train.engine.loop import train
 from tasks.train.iql import IQL, IQLParams
 
 from . import harness

@@ -11,7 +11,7 @@ from torch import Tensor
 from tasks.artifacts.errors import RefusedError
 from tasks.nets.diffusion import ACTIVATIONS
 from tasks.nets.forward_mode import along
-from tasks.train.engine import train
+from tasks.train.engine.loop import train
 from tasks.train.ofql import average_velocity_loss
 
 from . import harness

@@ -14,8 +14,8 @@ import yaml
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import sha256
 from tasks.artifacts.policy import load_policy
-from tasks.train._parts import Report, side_by_side, split
-from tasks.train.engine import train
+from tasks.train.engine.loop import train
+from tasks.train.engine.processes import Report, side_by_side, split
 
 from . import harness
 from .test_command import project  # noqa: F401

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tasks.artifacts.errors import RefusedError
-from tasks.train._data import Sampler, pack
+from tasks.train.engine.minibatches import Sampler, pack
 from tasks.train.rebrac import ReBRAC, ReBRACParams
 
 from . import harness

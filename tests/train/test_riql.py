@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tasks.artifacts.errors import RefusedError
-from tasks.train._data import pack
+from tasks.train.engine.minibatches import pack
 from tasks.train.riql import RIQL, RIQLParams
 
 from . import harness

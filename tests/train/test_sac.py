@@ -7,7 +7,7 @@ import torch
 from torch.distributions import Independent, Normal, TransformedDistribution
 from torch.distributions.transforms import TanhTransform
 
-from tasks.train._core import actor, sample_tanh_gaussian
+from tasks.train.cores.actor_critic import actor, sample_tanh_gaussian
 from tasks.train.sac import SAC, SACParams
 
 from . import harness

@@ -16,13 +16,13 @@ from tasks.artifacts.checkpoint import Checkpoint
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import sha256
 from tasks.artifacts.policy import load_policy
-from tasks.train._data import BLOCK, Sampler, draw_rows, odds, pack
-from tasks.train._weighting import FILE, read_weights, write_weights
-from tasks.train.engine import identity, train
+from tasks.train.engine.loop import identity, train
+from tasks.train.engine.minibatches import BLOCK, Sampler, draw_rows, odds, pack
+from tasks.weigh import FILE, read_weights, write_weights
+from tests.weigh.test_trajectory_weighting import make as weighting
 
 from . import harness
 from .mixed import mixed
-from .test_trajectory_weighting import make as weighting
 
 LENGTHS = np.random.default_rng(1).integers(2, 9, 30)
 RETURNS = np.random.default_rng(2).normal(5, 20, 30)
@@ -225,19 +225,19 @@ def test_weights_of_something_else_are_refused(stored: Any, harm: str):
     change(stored)
     with pytest.raises(RefusedError, match=said) as refused:
         read_weights(stored[2], stored[0])
-    assert "tasks.train.weigh --dataset tiny --weighting rw" in refused.value.mend
+    assert "tasks.weigh --dataset tiny --weighting rw" in refused.value.mend
 
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """An empty project with a dataset; yields ``run(module, *arguments)``."""
     from tasks.train import __main__ as command
-    from tasks.train import weigh
+    from tasks.weigh import __main__ as weigh
 
     monkeypatch.chdir(tmp_path)
     study = {"seeds": [3, 1], "updates": 20, "batch": 8, "snapshots": 0}
     study |= {"precision": "float32", "processes": 2}
-    target = "tasks.train.trajectory_weighting.TrajectoryWeighting"
+    target = "tasks.weigh.trajectory_weighting.TrajectoryWeighting"
     block = {"_target_": target, "scheme": "return", "alpha": 0.1, "fraction": 0.1}
     params = {
         "study": study,

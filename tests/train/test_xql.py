@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tasks.train._core import Critics
+from tasks.train.cores.actor_critic import Critics
 from tasks.train.xql import XQL, XQLParams
 
 from . import harness

@@ -1,0 +1,1 @@
+"""The bed of the claim ``adadfq``: more arms of the game between two networks."""

@@ -1,0 +1,1 @@
+"""What reads a study for a claim, and the page of all claims."""

@@ -1,0 +1,119 @@
+"""What a study left, for those who check a claim, and the usual figures of it."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.files import read_json
+from tasks.artifacts.params import PARAMS
+from tasks.claims import Figure
+from tasks.evaluate import Episodes
+from tasks.statistics.intervals import Statistic, interval, iqm, mean
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Results:
+    """The artifacts of a study.
+
+    Attributes:
+        params: The composed parameters.
+        root: Folder of the artifacts.
+    """
+
+    params: Mapping[str, Any]
+    root: Path = Path("data")
+
+    @property
+    def seeds(self) -> list[int]:
+        """The training seeds, S."""
+        return list(self.params["study"]["seeds"])
+
+    def score(self, dataset: str, policy: str, variant: str = "float32") -> Floats:
+        """Normalised return of every episode, (S, E): 0 random, 100 best behaviour.
+
+        Raises:
+            RefusedError: If the study did not play it.
+        """
+        folder = self.root / "evaluations" / dataset / policy / variant
+        if not folder.exists():
+            found = f"no {policy} / {variant} on {dataset}"
+            mend = "take it into the study, or the claim out of its defaults"
+            raise RefusedError(PARAMS, "study", found, "what the claim compares", mend)
+        table = Episodes.read(folder / "episodes.parquet").table()
+        about = self.root / "datasets" / f"{dataset}-v0" / "world.json"
+        world = read_json(about, "dvc repro")["world"]
+        low, high = world["ref_min"], world["ref_max"]
+        scored: Floats = 100 * (table - low) / (high - low)
+        return scored
+
+    def last(self, dataset: str, learner: str, column: str) -> Floats:
+        """A column of the training curves at the end, (S,)."""
+        folder = self.root / "policies" / dataset / learner
+        with (folder / "curves.csv").open(encoding="utf-8", newline="") as stream:
+            rows = list(csv.DictReader(stream))
+        end = rows[-1]["update"]
+        return np.array([float(row[column]) for row in rows if row["update"] == end])
+
+    def figure(
+        self,
+        name: str,
+        table: Floats,
+        unit: str = "score",
+        statistic: Statistic = mean,
+    ) -> Figure:
+        """A statistic of a table (S, E) over seeds and episodes."""
+        low, high = self._interval(table, statistic)
+        return Figure(name, float(statistic(table.ravel())), low, high, unit)
+
+    def gap(
+        self, better: Floats, worse: Floats, name: str, unit: str = "score"
+    ) -> Figure:
+        """Mean of better - worse, of tables (S, E) of the same starts."""
+        return self.figure(name, better - worse, unit)
+
+    def middle(self, name: str, table: Floats, unit: str = "score") -> Figure:
+        """Interquartile mean of a table (S, E)."""
+        return self.figure(name, table, unit, iqm)
+
+    def _interval(self, table: Floats, statistic: Statistic) -> tuple[float, float]:
+        told = self.params["evaluate"]["returns"]
+        return interval(
+            table,
+            statistic,
+            np.random.default_rng(told["resample_seed"]),
+            resamples=told["resamples"],
+            confidence=told["confidence"],
+            seeds=True,
+        )
+
+
+def worst(values: Mapping[Any, float], name: str, unit: str) -> Figure:
+    """The smallest of several numbers, for what must hold of each of them."""
+    value = min(values.values())
+    return Figure(name, value, value, value, unit)
+
+
+def exact(name: str, value: float, unit: str) -> Figure:
+    """A number without chance in it."""
+    return Figure(name, float(value), float(value), float(value), unit)
+
+
+def ranks_agree(one: Sequence[float], other: Sequence[float]) -> float:
+    """Spearman's rank correlation; numbers that tie share their mean rank."""
+    return float(np.corrcoef(_ranks(one), _ranks(other))[0, 1])
+
+
+def _ranks(values: Sequence[float]) -> Floats:
+    array = np.asarray(values, np.float64)
+    below = (array[:, None] > array).sum(1)
+    ties = (array[:, None] == array).sum(1)
+    ranks: Floats = below + (ties - 1) / 2
+    return ranks

@@ -1,0 +1,141 @@
+"""Check a composed study before anything of it is written.
+
+Each stage checks its own block when it begins, which for the last one can be an hour
+after the first. Here all blocks are parsed at once; nothing is built.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.makers import check_makers
+from tasks.artifacts.params import PARAMS, known, resolve
+from tasks.export import Sampler
+from tasks.train.__main__ import Effort
+
+# what the study lists, and the group each name is a block of
+LISTS = {"learners": "train", "compressors": "compress"}
+
+
+def check(params: Mapping[str, Any]) -> None:
+    """Check each method's block and the study's own.
+
+    Args:
+        params: The composed parameters.
+
+    Raises:
+        RefusedError: On a class, key, type, range or name that its stage would refuse.
+    """
+    for where, block in _blocks(params):
+        resolve(str(block["_target_"]), where).Parameters.parse(block, where)
+    study = params["study"]
+    Effort.of(study)
+    check_makers(params)
+    for key, group in LISTS.items():
+        for name in study[key]:
+            known(name, params[group], f"study.{key}")
+    trained = _trained(params)
+    for name in study["policies"]:
+        known(name, trained, "study.policies")
+    for name in study["curves"]:
+        known(name, study["policies"], "study.curves")
+    if study["curves"] and not study["snapshots"]:
+        raise RefusedError(
+            PARAMS,
+            "study.curves",
+            list(study["curves"]),
+            "none, as study.snapshots is 0",
+            "keep some snapshots, or empty study.curves",
+        )
+    _check_measured(params)
+    first, then = study["chains"]["first"], study["chains"]["then"]
+    for name in first:
+        known(name, study["compressors"], "study.chains.first")
+    for name in then:
+        known(name, params["compress"], "study.chains.then")
+    made = [*study["compressors"], *(f"{a}-{b}" for a in first for b in then)]
+    for name in study["variants"]:
+        known(name, made, "study.variants")
+    _check_sampled(params, study)
+
+
+def _check_sampled(params: Mapping[str, Any], study: Mapping[str, Any]) -> None:
+    """Samplers, their calls, and what they are applied to."""
+    block = study["sampled"]
+    samplers = [
+        name
+        for name, one in (params.get("export") or {}).items()
+        if issubclass(resolve(str(one["_target_"]), f"export.{name}"), Sampler)
+    ]
+    lists = {
+        "policies": study["policies"],
+        "variants": study["variants"],
+        "samplers": samplers,
+    }
+    known_keys = (*lists, "steps")
+    for key in block:
+        known(key, known_keys, "study.sampled")
+    for key, names in lists.items():
+        for name in block[key]:
+            known(name, names, f"study.sampled.{key}")
+    steps = block["steps"]
+    whole = all(isinstance(n, int) and not isinstance(n, bool) for n in steps)
+    if not whole or any(n < 1 for n in steps) or len(set(steps)) < len(steps):
+        raise RefusedError(
+            PARAMS,
+            "study.sampled.steps",
+            list(steps),
+            "different whole numbers of at least 1",
+            "change study.sampled.steps",
+        )
+
+
+def _check_measured(params: Mapping[str, Any]) -> None:
+    """Datasets that are measured, and what training waits for."""
+    study = params["study"]
+    measured, gate = study.get("measured") or [], study.get("gate", "open")
+    for name in measured:
+        known(name, study["datasets"], "study.measured")
+    if measured:
+        known("qdc_metrics", params.get("measure") or {}, "measure")
+    if gate != "open" and params.get("attack"):
+        raise RefusedError(
+            PARAMS,
+            "study.gate",
+            gate,
+            "open, as attacks wait for a policy that would wait for the gate",
+            "set study.gate to open; figures below the gate still stop the study",
+        )
+    if gate != "open" and (gate != study["name"] or not measured):
+        raise RefusedError(
+            PARAMS,
+            "study.gate",
+            gate,
+            f"open, or {study['name']} where study.measured names datasets",
+            "change study.gate",
+        )
+
+
+def _trained(params: Mapping[str, Any]) -> list[str]:
+    """Names of the policies training leaves, ``<learner>-<weighting>`` included."""
+    study = params["study"]
+    weighted = study["weighted"]
+    for key, group in (("learners", "train"), ("weightings", "weighting")):
+        for name in weighted[key]:
+            known(name, params.get(group, {}), f"study.weighted.{key}")
+    both = [f"{a}-{b}" for a in weighted["learners"] for b in weighted["weightings"]]
+    return [*study["learners"], *both]
+
+
+def _blocks(
+    params: Mapping[str, Any], where: str = ""
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every block that names a class, with its dotted path."""
+    for key, value in params.items():
+        if not isinstance(value, Mapping):
+            continue
+        path = f"{where}.{key}" if where else str(key)
+        if "_target_" in value:
+            yield path, value
+        else:
+            yield from _blocks(value, path)

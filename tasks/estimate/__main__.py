@@ -1,0 +1,103 @@
+"""Estimate returns: ``python -m tasks.estimate --dataset D --learner L ...``.
+
+With ``--estimator E`` it writes ``data/estimates/<D>/<L>/<E>/metrics.json``, labelled
+``"kind": "estimate"``: what the float32 files of a learner would return, from the
+logged episodes alone. No world is made, so a learner can be judged where there is none.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tasks.artifacts.dataset import Transitions, load_transitions
+from tasks.artifacts.files import whole_folder, write_json
+from tasks.artifacts.onnx_policy import OnnxPolicy
+from tasks.artifacts.params import build, known, load, pick
+from tasks.artifacts.progress import Progress
+from tasks.artifacts.stage import run_stage
+from tasks.artifacts.variants import Variant
+from tasks.estimate import Estimator, Target, begins, target
+from tasks.evaluate import ESTIMATE
+
+VARIANT = "float32"
+PARTS = 10  # lines of progress in a log
+LISTS = {"dataset": "datasets", "learner": "policies", "estimator": "estimators"}
+
+
+def targets(variant: Variant, data: Transitions, noise: float) -> dict[int, Target]:
+    """Every seed's policy, after all checks.
+
+    Raises:
+        RefusedError: If a file is missing, or does not fit its hash, the variant or the
+            data.
+    """
+    found = {}
+    for seed, path in variant.files().items():
+        policy = OnnxPolicy.open(path, distribution=True)
+        variant.check(path, seed, policy.contract)
+        found[seed] = target(path, policy, data, noise)
+    return found
+
+
+def logged(data: Transitions, discount: float) -> dict[str, float]:
+    """Mean returns of the logged episodes themselves, to compare estimates with."""
+    first = begins(data)
+    step = np.arange(len(data.reward)) - first[data.episode]
+    total = float(data.reward.astype(np.float64) @ discount**step)
+    return {
+        "discounted": total / len(first),
+        "undiscounted": float(data.returns.mean()),
+    }
+
+
+def main() -> None:
+    """The stage."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    for name in LISTS:
+        parser.add_argument(f"--{name}", required=True, help=f"of study.{LISTS[name]}")
+    given = parser.parse_args()
+    params = load()
+    names: dict[str, Any] = params.get("study") or {}
+    for name in LISTS:
+        key = LISTS[name]
+        known(getattr(given, name), names.get(key, ()), f"study.{key}")
+    dataset, learner, method = given.dataset, given.learner, given.estimator
+    variant = Variant(dataset, learner, VARIANT, tuple(names.get("seeds", ())))
+    where = f"evaluate.{method}"
+    estimator: Estimator = build(pick(params, "estimate", method), where)
+    p = estimator.params
+    data = load_transitions(Path("data/datasets") / f"{dataset}-v0")
+    policies = targets(variant, data, p.noise)
+    folder = Path("data/estimates") / dataset / learner / method
+    title = f"{dataset} {learner} {method}"
+    with whole_folder(folder) as place:
+        with Progress(title, 1.0, lines=PARTS) as progress:
+            found = estimator.estimate(data, policies, progress)
+        metrics = {
+            "schema": 1,
+            "kind": ESTIMATE,
+            "method": method,
+            "dataset": dataset,
+            "dataset_sha256": data.sha256,
+            "learner": learner,
+            "variant": VARIANT,
+            "seeds": list(variant.seeds),
+            "noise": p.noise,
+            "discount": p.discount,
+            "episodes": len(data.returns),
+            "logged": logged(data, p.discount),
+            **found,
+        }
+        write_json(place / "metrics.json", metrics)
+    whole = metrics["discounted"]
+    print(
+        f"{title}: estimated discounted return {whole['mean']:.1f} "
+        f"[{whole['low']:.1f}, {whole['high']:.1f}], "
+        f"of the data {metrics['logged']['discounted']:.1f}"
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(run_stage(main))

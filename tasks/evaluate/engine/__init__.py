@@ -1,0 +1,1 @@
+"""What plays the files of a variant."""

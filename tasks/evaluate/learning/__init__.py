@@ -1,0 +1,140 @@
+"""The score on the way: policies that training kept at a few moments are played.
+
+The last and the best return are reported, as CORL reports them: they differ a lot. Best
+is the mean over seeds of each seed's best moment. It was chosen on the very episodes it
+is reported on, and without a world nobody could have chosen it, so it flatters.
+
+These are the trained networks themselves, all seeds in one stack; what is shipped is
+the ONNX file, which the stage ``evaluate`` plays.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tasks.artifacts.params import Params, Range
+from tasks.evaluate.engine.noise import Noise
+from tasks.evaluate.returns import STARTS
+from tasks.nets.policy import Policy
+from tasks.statistics.intervals import interval, iqm
+from tasks.worlds import Floats, World
+from tasks.worlds.engine.episodes import Moment, play
+
+Returns = NDArray[np.float64]
+COLUMNS = ("update", "seed", "episode", "start_seed", "return")
+
+
+@dataclass(frozen=True)
+class LearningParams(Params):
+    """See params/evaluate/learning.yaml for units and ranges."""
+
+    episodes: Annotated[int, Range(1)]
+    start_seed: Annotated[int, Range(0, STARTS - 1)]
+    confidence: Annotated[float, Range(0, 1, open=True)]
+    resamples: Annotated[int, Range(100)]
+    resample_seed: Annotated[int, Range(0)]
+
+
+class Learning:
+    """See the module.
+
+    Args:
+        params: The method's parameters.
+    """
+
+    Parameters = LearningParams
+
+    def __init__(self, params: LearningParams) -> None:
+        self.params = params
+
+    def returns(self, world: World, policy: Policy) -> Returns:
+        """Undiscounted returns (S, E) of all slices of a policy.
+
+        It acts with the noise it wants, see ``Policy.acting``. Every slice plays the
+        same start seeds; all episodes of all slices are stepped together.
+        """
+        seeds, episodes = policy.seeds, self.params.episodes
+        starts = self.params.start_seed + np.arange(episodes)
+        actor = _Actor(policy, starts)
+        batch = world.make(seeds * episodes)
+        played = play(batch, actor, [int(s) for s in np.tile(starts, seeds)])
+        batch.close()
+        return played.returns.reshape(seeds, episodes)
+
+    def summary(self, tables: Mapping[int, Returns]) -> dict[str, Any]:
+        """Last and best return: mean and iqm over seeds x episodes, interval of it.
+
+        Args:
+            tables: (S, E) by the number of updates done.
+        """
+        stack = np.stack([tables[update] for update in sorted(tables)])  # (U, S, E)
+        best = stack.mean(axis=2).argmax(axis=0)  # (S,)
+        chosen = stack[best, np.arange(stack.shape[1])]
+        moments = [sorted(tables)[i] for i in best]
+        return {
+            "last": self._figures(stack[-1]),
+            "best": {**self._figures(chosen), "updates": moments},
+        }
+
+    def _figures(self, table: Returns) -> dict[str, Any]:
+        p = self.params
+        low, high = interval(
+            table,
+            iqm,
+            np.random.default_rng(p.resample_seed),
+            resamples=p.resamples,
+            confidence=p.confidence,
+            seeds=True,
+        )
+        middle = float(iqm(table.ravel()))
+        each = [float(row.mean()) for row in table]
+        return {
+            "mean": float(table.mean()),
+            "iqm": middle,
+            "low": low,
+            "high": high,
+            "per_seed": each,
+        }
+
+
+class _Actor:
+    """All slices of a policy act at once, whichever of their episodes still run.
+
+    Rows of ended episodes are computed too and thrown away: the stack's shape stays.
+    """
+
+    def __init__(self, policy: Policy, starts: NDArray[np.int64]) -> None:
+        self.policy, self.episodes = policy, len(starts)
+        episodes = self.episodes
+        count = policy.seeds * episodes
+        self.inputs = {
+            name: np.zeros((count, width), np.float32)
+            for name, width in policy.inputs().items()
+        }
+        if "legal" in self.inputs:
+            self.inputs["legal"][:] = 1
+        self.noise = None
+        if "noise" in self.inputs and policy.acting == "normal":
+            self.noise = Noise(starts.tolist(), policy.inputs()["noise"])
+        self.carry = {
+            name: torch.full((policy.seeds, episodes, *entry.shape), entry.reset)
+            for name, entry in policy.carry().items()
+        }
+
+    def __call__(self, moment: Moment) -> Floats:
+        """Actions (L, A), or (L,) of a discrete policy."""
+        seeds = self.policy.seeds
+        for name in self.inputs.keys() - {"noise"}:
+            self.inputs[name][moment.episode] = getattr(moment, name)
+        if self.noise is not None:
+            self.inputs["noise"][:] = np.tile(self.noise(moment.step), (seeds, 1))
+        shape = (seeds, self.episodes, -1)
+        given = {k: torch.from_numpy(v).view(shape) for k, v in self.inputs.items()}
+        with torch.no_grad():
+            outputs, self.carry = self.policy.step(given, self.carry)
+        actions: Floats = outputs["action"].flatten(0, 1).numpy()[moment.episode]
+        return actions

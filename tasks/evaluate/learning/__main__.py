@@ -1,0 +1,91 @@
+"""Play snapshots: ``python -m tasks.evaluate.learning --dataset D --learner L``.
+
+Plays the policies that training kept in ``data/policies/<D>/<L>/snapshots/`` and writes
+``data/evaluations/<D>/<L>/snapshots/``: ``returns.csv``, a row an episode, and
+``metrics.json`` with the last and the best return.
+"""
+
+import argparse
+import csv
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+
+from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.files import whole_folder, write_json, write_text
+from tasks.artifacts.params import build, load, pick
+from tasks.artifacts.policy import load_policy
+from tasks.artifacts.progress import Progress
+from tasks.artifacts.stage import run_stage
+from tasks.evaluate.engine.world import world_of
+from tasks.evaluate.learning import COLUMNS, Learning, Returns
+
+
+def main() -> None:
+    """The stage."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--dataset", required=True, help="a name in study.datasets")
+    parser.add_argument("--learner", required=True, help="a name in study.curves")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    learning: Learning = build(
+        pick(load(), "evaluate", "learning"), "evaluate.learning"
+    )
+    world, leaf = world_of(given.dataset), Path(given.dataset, given.learner)
+    folders = {int(f.name): f for f in _kept(Path("data/policies") / leaf)}
+    title, tables = f"{given.dataset} {given.learner} on the way", {}
+    with Progress(title, len(folders)) as progress:
+        for update in sorted(folders):
+            policy, origin = load_policy(folders[update])
+            tables[update] = learning.returns(world, policy)
+            mean = tables[update].mean()
+            progress(len(tables), f"update {update}: mean return {mean:.1f}")
+    metrics = {
+        "schema": 1,
+        "dataset": given.dataset,
+        "learner": given.learner,
+        "seeds": origin["seeds"],
+        "episodes": learning.params.episodes,
+        **learning.summary(tables),
+    }
+    with whole_folder(Path("data/evaluations") / leaf / "snapshots") as folder:
+        write_text(folder / "returns.csv", _csv(tables, origin["seeds"], learning))
+        write_json(folder / "metrics.json", metrics)
+    last, best = metrics["last"]["iqm"], metrics["best"]["iqm"]
+    print(f"{title}: return {last:.1f} at the end, {best:.1f} at the best")
+
+
+def _kept(folder: Path) -> list[Path]:
+    """Folders of the snapshots.
+
+    Raises:
+        RefusedError: If training kept none.
+    """
+    found = sorted((folder / "snapshots").glob("[0-9]*"))
+    if not found:
+        raise RefusedError(
+            folder / "snapshots",
+            "folder",
+            "no policies",
+            "those of a few moments of the training",
+            "set study.snapshots, then run: dvc repro",
+        )
+    return found
+
+
+def _csv(tables: Mapping[int, Returns], seeds: list[int], learning: Learning) -> str:
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for update, table in sorted(tables.items()):
+        for seed, row in zip(seeds, table, strict=True):
+            for episode, value in enumerate(row):
+                start = learning.params.start_seed + episode
+                writer.writerow([update, seed, episode, start, repr(float(value))])
+    return stream.getvalue()
+
+
+if __name__ == "__main__":
+    raise SystemExit(run_stage(main))

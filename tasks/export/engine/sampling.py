@@ -1,0 +1,186 @@
+"""Give a diffusion policy another sampler before it becomes a file.
+
+Each training seed's network gets a plan of its own, as a sampler may search it. How far
+the actions are from those of a fine sampler (DDIM through every time of the schedule,
+clipped as the policy was trained) is measured on rows the sampler has not seen.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.files import write_json
+from tasks.artifacts.params import build, pick
+from tasks.export import Sampler
+from tasks.export.cores.plan import ddim, nodes_at
+from tasks.export.cores.schedule import CLEAN, Schedule
+from tasks.nets.diffusion import DiffusionPolicy
+from tasks.nets.policy import Policy, take
+from tasks.nets.sampling import Call, Plan
+
+ERROR_SEED = 0  # of the noise the error is measured with
+
+
+@dataclass(frozen=True)
+class Made:
+    """One seed's policy with its sampler.
+
+    Attributes:
+        policy: Of one seed.
+        entry: What its contract says of the sampler.
+        error: Mean and largest difference from the fine sampler, half action ranges.
+        found: What the sampler found out for it, e.g. ratios.
+    """
+
+    policy: DiffusionPolicy
+    entry: dict[str, Any]
+    error: dict[str, float]
+    found: dict[str, Any]
+
+
+def check_policy(where: Path, policy: Policy) -> DiffusionPolicy:
+    """The policy, if a sampler can be applied to it.
+
+    Raises:
+        RefusedError: If it is no diffusion policy, calls its network once, or does not
+            say what its network predicts.
+    """
+    found = ""
+    if not isinstance(policy, DiffusionPolicy):
+        found = f"a {type(policy).__name__}"
+    elif policy.plan.calls == 1:
+        found = f"{policy.plan.name}, a plan of one network call"
+    elif policy.kind not in ("noise", "data"):
+        found = f"a network that predicts {policy.kind}"
+    elif not policy.abar:
+        found = "a diffusion policy without a noise schedule"
+    if found or not isinstance(policy, DiffusionPolicy):
+        raise RefusedError(
+            where,
+            "policy",
+            found,
+            "a diffusion policy that predicts noise or data in several calls",
+            "take other policies in study.sampled.policies, e.g. dql",
+        )
+    return policy
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """All seeds of a policy, each with a plan of its own.
+
+    Attributes:
+        ones: In the order of the stack.
+        fine: Calls of the fine sampler.
+    """
+
+    ones: list[Made]
+    fine: int
+
+    def write(self, folder: Path, seeds: Sequence[int]) -> None:
+        """sampler.json, and dc_ratios.json where a search found some."""
+        errors, first = [one.error for one in self.ones], self.ones[0].entry
+        pairs = list(zip(seeds, self.ones, strict=True))
+        told = {
+            "schema": 1,
+            "sampler": first["name"],
+            "calls": first["calls"],
+            "fine": {"sampler": "ddim", "calls": self.fine},
+            "action_error": {
+                "mean": sum(error["mean"] for error in errors) / len(errors),
+                "max": max(error["max"] for error in errors),
+            },
+            "seeds": [
+                {
+                    "seed": seed,
+                    "spec": one.policy.plan.spec(),
+                    **one.entry,
+                    **one.error,
+                }
+                for seed, one in pairs
+            ],
+        }
+        write_json(folder / "sampler.json", told)
+        if any(one.found for one in self.ones):
+            ratios = [
+                {"seed": seed, "plan_sha256": one.entry["plan_sha256"], **one.found}
+                for seed, one in pairs
+            ]
+            write_json(folder / "dc_ratios.json", {"schema": 1, "seeds": ratios})
+
+
+def prepared(
+    params: Mapping[str, Any],
+    source: tuple[str, str, int],
+    where: Path,
+    policy: Policy,
+    observations: NDArray[np.float32],
+) -> Sampled:
+    """Every seed of a policy with the sampler a variant names.
+
+    Args:
+        params: The composed parameters.
+        source: See :class:`tasks.artifacts.variants.Variant`.
+        where: The policy's folder, for errors.
+        policy: All seeds stacked.
+        observations: (N, O), the first half for the sampler.
+
+    Raises:
+        RefusedError: If the policy takes no sampler, or the sampler makes no plan of so
+            many calls.
+    """
+    _, name, calls = source
+    sampler: Sampler = build(pick(params, "export", name), f"export.{name}")
+    whole = check_policy(where, policy)
+    rows, half = torch.from_numpy(observations), len(observations) // 2
+    made, fine = [], fine_plan(whole)
+    for k in range(policy.seeds):
+        alone = take(whole, k)
+        plan, found = sampler.fitted(alone, calls, rows[:half])
+        entry = {
+            "name": name,
+            "plan": plan.name,
+            "calls": plan.calls,
+            "plan_sha256": plan.sha256,
+        }
+        own = alone.with_plan(plan)
+        error = action_error(own, alone.with_plan(fine), rows[half:])
+        made.append(Made(own, entry, error, found))
+    return Sampled(made, fine.calls)
+
+
+def fine_plan(policy: DiffusionPolicy) -> Plan:
+    """DDIM through every time the policy was trained with."""
+    schedule = Schedule.of(policy.abar)
+    clip = any(isinstance(step, Call) and step.clip for step in policy.plan.steps)
+    times = np.arange(schedule.last, CLEAN - 1, -1)
+    return ddim(nodes_at(schedule, times), "ddim", clip=clip)
+
+
+def action_error(
+    policy: DiffusionPolicy, fine: DiffusionPolicy, rows: Tensor
+) -> dict[str, float]:
+    """Difference of two plans' actions, in half action ranges: mean and max.
+
+    Both begin with the same noise, standard normal.
+
+    Args:
+        policy: Of one seed; what else it draws on the way comes on top.
+        fine: The same network, acting by one noise.
+        rows: (N, O).
+    """
+    draw = torch.Generator().manual_seed(ERROR_SEED)
+    shape = (1, len(rows), policy.inputs()["noise"])
+    noise = torch.randn(shape, generator=draw)
+    with torch.no_grad():
+        ours = policy(rows[None], noise)
+        theirs = fine(rows[None], noise[..., : policy.action_width].contiguous())
+    error = (ours - theirs).abs() / policy.action_scale
+    return {"mean": float(error.mean()), "max": float(error.max())}

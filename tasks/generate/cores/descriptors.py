@@ -1,0 +1,99 @@
+"""Descriptors of episodes as measures in [-1, 1]^D, and seeds of what is done.
+
+Chance is drawn from generators made of a seed and words, so a search that was killed
+goes on without the state of one.
+"""
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tasks.artifacts.episodes import Episode
+from tasks.artifacts.errors import RefusedError
+from tasks.generate.engine.recording import FIRST_START
+from tasks.worlds import World, require
+
+Doubles = NDArray[np.float64]
+
+
+def seed_of(*parts: object) -> int:
+    """A start seed or a seed of chance that depends on the parts alone, 2^30..2^61."""
+    text = "/".join(map(str, parts))
+    digest = hashlib.sha256(text.encode()).digest()
+    return FIRST_START + (int.from_bytes(digest[:8], "little") >> 4)
+
+
+def chance(*parts: object) -> np.random.Generator:
+    """A generator of the parts, so that a search resumes without the state of one."""
+    return np.random.default_rng(seed_of(*parts))
+
+
+def torch_chance(*parts: object) -> torch.Generator:
+    """The same for torch."""
+    return torch.Generator().manual_seed(seed_of(*parts))
+
+
+class Measures:
+    """What a world's descriptors say, each dimension in [-1, 1].
+
+    Args:
+        world: One that can ``descriptor``.
+
+    Attributes:
+        low: (D,), units of the world.
+        high: (D,), above ``low``.
+
+    Raises:
+        RefusedError: If it cannot, or a dimension has no finite extent.
+    """
+
+    def __init__(self, world: World) -> None:
+        self._describe = require(world, "descriptor")
+        self._where = f"world {world.params.name}"
+        self.low, self.high = (
+            np.asarray(require(world, f"descriptor_{end}"), np.float64)
+            for end in ("low", "high")
+        )
+        if not (np.isfinite(self.high - self.low) & (self.low < self.high)).all():
+            raise RefusedError(
+                self._where,
+                "descriptor bounds",
+                f"{self.low.tolist()} to {self.high.tolist()}",
+                "finite ones, low below high in each dimension",
+                "mend the world's descriptor_low and descriptor_high",
+            )
+
+    def of(self, episodes: Sequence[Episode]) -> Doubles:
+        """Of whole episodes: (N, D).
+
+        Raises:
+            RefusedError: If an episode has no steps, or its descriptor is NaN or
+                outside the bounds.
+        """
+        found = np.zeros((len(episodes), len(self.low)))
+        for number, episode in enumerate(episodes):
+            if not len(episode):
+                raise RefusedError(
+                    self._where,
+                    "descriptor",
+                    "an episode of 0 steps",
+                    "at least one step",
+                    "start where the task has not already ended",
+                )
+            found[number] = d = self._describe(episode)
+            if not ((self.low <= d) & (d <= self.high)).all():
+                raise RefusedError(
+                    self._where,
+                    "descriptor",
+                    np.round(d, 4).tolist(),
+                    f"{self.low.tolist()} to {self.high.tolist()}",
+                    "mend the world's descriptor or widen its bounds",
+                )
+        return 2 * (found - self.low) / (self.high - self.low) - 1
+
+    def units(self, measures: Doubles) -> Doubles:
+        """(N, D) in [-1, 1] -> the same in units of the world."""
+        return self.low + (measures + 1) / 2 * (self.high - self.low)

@@ -1,0 +1,176 @@
+"""Many small policies side by side, and whole episodes of them in one batch.
+
+Shapes: N policies, G numbers in a genome, B rows, O observation, A action.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any, cast
+
+import numpy as np
+import torch
+from gymnasium.spaces import Box
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from tasks.artifacts.episodes import Episode
+from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.params import PARAMS
+from tasks.generate.engine.behaviors import Bounded
+from tasks.generate.engine.recording import Recorder
+from tasks.nets.layers import Linear, perceptron
+from tasks.worlds import Floats, World
+
+Array = NDArray[np.float32]
+# actions (n, A) in [-1, 1] of observations (n, O); row i is that of episode i
+Act = Callable[[Array], Array]
+
+
+def lecun(layers: Sequence[nn.Module], draw: torch.Generator) -> None:
+    """Draw U(-sqrt(3/inputs), sqrt(3/inputs)); biases become zero.
+
+    Source: LeCun et al. 1998; as Flax' ``lecun_uniform``.
+    """
+    with torch.no_grad():
+        for layer in layers:
+            weight, bias = layer.get_parameter("weight"), layer.get_parameter("bias")
+            bound = (3 / weight.shape[1]) ** 0.5
+            weight.uniform_(-bound, bound, generator=draw)
+            bias.zero_()
+
+
+class Policies(nn.Module):
+    """A stack of perceptrons with ReLU and a tanh at the end, and their genomes.
+
+    A genome is weight (I, O) and bias (O,) of each layer, in order, as one row.
+
+    Args:
+        count: N.
+        widths: (inputs, hidden..., outputs).
+    """
+
+    def __init__(self, count: int, widths: Sequence[int]) -> None:
+        super().__init__()
+        self.layers: Any = nn.ModuleList(
+            Linear(count, i, o) for i, o in pairwise(widths)
+        )
+
+    @classmethod
+    def of(cls, genomes: Array, widths: Sequence[int]) -> "Policies":
+        """Decode genomes (N, G)."""
+        made, rows = cls(len(genomes), widths), torch.from_numpy(np.array(genomes))
+        at = 0
+        with torch.no_grad():
+            for layer in made.layers:
+                for tensor in (layer.weight, layer.bias):
+                    size = tensor[0].numel()
+                    tensor.copy_(rows[:, at : at + size].view_as(tensor))
+                    at += size
+        return made
+
+    @classmethod
+    def random(
+        cls, count: int, widths: Sequence[int], draw: torch.Generator
+    ) -> "Policies":
+        """See :func:`lecun`."""
+        made = cls(count, widths)
+        lecun(made.layers, draw)
+        return made
+
+    def genomes(self) -> Array:
+        """(N, G)."""
+        parts = [t.flatten(1) for x in self.layers for t in (x.weight, x.bias)]
+        return torch.cat(parts, 1).detach().numpy()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, B, O) -> (N, B, A), in [-1, 1]."""
+        return torch.tanh(perceptron(x, cast("Sequence[Linear]", self.layers)))
+
+    def act(self, observation: Array) -> Array:
+        """Policy i on row i; see :data:`Act`."""
+        with torch.no_grad():
+            return self(torch.from_numpy(observation)[:, None])[:, 0].numpy()
+
+
+def genes(widths: Sequence[int]) -> int:
+    """G of policies with these widths."""
+    return sum((i + 1) * o for i, o in pairwise(widths))
+
+
+class _Rowwise(Bounded):
+    """Acts in the first rows of a batch, the others are parked."""
+
+    noise_width = 0
+
+    def __init__(self, name: str, space: Box, act: Act, count: int) -> None:
+        super().__init__(name, space, 0.0)
+        self.noise_width = 0
+        self.act, self.count = act, count
+        self.middle = (space.high + space.low) / 2
+
+    def actions(
+        self, observation: Floats, noise: Array, legal: Floats | None = None
+    ) -> Array:
+        """See :meth:`tasks.generate.engine.behaviors.Behavior.actions`."""
+        del noise, legal
+        found = np.tile(self.middle, (len(observation), 1))
+        acted = self.act(observation[: self.count].astype(np.float32))
+        found[: self.count] += acted * self.half
+        return self.clip(found)
+
+
+class Arena:
+    """A batch of sub-environments in which many policies are tried at once.
+
+    Args:
+        world: With continuous actions.
+        slots: Sub-environments; changes speed only.
+
+    Raises:
+        RefusedError: If actions are discrete.
+    """
+
+    def __init__(self, world: World, slots: int) -> None:
+        if world.discrete:
+            raise RefusedError(
+                PARAMS,
+                "world",
+                f"{world.params.name}, whose actions are discrete",
+                "a world with continuous actions",
+                "choose another world",
+            )
+        self.world, self.batch, self.slots = world, world.make(slots), slots
+        self.space = cast("Box", world.action_space)
+
+    def play(
+        self, make: Callable[[slice], Act], seeds: Sequence[int], name: str
+    ) -> list[Episode]:
+        """One whole episode a seed, in order, as many at once as there are slots.
+
+        Args:
+            make: The policies of some of the episodes.
+            seeds: Start seed of each episode.
+            name: The episodes' source.
+        """
+        made: list[Episode] = []
+        for first in range(0, len(seeds), self.slots):
+            rows = slice(first, min(first + self.slots, len(seeds)))
+            made += self._together(make(rows), seeds[rows], name)
+        return made
+
+    def _together(self, act: Act, seeds: Sequence[int], name: str) -> list[Episode]:
+        n, batch = len(seeds), self.batch
+        behavior = _Rowwise(name, self.space, act, n)
+        live = np.arange(self.slots) < n
+        spare = [seeds[0]] * (self.slots - n)  # the very first reset wants all
+        batch.reset(seed=[*seeds, *spare])
+        batch.ended[~live] = True
+        book = Recorder(batch, self.slots, 0)
+        book.number[:n] = np.arange(n)
+        book.first(live)
+        done: dict[int, Episode] = {}
+        while (book.number >= 0).any():
+            terminated, truncated = book.step(behavior)
+            for slot in map(int, np.flatnonzero(terminated | truncated)):
+                done[slot] = book.take(slot, bool(terminated[slot]), seeds[slot], name)
+        return [done[slot] for slot in range(n)]

@@ -1,0 +1,1 @@
+"""What runs a method of making data: who acts, and the recording loop."""

@@ -1,0 +1,290 @@
+"""The recording loop: several episodes in flight, each whole when it leaves."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.artifacts.density import Doubles
+from tasks.artifacts.episodes import Episode
+from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.params import PARAMS
+from tasks.generate import Progress
+from tasks.generate.engine.behaviors import Behavior
+from tasks.worlds import Batch, Flags, Floats, World
+
+Counts = NDArray[np.int64]
+
+PER_PART, PER_SEED = 100_000, 10_000_000  # episodes; keep start seeds apart
+FIRST_START = 2**30  # training and evaluation start below
+
+
+def check_budget(episodes: int | None, steps: int | None) -> None:
+    """Refuse a budget that is not exactly one of episodes and steps.
+
+    Raises:
+        RefusedError: If both or neither are given.
+    """
+    if (episodes is None) == (steps is None):
+        raise RefusedError(
+            PARAMS,
+            "episodes",
+            f"{episodes} episodes and {steps} steps",
+            "one of them, the other null",
+            "set one to null",
+        )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to collect with one behaviour.
+
+    Attributes:
+        seed: Of the dataset, 0..100.
+        part: Number of the part, 0..99.
+        episodes: How many; None if ``steps`` says.
+        steps: Episodes are taken, in order, until they hold as many steps; the last
+            one is whole.
+        in_flight: Sub-environments stepped together; changes speed, not results.
+    """
+
+    seed: int
+    part: int
+    episodes: int | None
+    steps: int | None
+    in_flight: int
+
+    def start_seed(self, number: int) -> int:
+        """Start seed of an episode."""
+        return FIRST_START + self.seed * PER_SEED + self.part * PER_PART + number
+
+    def generator(self, number: int) -> np.random.Generator:
+        """The episode's own source of noise."""
+        return np.random.default_rng([self.seed, self.part, number])
+
+    @property
+    def limit(self) -> int:
+        """Most episodes there may be."""
+        return PER_PART if self.episodes is None else self.episodes
+
+    @property
+    def slots(self) -> int:
+        """Sub-environments it can use; a small budget needs no crowd."""
+        most = self.limit if self.steps is None else -(-self.steps // 10)
+        return min(self.in_flight, most)
+
+
+class Recorder:
+    """One slot a sub-environment: arrays long enough for the longest episode.
+
+    Args:
+        batch: Reset or not.
+        slots: Its sub-environments.
+        noise: Numbers of noise a step.
+    """
+
+    def __init__(self, batch: Batch, slots: int, noise: int) -> None:
+        limit = batch.world.params.max_steps
+        self.batch, self.rows = batch, np.arange(slots)
+        self.at = np.zeros(slots, np.int64)  # steps recorded
+        self.number = np.full(slots, -1)  # episode in the slot, -1 for none
+        seen = batch.observation
+        self.observations = np.zeros((slots, limit + 1, *seen.shape[1:]), seen.dtype)
+        space = batch.world.action_space
+        kind = space.dtype if batch.world.discrete else np.float32
+        self.actions: Floats = np.zeros((slots, limit, *(space.shape or ())), kind)
+        self.rewards = np.zeros((slots, limit))
+        self.noise = np.zeros((slots, limit, noise), np.float32)
+        self.infos = {
+            name: np.zeros((slots, limit + 1, *value.shape[1:]), value.dtype)
+            for name, value in batch.state().items()
+        }
+
+    def begin(self, slot: int, number: int, noise: Floats) -> None:
+        """A slot gets an episode, whose sub-environment has just been reset."""
+        self.number[slot], self.at[slot] = number, 0
+        self.noise[slot] = noise
+
+    def first(self, slots: Flags) -> None:
+        """Store the start of the episodes in some slots."""
+        self.observations[slots, 0] = self.batch.observation[slots]
+        for name, value in self.batch.state().items():
+            self.infos[name][slots, 0] = value[slots]
+
+    def step(self, behavior: Behavior) -> tuple[Flags, Flags]:
+        """Act and record in all slots; rows of parked ones are never read.
+
+        Returns:
+            Which slots' episodes terminated and were truncated.
+        """
+        rows, at = self.rows, np.minimum(self.at, self.actions.shape[1] - 1)
+        legal = self.infos["legal"][rows, at] if "legal" in self.infos else None
+        if legal is not None:  # nothing was recorded of parked ones
+            legal[self.number < 0] = 1
+        noise = self.noise[rows, at]
+        actions = behavior.actions(self.batch.observation, noise, legal)
+        seen, rewards, terminated, truncated, infos = self.batch.step(actions)
+        self.actions[rows, at], self.rewards[rows, at] = actions, rewards
+        self.observations[rows, at + 1] = seen
+        for name, value in infos.items():
+            self.infos[name][rows, at + 1] = value
+        self.at += self.number >= 0
+        return terminated, truncated
+
+    def take(self, slot: int, terminated: bool, seed: int, source: str) -> Episode:
+        """The episode that ended in a slot, which becomes free.
+
+        Args:
+            slot: Which.
+            terminated: Else it was truncated.
+            seed: Its start seed.
+            source: Who acted.
+        """
+        steps = int(self.at[slot])
+        self.number[slot] = -1
+        end = np.zeros(steps, bool)
+        end[-1] = True
+        none = np.zeros(steps, bool)
+        return Episode(
+            observations=self.observations[slot, : steps + 1].copy(),
+            actions=self.actions[slot, :steps].copy(),
+            rewards=self.rewards[slot, :steps].copy(),
+            terminations=end if terminated else none,
+            truncations=none if terminated else end,
+            infos={k: v[slot, : steps + 1].copy() for k, v in self.infos.items()},
+            seed=seed,
+            source=source,
+        )
+
+
+def collect(
+    world: World, parts: Sequence[tuple[Behavior, Plan]], progress: Progress
+) -> list[Episode]:
+    """Record whole episodes of one behaviour after the other, all in one batch.
+
+    With a budget of steps, no episode starts once those before it, finished or in
+    flight, hold enough; of the few in flight then, only those that are needed are
+    kept. So the same episodes come out however many are in flight.
+
+    Where every behaviour can tell how likely its actions were, each episode's infos
+    have ``log_prob`` (T+1,), see ``tasks.artifacts.density``; the last is 0, as no
+    action follows. Where one cannot, no episode has it.
+
+    Args:
+        world: Where.
+        parts: Who acts, and how many episodes from which seeds.
+        progress: Called every 100 steps and at the end of a part.
+    """
+    batch = world.make(max(plan.slots for _, plan in parts))
+    batch.reset(seed=[parts[0][1].start_seed(0)] * batch.num_envs)
+    batch.ended[:] = True  # until a slot gets an episode
+    made: list[Episode] = []
+    likely: list[Doubles | None] = []
+    for number, (behavior, plan) in enumerate(parts):
+        words = f"{behavior.name} ({number + 1}/{len(parts)})"
+
+        def say(share: float, number: int = number, words: str = words) -> None:
+            progress((number + share) / len(parts), words)
+
+        part = _part(batch, behavior, plan, say)
+        made += part
+        likely += [_likely(behavior, episode) for episode in part]
+    batch.close()
+    known = [found for found in likely if found is not None]
+    if len(known) < len(made):  # of all episodes or of none
+        return made
+    return [
+        replace(episode, infos={**episode.infos, "log_prob": np.append(found, 0.0)})
+        for episode, found in zip(made, known, strict=True)
+    ]
+
+
+def _likely(behavior: Behavior, episode: Episode) -> Doubles | None:
+    """How likely an episode's actions were; one call of the policy."""
+    taken = np.asarray(episode.actions, np.float32)
+    return behavior.log_prob(episode.observations[:-1], taken)
+
+
+def _part(
+    batch: Batch, behavior: Behavior, plan: Plan, progress: Callable[[float], None]
+) -> list[Episode]:
+    """Record the episodes of one behaviour; the batch is parked before and after."""
+    book, done = Recorder(batch, batch.num_envs, behavior.noise_width), {}
+    lengths: Counts = np.zeros(0, np.int64)  # steps so far of episodes 0, 1, ...
+    fill, count = True, 0
+    while True:
+        if fill:
+            lengths = _fill(batch, book, behavior, plan, lengths)
+            fill = False
+        if (book.number < 0).all():
+            break
+        terminated, truncated = book.step(behavior)
+        busy = book.number >= 0
+        lengths[book.number[busy]] = book.at[busy]
+        for slot in map(int, np.flatnonzero(terminated | truncated)):
+            number = int(book.number[slot])
+            seed, fell = plan.start_seed(number), bool(terminated[slot])
+            done[number] = book.take(slot, fell, seed, behavior.name)
+            fill = True
+        count += 1
+        if count % 100 == 0:
+            enough = _needed(plan, lengths)
+            book.number[(book.number >= enough)] = -1
+            batch.ended[book.number < 0] = True
+            fill = True
+            progress(_share(plan, lengths, len(done)))
+    progress(1.0)
+    return [done[number] for number in range(_needed(plan, lengths))]
+
+
+def _needed(plan: Plan, lengths: Counts) -> int:
+    """How many of the first episodes are enough; no bound while more must start."""
+    if plan.steps is None:
+        return plan.limit
+    enough = np.flatnonzero(np.cumsum(lengths) >= plan.steps)
+    return int(enough[0]) + 1 if len(enough) else PER_PART
+
+
+def _wanted(plan: Plan, book: Recorder, lengths: Counts) -> int:
+    """How many episodes more a budget of steps will probably take.
+
+    Episodes in flight are expected to grow as long as the mean of those that ended, or
+    to the time limit while none has. A wrong guess costs time, never an episode.
+    """
+    if plan.steps is None:
+        return plan.limit
+    running = book.number >= 0
+    ended = np.delete(lengths, book.number[running])
+    expected = ended.mean() if len(ended) else book.actions.shape[1]
+    total = ended.sum() + np.maximum(book.at[running], expected).sum()
+    return int(np.ceil((plan.steps - total) / expected))
+
+
+def _share(plan: Plan, lengths: Counts, done: int) -> float:
+    """Share of the plan that is done."""
+    if plan.steps is not None:
+        return min(1.0, float(np.sum(lengths)) / plan.steps)
+    return done / plan.limit
+
+
+def _fill(
+    batch: Batch, book: Recorder, behavior: Behavior, plan: Plan, lengths: Counts
+) -> Counts:
+    """Give free slots the next episodes; the lengths with room for them."""
+    free = book.number < 0
+    started = len(lengths)
+    room = min(_needed(plan, lengths) - started, _wanted(plan, book, lengths))
+    new = np.flatnonzero(free)[: max(0, room)]
+    if not len(new):
+        return lengths
+    mask = np.zeros(len(free), bool)
+    mask[new] = True
+    seeds = [0] * len(free)
+    limit = book.actions.shape[1]
+    for number, slot in enumerate(map(int, new), started):
+        seeds[slot] = plan.start_seed(number)
+        book.begin(slot, number, behavior.draw(plan.generator(number), limit))
+    batch.reset(seed=seeds, options={"reset_mask": mask})
+    book.first(mask)
+    return np.concatenate([lengths, np.zeros(len(new), lengths.dtype)])

@@ -1,0 +1,79 @@
+"""The gate: a dataset that is degenerate goes no further.
+
+Thresholds are least values by letter and figure, e.g. ``quality: {valid: 0.99}``. What
+is unavailable is not judged.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.params import PARAMS, known
+from tasks.measure.qdc_metrics.figures import LETTERS, Measure
+
+FIGURES = {
+    "quality": ("score", "top", "success", "valid", "dynamics", "rewards"),
+    "diversity": (
+        *("vendi", "cosine", "neighbour", "spread", "coverage", "cell_entropy"),
+        *("state_coverage", "action_entropy", "novelty", "qd_score"),
+    ),
+    "complexity": ("bits", "length", "horizon", "switching", "ifd", "dimension"),
+}
+WHERE = "measure.qdc_metrics.gate"
+
+
+def check_thresholds(gate: Mapping[str, Any]) -> None:
+    """Refuse thresholds of figures there are not.
+
+    Raises:
+        RefusedError: Also if one is no number.
+    """
+    for letter, least in gate.items():
+        known(letter, LETTERS, "gate")
+        if not isinstance(least, Mapping):
+            raise RefusedError(
+                PARAMS, f"gate.{letter}", repr(least), "figures", "list figures"
+            )
+        for name, value in least.items():
+            known(name, FIGURES[letter], f"gate.{letter}")
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                field = f"gate.{letter}.{name}"
+                raise RefusedError(
+                    PARAMS, field, repr(value), "a number", "the least allowed value"
+                )
+
+
+def check_gate(
+    found: Mapping[str, Mapping[str, Measure]],
+    gate: Mapping[str, Mapping[str, float]],
+    where: object,
+) -> list[str]:
+    """Hold a dataset's figures against the thresholds.
+
+    Args:
+        found: By letter and name.
+        gate: See the module.
+        where: The dataset, for errors.
+
+    Returns:
+        Names of the figures that were judged.
+
+    Raises:
+        RefusedError: Naming the first figure below its threshold.
+    """
+    judged = []
+    for letter, least in gate.items():
+        for name, bound in least.items():
+            value = found[letter][name].value
+            if value is None:
+                continue
+            judged.append(f"{letter}.{name}")
+            if value < bound:
+                raise RefusedError(
+                    where,
+                    f"{letter}.{name}",
+                    f"{value:.4g}",
+                    f"at least {bound:g}",
+                    f"mend what makes the data, or lower {WHERE}.{letter}.{name}",
+                )
+    return judged

@@ -1,0 +1,287 @@
+"""Read everything the stages of one study wrote, and refuse what does not fit together.
+
+| file | of |
+|---|---|
+| ``data/datasets/<D>-v0/card.json``, ``world.json`` | each dataset |
+| ``data/policies/<D>/<L>/curves.csv`` | each learner |
+| ``data/compressed/<D>/<L>/<V>/compression.json`` | each artifact |
+| ``data/onnx/<D>/<L>/<V>/seed-<k>.json`` | each artifact and seed |
+| ``data/evaluations/<D>/<L>/<V>/metrics.json``, ``episodes.parquet`` | each artifact |
+| ``data/profiles/<D>/<L>/<V>/static.json``, ``latency.json`` | each artifact |
+| ``data/evaluations/<D>/<L>/snapshots/metrics.json`` | each of study.curves |
+| ``data/estimates/<D>/<L>/<E>/metrics.json`` | each of study.estimators |
+| see ``sampled.py`` | each of study.sampled |
+| ``data/qdc/<D>/metrics.json`` | each of study.measured |
+| ``data/weights/<D>/<W>/weights.json`` | each of study.weighted.weightings |
+| ``environment.json`` | the machine |
+
+Only ``latency.json`` and ``environment.json`` may be missing: they are no outputs of
+the graph. The page then names the command that makes them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.files import read_json, sha256
+from tasks.artifacts.params import pick
+from tasks.evaluate import Episodes
+from tasks.report.engine import read, sampled
+from tasks.report.engine.sampled import Sampled
+
+PARENT = "float32"
+# fields the page shows
+CARD = (
+    *("dataset_id", "env_id", "episodes", "steps", "score_mean", "length.mean"),
+    *("return.min", "return.mean", "return.median", "return.max", "return.histogram"),
+    *("terminated", "truncated", "coverage", "sources", "sha256"),
+    *("observation.min", "action.min"),
+)
+COMPRESSION = (
+    *("bits_nominal", "layers", "parameters", "parameters_before", "calibration"),
+    *("bytes_weights", "bytes_weights_before", "action_error"),
+)
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One dataset, learner and variant.
+
+    Attributes:
+        metrics: metrics.json of evaluate.
+        episodes: episodes.parquet.
+        compression: compression.json.
+        static: static.json.
+        latency: latency.json, or None where it was not measured.
+        contracts: One a seed.
+    """
+
+    dataset: str
+    learner: str
+    variant: str
+    metrics: dict[str, Any]
+    episodes: Episodes
+    compression: dict[str, Any]
+    static: dict[str, Any]
+    latency: dict[str, Any] | None
+    contracts: tuple[dict[str, Any], ...]
+
+    @property
+    def bytes(self) -> float:
+        """Mean size of the ONNX file over seeds."""
+        return float(self.static["bytes"])
+
+    @property
+    def parity(self) -> float:
+        """Largest difference between torch and onnxruntime over seeds."""
+        return max(float(c["parity"]["max"]) for c in self.contracts)
+
+
+@dataclass(frozen=True)
+class Learning:
+    """How a learner's score went.
+
+    Attributes:
+        returns: returns.csv: update, seed, episode, start_seed, return.
+        metrics: metrics.json, with ``last`` and ``best``.
+    """
+
+    returns: pd.DataFrame
+    metrics: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Data:
+    """One dataset and what was made of it.
+
+    Attributes:
+        world: The world's parameters: ``name``, ``ref_min``, ``ref_max`` ...
+        card: card.json.
+        curves: curves.csv by learner.
+        learning: Scores on the way by learner, if its snapshots were played.
+        artifacts: By (learner, variant), in the order of the study.
+        estimates: metrics.json by (learner, estimator); guesses, no returns.
+        sampled: Diffusion policies by other samplers.
+        weights: weights.json by weighting.
+        qdc: Quality, diversity and complexity, if it was measured.
+    """
+
+    name: str
+    world: dict[str, Any]
+    card: dict[str, Any]
+    curves: dict[str, pd.DataFrame]
+    learning: dict[str, "Learning"]
+    artifacts: dict[tuple[str, str], Artifact]
+    estimates: dict[tuple[str, str], dict[str, Any]]
+    sampled: list[Sampled]
+    weights: dict[str, dict[str, Any]]
+    qdc: dict[str, Any] | None = None
+
+    def score(self, value: float) -> float:
+        """A return as a normalised score: 0 random, 100 best behaviour policy."""
+        low, high = float(self.world["ref_min"]), float(self.world["ref_max"])
+        return 100.0 * (value - low) / (high - low)
+
+
+@dataclass(frozen=True)
+class Study:
+    """All of it.
+
+    Attributes:
+        block: The block ``study`` of params.yaml.
+        confidence: Of every interval, e.g. 0.95.
+        environment: environment.json, or None where it is missing.
+        params_sha256: Of params.yaml, or None where there is no such file.
+    """
+
+    block: dict[str, Any]
+    datasets: tuple[Data, ...]
+    confidence: float
+    environment: dict[str, Any] | None
+    params_sha256: str | None
+
+
+def collect(
+    params: Mapping[str, Any],
+    root: Path = Path("data"),
+    environment: Path = Path("environment.json"),
+    composed: Path = Path("params.yaml"),
+) -> Study:
+    """Read a study.
+
+    Args:
+        params: The composed parameters.
+        root: Folder of the artifacts.
+        environment: Versions and machine, if the file is there.
+        composed: The file ``params`` came from, for its hash.
+
+    Raises:
+        RefusedError: If something the study lists is missing, unreadable, or of
+            another dataset than the one that lies there now.
+    """
+    study = params["study"]
+    return Study(
+        block=study,
+        datasets=tuple(_data(root, name, study) for name in study["datasets"]),
+        confidence=pick(params, "evaluate", "returns")["confidence"],
+        environment=(
+            read_json(environment, "python -m tasks.artifacts.environment")
+            if environment.exists()
+            else None
+        ),
+        params_sha256=sha256(composed) if composed.exists() else None,
+    )
+
+
+def _data(root: Path, name: str, study: Mapping[str, Any]) -> Data:
+    """One dataset with everything below it."""
+    command = f"python -m tasks.generate --dataset {name}"
+    folder = root / "datasets" / f"{name}-v0"
+    card_path = folder / "card.json"
+    card = read.document(card_path, command, *CARD)
+    world = read.document(
+        folder / "world.json", command, "world.name", "world.ref_min", "world.ref_max"
+    )["world"]
+    curves = {
+        learner: read.curves(
+            root / "policies" / name / learner / "curves.csv",
+            f"python -m tasks.train --dataset {name} {_trained(learner)}",
+        )
+        for learner in study["policies"]
+    }
+    learning = {
+        learner: _learning(root, name, learner) for learner in study.get("curves", [])
+    }
+    artifacts = {
+        (learner, variant): _artifact(root, name, learner, variant, study["seeds"])
+        for learner in study["policies"]
+        for variant in study["variants"]
+    }
+    for (learner, variant), artifact in artifacts.items():
+        for contract in artifact.contracts:
+            found = contract["dataset"]["sha256"]
+            if found != card["sha256"]:
+                raise RefusedError(
+                    root / "onnx" / name / learner / variant,
+                    "dataset.sha256",
+                    found,
+                    f"{card['sha256']} of {card_path}",
+                    "make it again with: dvc repro",
+                )
+    estimates = read.estimates(root, name, study, card["sha256"])
+    more = sampled.collect(root, name, study, card["sha256"])
+    weights = read.weights(root, name, study, card["sha256"])
+    qdc = read.qdc(root, name, study, card["sha256"])
+    parts = (curves, learning, artifacts, estimates, more, weights, qdc)
+    return Data(name, world, card, *parts)
+
+
+def _trained(policy: str) -> str:
+    """The options that train a policy, called after its learner and weighting."""
+    learner, _, weighting = policy.partition("-")
+    return f"--learner {learner}" + (f" --weighting {weighting}" if weighting else "")
+
+
+def _learning(root: Path, dataset: str, learner: str) -> Learning:
+    """The score on the way."""
+    folder = root / "evaluations" / dataset / learner / "snapshots"
+    command = (
+        f"python -m tasks.evaluate.learning --dataset {dataset} --learner {learner}"
+    )
+    return Learning(
+        read.curves(folder / "returns.csv", command, "return"),
+        read.document(folder / "metrics.json", command, "last.iqm", "best.iqm"),
+    )
+
+
+def _artifact(
+    root: Path, dataset: str, learner: str, variant: str, seeds: Sequence[int]
+) -> Artifact:
+    """One artifact; every file is asked for with the command that makes it."""
+    leaf = Path(dataset) / learner / variant
+    options = f"--dataset {dataset} --learner {learner}"
+
+    def command(stage: str) -> str:
+        one = "" if stage == "profile" else f" --variant {variant}"
+        return f"python -m tasks.{stage} {options}{one}"
+
+    after, _, last = variant.rpartition("-")
+    first = f" --after {after}" if after else ""
+    compressing = f"python -m tasks.compress {options} --compressor {last}{first}"
+    compression = read.document(
+        root / "compressed" / leaf / "compression.json", compressing, *COMPRESSION
+    )
+    contracts = tuple(
+        read.contract(root / "onnx" / leaf, seed, command("export")) for seed in seeds
+    )
+    evaluated = root / "evaluations" / leaf
+    metrics = read.document(
+        evaluated / "metrics.json",
+        command("evaluate"),
+        *("score.iqm", "score.low", "score.high", "return.iqm", "return.mean", "mode"),
+    )
+    read.same(evaluated / "metrics.json", metrics, (dataset, learner, variant))
+    profiled = root / "profiles" / leaf
+    static = read.document(profiled / "static.json", command("profile"), "bytes")
+    latency = None
+    if (profiled / "latency.json").exists():
+        latency = read.document(
+            profiled / "latency.json", command("profile"), "batches.1", "machine"
+        )
+    return Artifact(
+        dataset=dataset,
+        learner=learner,
+        variant=variant,
+        metrics=metrics,
+        episodes=read.episodes(
+            evaluated / "episodes.parquet", seeds, command("evaluate")
+        ),
+        compression=compression,
+        static=static,
+        latency=latency,
+        contracts=contracts,
+    )

@@ -1,0 +1,124 @@
+"""The numbers DVC compares: metrics.json and plots. No time is in them."""
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tasks.report.engine.collect import Data, Learning, Study
+from tasks.report.engine.judge import Row
+
+ENDS = {"score": "iqm", "score_low": "low", "score_high": "high"}
+DIGITS = 6  # after the point: less than any difference that means something
+KEYS = ("update", "seed")
+
+
+def metrics(rows: Sequence[Row]) -> dict[str, Any]:
+    """Numbers by dataset, learner and variant.
+
+    ``score``, ``score_low``, ``score_high``: normalised, IQM and its interval;
+    ``return``: IQM, units of the world; ``difference``: paired mean against float32,
+    normalised score, with the ``verdict`` on it. Where the policies on the way were
+    played, a learner also has ``last`` and ``best``, scores with their intervals.
+    """
+    found: dict[str, Any] = {}
+    for row in rows:
+        low, score, high = row.score
+        artifact = row.artifact
+        learners = found.setdefault(artifact.dataset, {})
+        learners.setdefault(artifact.learner, {})[artifact.variant] = {
+            "score": _round(score),
+            "score_low": _round(low),
+            "score_high": _round(high),
+            "return": _round(float(artifact.metrics["return"]["iqm"])),
+            "bytes": _round(artifact.bytes),
+            "ratio": _round(row.ratio),
+            "difference": _round(row.judged.difference),
+            "verdict": row.judged.word,
+        }
+        if artifact.learner in row.data.learning:
+            told = row.data.learning[artifact.learner].metrics
+            learners[artifact.learner] |= {
+                moment: {
+                    name: _round(row.data.score(told[moment][key]))
+                    for name, key in ENDS.items()
+                }
+                for moment in ("last", "best")
+            }
+    return found
+
+
+def plots(study: Study, rows: Sequence[Row]) -> dict[str, str]:
+    """Text by file name: ``pareto.csv`` and one file a learning curve.
+
+    A curve has its own file, because DVC draws one picture a file.
+    """
+    head = ["label", "dataset", "learner", "variant"]
+    head += ["bytes", "score", "low", "high"]
+    table = []
+    for row in rows:
+        a = row.artifact
+        low, score, high = (_round(v) for v in row.score)
+        label = f"{a.dataset} / {row.name}"
+        named = [label, a.dataset, a.learner, a.variant]
+        table.append([*named, _round(a.bytes), score, low, high])
+    found = {"pareto.csv": _csv(head, table)}
+    for data in study.datasets:
+        for learner, curves in data.curves.items():
+            told = dict(bands(curves))
+            if learner in data.learning:
+                told |= bands(scores(data, data.learning[learner]))
+            for name, band in told.items():
+                lines = [
+                    [int(band_row[0]), *map(_round, band_row[1:])]
+                    for band_row in band.T.tolist()
+                ]
+                file = re.sub(r"[^\w.-]", "_", f"{data.name}-{learner}-{name}")
+                found[f"curves/{file}.csv"] = _csv(
+                    ["update", "low", "high", "mean"], lines
+                )
+    return found
+
+
+def scores(data: Data, learning: Learning) -> pd.DataFrame:
+    """Update, seed and mean score of the seed's episodes, a row each."""
+    grouped = learning.returns.groupby(["update", "seed"])["return"]
+    table = grouped.mean().rename("score").reset_index()
+    table["score"] = table["score"].map(data.score)
+    return table
+
+
+def bands(curves: pd.DataFrame) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
+    """By metric, (4, N): update, lowest seed, highest seed, mean over seeds.
+
+    Updates where no seed has a finite value are left out.
+    """
+    found = {}
+    for name in (c for c in curves.columns if c not in KEYS):
+        values = pd.to_numeric(curves[name], errors="coerce")
+        values = values.where(np.isfinite(values))
+        grouped = values.groupby(curves["update"])
+        low, high, mean = grouped.min(), grouped.max(), grouped.mean()
+        band = np.stack([low.index.to_numpy(np.float64), low, high, mean])
+        band = band[:, np.isfinite(band).all(axis=0)]
+        if band.shape[1]:
+            found[str(name)] = band
+    return found
+
+
+def _round(value: float) -> float:
+    """Without the digits that mean nothing."""
+    return round(float(value), DIGITS)
+
+
+def _csv(head: Sequence[str], lines: Sequence[Sequence[Any]]) -> str:
+    """A table as text."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(head)
+    writer.writerows(lines)
+    return stream.getvalue()

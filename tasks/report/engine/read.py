@@ -1,0 +1,190 @@
+"""Read one file of a stage, refusing it by the command that makes it again."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.files import read_json, sha256
+from tasks.evaluate import ESTIMATE, Episodes
+
+WEIGHTS = (  # of a weighting that the page shows
+    *("params", "dataset_sha256", "v_plus.return", "v_plus.score", "start_return"),
+    *("effective_sample_size", "mean_return.uniform", "mean_return.weighted"),
+)
+GUESS = (  # of an estimate that the page shows
+    *("kind", "method", "noise", "discount", "episodes", "dataset_sha256", "per_seed"),
+    *("discounted.mean", "discounted.low", "discounted.high", "undiscounted"),
+    *("logged.discounted", "logged.undiscounted"),
+)
+QDC = (  # of a dataset's figures that the page shows
+    *("dataset_sha256", "world", "peers", "episodes", "steps", "seed", "bandwidth"),
+    *("confidence", "reference", "gate", "quality", "diversity", "complexity"),
+)
+
+
+def document(path: Path, command: str, *fields: str) -> dict[str, Any]:
+    """A JSON file that holds at least ``fields``, dotted."""
+    document: dict[str, Any] = read_json(path, command)
+    for field in fields:
+        value: Any = document
+        for key in field.split("."):
+            if not isinstance(value, dict) or key not in value:
+                raise RefusedError(
+                    path, field, "nothing", "a value", f"make it again with: {command}"
+                )
+            value = value[key]
+    return document
+
+
+def same(path: Path, metrics: Mapping[str, Any], names: tuple[str, str, str]) -> None:
+    """Refuse an evaluation that says it is of something else than its folder."""
+    for field, name in zip(("dataset", "learner", "variant"), names, strict=True):
+        if metrics.get(field) != name:
+            raise RefusedError(
+                path, field, metrics.get(field), name, "make it again with: dvc repro"
+            )
+
+
+def contract(folder: Path, seed: int, command: str) -> dict[str, Any]:
+    """The contract beside an ONNX file, which must be the file it speaks of."""
+    path = folder / f"seed-{seed}.json"
+    contract = document(
+        path,
+        command,
+        *("dataset.sha256", "weights_sha256", "statistics_sha256", "onnx_sha256"),
+        "parity.max",
+    )
+    file = path.with_suffix(".onnx")
+    found = sha256(file) if file.exists() else "nothing"
+    if found != contract["onnx_sha256"]:
+        raise RefusedError(
+            file,
+            "sha256",
+            found,
+            contract["onnx_sha256"],
+            f"make it again with: {command}",
+        )
+    return contract
+
+
+def curves(path: Path, command: str, *columns: str) -> pd.DataFrame:
+    """Curves over training: at least ``update``, ``seed`` and ``columns``."""
+    again = f"make it again with: {command}"
+    if not path.exists():
+        raise RefusedError(
+            path, "file", "nothing", "a file", f"make it with: {command}"
+        )
+    table = pd.read_csv(path)
+    if missing := [c for c in ("update", "seed", *columns) if c not in table]:
+        raise RefusedError(path, "columns", list(table), f"also {missing}", again)
+    return table
+
+
+def episodes(path: Path, seeds: Sequence[int], command: str) -> Episodes:
+    """The episode table, with every seed of the study."""
+    if not path.exists():
+        raise RefusedError(
+            path, "file", "nothing", "a file", f"make it with: {command}"
+        )
+    table = Episodes.read(path)
+    if table.seeds != sorted(seeds):
+        raise RefusedError(
+            path, "seed", table.seeds, sorted(seeds), f"make it again with: {command}"
+        )
+    return table
+
+
+def estimates(
+    root: Path, dataset: str, study: Mapping[str, Any], sha256: str
+) -> dict[tuple[str, str], dict[str, Any]]:
+    """Every estimate of a dataset's learners, in the order of the study.
+
+    Args:
+        root: Folder of the artifacts.
+        dataset: Its name.
+        study: The block ``study``; ``estimators`` may be empty or missing.
+        sha256: Of the dataset that lies there now.
+
+    Returns:
+        metrics.json by (learner, estimator).
+
+    Raises:
+        RefusedError: If one is missing, does not call itself an estimate, or is of
+            another dataset.
+    """
+    found = {}
+    for learner in study["policies"]:
+        for method in study.get("estimators") or ():
+            path = root / "estimates" / dataset / learner / method / "metrics.json"
+            command = (
+                f"python -m tasks.estimate --dataset {dataset} "
+                f"--learner {learner} --estimator {method}"
+            )
+            metrics = document(path, command, *GUESS)
+            stated = {"kind": ESTIMATE, "method": method, "dataset_sha256": sha256}
+            _check_stated(path, metrics, stated, command)
+            found[learner, method] = metrics
+    return found
+
+
+def weights(
+    root: Path, dataset: str, study: Mapping[str, Any], sha256: str
+) -> dict[str, dict[str, Any]]:
+    """Figures of each weighting of a dataset, in the order of the study.
+
+    Args:
+        root: Folder of the artifacts.
+        dataset: Its name.
+        study: The block ``study``; ``weighted`` may be empty or missing.
+        sha256: Of the dataset that lies there now.
+
+    Returns:
+        weights.json by weighting.
+
+    Raises:
+        RefusedError: If one is missing, or is of another dataset.
+    """
+    found = {}
+    for name in (study.get("weighted") or {}).get("weightings", ()):
+        path = root / "weights" / dataset / name / "weights.json"
+        command = f"python -m tasks.weigh --dataset {dataset} --weighting {name}"
+        told = document(path, command, *WEIGHTS)
+        _check_stated(path, told, {"dataset_sha256": sha256}, command)
+        found[name] = told
+    return found
+
+
+def qdc(
+    root: Path, dataset: str, study: Mapping[str, Any], sha256: str
+) -> dict[str, Any] | None:
+    """Quality, diversity and complexity of a dataset; None where it is not measured.
+
+    Args:
+        root: Folder of the artifacts.
+        dataset: Its name.
+        study: The block ``study``; ``measured`` may be empty or missing.
+        sha256: Of the dataset that lies there now.
+
+    Raises:
+        RefusedError: If the figures are missing, or of another dataset.
+    """
+    if dataset not in (study.get("measured") or ()):
+        return None
+    path = root / "qdc" / dataset / "metrics.json"
+    command = f"python -m tasks.measure --dataset {dataset}"
+    found = document(path, command, *QDC)
+    _check_stated(path, found, {"dataset_sha256": sha256}, command)
+    return found
+
+
+def _check_stated(
+    path: Path, told: Mapping[str, Any], stated: Mapping[str, Any], command: str
+) -> None:
+    """Refuse a file that states another value for a field."""
+    for field, expected in stated.items():
+        if told[field] != expected:
+            mend = f"make it again with: {command}"
+            raise RefusedError(path, field, told[field], expected, mend)

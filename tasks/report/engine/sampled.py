@@ -1,0 +1,138 @@
+"""Diffusion policies by other samplers: what each costs, and what it loses.
+
+| file | of |
+|---|---|
+| ``data/onnx/<D>/<L>/<V>-<S>-<N>/sampler.json`` | the plan and its action error |
+| ``seed-<k>.json`` beside it | each seed's contract |
+| ``data/evaluations/...``, ``data/profiles/...`` | as of every variant |
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.files import json_sha256
+from tasks.artifacts.variants import sampled
+from tasks.report.engine import read
+
+TOLD = ("sampler", "calls", "fine.calls", "action_error.mean", "action_error.max")
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """One variant by one sampler.
+
+    Attributes:
+        learner: Of the policy.
+        variant: What it is made of.
+        sampler: Its name.
+        calls: Of the network, NFE.
+        told: sampler.json.
+        metrics: metrics.json of evaluate.
+        bytes: Mean size of the ONNX file over seeds.
+        latency: latency.json, or None where it was not measured.
+    """
+
+    learner: str
+    variant: str
+    sampler: str
+    calls: int
+    told: dict[str, Any]
+    metrics: dict[str, Any]
+    bytes: float
+    latency: dict[str, Any] | None
+
+
+def collect(
+    root: Path, dataset: str, study: Mapping[str, Any], sha256: str
+) -> list[Sampled]:
+    """Every sampled variant of a dataset, in the order of the study.
+
+    Args:
+        root: Folder of the artifacts.
+        dataset: Its name.
+        study: The block ``study``.
+        sha256: Of the dataset that lies there now.
+
+    Raises:
+        RefusedError: If a file is missing, is of another dataset, or a plan is not the
+            one that was exported.
+    """
+    return [
+        _one(root, dataset, study, sha256, learner, name, source)
+        for learner in study["policies"]
+        for name, source in sampled(study, learner).items()
+    ]
+
+
+def _one(
+    root: Path,
+    dataset: str,
+    study: Mapping[str, Any],
+    sha256: str,
+    learner: str,
+    name: str,
+    source: tuple[str, str, int],
+) -> Sampled:
+    variant, sampler, calls = source
+    leaf = Path(dataset) / learner / name
+    options = f"--dataset {dataset} --learner {learner}"
+    export = (
+        f"python -m tasks.export {options} --variant {variant} "
+        f"--sampler {sampler} --steps {calls}"
+    )
+    path = root / "onnx" / leaf / "sampler.json"
+    told = read.document(path, export, *TOLD)
+    contracts = {
+        seed: read.contract(path.parent, seed, export) for seed in study["seeds"]
+    }
+    for contract in contracts.values():
+        found = contract["dataset"]["sha256"]
+        if found != sha256:
+            mend = f"make it again with: {export}"
+            raise RefusedError(path.parent, "dataset.sha256", found, sha256, mend)
+    _check_plans(path, told, contracts, export)
+    evaluate = f"python -m tasks.evaluate {options} --variant {name}"
+    metrics = read.document(
+        root / "evaluations" / leaf / "metrics.json",
+        evaluate,
+        *("score.iqm", "score.low", "score.high", "return.iqm"),
+    )
+    read.same(
+        root / "evaluations" / leaf / "metrics.json", metrics, (dataset, learner, name)
+    )
+    profile = f"python -m tasks.profile {options}"
+    profiled = root / "profiles" / leaf
+    static = read.document(profiled / "static.json", profile, "bytes")
+    timed = profiled / "latency.json"
+    return Sampled(
+        *(learner, *source, told, metrics, float(static["bytes"])),
+        read.document(timed, profile, "batches.1") if timed.exists() else None,
+    )
+
+
+def _check_plans(
+    path: Path,
+    told: Mapping[str, Any],
+    contracts: Mapping[int, Mapping[str, Any]],
+    command: str,
+) -> None:
+    """Refuse plans that are not those in the exported graphs.
+
+    Raises:
+        RefusedError: If the hash of a seed's plan is not the one its contract, which
+            stands in the graph, says.
+    """
+    plans = {one["seed"]: json_sha256(one["spec"]) for one in told.get("seeds", ())}
+    for seed, contract in contracts.items():
+        expected = (contract.get("sampler") or {}).get("plan_sha256")
+        if plans.get(seed) != expected:
+            raise RefusedError(
+                path,
+                f"plan of seed {seed}",
+                plans.get(seed, "nothing"),
+                f"{expected} of the exported graph",
+                f"make it again with: {command}",
+            )

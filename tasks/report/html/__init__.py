@@ -1,0 +1,52 @@
+"""One self-contained page: no outside reference, everything in it escaped.
+
+The pictures are inline SVG, about 100 kB for a study where a plotting library alone
+would be 4.5 MB; scripts only add hints, highlighting and sorting, so the page reads and
+prints without them. A content security policy in the page forbids every request.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from tasks.artifacts.params import Params, Range
+from tasks.report import Report
+from tasks.report.cores.pictures import symbol
+from tasks.report.cores.template import page_environment
+from tasks.report.engine.collect import Study
+from tasks.report.engine.judge import Row
+from tasks.report.html import view
+from tasks.report.html.measured import compositions
+
+
+@dataclass(frozen=True)
+class HtmlParams(Params):
+    """See params/report/html.yaml for units and ranges."""
+
+    hash_digits: Annotated[int, Range(8, 64)]
+
+
+class Html(Report):
+    """See the module."""
+
+    Parameters = HtmlParams
+    params: HtmlParams
+
+    def page(self, study: Study, rows: Sequence[Row]) -> str:
+        """See :meth:`Report.page`."""
+        template = page_environment().get_template("page.html.jinja")
+        return template.render(
+            study=study,
+            sections=[
+                view.section(study, data, [r for r in rows if r.data is data])
+                for data in study.datasets
+            ],
+            compositions=compositions(study.datasets),
+            unmeasured=view.unmeasured(rows),
+            digits=self.params.hash_digits,
+            symbol=symbol,
+            pairs=view.pairs,
+            key=view.key,
+            mean=view.mean_error,
+            timed=view.timed(rows),
+        )

@@ -1,0 +1,274 @@
+"""What the page's template shows, computed: answers, rows, pictures."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from tasks.report.cores import words
+from tasks.report.cores.pictures import (
+    Point,
+    curve,
+    histogram,
+    overlay,
+    ruler,
+    scatter,
+    strip,
+)
+from tasks.report.cores.svg import COLOURS
+from tasks.report.engine.collect import Artifact, Data, Study
+from tasks.report.engine.figures import bands, scores
+from tasks.report.engine.judge import Row, answer, best_of
+
+BATCHES = ("1", "256")
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of the summary table.
+
+    Attributes:
+        row: None for a reference.
+        name: Of a reference; learner / variant otherwise.
+        note: Said below the name.
+        score: Normalised.
+        reward: Return, units of the world.
+        strip: The score as a picture.
+        colour: Class number of the learner.
+        shape: Of the variant.
+        latency: By batch: p50, p99, and against the parent in words.
+    """
+
+    row: Row | None
+    name: str
+    note: str
+    score: float
+    reward: float
+    strip: Markup
+    colour: int | None
+    shape: int
+    latency: dict[str, tuple[float, float, str]]
+
+
+@dataclass(frozen=True)
+class Section:
+    """One dataset on the page."""
+
+    data: Data
+    best: Artifact
+    choice: Row | None
+    beats: bool  # whether the best learner scores above the data's own mean
+    verdicts: dict[str, int]  # how many compressed artifacts got which, against best
+    pace: str  # latency of the choice, in words
+    ruler: Markup
+    references: list[Line]
+    lines: list[Line]
+    pareto: list[tuple[str, Markup]]
+    curves: list[tuple[str, int, list[Markup]]]
+    learning: Markup  # the score of all learners over training, empty without
+    moments: list[tuple[str, int, dict[str, tuple[float, float, float]]]]
+    histogram: Markup
+    learners: list[tuple[str, int]]
+    variants: list[tuple[str, int]]
+
+
+def section(study: Study, data: Data, rows: Sequence[Row]) -> Section:
+    """Everything about one dataset."""
+    colours = {name: i % COLOURS for i, name in enumerate(study.block["policies"])}
+    shapes = {name: i for i, name in enumerate(study.block["variants"])}
+    mean = float(data.card["return"]["mean"])
+    levels = [0.0, data.score(mean), 100.0]
+    ends = [v for row in rows for v in row.score] + levels
+    span = (min(ends) - 2, max(ends) + 2)
+    best, choice = best_of(data), answer(rows)
+    names = [
+        ("best behaviour policy", "reference, ref_max", float(data.world["ref_max"])),
+        ("the data's own mean return", "reference, mean over episodes", mean),
+        ("random policy", "reference, ref_min", float(data.world["ref_min"])),
+    ]
+    references = [
+        Line(None, name, note, data.score(value), value,
+             strip(span, levels, data.score(value), None, 3), None, 3, {})
+        for name, note, value in names
+    ]  # fmt: skip
+    lines = [
+        Line(
+            row=row,
+            name=row.name,
+            note="imitation baseline" if row.artifact.learner == "bc" else "",
+            score=row.score[1],
+            reward=float(row.artifact.metrics["return"]["iqm"]),
+            strip=strip(
+                span,
+                levels,
+                row.score,
+                colours[row.artifact.learner],
+                shapes[row.artifact.variant],
+            ),
+            colour=colours[row.artifact.learner],
+            shape=shapes[row.artifact.variant],
+            latency={b: t for b in BATCHES if (t := _latency(row, b))},
+        )
+        for row in rows
+    ]
+    return Section(
+        data=data,
+        best=best,
+        choice=choice,
+        beats=float(best.metrics["score"]["iqm"]) > levels[1],
+        verdicts=dict(Counter(r.best.word for r in rows if not r.is_parent)),
+        pace=_pace(choice.artifact, best, "1") if choice else "",
+        ruler=ruler(span, [("0", 0.0), ("data", levels[1]), ("100", 100.0)]),
+        references=references,
+        lines=lines,
+        pareto=_pareto(rows, lines, levels[1]),
+        curves=[
+            (learner, colours[learner], [
+                curve(name, band, colours[learner])
+                for name, band in bands(frame).items()
+            ])
+            for learner, frame in data.curves.items()
+        ],
+        learning=overlay("score", [
+            (band, colours[learner])
+            for learner, told in data.learning.items()
+            for band in bands(scores(data, told)).values()
+        ], (540, 300)),
+        moments=[
+            (learner, colours[learner], {
+                moment: _scored(data, told.metrics[moment])
+                for moment in ("last", "best")
+            })
+            for learner, told in data.learning.items()
+        ],
+        histogram=histogram(
+            data.card["return"]["histogram"]["edges"],
+            data.card["return"]["histogram"]["counts"],
+            [("mean", mean), ("median", float(data.card["return"]["median"]))],
+        ),
+        learners=list(colours.items()),
+        variants=list(shapes.items()),
+    )  # fmt: skip
+
+
+def _scored(data: Data, told: Mapping[str, Any]) -> tuple[float, float, float]:
+    """Low end, score and high end of figures in units of the world."""
+    low, middle, high = (data.score(float(told[k])) for k in ("low", "iqm", "high"))
+    return low, middle, high
+
+
+def key(row: Row) -> str:
+    """What ties an artifact's row to its marks."""
+    return json.dumps([row.data.name, row.artifact.learner, row.artifact.variant])
+
+
+def _latency(row: Row, batch: str) -> tuple[float, float, str] | None:
+    """p50 and p99 in microseconds, and the parent's pace in words."""
+    timed = (row.artifact.latency or {}).get("batches", {}).get(batch)
+    if timed is None:
+        return None
+    said = "" if row.is_parent else _pace(row.artifact, row.parent, batch)
+    return float(timed["p50_us"]), float(timed["p99_us"]), said
+
+
+def _pace(child: Artifact, parent: Artifact, batch: str) -> str:
+    """Latency (p50) against another artifact, where both were timed alike."""
+    ours, theirs = child.latency, parent.latency
+    if ours is None or theirs is None:
+        return "parent not timed" if ours else "not timed"
+    if any(ours.get(k) != theirs.get(k) for k in ("machine", "onnxruntime", "threads")):
+        return "parent timed elsewhere"
+    if any(batch not in timed["batches"] for timed in (ours, theirs)):
+        return "not timed"
+    return words.pace(
+        ours["batches"][batch]["p50_us"], theirs["batches"][batch]["p50_us"]
+    )
+
+
+def _pareto(
+    rows: Sequence[Row], lines: Sequence[Line], level: float
+) -> list[tuple[str, Markup]]:
+    """Score against bytes, and against latency where it was measured."""
+
+    def point(row: Row, seen: Line, x: float, cost: str) -> Point:
+        low, score, high = row.score
+        tip = (
+            f"{row.name}\n{words.number(score)} {words.interval(low, high)}\n{cost}"
+            f"\n{'parent' if row.is_parent else row.judged.word}"
+        )
+        label = f"{row.artifact.learner} {row.artifact.variant}"
+        shown = (seen.colour or 0, seen.shape)
+        return Point(key(row), label, tip, x, score, low, high, *shown)
+
+    pairs_ = list(zip(rows, lines, strict=True))
+    sized = [
+        point(r, s, r.artifact.bytes / 1e3, words.kilobytes(r.artifact.bytes))
+        for r, s in pairs_
+    ]
+    timed = [
+        point(r, s, s.latency["1"][0], f"p50 {words.micro(s.latency['1'][0])} µs")
+        for r, s in pairs_
+        if "1" in s.latency
+    ]
+    mean = ("the data's mean", level)
+    found = [
+        (
+            "Score against file size",
+            scatter(
+                sized, "Score against file size", "file size, kB", words.short, mean
+            ),
+        )
+    ]
+    if timed:
+        title, name = "Score against latency", "p50 at batch 1, µs"
+        found.append((title, scatter(timed, title, name, words.short, mean)))
+    return found
+
+
+def unmeasured(rows: Iterable[Row]) -> list[str]:
+    """The command that measures it, for each latency that is missing."""
+    return [
+        f"python -m tasks.profile --dataset {a.dataset} --learner {a.learner}"
+        for a in (row.artifact for row in rows)
+        if a.latency is None
+    ]
+
+
+def timed(rows: Iterable[Row]) -> str:
+    """How latencies were measured, one clause a way, and how busy the machine was."""
+    found = [row.artifact.latency for row in rows if row.artifact.latency]
+    ways = {
+        f"{one['machine'].get('cpu')}, {one['machine'].get('cores')} cores; "
+        f"onnxruntime {one.get('onnxruntime')}, threads {one.get('threads')}, "
+        f"{one.get('repeats')} calls of the first seed's file": None
+        for one in found
+    }
+    loads = [float(one["load"]) for one in found if "load" in one]
+    busy = f"; load average {min(loads):.1f} to {max(loads):.1f}" if loads else ""
+    return "; and ".join(ways) + busy
+
+
+def mean_error(error: Any) -> str:
+    """A layer's error in percent: of one number, one a seed, or none."""
+    errors = error if isinstance(error, list) else [error]
+    known = [float(e) for e in errors if e is not None]
+    return words.percent(sum(known) / len(known)) if known else "—"
+
+
+def pairs(block: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """A block of JSON as names and texts, for tables of unknown content."""
+    found = []
+    for name, value in block.items():
+        label = f"{prefix}{name}".replace("_", " ")
+        if isinstance(value, Mapping):
+            found += pairs(value, f"{label}, ")
+        elif isinstance(value, list):
+            found.append((label, ", ".join(map(str, value))))
+        elif isinstance(value, bool) or not isinstance(value, int | float):
+            found.append((label, str(value)))
+        else:
+            found.append((label, words.short(value)))
+    return found

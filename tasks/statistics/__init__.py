@@ -1,0 +1,1 @@
+"""Statistics: intervals and verdicts, the one home of both."""

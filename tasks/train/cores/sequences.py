@@ -1,0 +1,149 @@
+"""Windows of episodes, for learners that read sequences, and dropout by seed.
+
+Shapes: S seeds, B batch, K steps, O observation, A action.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.windows import episodes, returns_to_go
+from tasks.train import Learner
+from tasks.train.engine.minibatches import BLOCK, draw_rows, odds, pack
+
+if TYPE_CHECKING:
+    from tasks.artifacts.dataset import Transitions
+
+DROPOUT_STREAM = 1  # of a seed and update; stream 0 of a seed and block draws rows
+
+
+@dataclass
+class Sequences:
+    """One minibatch of windows a seed; past an episode's end it is padded.
+
+    Attributes:
+        returns: Returns-to-go (S, B, K, 1), scaled.
+        observation: (S, B, K, O), normalised.
+        action: (S, B, K, A), in [-1, 1].
+        timestep: (S, B, K) int64, numbers of the steps in their episodes.
+        valid: (S, B, K), 1.0 where there is a step; padding is on the right.
+    """
+
+    returns: Tensor
+    observation: Tensor
+    action: Tensor
+    timestep: Tensor
+    valid: Tensor
+
+
+class WindowSampler:
+    """Batches of windows, their starts drawn a block at a time.
+
+    An episode is drawn in proportion to its length and a start in it uniformly, that
+    is: each row of the dataset is as likely a start as any other. A learner with
+    weights starts at each row as its weight says.
+
+    Args:
+        learner: Whose seeds and widths it draws for.
+        data: The dataset.
+        batch: B.
+        context: K.
+        longest: Steps of the longest episode the learner can take.
+        return_scale: Returns are multiplied by it.
+
+    Raises:
+        RefusedError: If every episode is shorter than the context, one is longer than
+            the learner can take, or as :func:`pack`.
+    """
+
+    def __init__(
+        self,
+        learner: Learner,
+        data: "Transitions",
+        batch: int,
+        context: int,
+        longest: int,
+        return_scale: float,
+    ) -> None:
+        step, first, lengths = episodes(data)
+        name = f"train.{type(learner).__module__.rpartition('.')[2]}"
+        if lengths.max() < context:
+            raise RefusedError(
+                name,
+                "context",
+                context,
+                f"at most {lengths.max()}, the longest episode of {data.dataset_id}",
+                "lower context, or take longer episodes",
+            )
+        if lengths.max() > longest:
+            raise RefusedError(
+                name,
+                "episode_steps",
+                longest,
+                f"at least {lengths.max()}, the longest episode of {data.dataset_id}",
+                "raise episode_steps",
+            )
+        self.seeds, self.shape = learner.seeds, (len(learner.seeds), batch, context)
+        self.o, self.a = learner.spaces.observation, learner.spaces.action
+        self.table, self.summed = pack(learner, data), odds(learner, data)
+        to_go = torch.from_numpy(returns_to_go(data) * return_scale).float()
+        self.to_go = to_go[:, None]
+        self.step = torch.from_numpy(step)
+        self.left = (
+            torch.from_numpy(np.repeat(first + lengths, lengths)) - 1
+        )  # last row
+        self.window = torch.arange(context)
+        self.block = -1
+        self.index: Tensor  # (BLOCK, S * B)
+
+    def __call__(self, step: int) -> Sequences:
+        """The batch of one update."""
+        block, i = divmod(step, BLOCK)
+        if block != self.block:
+            self.block = block
+            self.index = draw_rows(
+                self.seeds, block, self.shape[1], len(self.table), self.summed
+            )
+        start = self.index[i]
+        wanted = start[:, None] + self.window  # (S * B, K)
+        rows = torch.minimum(wanted, self.left[start][:, None])
+        valid = (wanted == rows).float().view(self.shape)
+        timestep = (self.step[start][:, None] + self.window).view(self.shape)
+        flat = rows.view(-1)
+        table = self.table.index_select(0, flat).view(*self.shape, -1)
+        returns = self.to_go.index_select(0, flat).view(*self.shape, 1)
+        o, a = table[..., : self.o], table[..., self.o : self.o + self.a]
+        return Sequences(returns, o, a, timestep, valid)
+
+
+class Dropout:
+    """Dropout of one update: masks of a seed come from its number and the update's.
+
+    Called once a place, in the same order each time.
+
+    Args:
+        seeds: One slice each.
+        rate: Share that is set to zero, in steps of 1 / 65 536; the rest is scaled up.
+        step: Number of the update.
+    """
+
+    def __init__(self, seeds: tuple[int, ...], rate: float, step: int) -> None:
+        self.dropped = round(rate * 2**16)
+        self.draws = [
+            np.random.default_rng([seed, step, DROPOUT_STREAM]) for seed in seeds
+        ]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """(S, ...) -> (S, ...)."""
+        if not self.dropped:
+            return x
+        count = x.numel() // len(self.draws)
+        words = np.stack(
+            [np.frombuffer(draw.bytes(2 * count), np.uint16) for draw in self.draws]
+        )
+        kept = torch.from_numpy(words >= self.dropped).to(x.dtype).view(x.shape)
+        return x * kept.mul_(2**16 / (2**16 - self.dropped))

@@ -1,0 +1,1 @@
+"""What runs a learner: batches, the loop, checkpoints, processes."""

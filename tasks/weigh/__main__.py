@@ -1,0 +1,59 @@
+"""Weigh a dataset: ``python -m tasks.weigh --dataset D --weighting W``.
+
+Writes ``data/weights/<D>/<W>/``: how likely each transition is to be drawn, and what
+that makes of the data. ``python -m tasks.train --weighting W`` draws so, with any
+learner.
+"""
+
+import argparse
+from pathlib import Path
+
+from tasks.artifacts.dataset import load_transitions
+from tasks.artifacts.files import check_writable, read_json
+from tasks.artifacts.makers import known_dataset
+from tasks.artifacts.params import build, load, pick
+from tasks.artifacts.stage import run_stage
+from tasks.weigh import WEIGHTS, Weighting, figures, write_weights
+
+
+def main() -> None:
+    """Command of the stage ``weigh``; nothing in it is random."""
+    parser = argparse.ArgumentParser(prog="python -m tasks.weigh")
+    parser.add_argument("--dataset", required=True, help="a name in study.datasets")
+    parser.add_argument("--weighting", required=True, help="a name under weighting:")
+    given = parser.parse_args()
+    dataset, name = given.dataset, given.weighting
+
+    params = load()
+    block = pick(params, "weighting", name)
+    known_dataset(params, dataset, "dataset")
+    weighting: Weighting = build(block, f"weighting.{name}")
+    folder = WEIGHTS / dataset / name
+    check_writable(folder.parent)
+    source = Path("data/datasets") / f"{dataset}-v0"
+    data = load_transitions(source)
+    made_by = f"python -m tasks.generate --dataset {dataset}"
+    world = read_json(source / "world.json", made_by)["world"]
+    weights = weighting.weigh(data)
+    told = figures(data, weights, world["ref_min"], world["ref_max"])
+    write_weights(
+        folder,
+        weights,
+        {
+            "dataset": dataset,
+            "dataset_sha256": data.sha256,
+            "weighting": name,
+            "params": {k: v for k, v in block.items() if k != "_target_"},
+            **told,
+        },
+    )
+    mean = told["mean_return"]
+    print(
+        f"{folder}: mean return {mean['uniform']:.1f} -> {mean['weighted']:.1f}, "
+        f"effective sample size {told['effective_sample_size']:.1%} of "
+        f"{told['steps']} transitions"
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(run_stage(main))

@@ -1,0 +1,125 @@
+"""Trajectory weighting: good episodes are drawn more often, whatever the learner.
+
+Paper: Hong, Agrawal, Tachet des Combes & Laroche 2023, "Harnessing Mixed Offline
+Reinforcement Learning Datasets via Trajectory Weighting" (ICLR 2023, OpenReview
+OhUAblg27z). Reference implementation: Improbable-AI/harness-offline-rl. As its
+maintained version has it, and other versions of it have not, scores are scaled to
+[0, 1] before the softmax, and the softmax goes over transitions: of two episodes with
+the same score the longer one is drawn more often. Episodes come from the dataset; its
+borders are checked as the reference finds them, by termination or a jump above 1e-6.
+
+It wraps no learner: it gives the engine a probability a transition
+(``Learner.weights``), and losses, evaluation and statistics of the observations stay
+what they are. Weights are computed once, on the rewards as stored.
+
+Differs from the reference: alpha belongs to a named weighting of a study, not to a
+learner (theirs is 0.2 for CQL, 0.1 otherwise), and batches are drawn by searching the
+summed probabilities instead of millions of rows drawn in advance. The paper normalises
+the returns of its positive-sided variance in a way we do not know; ``weights.json``
+has it in units of return and of score / 100.
+
+Shapes: N transitions, n episodes.
+"""
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+
+from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.params import OneOf, Params, Range
+from tasks.artifacts.windows import Whole
+from tasks.weigh import Doubles, Weighting, start_values, trajectories
+
+if TYPE_CHECKING:
+    from tasks.artifacts.dataset import Transitions
+
+EQUAL = 1e-9  # scores that spread less, against the largest return, are equal
+
+
+@dataclass(frozen=True)
+class TrajectoryWeightingParams(Params):
+    """See params/weigh/trajectory_weighting.yaml for units and ranges."""
+
+    scheme: Annotated[str, OneOf(("advantage", "return", "top", "uniform"))]
+    alpha: Annotated[float, Range(0, open=True)]
+    fraction: Annotated[float, Range(0, 1, open=True)]
+
+
+class TrajectoryWeighting(Weighting):
+    """AW, RW, the best episodes alone, or all of them alike."""
+
+    Parameters = TrajectoryWeightingParams
+    params: TrajectoryWeightingParams
+
+    def weigh(self, data: "Transitions") -> Doubles:
+        """See :meth:`Weighting.weigh`; the same inside an episode.
+
+        Where all scores are equal it warns, and all transitions are alike.
+        """
+        p = self.params
+        first, lengths = trajectories(data)
+        each = np.ones(len(lengths))
+        if p.scheme != "uniform":
+            score = self.scores(data, first)
+            if np.ptp(score) <= EQUAL * np.abs(data.returns).max():
+                warnings.warn(
+                    f"{data.dataset_id}: all {len(score)} episodes have the same score "
+                    f"by {p.scheme}, so none is drawn more often than another",
+                    stacklevel=2,
+                )
+            elif p.scheme == "top":
+                each = best(score, p.fraction)
+            else:
+                each = softmax(score, lengths, p.alpha)
+        weights = np.repeat(each, lengths)
+        weights /= weights.sum()  # as the reference does, against rounding
+        return weights
+
+    def scores(self, data: "Transitions", first: Whole) -> Doubles:
+        """How good each episode is, (n,): G, or G - Vhat(s0) for scheme advantage.
+
+        Raises:
+            RefusedError: If Vhat would go through all returns.
+        """
+        g = np.asarray(data.returns, np.float64)
+        if self.params.scheme != "advantage":
+            return g
+        expected = start_values(data, first)
+        if expected is None:
+            width = data.observation.shape[1]
+            raise RefusedError(
+                data.dataset_id,
+                "episodes",
+                f"{len(g)}, with {width} numbers an observation",
+                f"at least {width + 2}, so that returns can be regressed on starts",
+                "log more episodes, take scheme return, or observe features instead "
+                "of pixels",
+            )
+        return g - expected
+
+
+def softmax(score: Doubles, lengths: Whole, alpha: float) -> Doubles:
+    """p_i = exp(s_i / alpha) / sum_j T_j exp(s_j / alpha), s scaled to [0, 1]: (n,).
+
+    Args:
+        score: (n,), not all equal.
+        lengths: T, (n,).
+        alpha: Temperature; towards 0 the best episode alone, large ones all alike.
+    """
+    scaled = (score - score.max()) / np.ptp(score)  # -1..0 gives the same p as 0..1
+    with np.errstate(over="ignore", under="ignore"):  # exp(-inf) is 0, as it should be
+        raw = np.exp(scaled / alpha)
+    return raw / (lengths @ raw)
+
+
+def best(returns: Doubles, fraction: float) -> Doubles:
+    """1 for the floor(fraction n) episodes of the largest returns, at least one: (n,).
+
+    Of equal returns the earlier episode is better.
+    """
+    count = max(1, int(fraction * len(returns) + 1e-9))  # 0.29 * 100 is below 29
+    chosen = np.zeros(len(returns))
+    chosen[np.argsort(-returns, kind="stable")[:count]] = 1
+    return chosen
