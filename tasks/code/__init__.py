@@ -17,9 +17,12 @@ does.
 
 import ast
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
+
+from tasks.artifacts.files import canonical
 
 PROJECT = Path(__file__).parents[2]
 SHARED = ("cores", "engine")  # folders of a room that hold no method
@@ -148,3 +151,22 @@ def _data(folder: Path) -> list[Path]:
 
 def _sha256(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def made_by(room: str, name: str, block: Mapping[str, Any]) -> dict[str, str]:
+    """What a contract says of a method that had a part in a file.
+
+    Args:
+        room: Of the method.
+        name: Of the method, a name of :func:`methods`.
+        block: Its block of params.yaml.
+
+    Returns:
+        ``method`` (``<room>.<name>``), and the SHA-256 of its parameters and of its
+        closure. No revision is in it: a commit must not change bytes.
+    """
+    return {
+        "method": f"{room}.{name}",
+        "params_sha256": hashlib.sha256(canonical(dict(block)).encode()).hexdigest(),
+        "code_sha256": digest(of_method(room, name)),
+    }
