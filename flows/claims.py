@@ -1,8 +1,9 @@
 """Check papers' claims: ``python -m flows.claims [NAME...] [--local]``.
 
-Runs the study of each claim beside the user's files (``flows.study``), brings
-``data/claims/NAME.json`` in and writes docs/claims.md. What was computed before comes
-from the cache, so a run that was killed goes on where it was.
+Runs the study of each claim, its bed included, beside the user's files
+(``flows.study``), brings ``data/claims/NAME.json`` in and writes docs/claims.md and
+docs/claims/. What was computed before comes from the cache, so a run that was killed
+goes on where it was.
 """
 
 import argparse
@@ -23,24 +24,23 @@ from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import write_json
 from tasks.artifacts.params import known
 from tasks.artifacts.stage import run_stage
-from tasks.claims.engine.page import CLAIMS
-from tasks.claims.engine.page import main as write_page
+from tasks.claims.engine.pages import CLAIMS, write_pages
 
 
 def studies(root: Path) -> dict[str, str]:
-    """The study of each claim there is.
+    """The study of each claim there is, by the claim's name.
 
     Args:
         root: The clone.
     """
-    found: dict[str, str] = {}
+    study_of: dict[str, str] = {}
     for path in sorted((root / "params/study").glob("*.yaml")):
         if "claims@claim." not in path.read_text(encoding="utf-8"):
             continue  # composing costs half a second
         text = composed([f"study={path.stem}"], root / "params")
         if not path.stem.endswith("_smoke"):
-            found |= dict.fromkeys(yaml.safe_load(text)["claim"], path.stem)
-    return found
+            study_of |= dict.fromkeys(yaml.safe_load(text)["claim"], path.stem)
+    return study_of
 
 
 def bring(root: Path, commit: str, name: str, seconds: float) -> dict[str, Any]:
@@ -52,53 +52,56 @@ def bring(root: Path, commit: str, name: str, seconds: float) -> dict[str, Any]:
         name: The claim.
         seconds: What the run took; a file with the same figures keeps its own, since
             a run from the cache says nothing of the work.
+
+    Returns:
+        The file's content.
     """
     path = root / CLAIMS / f"{name}.json"
     text = git(root, "show", f"{commit}:{CLAIMS.as_posix()}/{name}.json")
-    found: dict[str, Any] = json.loads(text)
+    content: dict[str, Any] = json.loads(text)
     before: Mapping[str, Any] = {}
     if path.exists():
         before = json.loads(path.read_text(encoding="utf-8"))
-    if before != {**found, "wall_seconds": before.get("wall_seconds")}:
+    if before != {**content, "wall_seconds": before.get("wall_seconds")}:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, {**found, "wall_seconds": round(seconds)})
-    return found
+        write_json(path, {**content, "wall_seconds": round(seconds)})
+    return content
 
 
 def main() -> None:
-    """See the module."""
+    """Run the studies one after the other, and bring in what came of each."""
     parser = argparse.ArgumentParser(prog="python -m flows.claims", description=__doc__)
     parser.add_argument("claims", nargs="*", help="default: all there are")
     parser.add_argument(
         "--workers", type=int, default=0, help="at once; default: cores"
     )
     parser.add_argument("--local", action="store_true", help="without Prefect")
-    given = parser.parse_args()
-    root, where = Path.cwd(), studies(Path.cwd())
-    for name in given.claims:
-        known(name, where, "claim")
-    wanted = sorted({where[name] for name in given.claims or where})
+    arguments = parser.parse_args()
+    root, study_of = Path.cwd(), studies(Path.cwd())
+    for name in arguments.claims:
+        known(name, study_of, "claim")
+    names = sorted({study_of[name] for name in arguments.claims or study_of})
     # all are planned first: a study refuses a clone whose files were changed, and what
     # the first one brings in changes some
-    planned = [plan(root, study) for study in wanted]
-    failed, came = [], []
-    run = local if given.local else seen
+    plans = [plan(root, study) for study in names]
+    failed, done = [], []
+    run = local if arguments.local else seen
     try:
-        for one in planned:
+        for study in plans:
             began = time.monotonic()
             try:
-                run(one, given.workers, keep=False)
+                run(study, arguments.workers, keep=False)
             except (RefusedError, SystemExit) as error:
-                failed.append(f"{one.name}: {error}")
+                failed.append(f"{study.name}: {error}")
                 continue
-            came.append((one, time.monotonic() - began))
+            done.append((study, time.monotonic() - began))
     finally:
-        for one, seconds in came:
-            commit = git(root, "rev-parse", experiment(root, one.experiment))
-            for name in (n for n, study in where.items() if study == one.name):
-                found = bring(root, commit, name, seconds)
-                say(f"claim {name}: {found['verdict']}")
-        write_page()
+        for study, seconds in done:
+            commit = git(root, "rev-parse", experiment(root, study.experiment))
+            for name in (n for n, of in study_of.items() if of == study.name):
+                content = bring(root, commit, name, seconds)
+                say(f"claim {name}: {content['verdict']}")
+        write_pages(root)
     if failed:
         raise RefusedError(
             "claims", "studies", "; ".join(failed), "all to end well", "run it again"
@@ -106,7 +109,7 @@ def main() -> None:
 
 
 def experiment(root: Path, name: str) -> str:
-    """The ref of an experiment."""
+    """The git reference of an experiment, by its name."""
     refs = git(root, "for-each-ref", "--format=%(refname)", "refs/exps").splitlines()
     return next(ref for ref in refs if ref.endswith(f"/{name}"))
 

@@ -1,1 +1,95 @@
-"""Beds: what a claim needs made that no study carries, one folder a claim."""
+"""Beds: what a claim looks at that no study's graph carries.
+
+A study trains policies, compresses and plays them. Some claims need more: a small
+language model at several numbers of bits, nine datasets of one archive, samplers where
+the network is known exactly. A bed makes that, as a list of jobs; the claim then only
+reads what came of them.
+
+Jobs run side by side. Each one's result is kept as soon as it is there, so a bed that
+was killed goes on with the jobs that are left, and a bed of which one parameter changed
+repeats only the jobs that depend on it.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from tasks.artifacts.method import Method
+from tasks.artifacts.params import Params, Range
+
+Report = Callable[[float], None]  # called with the share of a job that is done, 0..1
+
+
+@dataclass(frozen=True)
+class BedParams(Params):
+    """What every bed says of itself; see params/beds/.
+
+    Attributes:
+        needs_dataset: Folder of a dataset the bed reads. ``environment.json``, which
+            every stage of this kind depends on, stands for none.
+        needs_policies: Folder of the policies it reads, likewise.
+        processes: Jobs at once, a core each; changes speed only.
+    """
+
+    needs_dataset: str
+    needs_policies: str
+    processes: Annotated[int, Range(1, 64)]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One piece of a bed's work, whose result is kept by itself.
+
+    Attributes:
+        name: What a user sees, e.g. ``quest W2A2``; no other job of the bed has it.
+        settings: Plain JSON; what sets this job apart from the bed's others. The claim
+            finds results by it.
+        ignores: Names of the bed's parameters that do not change this job's result.
+            ``processes`` never does and need not be named.
+    """
+
+    name: str
+    settings: Mapping[str, Any]
+    ignores: tuple[str, ...] = ()
+
+
+P = TypeVar("P", bound=BedParams)
+
+
+class Bed(Method[P], ABC):
+    """Makes what a claim looks at.
+
+    Args:
+        params: Of the study's block ``bed.<name>``.
+    """
+
+    def inputs(self) -> Mapping[str, str]:
+        """Hashes of what all jobs read beside the parameters, by any name."""
+        return {}
+
+    @abstractmethod
+    def jobs(self) -> Sequence[Job]:
+        """What there is to do, in the order of the results."""
+
+    def prepare(self, jobs: Sequence[Job], kept: Path) -> None:
+        """Do once what several jobs need; their processes find it in ``self``.
+
+        Args:
+            jobs: Those whose results are not kept yet, at least one.
+            kept: A folder that outlives a killed run. What is put there needs a name
+                that says everything it depends on.
+        """
+
+    @abstractmethod
+    def run(self, job: Job, report: Report) -> Any:
+        """Do one job, in a process of its own.
+
+        Args:
+            job: One of :meth:`jobs`.
+            report: To be told how far the job is.
+
+        Returns:
+            Plain JSON without NaN or infinities, and not None.
+        """

@@ -1,8 +1,10 @@
 """Claims: is a paper's headline effect seen here, in miniature?
 
-A method's claim is a file of this room and a study: the study makes the policies and
-figures, the file says in a few lines what must be seen in them. It is written before
-the figures are known, and what is not seen is said so.
+A method's claim is a file of this room, a study and, where the study's graph does not
+carry all that is needed, a bed (``tasks/beds/``): study and bed make the policies and
+numbers, the file says in a few lines what must be seen in them. It reads and judges;
+nothing is trained or played here. It is written before the numbers are known, and what
+is not seen is said so.
 
 A check is one number that must lie above a bound. With its interval low..high:
 
@@ -20,8 +22,9 @@ Shapes: S seeds, E episodes.
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, TypeVar
 
+from tasks.artifacts.method import Method
 from tasks.artifacts.params import Params
 
 if TYPE_CHECKING:
@@ -63,7 +66,7 @@ class Check:
 
     @property
     def verdict(self) -> str:
-        """See the module."""
+        """One of ``VERDICTS``, by where the interval lies about the bound."""
         if self.figure.low > self.bound:
             return "shown"
         return "not shown" if self.figure.high <= self.bound else "underpowered"
@@ -71,11 +74,11 @@ class Check:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a claim's file found.
+    """What came of looking.
 
     Attributes:
         checks: At least one.
-        figures: What else a reader wants to see, a table.
+        figures: Numbers a reader wants to see beside them, as a table.
     """
 
     checks: Sequence[Check]
@@ -94,30 +97,29 @@ class ClaimParams(Params):
     Attributes:
         statement: The effect in one sentence.
         paper: The paper's own figure, with its source.
-        code: A file or folder its study's code is in, beside that of the stages.
+        bed: Folder of the bed the claim reads beside the study's results.
+            ``data/beds/README.md``, which is always there, stands for none.
     """
 
     statement: str
     paper: str
-    code: str
+    bed: str
 
 
-class Claim(ABC):
-    """One paper's effect.
+P = TypeVar("P", bound=ClaimParams)
+
+
+class Claim(Method[P], ABC):
+    """One paper's effect, and what must be seen of it.
 
     Args:
         params: Of the study's block ``claim.<name>``.
     """
 
-    Parameters: ClassVar[type[ClaimParams]] = ClaimParams
-
-    def __init__(self, params: Any) -> None:
-        self.params = params
-
     @abstractmethod
     def outcome(self, results: "Results") -> Outcome:
-        """Look.
+        """Judge a study that ran.
 
         Args:
-            results: Of the study that just ran.
+            results: What the study left, and its bed.
         """

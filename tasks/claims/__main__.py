@@ -1,9 +1,11 @@
 """Check one claim of a study that ran: ``python -m tasks.claims --claim NAME``.
 
-Writes ``data/claims/NAME.json``.
+Writes ``data/claims/NAME.json``. ``--pages`` instead writes docs/claims.md and
+docs/claims/ again from all such files, which ``make claim`` and ``make claims`` do too.
 """
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,13 +13,14 @@ from typing import Any
 from tasks.artifacts.files import write_json
 from tasks.artifacts.params import build, load, pick
 from tasks.artifacts.stage import run_stage
-from tasks.claims import Claim, Outcome
+from tasks.claims import Claim, ClaimParams, Outcome
+from tasks.claims.engine.pages import CLAIMS, write_pages
 from tasks.claims.engine.results import Results
 
-CLAIMS = Path("data/claims")
 
-
-def told(name: str, claim: Claim, outcome: Outcome, results: Results) -> dict[str, Any]:
+def content(
+    name: str, claim: Claim[ClaimParams], outcome: Outcome, results: Results
+) -> dict[str, Any]:
     """The content of the file."""
     return {
         "schema": 1,
@@ -35,24 +38,38 @@ def told(name: str, claim: Claim, outcome: Outcome, results: Results) -> dict[st
     }
 
 
-def main() -> None:
-    """See the module."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--claim", required=True)
-    name = parser.parse_args().claim
-    params = load()
-    claim: Claim = build(pick(params, "claim", name), f"claim.{name}")
+def check(name: str, params: Mapping[str, Any]) -> None:
+    """Check a claim, write its file and say what was seen.
+
+    Args:
+        name: Of the claim.
+        params: The composed study.
+    """
+    claim: Claim[ClaimParams] = build(pick(params, "claim", name), f"claim.{name}")
     results = Results(params)
     outcome = claim.outcome(results)
     CLAIMS.mkdir(parents=True, exist_ok=True)
-    write_json(CLAIMS / f"{name}.json", told(name, claim, outcome, results))
+    write_json(CLAIMS / f"{name}.json", content(name, claim, outcome, results))
     print(f"claim {name}: {outcome.verdict}")
-    for check in outcome.checks:
-        f = check.figure
+    for one in outcome.checks:
+        f = one.figure
         print(
-            f"  {check.verdict}: {f.name}: {f.value:.4g} [{f.low:.4g}, {f.high:.4g}] "
-            f"{f.unit}, wanted above {check.bound:g}"
+            f"  {one.verdict}: {f.name}: {f.value:.4g} [{f.low:.4g}, {f.high:.4g}] "
+            f"{f.unit}, wanted above {one.bound:g}"
         )
+
+
+def main() -> None:
+    """Check a claim, or write the pages."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--claim", help="a block of claim in params.yaml")
+    which.add_argument("--pages", action="store_true", help="write docs/claims again")
+    arguments = parser.parse_args()
+    if arguments.pages:
+        write_pages(Path())
+    else:
+        check(arguments.claim, load())
 
 
 if __name__ == "__main__":

@@ -1,1 +1,95 @@
-"""QuEST's test bed: a language model of characters, trained in several ways."""
+"""The bed of the claim ``quest``: small language models trained at few bits.
+
+Every arm of the comparison sees the same text, from the same start, and is judged by
+the text held out; see ``language.py`` for the model and ``arms.py`` for what is
+measured of it. The published method, QuEST (Panferov et al. 2025, arXiv 2502.05003),
+and its equations stand in ``tasks/nets/quest.py``.
+
+A job is an arm at a number of bits, all seeds in one stack. Its result:
+
+* ``loss``: nats a character held out, a seed;
+* of ``float``, ``alignment``: by the name of an arm of few bits, the cosine between its
+  gradient and the float one, a seed;
+* of ``float`` and ``quest``, of the first seed: ``bytes`` of its ONNX file, and the
+  loss that ``onnx`` and ``torch`` find on the same windows.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any
+
+from tasks.artifacts.params import Range
+from tasks.beds import Bed, BedParams, Job, Report
+from tasks.beds.quest.arms import measure
+from tasks.beds.quest.language import ARMS, Arm, Settings, Text, read_text
+
+SCHEDULE = ("bits", "alone")  # parameters that say which arms there are
+
+
+@dataclass(frozen=True)
+class QuestBedParams(BedParams):
+    """See params/beds/quest.yaml for units and ranges."""
+
+    bits: Annotated[tuple[float, ...], Range(1, 8)]
+    alone: Annotated[tuple[float, ...], Range(1, 8)]
+    seeds: Annotated[tuple[int, ...], Range(0)]
+    steps: Annotated[int, Range(1)]
+    batch: Annotated[int, Range(1)]
+    rate: Annotated[float, Range(0, 1, open=True)]
+    width: Annotated[int, Range(16)]
+    heads: Annotated[int, Range(1)]
+    layers: Annotated[int, Range(1)]
+    context: Annotated[int, Range(2)]
+    block: Annotated[int, Range(16)]
+    windows: Annotated[int, Range(1)]
+
+    def settings(self) -> Settings:
+        """What all arms share."""
+        names = Settings.__dataclass_fields__
+        return Settings(**{name: getattr(self, name) for name in names})
+
+
+class QuestBed(Bed[QuestBedParams]):
+    """Trains every arm, the float network among them."""
+
+    @cached_property
+    def text(self) -> Text:
+        """What is learned and what is held out."""
+        return read_text()
+
+    def inputs(self) -> Mapping[str, str]:
+        """The text, which differs between versions of Python."""
+        return {"text": self.text.sha256}
+
+    def jobs(self) -> Sequence[Job]:
+        """The float network; every arm at ``bits``; QuEST alone at ``alone``."""
+        p = self.params
+        names = [name for name in ARMS if name != "float"]
+        arms = [Arm("float", 32)]
+        arms += [Arm(name, bits) for bits in p.bits for name in names]
+        arms += [Arm("quest", bits) for bits in p.alone if bits not in p.bits]
+        return [self._job(arm) for arm in arms]
+
+    def _job(self, arm: Arm) -> Job:
+        compared = [asdict(other) for other in self._compared(arm)]
+        settings = {**asdict(arm), **({"compared": compared} if compared else {})}
+        return Job(str(arm), settings, SCHEDULE)
+
+    def _compared(self, arm: Arm) -> list[Arm]:
+        """Arms whose gradients are compared with those of the trained float network."""
+        if arm.name != "float":
+            return []
+        return [Arm(name, b) for b in self.params.bits for name in ("quest", "ste")]
+
+    def run(self, job: Job, report: Report) -> Any:
+        """Train an arm and measure it."""
+        arm = Arm(job.settings["name"], job.settings["bits"])
+        given = self.params.settings()
+        return measure(arm, self._compared(arm), given, self.text, report)
+
+    def prepare(self, jobs: Sequence[Job], kept: Path) -> None:
+        """Read the text before the processes that share it begin."""
+        del jobs, kept
+        assert self.text  # noqa: S101  # cached

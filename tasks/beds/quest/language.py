@@ -1,4 +1,4 @@
-"""The test bed of QuEST's claim: a language model of characters, trained at few bits.
+"""A language model of characters, trained at few bits; one arm is one way to train it.
 
 Architecture, optimiser and schedule are those of Panferov et al. 2025 (arXiv
 2502.05003) and its official code, in small: the text is Python's standard library, a
@@ -22,7 +22,7 @@ from torch.nn import functional
 from torch.optim import AdamW
 
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.progress import Progress
+from tasks.beds import Report
 from tasks.nets.language import CharacterModel
 from tasks.nets.layers import generator
 from tasks.nets.quest import Quest
@@ -55,7 +55,7 @@ ARMS: Mapping[str, Mapping[str, Any]] = {
 
 @dataclass(frozen=True)
 class Settings:
-    """What all arms share; see params/claims/quest.yaml for units and ranges."""
+    """What all arms share; see params/beds/quest.yaml for units and ranges."""
 
     seeds: tuple[int, ...]
     steps: int
@@ -175,15 +175,17 @@ def held_out(text: Text, given: Settings) -> Tensor:
 def judged(network: nn.Module, windows: Tensor) -> Tensor:
     """Nats a character held out, a seed: (N, T + 1) -> (S,)."""
     stack = network.get_parameter("head.weight").shape[0]
-    found = []
+    shares = []
     with torch.no_grad():
         for part in torch.split(windows, 64):
             loss = loss_of(network, part.expand(stack, -1, -1))
-            found.append(loss * len(part) / len(windows))
-    return torch.stack(found).sum(0)
+            shares.append(loss * len(part) / len(windows))
+    return torch.stack(shares).sum(0)
 
 
-def train(arm: Arm, text: Text, given: Settings) -> CharacterModel:
+def train(
+    arm: Arm, text: Text, given: Settings, report: Report = lambda _: None
+) -> CharacterModel:
     """Train an arm by AdamW (0.9, 0.95), weight decay 0.1, gradients clipped.
 
     The rate rises for a tenth of the steps and falls to a tenth, as a cosine. A seed's
@@ -201,16 +203,15 @@ def train(arm: Arm, text: Text, given: Settings) -> CharacterModel:
     optimiser = AdamW(groups, lr=given.rate, betas=(0.9, 0.95), fused=True)
     parameters = [*grouped[0], *grouped[1]]
     windows = _draws(text, given)
-    with Progress(f"training {arm}", given.steps, lines=4) as progress:
-        for done in range(given.steps):
-            loss = loss_of(network, next(windows))
-            network.zero_grad()
-            torch.autograd.backward(loss.sum())
-            _clip(parameters)
-            for group in optimiser.param_groups:
-                group["lr"] = given.rate * schedule(done / given.steps)
-            optimiser.step()
-            progress(done + 1, f"{float(loss.detach().mean()):.3f} nats")
+    for done in range(given.steps):
+        loss = loss_of(network, next(windows))
+        network.zero_grad()
+        torch.autograd.backward(loss.sum())
+        _clip(parameters)
+        for group in optimiser.param_groups:
+            group["lr"] = given.rate * schedule(done / given.steps)
+        optimiser.step()
+        report((done + 1) / given.steps)
     return network
 
 

@@ -1,4 +1,4 @@
-"""What a study left, for those who check a claim, and the usual figures of it."""
+"""What a study and its bed left, for those who check a claim, and usual figures."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -42,17 +42,44 @@ class Results:
         Raises:
             RefusedError: If the study did not play it.
         """
+        world = self.world(dataset)
+        low, high = world["ref_min"], world["ref_max"]
+        table = self.returns(dataset, policy, variant)
+        score: Floats = 100 * (table - low) / (high - low)
+        return score
+
+    def returns(self, dataset: str, policy: str, variant: str = "float32") -> Floats:
+        """Return of every episode, (S, E), units of the world.
+
+        Raises:
+            RefusedError: If the study did not play it.
+        """
         folder = self.root / "evaluations" / dataset / policy / variant
         if not folder.exists():
-            found = f"no {policy} / {variant} on {dataset}"
+            missing = f"no {policy} / {variant} on {dataset}"
             mend = "take it into the study, or the claim out of its defaults"
-            raise RefusedError(PARAMS, "study", found, "what the claim compares", mend)
-        table = Episodes.read(folder / "episodes.parquet").table()
-        about = self.root / "datasets" / f"{dataset}-v0" / "world.json"
-        world = read_json(about, "dvc repro")["world"]
-        low, high = world["ref_min"], world["ref_max"]
-        scored: Floats = 100 * (table - low) / (high - low)
-        return scored
+            raise RefusedError(
+                PARAMS, "study", missing, "what the claim compares", mend
+            )
+        table: Floats = Episodes.read(folder / "episodes.parquet").table()
+        return table
+
+    def world(self, dataset: str) -> dict[str, Any]:
+        """The parameters of the world a dataset was recorded in."""
+        folder = self.root / "datasets" / f"{dataset}-v0"
+        block: dict[str, Any] = read_json(folder / "world.json", "dvc repro")["world"]
+        return block
+
+    def bed(self, name: str) -> "BedResults":
+        """What a bed left.
+
+        Raises:
+            RefusedError: If the study has no such bed, or it did not run.
+        """
+        path = self.root / "beds" / name / "results.json"
+        content = read_json(path, f"python -m tasks.beds --bed {name}")
+        jobs = [JobResult(**job) for job in content["jobs"]]
+        return BedResults(content["parameters"], jobs)
 
     def last(self, dataset: str, learner: str, column: str) -> Floats:
         """A column of the training curves at the end, (S,)."""
@@ -84,15 +111,43 @@ class Results:
         return self.figure(name, table, unit, iqm)
 
     def _interval(self, table: Floats, statistic: Statistic) -> tuple[float, float]:
-        told = self.params["evaluate"]["returns"]
+        block = self.params["evaluate"]["returns"]
         return interval(
             table,
             statistic,
-            np.random.default_rng(told["resample_seed"]),
-            resamples=told["resamples"],
-            confidence=told["confidence"],
+            np.random.default_rng(block["resample_seed"]),
+            resamples=block["resamples"],
+            confidence=block["confidence"],
             seeds=True,
         )
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """What came of one job of a bed.
+
+    Attributes:
+        name: Of the job.
+        settings: What sets it apart from the bed's other jobs.
+        result: Plain JSON; the bed's file says what.
+    """
+
+    name: str
+    settings: Mapping[str, Any]
+    result: Any
+
+
+@dataclass(frozen=True)
+class BedResults:
+    """What a bed left.
+
+    Attributes:
+        parameters: Of the bed.
+        jobs: In its order.
+    """
+
+    parameters: Mapping[str, Any]
+    jobs: Sequence[JobResult]
 
 
 def worst(values: Mapping[Any, float], name: str, unit: str) -> Figure:

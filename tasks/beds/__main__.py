@@ -1,0 +1,38 @@
+"""Make what a claim looks at: ``python -m tasks.beds --bed NAME``.
+
+Writes ``data/beds/NAME/results.json``: the bed's parameters, and name, settings and
+result of each job.
+"""
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+
+from tasks.artifacts.files import whole_folder, write_json
+from tasks.artifacts.params import build, load, pick
+from tasks.artifacts.stage import run_stage
+from tasks.beds import Bed, BedParams
+from tasks.beds.engine.jobs import run_jobs
+
+OUT = Path("data/beds")
+SCHEMA = 1
+
+
+def main() -> None:
+    """Run the jobs that are left, then write the results whole."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--bed", required=True, help="a block of bed in params.yaml")
+    name = parser.parse_args().bed
+    bed: Bed[BedParams] = build(pick(load(), "bed", name), f"bed.{name}")
+    results = {
+        "schema": SCHEMA,
+        "bed": name,
+        "parameters": asdict(bed.params),
+        "jobs": run_jobs(name, bed),
+    }
+    with whole_folder(OUT / name) as folder:
+        write_json(folder / "results.json", results)
+
+
+if __name__ == "__main__":
+    raise SystemExit(run_stage(main))
