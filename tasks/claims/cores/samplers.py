@@ -1,32 +1,20 @@
 """Errors of samplers where the network is known exactly, for their claims.
 
-The bed is ``tasks/beds/samplers/``: mixtures of eight Gaussians in eight dimensions,
-several of them, each with its own noises; the error is the mean squared distance to a
-fine DDIM from the same noise. Errors differ by orders of magnitude, so they are
-compared by their ratio: differences of natural logarithms, one a mixture.
+They come from beds on mixtures of Gaussians (``tasks/beds/cores/mixtures.py``), several
+of them, each with its own noises; the error is the mean squared distance to a fine DDIM
+from the same noise. Errors differ by orders of magnitude, so they are compared by their
+ratio: differences of natural logarithms, one a mixture.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
 
 import numpy as np
 
-from tasks.artifacts.params import Range
-from tasks.artifacts.progress import Progress
-from tasks.beds.samplers.mixtures import table
-from tasks.claims import Check, ClaimParams, Figure
+from tasks.claims import Check, Figure
 from tasks.claims.engine.results import Floats, Results
 
 UNIT = "ln of the errors' ratio"
-
-
-@dataclass(frozen=True)
-class BedParams(ClaimParams):
-    """See the params of a claim that is checked here."""
-
-    mixtures: Annotated[tuple[int, ...], Range(0)]
-    samples: Annotated[int, Range(2)]
 
 
 @dataclass(frozen=True)
@@ -49,7 +37,7 @@ class Errors:
     ) -> Figure:
         """How much larger errors are, mean of the logarithms over pairs of cells."""
         pairs = zip(worse, better, strict=True)
-        logs = [np.log(self.cells[one]) - np.log(self.cells[two]) for one, two in pairs]
+        logs = [np.log(self.cells[a]) - np.log(self.cells[b]) for a, b in pairs]
         return self.results.figure(name, np.mean(logs, axis=0)[:, None], UNIT)
 
     def check(
@@ -81,32 +69,18 @@ class Errors:
         ]
 
 
-def errors(
-    params: BedParams,
-    results: Results,
-    names: Sequence[str],
-    guidances: Sequence[float],
-    calls: Sequence[int],
-    std: float,
-) -> Errors:
-    """Run the bed; a cell a sampler cannot make is left out.
+def errors(results: Results, bed: str, table: str) -> Errors:
+    """Errors of one table of a bed; a cell a sampler cannot make is left out.
 
     Args:
-        params: Which mixtures, how many samples of each.
-        results: For the intervals.
-        names: Samplers of the bed.
-        guidances: 0 is none.
-        calls: Of the network.
-        std: Of the mixtures' modes.
+        results: Of the study that ran, and for the intervals.
+        bed: Its name.
+        table: One of the bed's.
     """
-    found: dict[tuple[str, float, int], list[float]] = {}
-    with Progress("samplers", len(params.mixtures)) as progress:
-        for i, seed in enumerate(params.mixtures):
-            rows = table(
-                names, guidances, calls, std=std, samples=params.samples, seed=seed
-            )
-            for row in rows:
+    cells: dict[tuple[str, float, int], list[float]] = {}
+    for job in results.bed(bed).jobs:
+        if job.settings["table"] == table:
+            for row in job.result:
                 cell = row["sampler"], row["guidance"], row["nfe"]
-                found.setdefault(cell, []).append(row["mse"])
-            progress(i + 1, f"mixture {seed}")
-    return Errors({cell: np.array(values) for cell, values in found.items()}, results)
+                cells.setdefault(cell, []).append(row["mse"])
+    return Errors({cell: np.array(values) for cell, values in cells.items()}, results)
