@@ -30,14 +30,18 @@ class Kept:
         self.folder = folder
         self.shared = {**shared, "versions": {name: version(name) for name in VERSIONED}}
 
-    def path(self, job: Mapping[str, Any]) -> Path:
-        """The file of a job's result.
+    def place(self, job: Mapping[str, Any]) -> Path:
+        """A path of something's own, e.g. for a folder that several jobs read.
 
         Args:
-            job: What this result depends on beside what all share, plain JSON.
+            job: What it depends on beside what all share, plain JSON.
         """
         text = canonical({"job": job, "shared": self.shared})
-        return self.folder / f"{hashlib.sha256(text.encode()).hexdigest()}.json"
+        return self.folder / hashlib.sha256(text.encode()).hexdigest()
+
+    def path(self, job: Mapping[str, Any]) -> Path:
+        """The file of a job's result; see :meth:`place` for the argument."""
+        return self.place(job).with_suffix(".json")
 
     def save(self, job: Mapping[str, Any], result: Any) -> None:
         """Keep a result, plain JSON without NaN or infinities."""

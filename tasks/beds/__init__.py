@@ -13,9 +13,9 @@ repeats only the jobs that depend on it.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
+from tasks.artifacts.kept import Kept
 from tasks.artifacts.method import Method
 from tasks.artifacts.params import Params, Range
 
@@ -46,8 +46,8 @@ class Job:
         name: What a user sees, e.g. ``quest W2A2``; no other job of the bed has it.
         settings: Plain JSON; what sets this job apart from the bed's others. The claim
             finds results by it.
-        ignores: Names of the bed's parameters that do not change this job's result.
-            ``processes`` never does and need not be named.
+        ignores: Names of the bed's parameters and inputs that do not change this job's
+            result. ``processes`` and the two paths never do and need not be named.
     """
 
     name: str
@@ -66,20 +66,20 @@ class Bed(Method[P], ABC):
     """
 
     def inputs(self) -> Mapping[str, str]:
-        """Hashes of what all jobs read beside the parameters, by any name."""
+        """Hashes of what jobs read beside the parameters, by names of the bed's own."""
         return {}
 
     @abstractmethod
     def jobs(self) -> Sequence[Job]:
         """What there is to do, in the order of the results."""
 
-    def prepare(self, jobs: Sequence[Job], kept: Path) -> None:
+    def prepare(self, jobs: Sequence[Job], kept: Kept) -> None:
         """Do once what several jobs need; their processes find it in ``self``.
 
         Args:
             jobs: Those whose results are not kept yet, at least one.
-            kept: A folder that outlives a killed run. What is put there needs a name
-                that says everything it depends on.
+            kept: Where results are kept. What is put at one of its places outlives a
+                run that is killed.
         """
 
     @abstractmethod

@@ -3,69 +3,47 @@
 Wanted on a ResNet-8, by the accuracy of ONNX files on new pictures: at 3 bits AdaDFQ is
 better than GDFQ, which makes its pictures from the float network alone, both are far
 above quantising without training, and below learning on real data; at 4 bits the gap
-between both shrinks. And most of AdaDFQ's pictures lie between its margins, in the
+between both shrinks. AdaDFQ at 3 bits is the study's, the other arms are the bed's. And most of AdaDFQ's pictures lie between its margins, in the
 mean of the epochs in which the quantised network learns.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from tasks.artifacts.errors import RefusedError
+import numpy as np
+
 from tasks.artifacts.files import read_json
-from tasks.artifacts.params import PARAMS, Range
-from tasks.beds.adadfq.arms import Bed
+from tasks.artifacts.params import Range
 from tasks.claims import Check, Claim, ClaimParams, Figure, Outcome
-from tasks.claims.engine.results import Floats, Results, exact, worst
-from tasks.evaluate import Episodes
+from tasks.claims.engine.results import Floats, JobResult, Results, exact, worst
 
 UNIT = "% right"
-Tables = dict[tuple[str, int], Floats]
+Tables = dict[tuple[str, int], Floats]  # % right of each seed and episode, by arm, bits
 
 
 @dataclass(frozen=True)
 class AdaDFQClaimParams(ClaimParams):
     """See params/claims/adadfq.yaml for units and ranges."""
 
-    bits: Annotated[tuple[int, int], Range(2, 8)]
     far: Annotated[float, Range(0, 100)]
 
 
-class AdaDFQ(Claim):
-    """See the module."""
-
-    Parameters = AdaDFQClaimParams
-    params: AdaDFQClaimParams
+class AdaDFQ(Claim[AdaDFQClaimParams]):
+    """Accuracies of the arms, compared seed by seed and episode by episode."""
 
     def outcome(self, results: Results) -> Outcome:
-        """See :meth:`Claim.outcome`."""
-        study, block = results.params["study"], results.params["compress"]["adadfq"]
-        few, more = self.params.bits
-        if (block["bits"], block["arm"]) != (few, "adadfq"):
-            raise RefusedError(
-                PARAMS,
-                "compress.adadfq",
-                f"{block['arm']} at {block['bits']} bits",
-                f"adadfq at {few} bits, the first of claim.adadfq.bits",
-                "change the study",
-            )
+        """Judge the bed's arms and the study's."""
+        study, game = results.params["study"], results.params["compress"]["adadfq"]
         data, learner = study["datasets"][0], study["policies"][0]
-        arms = ("minmax", "minmax_data", "gdfq", "real")
-        wanted = [(arm, bits) for bits in (few, more) for arm in arms]
-        wanted += [("no_margin", few), ("adadfq", more)]
-        bed = Bed(results, data, learner)
-        made = bed.run(wanted)
-        shown = 100 / bed.world.params.max_steps
-
-        def graph(variant: str) -> Floats:
-            place = results.root / "evaluations" / data / learner / variant
-            return shown * Episodes.read(place / "episodes.parquet").table()
-
-        tables = {key: shown * one["right"] for key, one in made.items()}
-        tables["adadfq", few] = graph("adadfq")
-        tables["float32", 32] = graph("float32")
+        bed = results.bed("adadfq")
+        few, more = bed.parameters["bits"]
+        scale = 100 / results.world(data)["max_steps"]
+        tables = right(bed.jobs, scale)
+        tables["adadfq", few] = scale * results.returns(data, learner, "adadfq")
+        tables["float32", 32] = scale * results.returns(data, learner)
         place = results.root / "compressed" / data / learner / "adadfq"
         course = read_json(place / "compression.json", "dvc repro")["course"]
-        share = inside(course, block["warm_up"])
         sizes = {
             variant: min(
                 path.stat().st_size
@@ -76,7 +54,7 @@ class AdaDFQ(Claim):
             for variant in ("float32", "adadfq")
         }
         return Outcome(
-            self._checks(results, tables, share),
+            self.checks(results, tables, inside(course, game["warm_up"]), (few, more)),
             [
                 *_table(results, tables),
                 exact("bytes of the file, float32", sizes["float32"], "bytes"),
@@ -84,15 +62,26 @@ class AdaDFQ(Claim):
             ],
         )
 
-    def _checks(
-        self, results: Results, tables: Tables, share: dict[int, float]
+    def checks(
+        self,
+        results: Results,
+        tables: Tables,
+        share: dict[int, float],
+        bits: tuple[int, int],
     ) -> list[Check]:
-        """What must be seen; written before any full run."""
-        few, more = self.params.bits
+        """What must be seen; written before any full run.
 
-        def gap(one: str, other: str, bits: int = few) -> Figure:
-            name = f"{one} over {other} at {bits} bits"
-            return results.gap(tables[one, bits], tables[other, bits], name, UNIT)
+        Args:
+            results: For the intervals.
+            tables: (S, E) each.
+            share: See :func:`inside`.
+            bits: The few, where AdaDFQ must win, and the more.
+        """
+        few, more = bits
+
+        def gap(better: str, worse: str) -> Figure:
+            name = f"{better} over {worse} at {few} bits"
+            return results.gap(tables[better, few], tables[worse, few], name, UNIT)
 
         gaps = [tables["adadfq", b] - tables["gdfq", b] for b in (few, more)]
         shrunk = f"gap of adadfq over gdfq, at {few} less at {more} bits"
@@ -108,13 +97,27 @@ class AdaDFQ(Claim):
         ]
 
 
+def right(jobs: Sequence[JobResult], scale: float) -> Tables:
+    """Tables of the bed's arms.
+
+    Args:
+        jobs: Of the bed; seeds in the order of the table's rows.
+        scale: From right answers of an episode to per cent.
+    """
+    rows: dict[tuple[str, int], list[list[float]]] = {}
+    for job in jobs:
+        arm = job.settings["arm"], job.settings["bits"]
+        rows.setdefault(arm, []).append(job.result["right"])
+    return {arm: scale * np.array(table) for arm, table in rows.items()}
+
+
 def inside(course: list[dict[str, Any]], warm_up: int) -> dict[int, float]:
     """Mean share of pictures between the margins once Q learns, by seed."""
     shares: dict[int, list[float]] = {}
     for row in course:
         if row["epoch"] >= warm_up:
             shares.setdefault(int(row["seed"]), []).append(row["inside"])
-    return {seed: sum(found) / len(found) for seed, found in shares.items()}
+    return {seed: sum(values) / len(values) for seed, values in shares.items()}
 
 
 def _table(results: Results, tables: Tables) -> list[Figure]:

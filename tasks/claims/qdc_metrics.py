@@ -1,7 +1,6 @@
 """Quality tells where the data is, diversity where it is not: nine swimmer datasets.
 
-Of Havrilla et al. 2024 (arXiv 2412.02980), a survey of tendencies. The bed, ``_qdc``,
-makes nine datasets of equal size of the one archive beside the dataset ``archive``,
+Of Havrilla et al. 2024 (arXiv 2412.02980), a survey of tendencies. The bed makes nine datasets of equal size of one archive,
 three levels of quality by three of diversity; a quarter of the plane is held out of
 all. On each, goal-conditioned behaviour cloning learns to swim to a place. It is tested
 with goals in the dataset's own sectors (ID) and in the quarter held out (OOD): minus
@@ -14,7 +13,7 @@ and of each one's seeds and goals; permutation p-values are figures.
 
 And of a language model that learns on from those of its own lines that are right: the
 diversity of what it writes falls over the rounds, on every seed, and by the last one
-less where one best line a cell is kept (``_qdc/rounds.py``). D is of the corpora of a
+less where one best line a cell is kept (``tasks/beds/qdc_metrics/rounds.py``). D is of the corpora of a
 seed, side by side.
 
 What is not as the method's notes have it, or must be known to read the verdict:
@@ -36,17 +35,13 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.artifacts.params import Range, pick
-from tasks.beds.qdc_metrics.arms import Bed, Cloned
-from tasks.beds.qdc_metrics.design import Design
-from tasks.beds.qdc_metrics.rounds import Rounds, run
+from tasks.artifacts.params import Range
 from tasks.claims import Check, Claim, ClaimParams, Figure, Outcome
 from tasks.claims.engine.results import Results, exact, ranks_agree, worst
-from tasks.measure.qdc_metrics import QdcParams
 from tasks.measure.qdc_metrics.composition import Composed, compose, correlations
 
 Doubles = NDArray[np.float64]
-Found = dict[str, dict[str, Any]]
+Nine = dict[str, dict[str, Any]]  # what came of each dataset, by its name
 
 LETTERS = ("quality", "diversity")
 TESTS = {"id": "ID", "ood": "OOD"}
@@ -60,86 +55,37 @@ WANTED = (("quality", "id", "ood"), ("diversity", "ood", "id"))
 class QdcClaimParams(ClaimParams):
     """See params/claims/qdc_metrics.yaml for units and ranges."""
 
-    archive: str
-    sectors: Annotated[int, Range(2)]
-    held_out: Annotated[tuple[int, ...], Range(0)]
-    one: Annotated[tuple[int, ...], Range(0)]
-    half: Annotated[tuple[int, ...], Range(0)]
-    every: Annotated[tuple[int, ...], Range(0)]
-    plays: Annotated[int, Range(2, 10_000)]
-    goal_plays: Annotated[int, Range(1)]
-    noise: Annotated[float, Range(0)]
-    neighbours: Annotated[int, Range(1)]
-    episodes: Annotated[int, Range(10)]
-    goals: Annotated[int, Range(1)]
     draw: Annotated[int, Range(0)]
-    seeds: Annotated[tuple[int, ...], Range(0)]
-    updates: Annotated[int, Range(1)]
-    batch: Annotated[int, Range(1)]
-    hidden: Annotated[tuple[int, ...], Range(1)]
-    rate: Annotated[float, Range(0, 1, open=True)]
-    text_seeds: Annotated[tuple[int, ...], Range(0)]
-    text_rounds: Annotated[int, Range(1)]
-    text_lines: Annotated[int, Range(1)]
-    text_samples: Annotated[int, Range(10)]
-    text_steps: Annotated[int, Range(1)]
-    text_more_steps: Annotated[int, Range(1)]
-    text_batch: Annotated[int, Range(1)]
-    text_rate: Annotated[float, Range(0, 1, open=True)]
-    text_width: Annotated[int, Range(4)]
     reached: Annotated[float, Range(0, open=True)]
     resamples: Annotated[int, Range(100)]
-    processes: Annotated[int, Range(1, 64)]
-
-    def design(self) -> Design:
-        """Of the nine datasets."""
-        same = set(Design.__dataclass_fields__) - {"diversities"}
-        levels = {"one": self.one, "half": self.half, "all": self.every}
-        return Design(
-            diversities=levels, **{name: getattr(self, name) for name in same}
-        )
-
-    def cloned(self) -> Cloned:
-        """Of who learns."""
-        return Cloned(**{n: getattr(self, n) for n in Cloned.__dataclass_fields__})
-
-    def loop(self) -> Rounds:
-        """Of the language model."""
-        names = Rounds.__dataclass_fields__
-        return Rounds(**{name: getattr(self, f"text_{name}") for name in names})
 
 
-class QdcClaim(Claim):
-    """See the module."""
-
-    Parameters = QdcClaimParams
-    params: QdcClaimParams
+class QdcClaim(Claim[QdcClaimParams]):
+    """Correlations of quality and diversity with the tests, and how the loop went."""
 
     def outcome(self, results: Results) -> Outcome:
-        """Make, learn and test the nine; see :meth:`Claim.outcome`."""
-        p = self.params
-        block = pick(results.params, "measure", "qdc_metrics")
-        metrics = QdcParams.parse(block, "measure.qdc_metrics")
-        bed = Bed(
-            results.root / "datasets" / f"{p.archive}-v0",
-            p.design(),
-            p.cloned(),
-            metrics,
-            p.processes,
+        """Judge the bed's nine datasets and its loop."""
+        jobs = results.bed("qdc_metrics").jobs
+        of_kind = {
+            kind: [job for job in jobs if job.settings["kind"] == kind]
+            for kind in ("dataset", "text")
+        }
+        (loop,) = of_kind["text"]
+        return self.judged(
+            {job.name: job.result for job in of_kind["dataset"]}, loop.result
         )
-        return self.judged(bed.run(), run(p.loop(), metrics))
 
-    def judged(self, found: Found, loop: dict[str, Any]) -> Outcome:
+    def judged(self, nine: Nine, loop: dict[str, Any]) -> Outcome:
         """What must be seen, and what else there is.
 
         Args:
-            found: Of :meth:`Bed.run`.
-            loop: Of :func:`run`.
+            nine: What came of each dataset, by its name.
+            loop: What came of the language model.
         """
-        rows = compose({n: one["metrics"] for n, one in found.items()}, "claim")
+        rows = compose({n: one["metrics"] for n, one in nine.items()}, "claim")
         letters = {x: np.array([row.letters[x] for row in rows]) for x in LETTERS}
         far = {
-            kind: -np.array([found[row.name][kind]["distance"] for row in rows])
+            kind: -np.array([nine[row.name][kind]["distance"] for row in rows])
             for kind in TESTS
         }  # (9, S, G) each
         checks = []
@@ -157,7 +103,7 @@ class QdcClaim(Claim):
             ]
         return Outcome(
             [*checks, *falls(loop)],
-            [*self._related(rows, found), *self._table(rows, found), *rounds(loop)],
+            [*self._related(rows, nine), *self._table(rows, nine), *rounds(loop)],
         )
 
     def resampled(self, letter: Doubles, far: dict[str, Doubles]) -> dict[str, Any]:
@@ -184,14 +130,14 @@ class QdcClaim(Claim):
             "draws": {kind: np.array(values) for kind, values in draws.items()},
         }
 
-    def _related(self, rows: list[Composed], found: Found) -> list[Figure]:
+    def _related(self, rows: list[Composed], nine: Nine) -> list[Figure]:
         """Correlations of all three letters with n and p; also with what is not judged.
 
         That is how often a goal was reached, and the return, of which Q is.
         """
         scores = {
             f"{word}{what}": {
-                row.name: float(self._told(found[row.name][kind])[name]) for row in rows
+                row.name: float(self._means(nine[row.name][kind])[name]) for row in rows
             }
             for name, what in (
                 ("score", ""),
@@ -208,8 +154,8 @@ class QdcClaim(Claim):
             made += [exact(name, one.rho, RANK), exact(f"{name}: p", one.p, "")]
         return made
 
-    def _told(self, test: dict[str, Any]) -> dict[str, Any]:
-        """Means of what a test found: see the figures."""
+    def _means(self, test: dict[str, Any]) -> dict[str, Any]:
+        """Means over seeds and goals of what was measured in a test."""
         values = {name: np.array(value) for name, value in test.items()}
         return {
             "score": -values["distance"].mean(),
@@ -218,7 +164,7 @@ class QdcClaim(Claim):
             "still": values["still"].mean(),
         }
 
-    def _table(self, rows: list[Composed], found: Found) -> list[Figure]:
+    def _table(self, rows: list[Composed], nine: Nine) -> list[Figure]:
         """A block a dataset."""
         made = []
         for row in rows:
@@ -226,7 +172,7 @@ class QdcClaim(Claim):
                 if value is not None:
                     made.append(exact(f"{row.name}: {letter}", value, "mean z"))
             for kind, word in TESTS.items():
-                told = self._told(found[row.name][kind])
+                told = self._means(nine[row.name][kind])
                 said = f"{row.name}, {word}"
                 near = f"{said}: within {self.params.reached:g} m"
                 made += [

@@ -1,7 +1,7 @@
 """Run the jobs of a bed whose results are not kept yet, and collect all results."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from tasks.train.engine.processes import Report, side_by_side
 
 KEPT = Path(".offcut/beds")
 STEPS = 1000  # of a job's progress
+# where inputs lie says nothing of them, which their hashes do
+ALWAYS_IGNORED = ("processes", "needs_dataset", "needs_policies")
 
 
 def run_jobs(name: str, bed: Bed[BedParams]) -> list[dict[str, Any]]:
@@ -29,37 +31,61 @@ def run_jobs(name: str, bed: Bed[BedParams]) -> list[dict[str, Any]]:
         In the order of the bed's jobs: ``name``, ``settings`` and ``result`` of each.
     """
     jobs = bed.jobs()
-    code = digest(of_method("beds", name))
-    kept = Kept(KEPT / name, {"code": code, "inputs": dict(bed.inputs())})
-    left = [job for job in jobs if kept.load(identity(bed, job)) is None]
+    kept = Kept(KEPT / name, {"code": digest(of_method("beds", name))})
+    inputs = bed.inputs()
+    keys = {job.name: identity(bed.params, inputs, job) for job in jobs}
+    left = [job for job in jobs if kept.load(keys[job.name]) is None]
     if left:
         torch.set_num_threads(1)
-        bed.prepare(left, kept.folder)
-        _run(name, bed, left, len(jobs), kept)
+        bed.prepare(left, kept)
+        done = len(jobs) - len(left)
+        with Progress(f"bed {name}", len(jobs), lines=20) as progress:
+            _run(bed, left, kept, keys, lambda n, words: progress(done + n, words))
     return [
         {
             "name": job.name,
             "settings": dict(job.settings),
-            "result": kept.load(identity(bed, job)),
+            "result": kept.load(keys[job.name]),
         }
         for job in jobs
     ]
 
 
-def identity(bed: Bed[BedParams], job: Job) -> dict[str, Any]:
-    """What a job's result depends on beside code, inputs and versions."""
-    without = {"processes", *job.ignores}
+def identity(
+    params: BedParams, inputs: Mapping[str, str], job: Job
+) -> dict[str, Any]:
+    """What a job's result depends on beside code and versions.
+
+    Args:
+        params: Of the bed.
+        inputs: Its hashes.
+        job: Which.
+    """
+    without = {*ALWAYS_IGNORED, *job.ignores}
     return {
         "settings": dict(job.settings),
-        "parameters": {k: v for k, v in asdict(bed.params).items() if k not in without},
+        "parameters": {k: v for k, v in asdict(params).items() if k not in without},
+        "inputs": {k: v for k, v in inputs.items() if k not in without},
     }
 
 
 def _run(
-    name: str, bed: Bed[BedParams], left: Sequence[Job], total: int, kept: Kept
+    bed: Bed[BedParams],
+    left: Sequence[Job],
+    kept: Kept,
+    keys: Mapping[str, Mapping[str, Any]],
+    progress: Callable[[float, str], None],
 ) -> None:
-    """Run jobs side by side, and keep the result of each when it is there."""
-    begun, before = time.monotonic(), total - len(left)
+    """Run jobs side by side, and keep the result of each when it is there.
+
+    Args:
+        bed: Prepared.
+        left: Its jobs whose results are not kept.
+        kept: Where results go.
+        keys: What each result depends on, by the job's name.
+        progress: Called with how many jobs are done, and words on the time left.
+    """
+    begun = time.monotonic()
 
     def work(number: int, say: Report) -> None:
         reported = 0
@@ -71,19 +97,15 @@ def _run(
                 reported = step
                 say(step, {"": 0.0})
 
-        kept.save(identity(bed, left[number]), bed.run(left[number], report))
+        kept.save(keys[left[number].name], bed.run(left[number], report))
         report(1.0)
 
-    with Progress(f"bed {name}", total, lines=20) as progress:
+    def show(mean: int, _: Mapping[str, float]) -> None:
+        share = mean / STEPS
+        words = time_left(time.monotonic() - begun, share)
+        progress(round(share * len(left), 2), words)
 
-        def show(mean: int, _: Mapping[str, float]) -> None:
-            share = mean / STEPS
-            progress(
-                round(before + share * len(left), 2),
-                time_left(time.monotonic() - begun, share),
-            )
-
-        side_by_side(len(left), work, show, bed.params.processes)
+    side_by_side(len(left), work, show, bed.params.processes)
 
 
 def time_left(spent: float, share: float) -> str:

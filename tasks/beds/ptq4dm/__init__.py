@@ -1,1 +1,258 @@
-"""PTQ4DM's test bed: small noise predictors, calibrated on states of many kinds."""
+"""The bed of ``ptq4dm``: what a network loses by the states it is calibrated on.
+
+PTQ4DM (Shang et al. 2023, arXiv 2211.15736) and its equations stand in
+``tasks/compress/ptq4dm/``. Data are eight Gaussians on a ring in two dimensions; small
+networks learn to predict the noise in them, alone (their observation is always 0).
+Every arm quantises the same networks with the same code, number of states and bits;
+weights keep 8 bits. See ``networks.py`` for the networks and what is measured.
+
+| arm | states it is calibrated on |
+|---|---|
+| ``noise``, ``data``, ``diffused`` | no chain; of data, with and without noise |
+| ``noisy``, ``middle``, ``clean`` | of the chain at one time |
+| ``uniform``, ``ndtc`` | of the chain, times evenly drawn or leaning to the clean end |
+| ``mismatch`` | as ``ndtc``, pairs as the released script makes them |
+| ``minmax`` | as ``ndtc``, ranges from min to max |
+
+A job's ``kind`` says what its result is:
+
+* ``float``: ``floats``, by sampler the float networks' distances of samples from data,
+  (S, redraws), the first of the noise the arms sample from; ``inputs``, by layer and
+  time the 0.1 %, 50 % and 99.9 % quantiles of its input.
+* ``arm`` at ``bits``: tables (S, C): ``near`` and ``mean``, the relative error of the
+  noise predicted, near the clean end and over all times, and by each sampler the
+  distance of samples from data.
+* ``policy``: of an arm at the fewest bits on the study's diffusion policy of a seed,
+  ``near`` and ``mean``. Arms that need logged actions have none.
+
+Shapes: S networks, C calibration seeds, N samples, T calls of a chain.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tasks.artifacts.dataset import load_observations
+from tasks.artifacts.files import sha256
+from tasks.artifacts.kept import Kept
+from tasks.artifacts.params import Range
+from tasks.artifacts.policy import load_policy
+from tasks.beds import Bed, BedParams, Job, Report
+from tasks.beds.ptq4dm.networks import (
+    ARMS,
+    SAMPLERS,
+    Settings,
+    calibrated,
+    data,
+    distance,
+    drawn,
+    fresh_states,
+    near_and_mean,
+    noise_errors,
+    quantiles,
+    sampled,
+    trained,
+)
+from tasks.compress.ptq4dm.states import OWN, States
+from tasks.nets.diffusion import DiffusionPolicy
+from tasks.nets.policy import take
+from tasks.train.dql import DQLParams
+
+ON_POLICY = (*OWN, "minmax")  # arms that need no logged actions
+OF_POLICY = ("bits", "mean", "std", "states", "chains")  # parameters these depend on
+
+
+@dataclass(frozen=True)
+class PTQ4DMBedParams(BedParams):
+    """See params/beds/ptq4dm.yaml for units and ranges.
+
+    Attributes:
+        policy_seeds: Of the study's diffusion policy.
+        network: Parameters of DQL, whose noise predictor the networks are.
+        samplers: Parameters of the samplers, by name.
+    """
+
+    bits: Annotated[tuple[int, ...], Range(2, 8)]
+    networks: Annotated[tuple[int, ...], Range(0)]
+    calibrations: Annotated[tuple[int, ...], Range(0)]
+    times: Annotated[int, Range(2, 1000)]
+    hidden: Annotated[tuple[int, ...], Range(1)]
+    updates: Annotated[int, Range(1)]
+    batch: Annotated[int, Range(1)]
+    rate: Annotated[float, Range(0, 1, open=True)]
+    states: Annotated[int, Range(1)]
+    calls: Annotated[int, Range(2)]
+    second_calls: Annotated[int, Range(2)]
+    samples: Annotated[int, Range(2)]
+    chains: Annotated[int, Range(1)]
+    redraws: Annotated[int, Range(2)]
+    mean: Annotated[float, Range(0, 0.5)]
+    std: Annotated[float, Range(0, 100, open=True)]
+    policy_seeds: Annotated[tuple[int, ...], Range(0)]
+    network: dict[str, Any]
+    samplers: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        """Also check the network's parameters."""
+        super().__post_init__()
+        self.settings()
+
+    def settings(self) -> Settings:
+        """What all arms share."""
+        names = set(Settings.__dataclass_fields__) - {"network"}
+        network = DQLParams.parse(self.network, "network")
+        return Settings(
+            network=network, **{name: getattr(self, name) for name in names}
+        )
+
+
+class PTQ4DMBed(Bed[PTQ4DMBedParams]):
+    """Quantises the networks, and the study's policies, by every arm.
+
+    Attributes:
+        networks: The float networks, DDIM's plan in them.
+        fresh: New states of each one's chain, on which errors are measured.
+    """
+
+    networks: list[DiffusionPolicy]
+    fresh: list[States]
+
+    @property
+    def calls(self) -> dict[str, int]:
+        """Network calls of each sampler."""
+        counts = (self.params.calls, self.params.second_calls)
+        return dict(zip(SAMPLERS, counts, strict=True))
+
+    def inputs(self) -> Mapping[str, str]:
+        """The dataset, by its card, and the study's policies."""
+        return {
+            "card": sha256(Path(self.params.needs_dataset) / "card.json"),
+            "policies": sha256(Path(self.params.needs_policies)),
+        }
+
+    def jobs(self) -> Sequence[Job]:
+        """The float networks, every arm at every number of bits, and the policies."""
+        p = self.params
+        ignored = ("bits", "policy_seeds", "card", "policies")
+        jobs = [Job("float", {"kind": "float"}, ignored)]
+        jobs += [
+            Job(
+                f"{arm} at {bits} bits",
+                {"kind": "arm", "arm": arm, "bits": bits},
+                ignored,
+            )
+            for bits in p.bits
+            for arm in ARMS
+        ]
+        others = set(PTQ4DMBedParams.__dataclass_fields__) - set(OF_POLICY)
+        jobs += [
+            Job(
+                f"policy by {arm}, seed {seed}",
+                {"kind": "policy", "arm": arm, "seed": seed},
+                tuple(sorted(others)),
+            )
+            for seed in p.policy_seeds
+            for arm in ON_POLICY
+        ]
+        return jobs
+
+    def prepare(self, jobs: Sequence[Job], kept: Kept) -> None:
+        """Train the float networks, if a job is left that needs them."""
+        del kept
+        if all(job.settings["kind"] == "policy" for job in jobs):
+            return
+        given, p = self.params.settings(), self.params
+        stack = trained(given)
+        self.networks = [
+            self._sampled(take(stack, k), "ddim") for k in range(len(p.networks))
+        ]
+        with torch.no_grad():
+            self.fresh = [
+                fresh_states(network, torch.zeros(p.chains, 1), seed)
+                for network, seed in zip(self.networks, p.networks, strict=True)
+            ]
+
+    def run(self, job: Job, report: Report) -> Any:
+        """Measure the float networks, an arm, or an arm on a policy."""
+        kind = job.settings["kind"]
+        with torch.no_grad():
+            if kind == "float":
+                inputs = quantiles(self.networks[0], self.fresh[0])
+                return {"floats": self._floats(), "inputs": inputs}
+            if kind == "arm":
+                return self._arm(job.settings["arm"], job.settings["bits"], report)
+            return self._on_policy(job.settings["arm"], job.settings["seed"])
+
+    def _sampled(self, policy: DiffusionPolicy, sampler: str) -> DiffusionPolicy:
+        block = self.params.samplers[sampler]
+        return sampled(policy, sampler, block, self.calls[sampler])
+
+    def _floats(self) -> dict[str, list[list[float]]]:
+        """Distances of the float networks' samples, noise and data drawn again."""
+        p, given = self.params, self.params.settings()
+        return {
+            name: [
+                [
+                    distance(
+                        drawn(self._sampled(network, name), given, -seed - 1),
+                        data(p.samples, -seed - 1),
+                    )
+                    for seed in range(p.redraws)
+                ]
+                for network in self.networks
+            ]
+            for name in SAMPLERS
+        }
+
+    def _arm(self, arm: str, bits: int, report: Report) -> dict[str, list[list[float]]]:
+        """Tables (S, C) by name."""
+        tables: dict[str, list[list[float]]] = {}
+        for k, (network, fresh) in enumerate(
+            zip(self.networks, self.fresh, strict=True)
+        ):
+            for name, row in self._row(network, fresh, arm, bits).items():
+                tables.setdefault(name, []).append(row)
+            report((k + 1) / len(self.networks))
+        return tables
+
+    def _row(
+        self, network: DiffusionPolicy, fresh: States, arm: str, bits: int
+    ) -> dict[str, list[float]]:
+        """One network by each calibration seed, (C,) by name."""
+        p, given = self.params, self.params.settings()
+        row: dict[str, list[float]] = {n: [] for n in ("near", "mean", *SAMPLERS)}
+        nothing = torch.zeros(p.states, 1)
+        for seed in p.calibrations:
+            small = calibrated(network, nothing, arm, bits, given, seed)
+            near, mean = near_and_mean(noise_errors(network, small, fresh))
+            row["near"].append(near)
+            row["mean"].append(mean)
+            for name in SAMPLERS:
+                samples = drawn(self._sampled(small, name), given, -1)
+                row[name].append(distance(samples, data(p.samples, -1)))
+        return row
+
+    def _on_policy(self, arm: str, seed: int) -> dict[str, float]:
+        """Errors of the noise the study's policy predicts."""
+        given, low = self.params.settings(), min(self.params.bits)
+        policy, origin = load_policy(Path(self.params.needs_policies))
+        if not isinstance(policy, DiffusionPolicy):
+            raise TypeError(f"{type(policy).__name__}: dql makes diffusion policies")
+        alone = take(policy, origin["seeds"].index(seed))
+        calibration, new = (self._rows(i) for i in range(2))
+        fresh = fresh_states(alone, new, seed)
+        small = calibrated(alone, calibration, arm, low, given, seed)
+        near, mean = near_and_mean(noise_errors(alone, small, fresh))
+        return {"near": near, "mean": mean}
+
+    def _rows(self, number: int) -> Tensor:
+        """Observations of the dataset: 0 to calibrate on, 1 for new chains."""
+        count = (self.params.states, self.params.chains)[number]
+        folder = Path(self.params.needs_dataset)
+        draw = np.random.default_rng(number)
+        return torch.from_numpy(load_observations(folder, count, draw))

@@ -1,17 +1,16 @@
-"""The networks of the bed, their samples, and what is measured of both; see arms.py.
+"""The networks of PTQ4DM's bed, their samples, and what is measured of both.
 
 Shapes: S networks, N samples, T calls of a chain.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import torch
-import yaml
 from torch import Tensor
 
-from tasks.artifacts.params import build
 from tasks.artifacts.progress import Progress
 from tasks.compress.cores.slices import watched
 from tasks.compress.ptq4dm.ranges import Bits, quantised
@@ -25,8 +24,9 @@ from tasks.compress.ptq4dm.states import (
     chain,
     states,
 )
-from tasks.export import Sampler
 from tasks.export.cores.schedule import Schedule
+from tasks.export.ddim import DDIM
+from tasks.export.unipc import UniPC
 from tasks.nets.diffusion import DiffusionPolicy
 from tasks.nets.layers import generator
 from tasks.nets.sampling import ddpm, variance_preserving
@@ -34,22 +34,20 @@ from tasks.train import Spaces
 from tasks.train.cores.diffusion import fresh_policy
 from tasks.train.dql import DQLParams
 
-PARAMS = Path("params")
 ARMS = (*OWN, *WITH_DATA, "minmax")
 MODES, RADIUS, SPREAD = 8, 0.7, 0.08  # of the data, in [-1, 1]
 GAIN = 10.0  # of the first weights on the state
 ANGLES = 64  # directions of the sliced distance
-SAMPLERS = ("ddim", "unipc")
+SAMPLERS: Mapping[str, Any] = {"ddim": DDIM, "unipc": UniPC}
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What all arms share; see params/claims/ptq4dm.yaml."""
+    """What all arms share; see params/beds/ptq4dm.yaml."""
 
+    network: DQLParams
     networks: tuple[int, ...]
     calibrations: tuple[int, ...]
-    times: int
-    hidden: tuple[int, ...]
     updates: int
     batch: int
     rate: float
@@ -77,12 +75,10 @@ def trained(given: Settings) -> DiffusionPolicy:
     Modes are small in [-1, 1], and Mish is nearly linear near 0: as usually drawn, the
     first weights let a network learn the ring in 4 000 updates but not its modes.
     """
-    block = yaml.safe_load((PARAMS / "train/dql.yaml").read_text("utf-8"))
-    block |= {"actor_hidden": list(given.hidden), "steps": given.times}
-    params = DQLParams.parse(block, "train.dql")
+    params, times = given.network, given.network.steps
     one, two = torch.ones(1), torch.ones(2)
     spaces = Spaces(0 * one, one, -two, two)
-    abar = variance_preserving(given.times, params.beta_low, params.beta_high)
+    abar = variance_preserving(times, params.beta_low, params.beta_high)
     table = abar.tolist()
     seeds, size = given.networks, (len(given.networks), given.batch)
     policy = fresh_policy(params, spaces, seeds, ddpm(table), "noise", abar=table)
@@ -98,7 +94,7 @@ def trained(given: Settings) -> DiffusionPolicy:
             at = torch.stack(
                 [torch.randint(rows.shape[1], n, generator=g) for g in draws]
             )
-            t = torch.stack([torch.randint(given.times, n, generator=g) for g in draws])
+            t = torch.stack([torch.randint(times, n, generator=g) for g in draws])
             z = torch.stack([torch.randn((*n, 2), generator=g) for g in draws])
             a, share = rows.take_along_dim(at[..., None], 1), kept[t][..., None]
             x = share.sqrt() * a + (1 - share).sqrt() * z
@@ -111,11 +107,20 @@ def trained(given: Settings) -> DiffusionPolicy:
     return policy.requires_grad_(requires_grad=False)
 
 
-def sampled(policy: DiffusionPolicy, sampler: str, calls: int) -> DiffusionPolicy:
-    """The policy by one of ``SAMPLERS``, as the stage ``sample`` makes it."""
-    path = PARAMS / f"export/{sampler}.yaml"
-    made: Sampler = build(yaml.safe_load(path.read_text("utf-8")), f"export.{sampler}")
-    return policy.with_plan(made.plan(Schedule.of(policy.abar), calls))
+def sampled(
+    policy: DiffusionPolicy, name: str, block: Mapping[str, Any], calls: int
+) -> DiffusionPolicy:
+    """A policy that samples in another way, as the stage ``sample`` makes it.
+
+    Args:
+        policy: Of any plan.
+        name: One of ``SAMPLERS``.
+        block: The sampler's parameters.
+        calls: Of the network.
+    """
+    cls = SAMPLERS[name]
+    sampler = cls(cls.Parameters.parse(block, f"samplers.{name}"))
+    return policy.with_plan(sampler.plan(Schedule.of(policy.abar), calls))
 
 
 def fresh_states(policy: DiffusionPolicy, observations: Tensor, seed: int) -> States:
@@ -134,8 +139,8 @@ def noise_errors(
 ) -> Tensor:
     """Relative error of what a rounded network predicts, by time, (T,)."""
     count = len(call_times(policy))
-    wanted, got = (call(one, given)[0].view(count, -1) for one in (policy, small))
-    return (got - wanted).norm(dim=1) / wanted.norm(dim=1)
+    exact, rounded = (call(net, given)[0].view(count, -1) for net in (policy, small))
+    return (rounded - exact).norm(dim=1) / exact.norm(dim=1)
 
 
 def near_and_mean(errors: Tensor) -> tuple[float, float]:
@@ -181,20 +186,24 @@ def calibrated(
     plain = arm == "minmax"
     draw = Draw("ndtc" if plain else arm, given.mean, given.std, seed)
     actions = data(len(observations), seed + 1000) if arm in WITH_DATA else None
-    found = states(policy, observations, draw, actions)
-    return quantised(policy, found, Bits(8, bits, not plain, len(observations)))
+    seen = states(policy, observations, draw, actions)
+    return quantised(policy, seen, Bits(8, bits, not plain, len(observations)))
 
 
 def quantiles(policy: DiffusionPolicy, given: States) -> dict[str, list[float]]:
-    """Of each layer's input at the ends and the middle of the chain: see ``Found``."""
+    """Of each layer's input at the ends and the middle of the chain.
+
+    Returns:
+        By ``layer 0 at t = 9`` and so on, the 0.1 %, 50 % and 99.9 % quantiles.
+    """
     times = call_times(policy)
     seen = watched(policy, lambda: call(policy, given))
     levels = torch.tensor([0.001, 0.5, 0.999])
-    found = {}
+    by_layer_and_time = {}
     for name, x in seen.items():
         by_time = x[0].view(len(times), -1)
         for at in (0, len(times) // 2, len(times) - 1):
-            told = f"{name.replace('layers.', 'layer ')} at t = {times[at]:g}"
+            key = f"{name.replace('layers.', 'layer ')} at t = {times[at]:g}"
             few = by_time[at][: 2**23]
-            found[told] = torch.quantile(few, levels).tolist()
-    return found
+            by_layer_and_time[key] = torch.quantile(few, levels).tolist()
+    return by_layer_and_time

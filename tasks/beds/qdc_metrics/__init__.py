@@ -1,1 +1,189 @@
-"""The bed of the claim ``qdc_metrics``: nine datasets of one archive, a learner."""
+"""The bed of ``qdc_metrics``: nine datasets of one archive, and a loop of a language model.
+
+The nine are three levels of quality by three of diversity (``datasets.py``); on each a
+policy learns to swim to a goal and is tested with goals it has seen and has not
+(``goals.py``). The language model learns on from its own lines, filtered in two ways
+(``rounds.py``). Which figures are measured of a dataset, ``tasks/measure/qdc_metrics/``
+says. A job's ``kind`` says what its result is:
+
+* ``dataset``: ``metrics``, as a metrics.json; ``id`` and ``ood``, of the tests with
+  goals in its own sectors and in those held out, what :func:`goals.played` gives;
+* ``text``: what :func:`rounds.looped` gives.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+
+from tasks.artifacts.files import read_json, sha256
+from tasks.artifacts.kept import Kept
+from tasks.artifacts.params import Range, build
+from tasks.artifacts.progress import Progress
+from tasks.beds import Bed, BedParams, Job, Report
+from tasks.beds.qdc_metrics.datasets import write_datasets
+from tasks.beds.qdc_metrics.design import Design
+from tasks.beds.qdc_metrics.goals import Cloned, cloned, hindsight, played
+from tasks.beds.qdc_metrics.rounds import Rounds, looped
+from tasks.measure.qdc_metrics import QdcMetrics, QdcParams, world_of
+from tasks.measure.qdc_metrics.embedding import Yardstick
+from tasks.measure.qdc_metrics.figures import blocks
+from tasks.measure.qdc_metrics.sample import Source
+from tasks.worlds import World
+
+MADE_BY = "python -m tasks.beds --bed qdc_metrics"
+TEXT = "text_"  # how names of the language model's parameters begin
+
+
+@dataclass(frozen=True)
+class QdcBedParams(BedParams):
+    """See params/beds/qdc_metrics.yaml for units and ranges.
+
+    Attributes:
+        metrics: The study's block ``measure.qdc_metrics``.
+    """
+
+    metrics: dict[str, Any]
+    sectors: Annotated[int, Range(2)]
+    held_out: Annotated[tuple[int, ...], Range(0)]
+    one: Annotated[tuple[int, ...], Range(0)]
+    half: Annotated[tuple[int, ...], Range(0)]
+    every: Annotated[tuple[int, ...], Range(0)]
+    plays: Annotated[int, Range(2, 10_000)]
+    goal_plays: Annotated[int, Range(1)]
+    noise: Annotated[float, Range(0)]
+    neighbours: Annotated[int, Range(1)]
+    episodes: Annotated[int, Range(10)]
+    goals: Annotated[int, Range(1)]
+    draw: Annotated[int, Range(0)]
+    seeds: Annotated[tuple[int, ...], Range(0)]
+    updates: Annotated[int, Range(1)]
+    batch: Annotated[int, Range(1)]
+    hidden: Annotated[tuple[int, ...], Range(1)]
+    rate: Annotated[float, Range(0, 1, open=True)]
+    text_seeds: Annotated[tuple[int, ...], Range(0)]
+    text_rounds: Annotated[int, Range(1)]
+    text_lines: Annotated[int, Range(1)]
+    text_samples: Annotated[int, Range(10)]
+    text_steps: Annotated[int, Range(1)]
+    text_more_steps: Annotated[int, Range(1)]
+    text_batch: Annotated[int, Range(1)]
+    text_rate: Annotated[float, Range(0, 1, open=True)]
+    text_width: Annotated[int, Range(4)]
+
+    def __post_init__(self) -> None:
+        """Also refuse a design that cannot be made, and unknown metrics."""
+        super().__post_init__()
+        self.design().check()
+        self.measured()
+
+    def design(self) -> Design:
+        """Of the nine datasets."""
+        same = set(Design.__dataclass_fields__) - {"diversities"}
+        levels = {"one": self.one, "half": self.half, "all": self.every}
+        return Design(
+            diversities=levels, **{name: getattr(self, name) for name in same}
+        )
+
+    def cloned(self) -> Cloned:
+        """Of who learns."""
+        return Cloned(**{n: getattr(self, n) for n in Cloned.__dataclass_fields__})
+
+    def loop(self) -> Rounds:
+        """Of the language model."""
+        names = Rounds.__dataclass_fields__
+        return Rounds(**{name: getattr(self, f"{TEXT}{name}") for name in names})
+
+    def measured(self) -> QdcParams:
+        """Of what is measured."""
+        return QdcParams.parse(self.metrics, "metrics")
+
+
+class QdcBed(Bed[QdcBedParams]):
+    """Makes, measures, learns from and tests the nine; runs the loop.
+
+    Attributes:
+        world: Where the archive's policies act.
+        folder: Of the nine datasets.
+        sources: These, by name.
+        by: What they are measured by, side by side.
+    """
+
+    world: World
+    folder: Path
+    sources: dict[str, Source]
+    by: Yardstick
+
+    def inputs(self) -> Mapping[str, str]:
+        """The archive, by the card of its dataset, and its world."""
+        dataset = Path(self.params.needs_dataset)
+        return {
+            "archive": sha256(dataset / "card.json"),
+            "world": sha256(dataset / "world.json"),
+        }
+
+    def jobs(self) -> Sequence[Job]:
+        """The nine datasets, and the language model."""
+        names = QdcBedParams.__dataclass_fields__
+        text = tuple(name for name in names if name.startswith(TEXT))
+        others = {*names, "archive", "world"} - {*text, "metrics"}
+        return [
+            *(
+                Job(name, {"kind": "dataset", "dataset": name}, text)
+                for name in self.params.design().names
+            ),
+            Job("text", {"kind": "text"}, tuple(sorted(others))),
+        ]
+
+    def prepare(self, jobs: Sequence[Job], kept: Kept) -> None:
+        """Make the nine datasets, if a job is left that needs them, and open them."""
+        if all(job.settings["kind"] == "text" for job in jobs):
+            return
+        archive, design = Path(self.params.needs_dataset), self.params.design()
+        block = read_json(archive / "world.json", "dvc repro")["world"]
+        self.world = build(block, "world")
+        self.folder = kept.place({"design": asdict(design), **self.inputs()})
+        if not self.folder.exists():
+            with Progress("elites play", 1.0, lines=10) as bar:
+                given = archive, self.world, block, design
+                write_datasets(self.folder, *given, progress=bar)
+        self.sources = {
+            name: Source.open(self.folder / f"{name}-v0") for name in design.names
+        }
+        metrics = QdcMetrics(self.params.measured())
+        self.by = metrics.yardstick(list(self.sources.values()))
+
+    def run(self, job: Job, report: Report) -> Any:
+        """Measure a dataset and learn from it, or run the loop."""
+        if job.settings["kind"] == "text":
+            return looped(self.params.loop(), self.params.measured(), report)
+        source = self.sources[job.settings["dataset"]]
+        return {"metrics": self.measured(source), **self.tested(source.name, report)}
+
+    def measured(self, source: Source) -> dict[str, Any]:
+        """A dataset beside the other eight, as metrics.json has it; without a gate."""
+        metrics, by = self.params.measured(), self.by
+        figures = QdcMetrics(metrics).measure(source, by, world_of(source))
+        return {
+            "dataset": source.name,
+            "world": source.world.get("name"),
+            "peers": list(by.peers),
+            "episodes": by.n_episodes,
+            "steps": by.n_steps,
+            "seed": metrics.seed,
+            "bandwidth": by.bandwidth,
+            **blocks(figures),
+        }
+
+    def tested(self, name: str, report: Report) -> dict[str, Any]:
+        """Learn from a dataset, and play for the goals of both tests."""
+        goals = read_json(self.folder / "goals.json", MADE_BY)
+        data = hindsight(self.folder / f"{name}-v0", self.world)
+        policy = cloned(data, self.params.cloned(), report)
+        own = {"id": name.split("_", 1)[1], "ood": "held_out"}
+        return {
+            kind: played(policy, np.array(goals[where]), self.world, self.params.draw)
+            for kind, where in own.items()
+        }

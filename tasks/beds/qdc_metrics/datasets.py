@@ -43,13 +43,13 @@ def ranked(end: Doubles, returns: Doubles, neighbours: int) -> Doubles:
     """Share (N,) of the nearest others by end (N, 2) that returned less."""
     n = len(end)
     count = min(neighbours, n - 1)
-    found = np.zeros(n)
+    rank = np.zeros(n)
     for i in range(n):
         apart = np.linalg.norm(end - end[i], axis=1)
         apart[i] = np.inf
         near = np.argpartition(apart, count - 1)[:count]
-        found[i] = (returns[near] < returns[i]).mean()
-    return found
+        rank[i] = (returns[near] < returns[i]).mean()
+    return rank
 
 
 def rows_of(pools: Mapping[str, Pool], design: Design) -> dict[str, Counts]:
@@ -62,7 +62,7 @@ def rows_of(pools: Mapping[str, Pool], design: Design) -> dict[str, Counts]:
     kept = np.flatnonzero(~clean.spare)
     rank = np.full(len(clean.end), np.nan)
     rank[kept] = ranked(clean.end[kept], clean.returns[kept], design.neighbours)
-    found: dict[str, Counts] = {}
+    chosen: dict[str, Counts] = {}
     for quality in QUALITIES:
         pool = pools["noisy" if quality == "noisy" else "clean"]
         fits = ~pool.spare
@@ -74,8 +74,8 @@ def rows_of(pools: Mapping[str, Pool], design: Design) -> dict[str, Counts]:
                 _drawn(fits, pool.sector, sector, f"{quality}_{name}", design)
                 for sector in own
             ]
-            found[f"{quality}_{name}"] = np.concatenate(rows)
-    return found
+            chosen[f"{quality}_{name}"] = np.concatenate(rows)
+    return chosen
 
 
 def _drawn(
@@ -83,17 +83,17 @@ def _drawn(
 ) -> Counts:
     """A dataset's share of one sector; a larger share holds the smaller ones."""
     quality, diversity = name.split("_", 1)
-    wanted = design.episodes // len(design.diversities[diversity])
+    count = design.episodes // len(design.diversities[diversity])
     there = np.flatnonzero(fits & (sector == number))
-    if len(there) < wanted:
+    if len(there) < count:
         raise RefusedError(
             f"dataset {name}",
             f"episodes in sector {number}",
             len(there),
-            f"at least {wanted}",
-            "raise claim.qdc_metrics.plays, lower episodes, or search longer",
+            f"at least {count}",
+            "raise bed.qdc_metrics.plays, lower episodes, or search longer",
         )
-    return chance(design.draw, quality, number).permutation(there)[:wanted]
+    return chance(design.draw, quality, number).permutation(there)[:count]
 
 
 def goals_of(clean: Pool, design: Design) -> dict[str, Doubles]:
@@ -104,7 +104,7 @@ def goals_of(clean: Pool, design: Design) -> dict[str, Doubles]:
     Raises:
         RefusedError: If too few of them ended there.
     """
-    found = {}
+    goals = {}
     for name, own in {**design.diversities, "held_out": design.held_out}.items():
         there = np.flatnonzero(clean.spare & np.isin(clean.sector, own))
         if len(there) < design.goals:
@@ -113,11 +113,11 @@ def goals_of(clean: Pool, design: Design) -> dict[str, Doubles]:
                 "episodes that ended there",
                 len(there),
                 f"at least {design.goals}",
-                "raise claim.qdc_metrics.goal_plays or lower goals",
+                "raise bed.qdc_metrics.goal_plays or lower goals",
             )
         draw = chance(design.draw, "goals", name)
-        found[name] = clean.end[draw.choice(there, design.goals, replace=False)]
-    return found
+        goals[name] = clean.end[draw.choice(there, design.goals, replace=False)]
+    return goals
 
 
 def write_datasets(
@@ -139,13 +139,13 @@ def write_datasets(
         progress: Called as the elites play.
     """
     elites, hidden = read_elites(archive)
-    made = pools(elites, hidden, world, design, progress)
-    chosen, goals = rows_of(made, design), goals_of(made["clean"], design)
+    played = pools(elites, hidden, world, design, progress)
+    chosen, goals = rows_of(played, design), goals_of(played["clean"], design)
     with whole_folder(folder) as temporary:
         for name, rows in chosen.items():
-            pool = made["noisy" if name.startswith("noisy") else "clean"]
+            pool = played["noisy" if name.startswith("noisy") else "clean"]
             episodes = [pool.episodes[int(row)] for row in rows]
             place = temporary / f"{name}-v0"
             write_dataset(place, place.name, episodes, world, block)
-        told = {name: ends.tolist() for name, ends in goals.items()}
-        write_json(temporary / "goals.json", told)
+        lists = {name: ends.tolist() for name, ends in goals.items()}
+        write_json(temporary / "goals.json", lists)

@@ -1,4 +1,4 @@
-"""What the nine datasets shall be, and what no design may be."""
+"""What the nine datasets shall be, and which designs are refused."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ QUALITIES = ("top", "middle", "noisy")
 
 @dataclass(frozen=True)
 class Design:
-    """See params/claims/qdc_metrics.yaml for units and ranges."""
+    """See params/beds/qdc_metrics.yaml for units and ranges."""
 
     sectors: int
     held_out: tuple[int, ...]
@@ -30,7 +30,7 @@ class Design:
         return [f"{q}_{d}" for q in QUALITIES for d in self.diversities]
 
     def check(self) -> None:
-        """Refuse a design that is none.
+        """Refuse a design that cannot be made.
 
         Raises:
             RefusedError: If a sector is held out and used, if there is none of that
@@ -40,9 +40,7 @@ class Design:
         def refused(
             field: str, found: object, expected: str, mend: str
         ) -> RefusedError:
-            return RefusedError(
-                PARAMS, f"claim.qdc_metrics.{field}", found, expected, mend
-            )
+            return RefusedError(PARAMS, field, found, expected, mend)
 
         for name, own in self.diversities.items():
             field = f"diversities.{name}"

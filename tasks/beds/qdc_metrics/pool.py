@@ -69,8 +69,8 @@ def read_elites(folder: Path) -> tuple[Elites, tuple[int, ...]]:
     if sha256(path) != card["archive"]["sha256"]:
         found = "a file that is not the one card.json tells of"
         raise RefusedError(path, "sha256", found, "that one", f"run: {made_by}")
-    told = load_file(path)
-    elites = Elites(**{name: told[name] for name in Elites.__dataclass_fields__})
+    arrays = load_file(path)
+    elites = Elites(**{name: arrays[name] for name in Elites.__dataclass_fields__})
     return elites, tuple(card["archive"]["params"]["policy_hidden"])
 
 
@@ -81,32 +81,32 @@ def pools(
     design: Design,
     progress: Progress = lambda *_: None,
 ) -> dict[str, Pool]:
-    """Let all elites play: ``clean`` and ``noisy``."""
+    """Let all elites play, as they are (``clean``) and with noise (``noisy``)."""
     measures, arena = Measures(world), Arena(world, TOGETHER)
     inputs = (world.observation_space.shape or (1,))[0]
     widths = (inputs, *hidden, world.action_width)
-    told = ReplayParams(design.plays, 1.0, None, "uniform")
-    made = {}
+    plays = ReplayParams(design.plays, 1.0, None, "uniform")
+    by_word = {}
     for word, noise in (("clean", 0.0), ("noisy", design.noise)):
         decode = _noisy(widths, noise, chance(design.draw, word))
         seed = design.draw if word == "clean" else design.draw + 1
-        found: list[Episode] = []
+        episodes: list[Episode] = []
         for first in range(0, len(elites), FEW):
             some = {k: v[first : first + FEW] for k, v in vars(elites).items()}
             part = Elites(**some), decode, arena, measures
-            found += replay(*part, told, seed, word)[0]
+            episodes += replay(*part, plays, seed, word)[0]
             share = min(first + FEW, len(elites)) / len(elites)
             progress((share + (word == "noisy")) / 2, word)
-        end = np.stack([episode.metadata["measured"] for episode in found])
-        number = np.arange(len(found)) % design.plays  # elite by elite, play by play
-        made[word] = Pool(
-            found,
+        end = np.stack([episode.metadata["measured"] for episode in episodes])
+        number = np.arange(len(episodes)) % design.plays  # elite by elite, play by play
+        by_word[word] = Pool(
+            episodes,
             end,
             sector_of(end, design.sectors),
             number >= design.plays - design.goal_plays,
         )
     arena.batch.close()
-    return made
+    return by_word
 
 
 def _noisy(widths: Sequence[int], noise: float, draw: np.random.Generator) -> Decode:

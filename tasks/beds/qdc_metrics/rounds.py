@@ -16,11 +16,9 @@ Shapes: S seeds, B lines, T characters, V symbols.
 """
 
 import copy
-import hashlib
 import re
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -29,11 +27,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-import tasks
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.files import canonical, read_json, sha256, write_json
-from tasks.artifacts.progress import Progress
-from tasks.beds.qdc_metrics.arms import KEPT, MADE_BY
+from tasks.beds import Report
 from tasks.generate.cores.descriptors import chance, torch_chance
 from tasks.measure.qdc_metrics import QdcParams
 from tasks.measure.qdc_metrics.composition import compose
@@ -45,12 +40,11 @@ from tasks.nets.language import CharacterModel
 SYMBOLS = "\n0123456789()+-*= "  # the first ends a line, and begins one
 LENGTH = 20  # characters of the longest line, with its end
 FILTERS = ("cells", "quality")  # the first says how many lines both keep
-SOURCES = ("claims/_qdc/rounds.py", "nets/language.py", "report/_*.py")
 
 
 @dataclass(frozen=True)
 class Rounds:
-    """See params/claims/qdc_metrics.yaml, where the names begin with ``text_``."""
+    """See params/beds/qdc_metrics.yaml, where the names begin with ``text_``."""
 
     seeds: tuple[int, ...]
     rounds: int
@@ -63,64 +57,60 @@ class Rounds:
     width: int
 
 
-def run(told: Rounds, metrics: QdcParams) -> dict[str, Any]:
-    """The loop with both filters, or what is kept of it.
+def looped(
+    given: Rounds, metrics: QdcParams, report: Report = lambda _: None
+) -> dict[str, Any]:
+    """The loop with both filters.
+
+    Args:
+        given: Settings.
+        metrics: Of what is measured.
+        report: Told the share of the training that is done.
 
     Returns:
         By filter: ``diversity``, mean z-scores over a seed's corpora, and ``accuracy``,
         the share of right lines, (S, rounds + 1) each; ``kept``, lines, (S, rounds).
     """
-    here = Path(tasks.__path__[0])
-    files = sorted(file for one in SOURCES for file in here.glob(one))
-    whole = [asdict(told), vars(metrics), torch.__version__, *map(sha256, files)]
-    name = hashlib.sha256(canonical(whole).encode()).hexdigest()[:16]
-    path = KEPT / f"rounds-{name}.json"
-    if not path.exists():
-        KEPT.mkdir(parents=True, exist_ok=True)
-        write_json(path, looped(told, metrics))
-    found: dict[str, Any] = read_json(path, MADE_BY)
-    return found
-
-
-def looped(told: Rounds, metrics: QdcParams) -> dict[str, Any]:
-    """See :func:`run`."""
-    torch.set_num_threads(1)
-    steps = told.steps + len(FILTERS) * told.rounds * told.more_steps
+    steps = given.steps + len(FILTERS) * given.rounds * given.more_steps
     corpora: dict[str, list[list[Record]]] = {}  # by filter and round, a list a seed
     kept: dict[str, list[list[int]]] = {name: [] for name in FILTERS}
-    with Progress("learning from own lines", steps, lines=10) as bar:
-        first = begun(told)
-        taught = [gold(told.lines, chance(seed, "gold")) for seed in told.seeds]
-        done = learn(first, taught, told.steps, told, "first", bar, 0)
-        drawn = written(first, told, "first")
-        for name in FILTERS:
-            model, lines = copy.deepcopy(first), drawn
-            corpora[f"{name} 0"] = [records(some) for some in drawn]
-            for k in range(1, told.rounds + 1):
-                word, likely = f"{name} {k}", likelihoods(model, lines)
-                chosen = [
-                    best_of_cells(some, likely[s])
-                    if name == "cells"
-                    else right_ones(some, kept["cells"][k - 1][s], chance(seed, word))
-                    for s, (seed, some) in enumerate(
-                        zip(told.seeds, lines, strict=True)
-                    )
-                ]
-                kept[name].append([len(one) for one in chosen])
-                done = learn(model, chosen, told.more_steps, told, word, bar, done)
-                lines = written(model, told, word)
-                corpora[word] = [records(some) for some in lines]
-    return judged(corpora, kept, told, metrics)
+    first = begun(given)
+    taught = [gold(given.lines, chance(seed, "gold")) for seed in given.seeds]
+    done = 0
+
+    def step() -> None:
+        nonlocal done
+        done += 1
+        report(done / steps)
+
+    learn(first, taught, given.steps, given, "first", step)
+    drawn = written(first, given, "first")
+    for name in FILTERS:
+        model, lines = copy.deepcopy(first), drawn
+        corpora[f"{name} 0"] = [records(some) for some in drawn]
+        for k in range(1, given.rounds + 1):
+            word, likely = f"{name} {k}", likelihoods(model, lines)
+            chosen = [
+                best_of_cells(some, likely[s])
+                if name == "cells"
+                else right_ones(some, kept["cells"][k - 1][s], chance(seed, word))
+                for s, (seed, some) in enumerate(zip(given.seeds, lines, strict=True))
+            ]
+            kept[name].append([len(some) for some in chosen])
+            learn(model, chosen, given.more_steps, given, word, step)
+            lines = written(model, given, word)
+            corpora[word] = [records(some) for some in lines]
+    return judged(corpora, kept, given, metrics)
 
 
 def judged(
     corpora: dict[str, list[list[Record]]],
     kept: dict[str, list[list[int]]],
-    told: Rounds,
+    given: Rounds,
     metrics: QdcParams,
 ) -> dict[str, Any]:
-    """Measure the corpora of each seed side by side; see :func:`run`."""
-    found: dict[str, Any] = {
+    """Measure the corpora of each seed side by side; returns what :func:`looped` does."""
+    by_filter: dict[str, Any] = {
         name: {
             "diversity": [],
             "accuracy": [],
@@ -128,16 +118,17 @@ def judged(
         }
         for name in FILTERS
     }
-    for s in range(len(told.seeds)):
-        measured = measure({name: one[s] for name, one in corpora.items()}, metrics)
+    for s in range(len(given.seeds)):
+        of_seed = {name: seeds[s] for name, seeds in corpora.items()}
+        measured = measure(of_seed, metrics)
         rows = {row.name: row for row in compose(measured, "claim")}
         for name in FILTERS:
-            every = [f"{name} {k}" for k in range(told.rounds + 1)]
-            spread = [rows[one].letters["diversity"] for one in every]
-            right = [measured[one]["quality"]["accuracy"]["value"] for one in every]
-            found[name]["diversity"].append(spread)
-            found[name]["accuracy"].append(right)
-    return found
+            every = [f"{name} {k}" for k in range(given.rounds + 1)]
+            spread = [rows[corpus].letters["diversity"] for corpus in every]
+            right = [measured[corpus]["quality"]["accuracy"]["value"] for corpus in every]
+            by_filter[name]["diversity"].append(spread)
+            by_filter[name]["accuracy"].append(right)
+    return by_filter
 
 
 def gold(count: int, draw: np.random.Generator) -> list[str]:
@@ -200,16 +191,16 @@ def right_rows(lines: Sequence[str]) -> list[int]:
             "right ones",
             f"none of {len(lines)}",
             "at least one to learn on from",
-            "raise claim.qdc_metrics.text_steps or text_samples",
+            "raise bed.qdc_metrics.text_steps or text_samples",
         )
     return right
 
 
-def begun(told: Rounds) -> CharacterModel:
+def begun(given: Rounds) -> CharacterModel:
     """A model of each seed, untrained."""
-    size = (len(told.seeds), len(SYMBOLS), told.width, 2, 2, LENGTH)
+    size = (len(given.seeds), len(SYMBOLS), given.width, 2, 2, LENGTH)
     model = CharacterModel(*size)
-    model.initialise([torch_chance(seed, "language") for seed in told.seeds])
+    model.initialise([torch_chance(seed, "language") for seed in given.seeds])
     return model
 
 
@@ -221,11 +212,11 @@ def coded(lines: Sequence[str]) -> Tensor:
 
 def nats(model: CharacterModel, rows: Tensor) -> Tensor:
     """Of each line (S, B, T + 1), the sum to its end: (S, B)."""
-    given, wanted = rows[..., :-1], rows[..., 1:]
+    before, after = rows[..., :-1], rows[..., 1:]
     losses = functional.cross_entropy(
-        model(given).flatten(0, 2), wanted.flatten(), reduction="none"
-    ).view(wanted.shape)
-    ended = (wanted == 0).cumsum(-1) > (wanted == 0)  # after the first end
+        model(before).flatten(0, 2), after.flatten(), reduction="none"
+    ).view(after.shape)
+    ended = (after == 0).cumsum(-1) > (after == 0)  # after the first end
     return (losses * ~ended).sum(-1)
 
 
@@ -233,34 +224,41 @@ def learn(
     model: CharacterModel,
     lines: Sequence[Sequence[str]],
     steps: int,
-    told: Rounds,
+    given: Rounds,
     word: str,
-    bar: Progress,
-    done: int,
-) -> int:
-    """Adam on each seed's own lines, drawn with repetition; returns steps in all."""
-    optimiser = torch.optim.Adam(model.parameters(), told.rate, fused=True)
+    stepped: Callable[[], None],
+) -> None:
+    """Adam on each seed's own lines, drawn with repetition.
+
+    Args:
+        model: Learns.
+        lines: A list a seed.
+        steps: Of Adam.
+        given: Seeds, batch and rate.
+        word: Sets the draws apart from those of other rounds.
+        stepped: Called after each step.
+    """
+    optimiser = torch.optim.Adam(model.parameters(), given.rate, fused=True)
     rows = [coded(some) for some in lines]
-    draws = [torch_chance(seed, word, "lines") for seed in told.seeds]
-    for step in range(steps):
+    draws = [torch_chance(seed, word, "lines") for seed in given.seeds]
+    for _ in range(steps):
         batch = torch.stack(
             [
-                some[torch.randint(len(some), (told.batch,), generator=draw)]
+                some[torch.randint(len(some), (given.batch,), generator=draw)]
                 for some, draw in zip(rows, draws, strict=True)
             ]
         )
         optimiser.zero_grad()
         nats(model, batch).mean(1).sum().backward()  # type: ignore[no-untyped-call]
         optimiser.step()
-        bar(done + step + 1, word)
-    return done + steps
+        stepped()
 
 
-def written(model: CharacterModel, told: Rounds, word: str) -> list[list[str]]:
+def written(model: CharacterModel, given: Rounds, word: str) -> list[list[str]]:
     """Lines the model writes, as likely as it finds them; a list a seed."""
-    shape = (len(told.seeds), told.samples)
+    shape = (len(given.seeds), given.samples)
     rows = torch.zeros((*shape, LENGTH + 1), dtype=torch.int64)
-    draws = [torch_chance(seed, word, "written") for seed in told.seeds]
+    draws = [torch_chance(seed, word, "written") for seed in given.seeds]
     with torch.no_grad():
         for t in range(LENGTH):
             odds = model(rows[..., :-1])[:, :, t].softmax(-1)
@@ -275,8 +273,8 @@ def likelihoods(
 ) -> NDArray[np.float64]:
     """Logarithms, (S, N)."""
     with torch.no_grad():
-        found = -nats(model, torch.stack([coded(some) for some in lines]))
-    return found.double().numpy()
+        logs = -nats(model, torch.stack([coded(some) for some in lines]))
+    return logs.double().numpy()
 
 
 def _text(row: Sequence[int]) -> str:

@@ -17,9 +17,9 @@ A job is an arm at a number of bits, all seeds in one stack. Its result:
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Annotated, Any
 
+from tasks.artifacts.kept import Kept
 from tasks.artifacts.params import Range
 from tasks.beds import Bed, BedParams, Job, Report
 from tasks.beds.quest.arms import measure
@@ -89,7 +89,7 @@ class QuestBed(Bed[QuestBedParams]):
         given = self.params.settings()
         return measure(arm, self._compared(arm), given, self.text, report)
 
-    def prepare(self, jobs: Sequence[Job], kept: Path) -> None:
+    def prepare(self, jobs: Sequence[Job], kept: Kept) -> None:
         """Read the text before the processes that share it begin."""
         del jobs, kept
         assert self.text  # noqa: S101  # cached
