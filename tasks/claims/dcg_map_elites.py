@@ -41,14 +41,11 @@ def archive(results: Results, arm: str, seed: int) -> Card:
     return card
 
 
-class DcgMapElites(Claim):
-    """See the module."""
-
-    Parameters = DcgMapElitesParams
-    params: DcgMapElitesParams
+class DcgMapElites(Claim[DcgMapElitesParams]):
+    """Archives of the arms, and the policy distilled from DCG's, seed by seed."""
 
     def outcome(self, results: Results) -> Outcome:
-        """See the module."""
+        """Judge the cards of the arms' datasets."""
         p = self.params
         arms = {
             arm: {seed: archive(results, arm, seed) for seed in p.seeds}
@@ -62,11 +59,11 @@ class DcgMapElites(Claim):
             gaps = {seed: of(dcg[seed]) - of(pga[seed]) for seed in p.seeds}
             return Check(worst(gaps, f"{name}, dcg - pga, worst seed", unit))
 
-        told = {seed: card["distilled"]["onnxruntime"] for seed, card in dcg.items()}
-        kept = {seed: one["share"] for seed, one in told.items()}
+        policy = {seed: card["distilled"]["onnxruntime"] for seed, card in dcg.items()}
+        kept = {seed: figures["share"] for seed, figures in policy.items()}
         near = {
-            seed: -one["descriptor_error"] / dcg[seed]["cell_width"]
-            for seed, one in told.items()
+            seed: -figures["descriptor_error"] / dcg[seed]["cell_width"]
+            for seed, figures in policy.items()
         }
         checks = [
             gap(lambda card: card["qd_score"], "QD score", "return"),
@@ -75,31 +72,31 @@ class DcgMapElites(Claim):
             Check(worst(kept, "QD score of the policy", "of the archive's"), p.share),
             Check(worst(near, "- error of the policy", "cell widths"), -p.widths),
         ]
-        return Outcome(checks, figures(arms))
+        return Outcome(checks, table(arms))
 
 
-def figures(arms: Mapping[str, Mapping[int, Card]]) -> list[Figure]:
-    """A row a figure, arm and seed."""
-    rows = []
+def table(arms: Mapping[str, Mapping[int, Card]]) -> list[Figure]:
+    """What else a reader wants to see of every arm and seed."""
+    figures = []
     for arm, cards in arms.items():
         for seed, card in cards.items():
             who = f"{arm} {seed}"
             again = card["reproducibility"]["descriptor_error"] / card["cell_width"]
-            rows += [
+            figures += [
                 exact(f"{who}: QD score", card["qd_score"], "return"),
                 exact(f"{who}: coverage", 100 * card["coverage"], "% of cells"),
                 exact(f"{who}: best", card["best"], "return"),
                 exact(f"{who}: evaluations", card["evaluations"], "episodes"),
                 exact(f"{who}: archive's descriptor error", again, "cell widths"),
             ]
-            rows += [
+            figures += [
                 exact(f"{who}: {name} children kept", count, "elites")
                 for name, count in card["added"].items()
             ]
-            for side, one in card.get("distilled", {}).items():
-                miss = one["descriptor_error"] / card["cell_width"]
-                rows += [
-                    exact(f"{who}: policy in {side}", one["qd_score"], "return"),
+            for side, policy in card.get("distilled", {}).items():
+                miss = policy["descriptor_error"] / card["cell_width"]
+                figures += [
+                    exact(f"{who}: policy in {side}", policy["qd_score"], "return"),
                     exact(f"{who}: its descriptor error", miss, "cell widths"),
                 ]
-    return rows
+    return figures

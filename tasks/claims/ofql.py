@@ -7,15 +7,15 @@ the machine and the moment, so it stands on the report's page and in no claim.
 
 import numpy as np
 
-from tasks.claims import Check, Claim, Figure, Outcome
+from tasks.claims import Check, Claim, ClaimParams, Figure, Outcome
 from tasks.claims.engine.results import Floats, Results, exact
 
 
-class OFQLClaim(Claim):
-    """See the module."""
+class OFQLClaim(Claim[ClaimParams]):
+    """Scores of OFQL, of DQL, and of DQL's network in a single call."""
 
     def outcome(self, results: Results) -> Outcome:
-        """See :meth:`Claim.outcome`."""
+        """Judge the study's scores on its first dataset."""
         data = results.params["study"]["datasets"][0]
         arms = {
             "ofql": results.score(data, "ofql"),

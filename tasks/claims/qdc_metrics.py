@@ -146,13 +146,13 @@ class QdcClaim(Claim[QdcClaimParams]):
             )
             for kind, word in TESTS.items()
         }
-        made = []
+        figures = []
         for one in correlations(rows, scores, self.params.draw):
             name = f"{one.letter} with {one.score}, {one.n} datasets"
             if one.rho is None or one.p is None:
                 continue
-            made += [exact(name, one.rho, RANK), exact(f"{name}: p", one.p, "")]
-        return made
+            figures += [exact(name, one.rho, RANK), exact(f"{name}: p", one.p, "")]
+        return figures
 
     def _means(self, test: dict[str, Any]) -> dict[str, Any]:
         """Means over seeds and goals of what was measured in a test."""
@@ -166,22 +166,22 @@ class QdcClaim(Claim[QdcClaimParams]):
 
     def _table(self, rows: list[Composed], nine: Nine) -> list[Figure]:
         """A block a dataset."""
-        made = []
+        figures = []
         for row in rows:
             for letter, value in row.letters.items():
                 if value is not None:
-                    made.append(exact(f"{row.name}: {letter}", value, "mean z"))
+                    figures.append(exact(f"{row.name}: {letter}", value, "mean z"))
             for kind, word in TESTS.items():
-                told = self._means(nine[row.name][kind])
-                said = f"{row.name}, {word}"
-                near = f"{said}: within {self.params.reached:g} m"
-                made += [
-                    exact(f"{said}: distance", -told["score"], "m"),
-                    exact(f"{said}: distance of doing nothing", told["still"], "m"),
-                    exact(near, told["within"], "%"),
-                    exact(f"{said}: return", told["return"], "return"),
+                measured = self._means(nine[row.name][kind])
+                words = f"{row.name}, {word}"
+                near = f"{words}: within {self.params.reached:g} m"
+                figures += [
+                    exact(f"{words}: distance", -measured["score"], "m"),
+                    exact(f"{words}: distance of doing nothing", measured["still"], "m"),
+                    exact(near, measured["within"], "%"),
+                    exact(f"{words}: return", measured["return"], "return"),
                 ]
-        return made
+        return figures
 
 
 def falls(loop: dict[str, Any]) -> list[Check]:
@@ -198,20 +198,20 @@ def falls(loop: dict[str, Any]) -> list[Check]:
 
 def rounds(loop: dict[str, Any]) -> list[Figure]:
     """Of every filter and round, mean over seeds."""
-    made = []
-    for name, told in loop.items():
-        means = (np.mean(told[key], 0) for key in ("diversity", "accuracy"))
+    figures = []
+    for name, measured in loop.items():
+        means = (np.mean(measured[key], 0) for key in ("diversity", "accuracy"))
         for k, (spread, right) in enumerate(zip(*means, strict=True)):
-            said = f"text by {name}, round {k}"
-            made += [
-                exact(f"{said}: diversity", spread, "mean z"),
-                exact(f"{said}: right lines", 100 * right, "%"),
+            words = f"text by {name}, round {k}"
+            figures += [
+                exact(f"{words}: diversity", spread, "mean z"),
+                exact(f"{words}: right lines", 100 * right, "%"),
             ]
-        made += [
+        figures += [
             exact(f"text by {name}, round {k}: lines kept", value, "lines")
-            for k, value in enumerate(np.mean(told["kept"], 0), 1)
+            for k, value in enumerate(np.mean(measured["kept"], 0), 1)
         ]
-    return made
+    return figures
 
 
 def _agree(letter: Doubles, table: Doubles) -> float:

@@ -8,15 +8,15 @@ hundredth of the rows that err most has a smaller share in RIQL's loss than in I
 
 import numpy as np
 
-from tasks.claims import Check, Claim, Outcome
+from tasks.claims import Check, Claim, ClaimParams, Outcome
 from tasks.claims.engine.results import Results, exact
 
 
-class RIQL(Claim):
-    """See the module."""
+class RIQL(Claim[ClaimParams]):
+    """Scores on clean and corrupted data, and what the learners' losses look like."""
 
     def outcome(self, results: Results) -> Outcome:
-        """See :meth:`Claim.outcome`."""
+        """Judge the study's scores; its first dataset is the clean one."""
         study = results.params["study"]
         clean, *corrupted = study["datasets"]
         scores = {
@@ -26,7 +26,7 @@ class RIQL(Claim):
         }
 
         def over(learner: str) -> np.ndarray:
-            """(S, corruptions x E)."""
+            """Scores on all corrupted data side by side, (S, corruptions x E)."""
             return np.concatenate([scores[d, learner] for d in corrupted], axis=1)
 
         def fall(learner: str) -> np.ndarray:

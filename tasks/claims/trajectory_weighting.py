@@ -11,17 +11,17 @@ from itertools import product
 import numpy as np
 
 from tasks.artifacts.files import read_json
-from tasks.claims import Check, Claim, Figure, Outcome
+from tasks.claims import Check, Claim, ClaimParams, Figure, Outcome
 from tasks.claims.engine.results import Floats, Results, exact, ranks_agree
 
 MIXES = ("hopper_random_expert_5", "hopper_random_expert_10")
 
 
-class TrajectoryWeighting(Claim):
-    """See the module."""
+class TrajectoryWeighting(Claim[ClaimParams]):
+    """Scores of a learner that draws evenly, and by each of the weightings."""
 
     def outcome(self, results: Results) -> Outcome:
-        """See :meth:`Claim.outcome`."""
+        """Judge the study's scores, dataset by dataset."""
         study = results.params["study"]
         learner, schemes = (
             study["weighted"]["learners"][0],
@@ -65,9 +65,9 @@ class TrajectoryWeighting(Claim):
         return float(read_json(path, "dvc repro")["v_plus"]["score"])
 
 
-def _pooled(one: Floats, other: Floats) -> float:
+def _pooled(first: Floats, second: Floats) -> float:
     """Standard deviation of seeds' means, pooled; at least a thousandth of a point."""
-    variances = [table.mean(axis=1).var(ddof=1) for table in (one, other)]
+    variances = [table.mean(axis=1).var(ddof=1) for table in (first, second)]
     return max(float(np.sqrt(np.mean(variances))), 1e-3)
 
 
