@@ -1,4 +1,4 @@
-"""A tiny archive beside its dataset, and a claim on it small enough for a test."""
+"""A tiny archive beside its dataset, and a bed on it small enough for a test."""
 
 from pathlib import Path
 from typing import Any
@@ -6,14 +6,15 @@ from typing import Any
 import yaml
 
 from tasks.artifacts.dataset import write_dataset
-from tasks.artifacts.params import build
 from tasks.beds.qdc_metrics.design import Design
-from tasks.claims.qdc_metrics import QdcClaim
+from tests.beds.harness import bed, block
 from tests.generate.archives import small
 from tests.generate.test_rollout import quiet
 from tests.worlds.harness import load
 
 STEPS = 12  # an episode
+FEW = {"resamples": 100, "replayed": 8, "probe_steps": 3, "probe_hidden": [8]}
+FEW |= {"steps": 100}
 SMALL: dict[str, Any] = {
     "plays": 200,
     "goal_plays": 60,
@@ -24,8 +25,7 @@ SMALL: dict[str, Any] = {
     "updates": 3,
     "batch": 16,
     "hidden": [8],
-    "resamples": 100,
-    "processes": 1,
+    "metrics": block("qdc_metrics")["metrics"] | FEW,
     "text_seeds": [4, 7],
     "text_rounds": 1,
     "text_lines": 4,
@@ -53,20 +53,12 @@ def write_archive(root: Path) -> Path:
     return folder
 
 
-def claim(**changed: Any) -> QdcClaim:
-    """The claim of params, small, some values changed."""
-    text = Path("params/claims/qdc_metrics.yaml").read_text("utf-8")
-    made: QdcClaim = build(yaml.safe_load(text) | SMALL | changed, "claim.qdc_metrics")
-    return made
+def params(**changed: Any) -> Any:
+    """Of the bed, small, some values changed."""
+    return bed("qdc_metrics", **(SMALL | changed)).params
 
 
 def design(**changed: Any) -> Design:
-    """Of that claim."""
-    return claim(**changed).params.design()
-
-
-def report() -> dict[str, Any]:
-    """The block ``report`` of a study that measures little."""
-    text = Path("params/measure/qdc_metrics.yaml").read_text("utf-8")
-    few = {"resamples": 100, "replayed": 8, "probe_steps": 3, "probe_hidden": [8]}
-    return {"qdc_metrics": yaml.safe_load(text) | few | {"steps": 100}}
+    """Of that bed."""
+    made: Design = params(**changed).design()
+    return made

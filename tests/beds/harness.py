@@ -66,4 +66,4 @@ def results(root: Path, **study: Any) -> Results:
     """Of a study that made nothing but its bed."""
     lists = {"datasets": [], "policies": [], "variants": []}
     params = {"study": {"seeds": [0], **lists, **study}}
-    return Results(params | {"evaluate": {"returns": RETURNS}}, root)
+    return Results({**params, "evaluate": {"returns": RETURNS}}, root)

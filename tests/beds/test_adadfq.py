@@ -10,21 +10,20 @@ import yaml
 
 from tasks.artifacts.dataset import write_dataset
 from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.files import write_json
 from tasks.artifacts.policy import save_policy
-from tasks.beds.adadfq.arms import Bed, Job, RealData
-from tasks.claims.adadfq import AdaDFQ, AdaDFQClaimParams, inside
-from tasks.claims.engine.results import Results
+from tasks.beds import Job
+from tasks.beds.adadfq.real_data import RealData
+from tasks.claims.adadfq import inside, right
+from tasks.claims.engine.results import JobResult, Results
+from tasks.evaluate import Episodes
+from tests.beds.harness import ROOT, bed, block, claim, results, run
 from tests.claims.results_files import RETURNS
 from tests.generate.test_rollout import make, quiet
 from tests.nets.pictures import resnet
 from tests.worlds.harness import load
 
-EVALUATE = {"returns": {**RETURNS, "episodes": 4, "start_seed": 0}}
-
-
-def claim() -> AdaDFQ:
-    block = yaml.safe_load(Path("params/claims/adadfq.yaml").read_text("utf-8"))
-    return AdaDFQ(AdaDFQClaimParams.parse(block, "claim.adadfq"))
+SMALL = {"epochs": 2, "iterations": 2, "width": 4, "batch": 4, "warm_up": 1}
 
 
 def tables(**right: float) -> dict[tuple[str, int], Any]:
@@ -44,11 +43,13 @@ PAPER = {
     "gdfq4": 86,
     "adadfq4": 88,
 }
-RESULTS = Results({"study": {"seeds": [0, 1, 2]}, "evaluate": EVALUATE})
+RESULTS = Results({"study": {"seeds": [0, 1, 2]}, "evaluate": {"returns": RETURNS}})
 
 
 def verdicts(share: float = 0.9, **changed: float) -> list[str]:
-    found = claim()._checks(RESULTS, tables(**{**PAPER, **changed}), {0: share, 1: 1.0})
+    shares = {0: share, 1: 1.0}
+    arms = tables(**{**PAPER, **changed})
+    found = claim("adadfq").checks(RESULTS, arms, shares, (3, 4))
     return [check.verdict for check in found]
 
 
@@ -83,17 +84,29 @@ def test_pictures_between_the_margins_count_once_the_student_learns():
     assert inside(rows, 1) == pytest.approx({0: 0.6, 3: 1.0})
 
 
-def study(root: Path, **changed: Any) -> Results:
+def test_tables_have_a_row_a_seed_and_per_cent():
+    jobs = [
+        JobResult("", {"arm": "gdfq", "bits": bits, "seed": seed}, {"right": answers})
+        for bits, seed, answers in ((3, 0, [1, 2]), (3, 1, [3, 4]), (4, 0, [5, 5]))
+    ]
+    found = right(jobs, 20.0)
+    assert found["gdfq", 3].tolist() == [[20, 40], [60, 80]]
+    assert found["gdfq", 4].tolist() == [[100, 100]]
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Two tiny policies, a few labelled pictures, games of a few steps."""
+    root = tmp_path_factory.mktemp("data")
     world = load("scenes", max_steps=6)
-    block = yaml.safe_load(Path("params/world/scenes.yaml").read_text("utf-8"))
+    path = ROOT / "params/world/scenes.yaml"
+    about = yaml.safe_load(path.read_text("utf-8"))
     episodes = make("labels", episodes=5).episodes(world, quiet)
-    folder = root / "datasets/pictures-v0"
-    folder.parent.mkdir(parents=True)
-    write_dataset(folder, folder.name, episodes, world, {**block, "max_steps": 6})
+    folder = root / "pictures-v0"
+    write_dataset(folder, folder.name, episodes, world, {**about, "max_steps": 6})
     policy = resnet((4, 7), (4, 6), (3, 16, 16), 10)
-    place = root / "policies/pictures/bc_resnet"
-    place.mkdir(parents=True)
+    place = root / "bc_resnet"
+    place.mkdir()
     card = json.loads((folder / "card.json").read_text("utf-8"))
     origin = {
         "seeds": [4, 7],
@@ -105,69 +118,82 @@ def study(root: Path, **changed: Any) -> Results:
         "step_seconds": 1.0,
     }
     save_policy(place, policy, origin)
-    adadfq = yaml.safe_load(Path("params/compress/adadfq.yaml").read_text("utf-8"))
-    adadfq |= {"epochs": 2, "iterations": 2, "width": 4, "batch": 4, "warm_up": 1}
-    params = {
-        "study": {"seeds": [4, 7], "datasets": ["pictures"], "policies": ["bc_resnet"]},
-        "compress": {"adadfq": {**adadfq, **changed}},
-        "evaluate": EVALUATE,
+    return {
+        "needs_dataset": str(folder),
+        "needs_policies": str(place),
+        "seeds": [4, 7],
+        "episodes": 4,
+        "game": block("adadfq")["game"] | SMALL,
     }
-    return Results(params, root)
 
 
-def test_the_bed_trains_plays_and_keeps_what_is_finished(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def write_study(root: Path, answers: np.ndarray) -> None:
+    """What the study would have left of its own policies: (2, 4) right answers."""
+    n = np.arange(8)
+    ended = np.zeros(8, bool)
+    rows = Episodes(n // 4, n % 4, n % 4, answers.ravel().astype(float), n, ended)
+    for variant in ("float32", "adadfq"):
+        place = root / "evaluations/pictures/bc_resnet" / variant
+        place.mkdir(parents=True)
+        rows.write(place / "episodes.parquet")
+        place = root / "onnx/pictures/bc_resnet" / variant
+        place.mkdir(parents=True)
+        (place / "seed-4.onnx").write_bytes(b"x" * 100)
+    place = root / "compressed/pictures/bc_resnet/adadfq"
+    place.mkdir(parents=True)
+    course = [{"seed": seed, "epoch": 1, "inside": 0.75} for seed in (4, 7)]
+    write_json(place / "compression.json", {"course": course})
+    write_json(root / "datasets/pictures-v0/world.json", {"world": {"max_steps": 6}})
+
+
+def test_its_claim_looks_at_the_bed(
+    inputs: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    results = study(tmp_path / "data")
-    monkeypatch.chdir(tmp_path)
-    wanted = [("minmax_data", 4), ("real", 3), ("adadfq", 4)]
-    bed = Bed(results, "pictures", "bc_resnet")
-    found = bed.run(wanted)
-    assert list(found) == wanted
-    for (arm, _), one in found.items():
-        assert one["right"].shape == (2, 4)
-        assert (one["right"] == one["right"].round()).all()
-        assert one["right"].max() <= 6
-        assert len(one["course"][0]) == (0 if arm == "minmax_data" else 2)
-    files = sorted(Path(".offcut/claims").glob("*/seed-*.onnx"))
-    assert len(files) == 6
-    before = [file.stat().st_mtime_ns for file in files]
-    files[0].with_name("result.json").unlink()
-    with pytest.raises(RefusedError, match="result.json"):
-        bed.run(wanted)  # a folder is whole or not there
-    again = Bed(results, "pictures", "bc_resnet")
-    assert [file.stat().st_mtime_ns for file in files] == before
-    job = Job("real", 3, 0, 4)
-    assert again.folder(job) == bed.folder(job)
-    assert again.folder(Job("real", 4, 0, 4)) != bed.folder(job)
+    left = run("adadfq", tmp_path, monkeypatch, **inputs)
+    assert len({job.name for job in left.jobs}) == len(left.jobs) == 20
+    assert [job.settings["seed"] for job in left.jobs] == [4, 7] * 10
+    for job in left.jobs:
+        answers = np.array(job.result["right"])
+        assert answers.shape == (4,)
+        assert (answers == answers.round()).all()
+        assert answers.max() <= 6
+        none = job.settings["arm"].startswith("minmax")
+        assert len(job.result["course"]) == (0 if none else 2)
+        assert job.result["bytes"] > 0
+    data = tmp_path / "data"
+    write_study(data, np.full((2, 4), 3))
+    lists = {"datasets": ["pictures"], "policies": ["bc_resnet"], "seeds": [4, 7]}
+    study = results(data, **lists)
+    study.params["compress"] = {"adadfq": inputs["game"]}
+    outcome = claim("adadfq").outcome(study)
+    assert len(outcome.checks) == 7
+    assert outcome.checks[-1].figure.value == 0.75
+    figures = {figure.name: figure.value for figure in outcome.figures}
+    assert len(figures) == 10 + 2 + 2
+    assert figures["adadfq at 3 bits"] == 50
+    assert figures["bytes of the file, 3 bits"] == 100
 
 
-def test_real_data_is_the_logged_pictures_and_answers(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    results = study(tmp_path / "data")
-    bed = Bed(results, "pictures", "bc_resnet")
-    real = bed.game(Job("real", 3, 1, 7))
+def test_real_data_is_the_logged_pictures_and_answers(inputs: dict[str, Any]):
+    made = bed("adadfq", **inputs)
+    made.prepare([], None)
+
+    def game(arm: str, bits: int, seed: int) -> Any:
+        return made.game(Job("", {"arm": arm, "bits": bits, "seed": seed}))
+
+    real = game("real", 3, 7)
     assert isinstance(real, RealData)
     assert (real.params.arm, real.params.bits) == ("gdfq", 3)
     picture, label = real.drawn()
     for one, y in zip(picture, label, strict=True):
-        hits = (bed.data.seen == one).flatten(1).all(1).nonzero()
-        assert y in bed.data.label[hits[:, 0]]
-    assert bed.game(Job("minmax_data", 4, 0, 4)).params.arm == "minmax"
-    free = bed.game(Job("no_margin", 3, 0, 4))
+        hits = (made.data.seen == one).flatten(1).all(1).nonzero()
+        assert y in made.data.label[hits[:, 0]]
+    assert game("minmax_data", 4, 4).params.arm == "minmax"
+    free = game("no_margin", 3, 4)
     assert not isinstance(free, RealData)
     assert free.params.arm == "no_margin"
 
 
-def test_a_study_of_other_bits_is_refused(tmp_path: Path):
-    results = Results(
-        {
-            "study": {"datasets": ["x"], "policies": ["y"]},
-            "compress": {"adadfq": {"bits": 4, "arm": "adadfq"}},
-            "evaluate": EVALUATE,
-        },
-        tmp_path,
-    )
+def test_a_study_of_other_bits_is_refused():
     with pytest.raises(RefusedError, match="expected adadfq at 3 bits"):
-        claim().outcome(results)
+        bed("adadfq", game=block("adadfq")["game"] | {"bits": 4})

@@ -7,13 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import yaml
 
-import tasks.beds.ptq4dm.arms as room
-from tasks.beds.ptq4dm.arms import Bed, Found
+from tasks.artifacts.dataset import write_dataset
+from tasks.artifacts.policy import save_policy
 from tasks.beds.ptq4dm.networks import (
     ARMS,
-    Settings,
     calibrated,
     data,
     distance,
@@ -26,18 +24,20 @@ from tasks.beds.ptq4dm.networks import (
     trained,
 )
 from tasks.claims.engine.results import Results
-from tasks.claims.ptq4dm import PTQ4DM, PTQ4DMClaimParams, of_scores
+from tasks.claims.ptq4dm import of_bed, of_policy, of_scores
 from tasks.compress.ptq4dm.states import call, call_times
 from tasks.evaluate import Episodes
 from tasks.nets.policy import take
+from tests.artifacts.made_up import BLOCK, episode
+from tests.beds.harness import bed, block, claim, made_up, results, run
 from tests.claims.results_files import RETURNS, write_scores
 from tests.nets.diffusions import diffusion
+from tests.worlds.harness import load
 
 SMALL: dict[str, Any] = {
     "networks": [5],
     "calibrations": [6, 7],
-    "times": 12,
-    "hidden": [12, 12],
+    "network": block("ptq4dm")["network"] | {"actor_hidden": [12, 12], "steps": 12},
     "updates": 20,
     "batch": 32,
     "states": 48,
@@ -49,13 +49,12 @@ SMALL: dict[str, Any] = {
 }
 
 
-def claim(**changed: Any) -> PTQ4DM:
-    block = yaml.safe_load(Path("params/claims/ptq4dm.yaml").read_text("utf-8"))
-    return PTQ4DM(PTQ4DMClaimParams.parse(block | changed, "claim.ptq4dm"))
+DDIM = block("ptq4dm")["samplers"]["ddim"]
 
 
-def settings(**changed: Any) -> Settings:
-    return claim(**(SMALL | changed)).params.settings()
+def settings(hidden: tuple[int, ...] = (12, 12), **changed: Any) -> Any:
+    network = SMALL["network"] | {"actor_hidden": list(hidden)}
+    return bed("ptq4dm", **(SMALL | {"network": network} | changed)).params.settings()
 
 
 RESULTS = Results({"study": {"seeds": [0]}, "evaluate": {"returns": RETURNS}})
@@ -64,24 +63,31 @@ PAPER = {"noise": 0.5, "data": 0.4, "noisy": 0.6, "ndtc": 0.2, "eight": 0.11}
 
 def checks(**changed: float) -> list[str]:
     """Verdicts of the bed if arms err by about so much at 4 bits, float by 0.1."""
-    told, draw = {**PAPER, **changed}, np.random.default_rng(0)
+    errors, draw = {**PAPER, **changed}, np.random.default_rng(0)
+    names = ("near", "mean", "ddim", "unipc")
 
     def table(mean: float) -> list[list[float]]:
         found: list[list[float]] = (mean + 0.01 * draw.normal(size=(2, 3))).tolist()
         return found
 
-    cells = {}
-    for bits in (8, 4):
-        for arm in ARMS:
-            mean = told.get(arm, 0.3)
-            if (arm, bits) == ("ndtc", 8):
-                mean = told["eight"]
-            names = ("near", "mean", "ddim", "unipc")
-            cells[arm, bits] = {name: table(mean) for name in names}
     floats = {"ddim": [[0.1, 0.05, 0.15]] * 2, "unipc": [[0.1, 0.05, 0.15]] * 2}
     inputs = {f"layer 1 at t = {t}": [-1.0, 0, 2] for t in (1, 19, 9)}
-    made = claim(bits=[8, 4])
-    found, figures = made.of_bed(RESULTS, Found(cells, floats, inputs))
+    made = bed("ptq4dm", bits=[8, 4])
+    jobs: dict[str, Any] = {}
+    for job in made.jobs():
+        arm, bits = job.settings.get("arm"), job.settings.get("bits")
+        mean = errors.get("eight" if (arm, bits) == ("ndtc", 8) else arm, 0.3)
+        result: Any = {
+            "float": lambda: {"floats": floats, "inputs": inputs},
+            "arm": lambda mean=mean: {name: table(mean) for name in names},
+            "policy": lambda: {"near": 0.2, "mean": 0.1},
+        }[job.settings["kind"]]()
+        jobs[job.name] = job.settings, result
+    left = made_up(vars(made.params), jobs)
+    found, figures = of_bed(RESULTS, left)
+    words = {figure.name: figure.value for figure in of_policy(RESULTS, left)}
+    assert words["dql, ndtc, 4 bits, near t = 0"] == pytest.approx(0.2)
+    assert len(words) == 8 * 2
     assert len({figure.name for figure in figures}) == len(figures)
     ends = [figure.name.split()[-1] for figure in figures[-3:]]
     assert ends == ["1", "9", "19"]
@@ -139,36 +145,52 @@ def test_scores_are_compared_sampler_by_sampler(
     assert half == pytest.approx(-found[0].bound)
 
 
-def test_arms_are_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(room, "KEPT", tmp_path / "kept")
-    found = Bed(settings(), (4,)).run()
-    assert set(found.cells) == {(arm, 4) for arm in ARMS}
-    for one in found.cells.values():
-        assert set(one) == {"near", "mean", "ddim", "unipc"}
-        for table in one.values():
+def write_study(root: Path) -> dict[str, Any]:
+    """A dataset and two diffusion policies, where the bed's block says them."""
+    folder, place = root / "d-v0", root / "dql"
+    place.mkdir()
+    world = load("hopper", ref_min=0.0, ref_max=10.0)
+    episodes = [episode(seed, 20) for seed in range(4)]
+    write_dataset(folder, folder.name, episodes, world, BLOCK)
+    about = {"seeds": [3, 8], "learner": "dql", "dataset": "d", "world": "hopper"}
+    origin = {**about, "dataset_sha256": "0" * 64, "env_id": "x", "step_seconds": 1.0}
+    save_policy(place, diffusion(4, (3, 8)), origin)
+    needs = {"needs_dataset": str(folder), "needs_policies": str(place)}
+    return {**needs, "policy_seeds": [3, 8]}
+
+
+def test_its_claim_looks_at_the_bed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    small = {**SMALL, **write_study(tmp_path), "bits": [4]}
+    left = run("ptq4dm", tmp_path, monkeypatch, **small)
+    of_kind: dict[str, list[Any]] = {}
+    for job in left.jobs:
+        of_kind.setdefault(job.settings["kind"], []).append(job)
+    assert [job.settings["arm"] for job in of_kind["arm"]] == list(ARMS)
+    for job in of_kind["arm"]:
+        assert set(job.result) == {"near", "mean", "ddim", "unipc"}
+        for table in job.result.values():
             assert np.array(table).shape == (1, 2)
             assert np.isfinite(table).all()
-    assert np.array(found.floats["unipc"]).shape == (1, 2)
-    assert len(found.inputs) == 9  # three layers, three times
-    by_arm = {arm: one["mean"][0] for (arm, _), one in found.cells.items()}
-    assert len({tuple(told) for told in by_arm.values()}) == len(ARMS)
-
-    def never(*_: Any) -> None:
-        raise AssertionError
-
-    monkeypatch.setattr(room, "trained", never)
-    assert Bed(settings(), (4,)).run() == found
-    with pytest.raises(AssertionError):
-        Bed(settings(updates=21), (4,)).run()
+    assert len({str(job.result["mean"]) for job in of_kind["arm"]}) == len(ARMS)
+    (network,) = of_kind["float"]
+    assert np.array(network.result["floats"]["unipc"]).shape == (1, 2)
+    assert len(network.result["inputs"]) == 9  # three layers, three times
+    assert len(of_kind["policy"]) == 2 * 8
+    assert len({str(job.result) for job in of_kind["policy"]}) == 2 * 8
+    lists = {"datasets": ["d"], "sampled": {"samplers": [], "steps": []}}
+    outcome = claim("ptq4dm").outcome(results(tmp_path / "data", **lists))
+    assert len(outcome.checks) == 7
+    assert len({figure.name for figure in outcome.figures}) == 2 + 4 * len(ARMS) + 9 + 16
 
 
 def test_the_network_learns_the_ring():
-    given = settings(updates=150, batch=128, hidden=[32, 32], rate=5e-3, samples=1000)
-    some, none = (trained(settings(**vars(given) | {"updates": n})) for n in (150, 1))
+    own = {"batch": 128, "hidden": (32, 32), "rate": 5e-3, "samples": 1000}
+    given = settings(**own)
+    some, none = (trained(settings(**own, updates=n)) for n in (150, 1))
     floor = distance(data(1000, 1), data(1000, 2))
     far = []
     for policy in (some, none):
-        by = sampled(take(policy, 0), "ddim", 6)
+        by = sampled(take(policy, 0), "ddim", DDIM, 6)
         with torch.no_grad():
             far.append(distance(drawn(by, given, 0), data(1000, 1)))
     assert floor < far[0] < 0.7 * far[1]
@@ -192,7 +214,7 @@ def test_errors_are_relative_and_by_time():
     told = quantiles(policy, fresh)
     assert list(told)[:3] == [f"layer 0 at t = {t}" for t in (3, 1, 0)]
     assert all(one[0] < one[1] < one[2] for one in told.values())
-    assert call_times(sampled(policy, "ddim", 2)) == [3, 1]
+    assert call_times(sampled(policy, "ddim", DDIM, 2)) == [3, 1]
 
 
 def test_the_distance_is_that_of_shifted_clouds():

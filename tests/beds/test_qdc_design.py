@@ -11,11 +11,11 @@ import torch
 from tasks.artifacts.dataset import load_episodes, load_transitions
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import read_json
-from tasks.beds.qdc_metrics.arms import Cloned, cloned, hindsight, played
+from tasks.beds.qdc_metrics.goals import Cloned, cloned, hindsight, played
 from tasks.beds.qdc_metrics.datasets import goals_of, ranked, rows_of, write_datasets
 from tasks.beds.qdc_metrics.pool import Pool, pools, read_elites, sector_of
 from tasks.generate.cores.descriptors import seed_of
-from tests.claims.archive_files import STEPS, design, write_archive
+from tests.beds.archive_files import STEPS, design, write_archive
 from tests.worlds.harness import load
 
 WORLD = load("swimmer_omni", max_steps=STEPS)
@@ -109,7 +109,7 @@ def test_the_same_design_is_the_same_data(made: Path, pooled: dict[str, Pool]):
 )
 def test_a_design_that_is_none_is_refused(changed: dict[str, Any], field: str):
     with pytest.raises(RefusedError, match=field):
-        design(**changed).check()
+        design(**changed)
 
 
 def test_too_few_episodes_or_goals_are_refused(pooled: dict[str, Pool]):

@@ -25,10 +25,9 @@ from tasks.beds.qdc_metrics.rounds import (
     written,
 )
 from tasks.claims.qdc_metrics import falls
-from tasks.measure.qdc_metrics import QdcParams
-from tests.claims.archive_files import claim, report
+from tests.beds.archive_files import params
 
-TOLD: Rounds = claim().params.loop()
+GIVEN: Rounds = params().loop()
 LINES = ["(1 + 2) = 3", "(1 + 5) = 6", "(1 + 5) = 7", "((9 * 9) * 9) = 729", "(1 +"]
 
 
@@ -66,7 +65,7 @@ def test_filters_keep_right_lines():
 
 
 def test_a_line_costs_what_its_characters_cost_up_to_its_end():
-    model, rows = begun(TOLD), coded(LINES[:2]).expand(2, -1, -1)
+    model, rows = begun(GIVEN), coded(LINES[:2]).expand(2, -1, -1)
     found = nats(model, rows)
     logits = model(rows[..., :-1]).log_softmax(-1)
     for s in range(2):
@@ -83,11 +82,11 @@ def test_a_line_costs_what_its_characters_cost_up_to_its_end():
 
 
 def test_lines_are_written_as_likely_as_they_are():
-    model = begun(TOLD)
+    model = begun(GIVEN)
     with torch.no_grad():
         for part in model.parameters():
             part.zero_()
-    lines = written(model, TOLD, "even")
+    lines = written(model, GIVEN, "even")
     assert len(lines) == 2
     assert lines != [lines[0]] * 2  # each seed its own
     empty = np.mean([line == "" for some in lines for line in some])
@@ -95,9 +94,11 @@ def test_lines_are_written_as_likely_as_they_are():
 
 
 def test_the_loop_measures_every_round_and_comes_out_the_same():
-    metrics = QdcParams.parse(report()["qdc_metrics"], "measure.qdc_metrics")
-    found = looped(TOLD, metrics)
-    assert found == looped(TOLD, metrics)
+    metrics, shares = params().measured(), list[float]()
+    found = looped(GIVEN, metrics, shares.append)
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+    assert found == looped(GIVEN, metrics)
     for told in found.values():
         assert np.array(told["diversity"]).shape == (2, 2)
         assert np.array(told["accuracy"]).shape == (2, 2)

@@ -6,11 +6,8 @@ from typing import Any
 
 import pytest
 import torch
-import yaml
 
-from tasks.artifacts.params import build
-from tasks.beds.quest import arms as room
-from tasks.beds.quest.arms import alignment, exported, run
+from tasks.beds.quest.arms import LOST, alignment, exported
 from tasks.beds.quest.language import (
     SYMBOLS,
     Arm,
@@ -24,21 +21,15 @@ from tasks.beds.quest.language import (
 from tasks.beds.quest.language import (
     build as build_network,
 )
-from tasks.claims import Check
-from tasks.claims.quest import QuestClaim
+from tasks.claims import quest as claims
+from tasks.claims.engine.results import BedResults
+from tests.beds.harness import bed, claim, made_up, results, run
 
 torch.set_num_threads(1)
-PARAMS = Path(__file__).parents[2] / "params/claims/quest.yaml"
 SMALL = Settings((0, 1), 6, 4, 3e-3, 32, 2, 1, 16, 16, 8)
 
 
-def claim(**changed: Any) -> QuestClaim:
-    block = yaml.safe_load(PARAMS.read_text()) | changed
-    made: QuestClaim = build(block, "claim.quest")
-    return made
-
-
-def found(**changed: list[float]) -> dict[str, Any]:
+def left(**changed: list[float]) -> BedResults:
     """What the arms would leave if all that is wanted were seen."""
     loss = {
         "float": [1.9, 1.92],
@@ -57,13 +48,15 @@ def found(**changed: list[float]) -> dict[str, Any]:
         for n, x in (("quest", 0.6), ("ste", 0.4))
         for b in (1, 2)
     }
-    told: dict[str, Any] = {name: {"loss": x} for name, x in (loss | changed).items()}
-    told["float"]["alignment"] = alike
-    return told
+    measured: dict[str, Any] = {n: {"loss": x} for n, x in (loss | changed).items()}
+    measured["float"]["alignment"] = alike
+    made = bed("quest")
+    jobs = {job.name: (job.settings, measured.get(job.name)) for job in made.jobs()}
+    return made_up(vars(made.params), {n: job for n, job in jobs.items() if job[1]})
 
 
 def test_every_effect_is_a_check_of_the_worst_seed():
-    checks = claim().checks(found())
+    checks = claims.checks(left())
     assert len(checks) == 6 + 1 + 2 + 2
     assert {check.verdict for check in checks} == {"shown"}
 
@@ -80,17 +73,20 @@ def test_every_effect_is_a_check_of_the_worst_seed():
 def test_one_seed_that_does_not_show_it_is_enough(
     changed: dict[str, list[float]], name: str
 ):
-    checks = claim().checks(found(**changed))
+    checks = claims.checks(left(**changed))
     missed = [check for check in checks if check.verdict != "shown"]
     assert [check.figure.name for check in missed] == [f"{name}, worst seed"]
     assert missed[0].figure.value < 0
 
 
 def test_an_arm_that_diverged_is_seen():
-    lost = [room.LOST] * 2
-    checks: list[Check] = claim().checks(found(**{"quest W4A4": lost}))
+    checks = claims.checks(left(**{"quest W4A4": [LOST] * 2}))
     missed = {check.figure.name for check in checks if check.verdict != "shown"}
     assert "loss of chance above quest's largest, worst seed" in missed
+
+
+def test_chance_is_that_of_the_characters_there_are():
+    assert len(SYMBOLS) == claims.SYMBOLS
 
 
 def test_the_text_is_code_and_no_part_is_in_both():
@@ -146,19 +142,18 @@ def test_the_trained_networks_file_has_its_loss(bits: float):
     assert told["bytes"] < plain["bytes"]
 
 
-def test_arms_are_trained_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(room, "KEPT", tmp_path / "kept")
-    arms = [Arm("float", 32), Arm("quest", 1), Arm("lsq", 1)]
-    compared = [Arm("quest", 1), Arm("ste", 1)]
-    first = run(arms, compared, SMALL, 1)
-    assert set(first) == {"float", "quest W1A1", "lsq W1A1"}
-    assert set(first["float"]["alignment"]) == {"quest W1A1", "ste W1A1"}
-    assert all(len(told["loss"]) == 2 for told in first.values())
-
-    def never(*_: Any, **__: Any) -> None:
-        raise AssertionError
-
-    monkeypatch.setattr(room, "train", never)
-    assert run(arms, compared, SMALL, 1) == first
-    with pytest.raises(AssertionError):
-        run(arms, compared, Settings(**{**vars(SMALL), "steps": 7}), 1)
+def test_its_claim_looks_at_the_bed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    small = {name: getattr(SMALL, name) for name in ("steps", "batch", "width")}
+    small |= {"layers": 1, "context": 16, "block": 16, "windows": 8}
+    ran = run("quest", tmp_path, monkeypatch, bits=[1], alone=[2], **small)
+    names = ["quest W1A1", "no_hadamard W1A1", "no_trust W1A1", "ste W1A1", "lsq W1A1"]
+    assert [job.name for job in ran.jobs] == ["float", *names, "quest W2A2"]
+    measured = claims.arms(ran)
+    assert set(measured["float", 32]["alignment"]) == {"quest W1A1", "ste W1A1"}
+    assert all(len(result["loss"]) == 2 for result in measured.values())
+    assert measured["quest", 1]["onnx"] == pytest.approx(
+        measured["quest", 1]["torch"], abs=1e-6
+    )
+    outcome = claim("quest").outcome(results(tmp_path / "data"))
+    assert len(outcome.checks) == 3 + 1 + 1 + 1
+    assert len(outcome.figures) == 7 * 2 + 2 * 2 + 3 * 2

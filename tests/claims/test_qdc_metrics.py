@@ -1,18 +1,14 @@
-"""What the claim sees in made-up figures of the nine, and its bed from end to end."""
+"""What the claim sees in made-up figures of the nine."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tasks.artifacts.errors import RefusedError
-from tasks.beds.qdc_metrics import arms
 from tasks.claims import Outcome
-from tasks.claims.engine.results import Results
-from tests.claims.archive_files import claim, design, report, write_archive
+from tests.beds.harness import claim
 
-NAMES = design().names
+NAMES = [f"{q}_{d}" for q in ("top", "middle", "noisy") for d in ("one", "half", "all")]
 QUALITY = np.repeat([2.0, 1.0, 0.0], 3)  # of the nine, in their order
 DIVERSITY = np.tile([0.0, 1.0, 2.0], 3)
 LOOP = {
@@ -54,7 +50,7 @@ def look(near: Any, far: Any, noise: float = 0.01) -> Outcome:
         return {name: values.tolist() for name, values in told.items()}
 
     rows = zip(NAMES, QUALITY, DIVERSITY, near, far, strict=True)
-    return claim().judged(
+    return claim("qdc_metrics", resamples=100).judged(
         {
             name: {"metrics": metrics(q, d), "id": test(a), "ood": test(b)}
             for name, q, d, a, b in rows
@@ -106,40 +102,3 @@ def test_what_is_not_so_is_not_shown(near: Any, far: Any, missed: list[int]):
 def test_too_much_chance_is_underpowered():
     found = look(QUALITY, DIVERSITY, noise=4.0)
     assert found.verdict == "underpowered"
-
-
-def test_the_nine_are_measured_learned_from_tested_and_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    archive = write_archive(tmp_path / "data")
-    root = archive.parents[1]
-    results = Results({"study": {}, "report": report()}, root)
-    small = claim(processes=2)
-    monkeypatch.setattr(arms, "KEPT", tmp_path / "kept")
-    found = small.outcome(results)
-    assert len(found.checks) == 6
-    values = {figure.name: figure.value for figure in found.figures}
-    assert all(np.isfinite(value) for value in values.values())
-    assert {f"{name}, OOD: distance" for name in NAMES} <= set(values)
-    assert values["noisy_all: quality"] < values["top_all: quality"]
-    assert values["top_one: diversity"] < values["top_all: diversity"]
-
-    def never(*_: Any, **__: Any) -> None:
-        raise AssertionError
-
-    monkeypatch.setattr(arms, "write_datasets", never)
-    monkeypatch.setattr(arms, "cloned", never)
-    assert small.outcome(results) == found
-    one = next(p for p in (tmp_path / "kept").glob("[!r]*.json"))
-    one.unlink()  # as a run that was killed before its last dataset
-    monkeypatch.undo()
-    monkeypatch.setattr(arms, "KEPT", tmp_path / "kept")
-    monkeypatch.setattr(arms, "write_datasets", never)
-    assert small.outcome(results) == found
-    with pytest.raises(AssertionError):  # other datasets
-        claim(noise=0.1).outcome(results)
-
-
-def test_a_study_that_measures_nothing_is_refused(tmp_path: Path):
-    with pytest.raises(RefusedError, match="qdc_metrics"):
-        claim().outcome(Results({"study": {}, "report": {}}, tmp_path))
