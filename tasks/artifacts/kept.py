@@ -28,7 +28,10 @@ class Kept:
 
     def __init__(self, folder: Path, shared: Mapping[str, Any]) -> None:
         self.folder = folder
-        self.shared = {**shared, "versions": {name: version(name) for name in VERSIONED}}
+        self.shared = {
+            **shared,
+            "versions": {name: version(name) for name in VERSIONED},
+        }
 
     def place(self, job: Mapping[str, Any]) -> Path:
         """A path of something's own, e.g. for a folder that several jobs read.

@@ -1,8 +1,8 @@
 """Quality tells where the data is, diversity where it is not: nine swimmer datasets.
 
-Of Havrilla et al. 2024 (arXiv 2412.02980), a survey of tendencies. The bed makes nine datasets of equal size of one archive,
-three levels of quality by three of diversity; a quarter of the plane is held out of
-all. On each, goal-conditioned behaviour cloning learns to swim to a place. It is tested
+Of Havrilla et al. 2024 (arXiv 2412.02980), a survey of tendencies. The bed makes nine
+datasets of equal size of one archive, three levels of quality by three of diversity; a
+quarter of the plane is held out of all. On each, goal-conditioned behaviour cloning learns to swim to a place. It is tested
 with goals in the dataset's own sectors (ID) and in the quarter held out (OOD): minus
 the distance from the goal at the end, m, mean over seeds and goals. Quality Q and
 diversity D are what the report says of the nine: mean z-scores of its figures.
@@ -13,8 +13,8 @@ and of each one's seeds and goals; permutation p-values are figures.
 
 And of a language model that learns on from those of its own lines that are right: the
 diversity of what it writes falls over the rounds, on every seed, and by the last one
-less where one best line a cell is kept (``tasks/beds/qdc_metrics/rounds.py``). D is of the corpora of a
-seed, side by side.
+less where one best line a cell is kept (``tasks/beds/qdc_metrics/rounds.py``). D is of
+the corpora of a seed, side by side.
 
 What is not as the method's notes have it, or must be known to read the verdict:
 
@@ -177,7 +177,9 @@ class QdcClaim(Claim[QdcClaimParams]):
                 near = f"{words}: within {self.params.reached:g} m"
                 figures += [
                     exact(f"{words}: distance", -measured["score"], "m"),
-                    exact(f"{words}: distance of doing nothing", measured["still"], "m"),
+                    exact(
+                        f"{words}: distance of doing nothing", measured["still"], "m"
+                    ),
                     exact(near, measured["within"], "%"),
                     exact(f"{words}: return", measured["return"], "return"),
                 ]

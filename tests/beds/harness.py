@@ -1,4 +1,4 @@
-"""Beds of the studies' params, small, run in a folder of their own, and what they left."""
+"""Beds of the studies' params, some values changed, and what they leave."""
 
 from collections.abc import Mapping
 from copy import deepcopy
@@ -22,7 +22,9 @@ ROOT = Path(__file__).parents[2]
 @cache
 def study(name: str) -> dict[str, Any]:
     """A composed study."""
-    params: dict[str, Any] = yaml.safe_load(composed([f"study={name}"], ROOT / "params"))
+    params: dict[str, Any] = yaml.safe_load(
+        composed([f"study={name}"], ROOT / "params")
+    )
     return params
 
 

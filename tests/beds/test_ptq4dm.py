@@ -180,7 +180,9 @@ def test_its_claim_looks_at_the_bed(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     lists = {"datasets": ["d"], "sampled": {"samplers": [], "steps": []}}
     outcome = claim("ptq4dm").outcome(results(tmp_path / "data", **lists))
     assert len(outcome.checks) == 7
-    assert len({figure.name for figure in outcome.figures}) == 2 + 4 * len(ARMS) + 9 + 16
+    assert (
+        len({figure.name for figure in outcome.figures}) == 2 + 4 * len(ARMS) + 9 + 16
+    )
 
 
 def test_the_network_learns_the_ring():

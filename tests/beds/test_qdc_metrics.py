@@ -38,7 +38,9 @@ def test_the_nine_are_measured_learned_from_tested_and_kept(
     before = kept(tmp_path)
     assert len(before) == 10
     next(iter(before)).unlink()  # as a run that was killed before its last job
-    (folder,) = (f for f in (tmp_path / ".offcut/beds/qdc_metrics").iterdir() if f.is_dir())
+    (folder,) = (
+        f for f in (tmp_path / ".offcut/beds/qdc_metrics").iterdir() if f.is_dir()
+    )
     time = folder.stat().st_mtime_ns
     assert run("qdc_metrics", tmp_path, monkeypatch, **small) == left
     after = kept(tmp_path)

@@ -1,6 +1,6 @@
-"""The room's rules; each claim's own look at results is tested beside its method."""
+"""The room's rules; what a claim sees in results is tested beside it or its bed."""
 
-import ast
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,10 @@ import yaml
 from tasks.artifacts.compose import composed
 from tasks.artifacts.errors import RefusedError
 from tasks.claims import Check, Figure, Outcome
-from tasks.claims.engine.page import page, written
-from tasks.claims.engine.results import exact, ranks_agree, worst
+from tasks.claims.__main__ import main
+from tasks.claims.engine.pages import page, pages, table
+from tasks.claims.engine.results import Results, exact, ranks_agree, worst
+from tasks.code import methods
 from tests.claims.results_files import write_scores
 
 ROOT = Path(__file__).parents[2]
@@ -103,47 +105,85 @@ def claim(**more: Any) -> dict[str, Any]:
     }
 
 
-def test_the_page_has_a_row_and_a_section_a_claim():
+def test_the_table_has_a_row_a_claim():
     other = claim(claim="ofql", verdict="not shown", figures=[])
-    text = page([claim(), other], {"ofql": "the world is too small.\n"})
-    rows = [line for line in text.splitlines() if line.startswith("| [")]
-    assert len(rows) == 2
-    found = "b over a \\| c: 1.5 score [1, 2]; 1 of 1 checks shown"
-    assert rows[0].endswith(f"| {found} | **shown** |")
+    other["checks"] = [*other["checks"], {**other["checks"][0], "verdict": "not shown"}]
+    rows = [line for line in table([claim(), other]).splitlines() if line[:3] == "| ["]
+    assert rows == [
+        "| [riql](claims/riql.md) | It holds. | **shown** | 1 of 1 |",
+        "| [ofql](claims/ofql.md) | It holds. | **not shown** | 1 of 2 |",
+    ]
+
+
+def test_a_page_has_checks_figures_and_what_was_looked_at_afterwards():
+    text = page(claim(), "the world is too small.\n")
+    assert text.startswith(
+        "# riql\n\nIt holds.\n\n**Shown.** Study `riql`, seeds 0, 1, "
+    )
+    assert "*The paper*: Table 1: 5\n" in text
+    assert "| b over a \\| c > 0 | 1.5 | 1 to 2 | score | shown |\n" in text
     assert text.count("| b over a \\| c | 1.5 | 1 to 2 | score |") == 1, "its figure"
-    assert "## ofql\n\nNot shown. Study `riql`, seeds 0, 1, 5 minutes." in text
-    assert text.endswith("| shown |\n\n*Looked at*: the world is too small.\n")
+    assert "*Looked at afterwards*: the world is too small.\n" in text
+    assert "What else was measured" not in page(claim(figures=[]))
 
 
-def test_the_committed_page_is_that_of_the_committed_claims():
-    assert (ROOT / "docs/claims.md").read_text(encoding="utf-8") == written(ROOT)
+def test_the_committed_pages_are_those_of_the_committed_claims():
+    committed = {ROOT / "docs/claims.md", *(ROOT / "docs/claims").iterdir()}
+    assert {ROOT / path for path in pages(ROOT)} == committed
+    for path, text in pages(ROOT).items():
+        assert (ROOT / path).read_text(encoding="utf-8") == text
 
 
 @pytest.mark.parametrize("name", CLAIMS)
-def test_a_claim_has_a_study_of_its_name(name: str):
+def test_a_claim_has_a_study_of_its_name_and_a_bed_if_it_reads_one(name: str):
     params = yaml.safe_load(composed([f"study={name}"]))
     assert name in params["claim"]
-    block = params["claim"][name]
-    assert (ROOT / block["code"]).exists()
-    assert block["statement"].endswith(".")
+    claim, beds = params["claim"][name], params["bed"]
+    assert claim["statement"].endswith(".")
+    assert (claim["bed"] == f"data/beds/{name}") == (name in beds)
+    assert name in beds or (ROOT / claim["bed"]).exists()
 
 
-@pytest.mark.parametrize("name", CLAIMS)
-def test_a_change_of_what_a_claim_shares_with_others_runs_it_again(name: str):
+def test_each_bed_has_a_claim_and_a_block_of_its_name():
+    blocks = {path.stem for path in (ROOT / "params/beds").glob("*.yaml")}
+    assert blocks == set(methods("beds"))
+    assert blocks <= set(CLAIMS) == set(methods("claims"))
+
+
+def test_a_claim_waits_for_its_code_its_study_and_its_bed():
     graph = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
-    params = yaml.safe_load((ROOT / f"params/claims/{name}.yaml").read_text("utf-8"))
-    deps = [
-        dep.replace("${key}", name).replace("${item.code}", params["code"])
-        for dep in graph["stages"]["claim"]["do"]["deps"]
-    ]
-    tree = ast.parse((ROOT / f"tasks/claims/{name}.py").read_text(encoding="utf-8"))
-    shared = [
-        node.module.replace(".", "/")
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and node.module
-        if node.module.startswith("tasks.claims._")
-    ]
-    for path in shared:
-        assert any(
-            f"{path}.py" == dep or f"{path}/".startswith(f"{dep}/") for dep in deps
-        )
+    claim, bed = (graph["stages"][name]["do"] for name in ("claim", "bed"))
+    assert {"${item.bed}", "data/code/claims/${key}.json"} < set(claim["deps"])
+    assert "data/report/metrics.json" in claim["deps"]
+    assert "data/code/beds/${key}.json" in bed["deps"]
+    assert bed["outs"] == ["data/beds/${key}"]
+
+
+def test_a_bed_that_did_not_run_is_refused(tmp_path: Path):
+    with pytest.raises(RefusedError, match="python -m tasks.beds --bed quest"):
+        Results({}, tmp_path).bed("quest")
+
+
+def test_the_command_writes_the_file_and_says_what_was_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    scores = {("d", "ofql"): 50, ("d", "dql"): 50, ("d", "ddim"): 10}
+    results = write_scores(tmp_path / "data", scores)
+    place = tmp_path / "data/evaluations/d"
+    (place / "ddim/float32").rename(place / "dql/float32-ddim-1")
+    block = yaml.safe_load((ROOT / "params/claims/ofql.yaml").read_text("utf-8"))
+    results.params["study"]["learners"] = ["dql", "ofql"]
+    params = {**results.params, "claim": {"ofql": block}}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["tasks.claims", "--claim", "ofql"])
+    main()
+    content = json.loads((tmp_path / "data/claims/ofql.json").read_text())
+    assert content["verdict"] == "shown"
+    assert content["statement"] == block["statement"]
+    assert len(content["checks"]) == 3
+    assert "claim ofql: shown\n  shown: ofql over dql" in capsys.readouterr().out
+    monkeypatch.setattr("sys.argv", ["tasks.claims", "--pages"])
+    main()
+    assert "| [ofql](claims/ofql.md) |" in (tmp_path / "docs/claims.md").read_text()
+    assert (tmp_path / "docs/claims/ofql.md").exists()

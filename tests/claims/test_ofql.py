@@ -5,6 +5,8 @@ from tasks.claims import ClaimParams
 from tasks.claims.ofql import OFQLClaim
 from tests.claims.results_files import write_scores
 
+PARAMS = ClaimParams("It holds.", "a table", "data/beds/README.md")
+
 
 def looked(root: Path, ofql: float, dql: float, ddim: float) -> list[str]:
     scores = {("d", "ofql"): ofql, ("d", "dql"): dql, ("d", "bc"): 5.0}
@@ -12,7 +14,7 @@ def looked(root: Path, ofql: float, dql: float, ddim: float) -> list[str]:
     results.params["study"]["learners"] = ["bc", "dql", "ofql"]
     place = root / "evaluations/d"
     shutil.move(place / "ddim/float32", place / "dql/float32-ddim-1")
-    outcome = OFQLClaim(ClaimParams("It holds.", "a table", "tasks")).outcome(results)
+    outcome = OFQLClaim(PARAMS).outcome(results)
     assert [figure.name for figure in outcome.figures][-1] == "bc"
     return [check.verdict for check in outcome.checks]
 

@@ -6,6 +6,8 @@ from tests.claims.results_files import SEEDS, write_scores
 
 DATA = ["clean", "random_obs", "random_act", "random_rew", "random_dyn"]
 
+PARAMS = ClaimParams("It holds.", "a table", "data/beds/README.md")
+
 
 def looked(
     root: Path, scores: dict[str, list[float]], kurtosis: float, share: float
@@ -30,7 +32,7 @@ def looked(
             place = root / "policies" / data / learner
             place.mkdir(parents=True)
             (place / "curves.csv").write_text("\n".join(lines) + "\n")
-    claim = RIQL(ClaimParams("It holds.", "a table", "tasks"))
+    claim = RIQL(PARAMS)
     return [check.verdict for check in claim.outcome(results).checks]
 
 

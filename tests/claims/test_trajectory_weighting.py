@@ -7,6 +7,8 @@ from tests.claims.results_files import write_scores
 
 DATA = ["hopper_random_expert_5", "pendulum_a", "pendulum_b", "hopper_c"]
 
+PARAMS = ClaimParams("It holds.", "a table", "data/beds/README.md")
+
 
 def looked(root: Path, gains: dict[str, float], rw: float = 0.0) -> dict[str, str]:
     """Verdicts of the checks, where AW gains so much over uniform."""
@@ -21,7 +23,7 @@ def looked(root: Path, gains: dict[str, float], rw: float = 0.0) -> dict[str, st
         place = root / "weights" / data / "aw"
         place.mkdir(parents=True)
         (place / "weights.json").write_text(json.dumps({"v_plus": {"score": i}}))
-    claim = TrajectoryWeighting(ClaimParams("It helps.", "a table", "tasks"))
+    claim = TrajectoryWeighting(PARAMS)
     return {c.figure.name: c.verdict for c in claim.outcome(results).checks}
 
 

@@ -225,7 +225,9 @@ class MixtureBed(Bed[MixtureBedParams]):
         return sampler.plan(situation.schedule, calls), {}
 
     @staticmethod
-    def _sample(mixture: Mixture, plan: Plan, network: Network, noise: Tensor) -> Tensor:
+    def _sample(
+        mixture: Mixture, plan: Plan, network: Network, noise: Tensor
+    ) -> Tensor:
         """What a plan makes of the noise, (1, samples, D)."""
         more = [mixture.draw(noise.shape[1], 1000 + k) for k in range(1, plan.noises)]
         with torch.no_grad():

@@ -51,9 +51,7 @@ def run_jobs(name: str, bed: Bed[BedParams]) -> list[dict[str, Any]]:
     ]
 
 
-def identity(
-    params: BedParams, inputs: Mapping[str, str], job: Job
-) -> dict[str, Any]:
+def identity(params: BedParams, inputs: Mapping[str, str], job: Job) -> dict[str, Any]:
     """What a job's result depends on beside code and versions.
 
     Args:

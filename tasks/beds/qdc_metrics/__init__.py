@@ -1,6 +1,7 @@
-"""The bed of ``qdc_metrics``: nine datasets of one archive, and a loop of a language model.
+"""The bed of ``qdc_metrics``: nine datasets, and a language model's loop.
 
-The nine are three levels of quality by three of diversity (``datasets.py``); on each a
+The nine are made of one archive, three levels of quality by three of diversity
+(``datasets.py``); on each a
 policy learns to swim to a goal and is tested with goals it has seen and has not
 (``goals.py``). The language model learns on from its own lines, filtered in two ways
 (``rounds.py``). Which figures are measured of a dataset, ``tasks/measure/qdc_metrics/``

@@ -109,7 +109,7 @@ def judged(
     given: Rounds,
     metrics: QdcParams,
 ) -> dict[str, Any]:
-    """Measure the corpora of each seed side by side; returns what :func:`looped` does."""
+    """Measure the corpora of each seed side by side, into what a loop returns."""
     by_filter: dict[str, Any] = {
         name: {
             "diversity": [],
@@ -125,7 +125,9 @@ def judged(
         for name in FILTERS:
             every = [f"{name} {k}" for k in range(given.rounds + 1)]
             spread = [rows[corpus].letters["diversity"] for corpus in every]
-            right = [measured[corpus]["quality"]["accuracy"]["value"] for corpus in every]
+            right = [
+                measured[corpus]["quality"]["accuracy"]["value"] for corpus in every
+            ]
             by_filter[name]["diversity"].append(spread)
             by_filter[name]["accuracy"].append(right)
     return by_filter

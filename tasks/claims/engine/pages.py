@@ -62,8 +62,8 @@ def page(claim: Content, note: str = "") -> str:
         "",
         claim["statement"],
         "",
-        f"**{claim['verdict'].capitalize()}.** Study `{claim['study']}`, seeds {seeds}, "
-        f"{claim.get('wall_seconds', 0) / 60:.0f} minutes. All claims are in "
+        f"**{claim['verdict'].capitalize()}.** Study `{claim['study']}`, seeds "
+        f"{seeds}, {claim.get('wall_seconds', 0) / 60:.0f} minutes. All claims are in "
         "[the table](../claims.md), which says what a verdict means.",
         "",
         f"*The paper*: {claim['paper']}",

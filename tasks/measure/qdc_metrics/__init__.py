@@ -39,7 +39,7 @@ from tasks.artifacts.params import PARAMS, Params, Range, build, known
 from tasks.measure.qdc_metrics.embedding import Yardstick, yardstick
 from tasks.measure.qdc_metrics.figures import Measure, blocks
 from tasks.measure.qdc_metrics.gate import check_gate, check_thresholds
-from tasks.measure.qdc_metrics.sample import Source, points, reference, share
+from tasks.measure.qdc_metrics.sample import Source, points, reference, sampled
 from tasks.measure.qdc_metrics.share import Share
 
 SCHEMA = 1
@@ -119,7 +119,7 @@ class QdcMetrics:
                 "compare datasets of one world",
             )
         each = max(2, p.vendi_points // len(peers))
-        shares = [share(peer, each, p.seed) for peer in peers]
+        shares = [sampled(peer, each, p.seed) for peer in peers]
         world = str(peers[0].world.get("name"))
         states = [found for _, found in shares]
         by = reference(p.reference.get(world), states, world)
@@ -214,7 +214,7 @@ def reference_line(source: Source, params: QdcParams) -> str:
 
     Of up to ``episodes`` of a dataset's episodes, 50 states of each, 4 digits.
     """
-    _, states = share(source, params.episodes, params.seed)
+    _, states = sampled(source, params.episodes, params.seed)
     by = reference(None, [states], source.name)
     mean, std = ([float(f"{v:.4g}") for v in values] for values in (by.mean, by.std))
     return f"  {source.world['name']}: [{mean}, {std}]  # of {source.name}"

@@ -127,7 +127,7 @@ def check_finite(source: Source, episode: Episode, number: int) -> None:
             )
 
 
-def share(source: Source, count: int, seed: int) -> tuple[list[Episode], Doubles]:
+def sampled(source: Source, count: int, seed: int) -> tuple[list[Episode], Doubles]:
     """Some episodes of a dataset, and up to 50 of each one's states, (k, O)."""
     found, states = [], []
     picked = source.order(seed)[:count].tolist()
