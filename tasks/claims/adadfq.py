@@ -4,8 +4,8 @@ Wanted on a ResNet-8, by the accuracy of ONNX files on new pictures: at 3 bits A
 better than GDFQ, which makes its pictures from the float network alone, both are far
 above quantising without training, and below learning on real data; at 4 bits the gap
 between both shrinks. And most of AdaDFQ's pictures lie between its margins, in the mean
-of the epochs in which the quantised network learns. AdaDFQ at 3 bits is the study's, the
-other arms are the bed's.
+of the epochs in which the quantised network learns. AdaDFQ at 3 bits is the study's,
+the other arms are the bed's.
 """
 
 from collections.abc import Sequence

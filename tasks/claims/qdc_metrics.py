@@ -2,10 +2,11 @@
 
 Of Havrilla et al. 2024 (arXiv 2412.02980), a survey of tendencies. The bed makes nine
 datasets of equal size of one archive, three levels of quality by three of diversity; a
-quarter of the plane is held out of all. On each, goal-conditioned behaviour cloning learns to swim to a place. It is tested
-with goals in the dataset's own sectors (ID) and in the quarter held out (OOD): minus
-the distance from the goal at the end, m, mean over seeds and goals. Quality Q and
-diversity D are what the report says of the nine: mean z-scores of its figures.
+quarter of the plane is held out of all. On each, goal-conditioned behaviour cloning
+learns to swim to a place. It is tested with goals in the dataset's own sectors (ID) and
+in the quarter held out (OOD): minus the distance from the goal at the end, m, mean over
+seeds and goals. Quality Q and diversity D are what the report says of the nine: mean
+z-scores of its figures.
 
 Seen if, over the nine and by Spearman's correlation, Q goes with ID, and more than with
 OOD, and D goes with OOD, and more than with ID. Intervals are of resamples of the nine,

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from tasks.artifacts.errors import RefusedError
-from tasks.beds.samplers.mixtures import Mixture
+from tasks.beds.cores.mixtures import Mixture
 from tasks.export.cores.plan import make_nodes
 from tasks.export.cores.unipc_sums import check_ratios, plan
 from tasks.export.dc_solver.ratios import (
