@@ -130,14 +130,17 @@ def _file(module: str) -> Path | None:
 
 
 def circles() -> list[list[str]]:
-    """Groups of files of tasks/ and flows/ of which each needs all others."""
+    """Groups of files of tasks/ and flows/ of which each needs all others.
+
+    A file that imports itself, as commands of flows/ do, is no group.
+    """
     reached = {path: _reached(path) for path in tracked_in("tasks", "flows")}
     groups = {
         frozenset(other for other in below if path in reached[other])
         for path, below in reached.items()
         if path in below
     }
-    return sorted(sorted(map(name_of, group)) for group in groups)
+    return sorted(sorted(map(name_of, group)) for group in groups if len(group) > 1)
 
 
 def _reached(path: Path) -> set[Path]:
