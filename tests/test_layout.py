@@ -71,6 +71,12 @@ def test_the_four_lists_agree(room: str):
     assert code <= tests, f"tests/{room}/test_NAME.py is missing"
 
 
+@pytest.mark.parametrize("room", ["beds", "claims"])
+def test_claims_and_their_beds_have_parameters(room: str):
+    params = {path.stem for path in (ROOT / "params" / room).glob("*.yaml")}
+    assert set(methods(room)) == params
+
+
 @pytest.mark.parametrize("room", ROOMS)
 def test_params_name_the_class_of_their_file(room: str):
     for path in (ROOT / "params" / GROUP[room]).glob("*.yaml"):
