@@ -8,14 +8,12 @@ observations are standardised.
 """
 
 import argparse
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from tasks.artifacts.files import check_writable, whole_folder, write_json
 from tasks.artifacts.params import build, load, pick
 from tasks.artifacts.stage import run_stage
-from tasks.measure.qdc_metrics import QdcMetrics, measured, reference_line
+from tasks.measure.qdc_metrics import QdcMetrics, reference_line
 from tasks.measure.qdc_metrics.corpora import measure_files
 from tasks.measure.qdc_metrics.sample import Source
 
@@ -24,7 +22,7 @@ OUT, GATES = Path("data/qdc"), Path("data/gates")
 
 
 def main() -> None:
-    """The stage, and its two other commands."""
+    """Measure a dataset, or run one of the two other commands."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--dataset", help="of study.measured")
@@ -44,28 +42,12 @@ def main() -> None:
         return
     study = params.get("study") or {}
     check_writable(OUT)
-    source, told = measured(study, given.dataset, root, method.params)
+    metrics = method.metrics(given.dataset, study.get("measured") or (), root)
     with whole_folder(OUT / given.dataset) as folder:
-        write_json(folder / "metrics.json", told)
-    passed = {"dataset": given.dataset, "sha256": source.sha256}
+        write_json(folder / "metrics.json", metrics)
+    passed = {"dataset": given.dataset, "sha256": metrics["dataset_sha256"]}
     write_json(GATES / str(study["name"]) / f"{given.dataset}.json", passed)
-    print(f"{given.dataset}: " + sentence(told))
-
-
-def sentence(told: Mapping[str, Any]) -> str:
-    """One figure a letter, for the log."""
-    said = []
-    for letter, name in (
-        ("quality", "score"),
-        ("diversity", "vendi"),
-        ("complexity", "ifd"),
-    ):
-        one = told[letter][name]
-        text = "unavailable"
-        if one["value"] is not None:
-            text = f"{one['value']:.3g} [{one['low']:.3g}, {one['high']:.3g}]"
-        said.append(f"{name} {text}")
-    return ", ".join(said)
+    print(f"{given.dataset}: {method.summary(metrics)}")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tasks.artifacts.readings import COLUMNS, MASK
-from tasks.measure.qdc_metrics import measured, quality
+from tasks.measure.qdc_metrics import quality
 from tasks.measure.qdc_metrics.embedding import Reference
 from tasks.measure.qdc_metrics.figures import Bootstrap
 from tasks.measure.qdc_metrics.probe import probe
@@ -98,8 +98,8 @@ def test_what_is_read_is_measured_and_not_what_happened(
         infos = {**e.infos, COLUMNS["rew"]: reward, MASK: mask}
         edited.append(replace(e, infos=infos))
     files.write(tmp_path, "read", edited)
-    names, root = {"measured": ["read"]}, tmp_path / "data/datasets"
-    _, found = measured(names, "read", root, files.params(gate={}))
+    root = tmp_path / "data/datasets"
+    found = files.metrics(gate={}).metrics("read", ["read"], root)
     assert found["quality"]["rewards"]["value"] == 0
     assert found["quality"]["dynamics"]["value"] == 1
     low, high = (files.block("pendulum")[k] for k in ("ref_min", "ref_max"))

@@ -16,7 +16,7 @@ from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import sha256
 from tasks.artifacts.stage import run_stage
 from tasks.measure.__main__ import main
-from tasks.measure.qdc_metrics import measured, quality
+from tasks.measure.qdc_metrics import quality
 from tasks.measure.qdc_metrics.gate import check_gate
 from tasks.measure.qdc_metrics.sample import Source, walk
 from tests.measure import qdc_files as files
@@ -40,9 +40,8 @@ def root(tmp_path_factory: pytest.TempPathFactory, episodes: list[Any]) -> Path:
 
 def told(root: Path, *names: str, **changes: Any) -> dict[str, Any]:
     """metrics.json of the first of some datasets that are measured together."""
-    study = {"name": "x", "measured": list(names)}
-    found = measured(study, names[0], root / "data/datasets", files.params(**changes))
-    return found[1]
+    method = files.metrics(**changes)
+    return method.metrics(names[0], names, root / "data/datasets")
 
 
 def test_every_figure_has_value_n_seed_interval_and_family(root: Path):
@@ -245,7 +244,7 @@ def place(
     block = yaml.safe_load(text) | files.SMALL
     names = ["whole", "other", "bad"]
     study = {"name": "pair", "datasets": names, "measured": names, "gate": "pair"}
-    composed = {"study": study, "report": {"qdc_metrics": block}}
+    composed = {"study": study, "measure": {"qdc_metrics": block}}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(composed))
     monkeypatch.chdir(tmp_path)
 

@@ -109,8 +109,8 @@ def test_a_reward_model_s_scores_and_verdicts_are_taken_from_records():
 
 
 def test_corpora_have_equal_records_and_tokens():
-    corpora = {"long": made("gold", 200), "short": made("collapsed", 50)}
-    told = corpora.measure(corpora, files.params())
+    two = {"long": made("gold", 200), "short": made("collapsed", 50)}
+    told = corpora.measure(two, files.params())
     assert told["long"]["episodes"] == told["short"]["episodes"] == 50
     assert told["long"]["steps"] == told["short"]["steps"]
     for name in ("distinct_1", "distinct_3"):
@@ -200,7 +200,7 @@ def test_the_command_measures_files_side_by_side(
     text = (files.HERE / "params/measure/qdc_metrics.yaml").read_text()
     block = yaml.safe_load(text) | files.SMALL
     (tmp_path / "params.yaml").write_text(
-        yaml.safe_dump({"report": {"qdc_metrics": block}})
+        yaml.safe_dump({"measure": {"qdc_metrics": block}})
     )
     for name in MAKERS:
         lines = [

@@ -36,15 +36,14 @@ from typing import Annotated, Any
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import PARAMS, Params, Range, build, known
+from tasks.measure import Measure
+from tasks.measure.qdc_metrics import figures
 from tasks.measure.qdc_metrics.embedding import Yardstick, yardstick
-from tasks.measure.qdc_metrics.figures import Measure, blocks
 from tasks.measure.qdc_metrics.gate import check_gate, check_thresholds
 from tasks.measure.qdc_metrics.sample import Source, points, reference, sampled
 from tasks.measure.qdc_metrics.share import Share
 
 SCHEMA = 1
-METHOD = "qdc_metrics"
-OUT, GATES = Path("data/qdc"), Path("data/gates")
 
 
 @dataclass(frozen=True)
@@ -77,28 +76,63 @@ class QdcParams(Params):
         """Also check the gate's names and the reference's shape."""
         super().__post_init__()
         check_thresholds(self.gate)
-        for world, known_ in self.reference.items():
-            if len(known_) != 2 or len(known_[0]) != len(known_[1]):
+        for world, lists in self.reference.items():
+            if len(lists) != 2 or len(lists[0]) != len(lists[1]):
                 raise RefusedError(
                     PARAMS,
                     f"reference.{world}",
-                    f"{len(known_)} lists",
+                    f"{len(lists)} lists",
                     "means and deviations, as many of each",
                     "measure it again, with --reference",
                 )
 
 
-class QdcMetrics:
-    """See the module.
+class QdcMetrics(Measure[QdcParams]):
+    """Figures of quality, diversity and complexity, with intervals, and their gate."""
 
-    Args:
-        params: Its block of ``params/report/``.
-    """
+    def metrics(self, dataset: str, names: Sequence[str], root: Path) -> dict[str, Any]:
+        """Measure a dataset beside those of its world that are measured too."""
+        known(dataset, names, "study.measured")
+        sources = {name: Source.open(root / f"{name}-v0") for name in names}
+        source = sources[dataset]
+        world = source.world.get("name")
+        peers = [peer for peer in sources.values() if peer.world.get("name") == world]
+        by = self.yardstick(peers)
+        measured = self.measure(source, by, world_of(source))
+        gate = check_gate(measured, self.params.gate, source.file.parent.parent)
+        return {
+            "schema": SCHEMA,
+            "dataset": dataset,
+            "dataset_sha256": source.sha256,
+            "world": world,
+            "seed": self.params.seed,
+            "confidence": self.params.confidence,
+            "resamples": self.params.resamples,
+            "peers": [peer.name for peer in peers],
+            "peers_sha256": [peer.sha256 for peer in peers],
+            "episodes": by.n_episodes,
+            "steps": by.n_steps,
+            "reference": by.reference.source,
+            "bandwidth": by.bandwidth,
+            "gate": gate,
+            **figures.blocks(measured),
+        }
 
-    Parameters = QdcParams
-
-    def __init__(self, params: QdcParams) -> None:
-        self.params = params
+    def summary(self, metrics: Mapping[str, Any]) -> str:
+        """One figure a letter."""
+        words = []
+        for letter, name in (
+            ("quality", "score"),
+            ("diversity", "vendi"),
+            ("complexity", "ifd"),
+        ):
+            figure = metrics[letter][name]
+            text = "unavailable"
+            if figure["value"] is not None:
+                interval = f"[{figure['low']:.3g}, {figure['high']:.3g}]"
+                text = f"{figure['value']:.3g} {interval}"
+            words.append(f"{name} {text}")
+        return ", ".join(words)
 
     def yardstick(self, peers: Sequence[Source]) -> Yardstick:
         """What datasets that are compared are measured by.
@@ -121,7 +155,7 @@ class QdcMetrics:
         each = max(2, p.vendi_points // len(peers))
         shares = [sampled(peer, each, p.seed) for peer in peers]
         world = str(peers[0].world.get("name"))
-        states = [found for _, found in shares]
+        states = [seen for _, seen in shares]
         by = reference(p.reference.get(world), states, world)
         embedded = [
             (points(peer, episodes, by), by(seen))
@@ -138,7 +172,7 @@ class QdcMetrics:
 
     def measure(
         self, source: Source, by: Yardstick, world: Any
-    ) -> dict[str, dict[str, Measure]]:
+    ) -> dict[str, dict[str, figures.Measure]]:
         """All figures of a dataset, by letter and name.
 
         Args:
@@ -162,51 +196,6 @@ def world_of(source: Source) -> Any:
     missing = {"ref_min": 0.0, "ref_max": 1.0}  # not used: nothing is scored by them
     block = source.world | (missing if source.references is None else {})
     return build(block, f"dataset.{source.name}.world")
-
-
-def measured(
-    study: Mapping[str, Any], dataset: str, root: Path, params: QdcParams
-) -> tuple[Source, dict[str, Any]]:
-    """Measure a dataset of a study beside those of its world that are measured too.
-
-    Args:
-        study: The block ``study`` of params.yaml.
-        dataset: One of ``study.measured``.
-        root: Folder of the datasets.
-        params: See :class:`QdcParams`.
-
-    Returns:
-        The dataset, and what metrics.json says.
-
-    Raises:
-        RefusedError: If a figure does not pass the gate, or a dataset cannot be read.
-    """
-    names = study.get("measured") or ()
-    known(dataset, names, "study.measured")
-    opened = [Source.open(root / f"{name}-v0") for name in names]
-    source = next(one for one in opened if one.name == dataset)
-    peers = [one for one in opened if one.world.get("name") == source.world.get("name")]
-    method = QdcMetrics(params)
-    by = method.yardstick(peers)
-    found = method.measure(source, by, world_of(source))
-    judged = check_gate(found, params.gate, source.file.parent.parent)
-    return source, {
-        "schema": SCHEMA,
-        "dataset": dataset,
-        "dataset_sha256": source.sha256,
-        "world": source.world.get("name"),
-        "seed": params.seed,
-        "confidence": params.confidence,
-        "resamples": params.resamples,
-        "peers": [peer.name for peer in peers],
-        "peers_sha256": [peer.sha256 for peer in peers],
-        "episodes": by.n_episodes,
-        "steps": by.n_steps,
-        "reference": by.reference.source,
-        "bandwidth": by.bandwidth,
-        "gate": judged,
-        **blocks(found),
-    }
 
 
 def reference_line(source: Source, params: QdcParams) -> str:

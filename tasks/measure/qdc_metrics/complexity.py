@@ -73,11 +73,11 @@ def dimension(
     return boot.around(value, draws, "structure", ends=(1, o), n=counted)
 
 
-def ratios(told: Doubles, untold: Doubles, floor: float = 1e-6) -> Doubles:
+def ratios(given: Doubles, withheld: Doubles, floor: float = 1e-6) -> Doubles:
     """How much an observation does not help: loss given it over loss without, (n,).
 
     Near 1 it does not help, near 0 the action follows from it. Both losses get a small
     constant, so that an action that never changes (0 over 0) counts as 1. After the
     instruction-following difficulty of Li et al. 2023, exp(NLL(y|x)) / exp(NLL(y)).
     """
-    return np.asarray((told + floor) / (untold + floor))
+    return np.asarray((given + floor) / (withheld + floor))

@@ -58,7 +58,7 @@ def measure(
     ]
     budget = min([p.tokens, *sizes])
     total = _combinations([r for records in shuffled.values() for r in records])
-    found = {}
+    metrics = {}
     for name, records in shuffled.items():
         boot = Bootstrap(n, p.resamples, p.confidence, p.seed)
         letters = {
@@ -68,7 +68,7 @@ def measure(
             ),
             "complexity": text.complexity(records, boot),
         }
-        found[name] = {
+        metrics[name] = {
             "schema": 1,
             "corpus": name,
             "world": "text",
@@ -81,7 +81,7 @@ def measure(
             "bandwidth": None,
             **blocks(letters),
         }
-    return found
+    return metrics
 
 
 def check(where: object, records: Sequence[Record]) -> None:
@@ -137,22 +137,22 @@ def _record(path: Path, number: int, line: str) -> Record:
         return RefusedError(path, where, found, expected, "mend that line")
 
     try:
-        told = json.loads(line)
+        fields = json.loads(line)
     except ValueError as error:
         raise refused("", error, "a JSON object") from error
-    if not isinstance(told, dict):
-        raise refused("", f"{told!r:.40}", "a JSON object")
+    if not isinstance(fields, dict):
+        raise refused("", f"{fields!r:.40}", "a JSON object")
     for name in ("prompt", "response"):
-        if name not in told:
+        if name not in fields:
             raise refused(name, "nothing", "a text")
-    for name, value in told.items():
+    for name, value in fields.items():
         if name not in KINDS:
             raise refused(name, "an unknown field", f"one of {', '.join(KINDS)}")
         flag = isinstance(value, bool) and bool not in KINDS[name]
         if flag or not isinstance(value, KINDS[name]):
             kinds = " or ".join(kind.__name__ for kind in KINDS[name])
             raise refused(name, f"{value!r:.40}", kinds)
-    return Record(**told)
+    return Record(**fields)
 
 
 def measure_files(paths: Sequence[Path], params: "QdcParams") -> list[str]:
@@ -162,12 +162,12 @@ def measure_files(paths: Sequence[Path], params: "QdcParams") -> list[str]:
         A line a file.
     """
     corpora = {str(path): read(path) for path in paths}
-    told = measure(corpora, params)
+    metrics = measure(corpora, params)
     for path in paths:
-        write_json(path.with_name(f"{path.name}.qdc.json"), told[str(path)])
+        write_json(path.with_name(f"{path.name}.qdc.json"), metrics[str(path)])
     return [
         f"{name}: accuracy {one['quality']['accuracy']['value']}, vendi "
         f"{one['diversity']['vendi']['value']:.3g}, depth "
         f"{one['complexity']['depth']['value']}"
-        for name, one in told.items()
+        for name, one in metrics.items()
     ]

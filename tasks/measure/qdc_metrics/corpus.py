@@ -106,7 +106,7 @@ def problem(
     """
     template = {**TEMPLATES, **HELD_OUT}[name]
     value = int(generator.integers(1, size + 1))
-    expression, told = str(value), [template.begin.format(a=value, topic=topic)]
+    expression, sentences = str(value), [template.begin.format(a=value, topic=topic)]
     for _ in range(depth):
         operation = OPERATIONS[int(generator.integers(len(OPERATIONS)))]
         most = min(size, 9) if operation == "*" else size
@@ -114,9 +114,11 @@ def problem(
         expression = f"({expression} {operation} {b})"
         value = {"+": value + b, "-": value - b, "*": value * b}[operation]
         if template.steps:
-            told.append(template.steps[operation].format(b=b, topic=topic))
+            sentences.append(template.steps[operation].format(b=b, topic=topic))
     question = template.question.format(topic=topic) if template.question else ""
-    prompt = " ".join([*told, question]) if template.steps else f"Compute {expression}."
+    prompt = (
+        " ".join([*sentences, question]) if template.steps else f"Compute {expression}."
+    )
     return Record(
         prompt=prompt,
         response=f"{expression} = {value}",
@@ -144,15 +146,15 @@ def noisy(share: float) -> Maker:
     """As :func:`gold`, with a wrong number at the end of a share of responses."""
 
     def make(count: int, generator: np.random.Generator) -> list[Record]:
-        found = []
+        records = []
         for record in gold(count, generator):
             wrong, off = generator.random() < share, int(generator.integers(1, 10))
             if wrong:
                 expression, _, value = record.response.rpartition(" = ")
                 response = f"{expression} = {int(value) + off}"
                 record = Record(**{**vars(record), "response": response})  # noqa: PLW2901
-            found.append(record)
-        return found
+            records.append(record)
+        return records
 
     return make
 

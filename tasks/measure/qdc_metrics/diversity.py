@@ -140,8 +140,8 @@ def coverage(table: Doubles, boot: Bootstrap, *, n: int | None = None) -> Measur
     ]
     value = float((there.sum(0) > 0).mean())
     ends = (1 / total, 1.0)
-    found = np.concatenate(draws).astype(np.float64)
-    return boot.around(value, found, "attribute", ends=ends, n=n)
+    shares = np.concatenate(draws).astype(np.float64)
+    return boot.around(value, shares, "attribute", ends=ends, n=n)
 
 
 def entropy(

@@ -47,14 +47,14 @@ def _signs(text: str) -> list[str] | None:
 
     A minus straight before a digit belongs to it, so operations stand between spaces.
     """
-    found, at, text = [], 0, text.strip()
+    signs, at, text = [], 0, text.strip()
     while at < len(text):
         match = SIGN.match(text, at)
         if not match:
             return None
-        found.append(match[1])
+        signs.append(match[1])
         at = match.end()
-    return found
+    return signs
 
 
 def _expression(signs: list[str], at: int, inside: int) -> tuple[int, int, int, int]:

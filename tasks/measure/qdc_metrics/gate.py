@@ -44,15 +44,15 @@ def check_thresholds(gate: Mapping[str, Any]) -> None:
 
 
 def check_gate(
-    found: Mapping[str, Mapping[str, Measure]],
+    figures: Mapping[str, Mapping[str, Measure]],
     gate: Mapping[str, Mapping[str, float]],
     where: object,
 ) -> list[str]:
     """Hold a dataset's figures against the thresholds.
 
     Args:
-        found: By letter and name.
-        gate: See the module.
+        figures: By letter and name.
+        gate: Least values, by letter and name.
         where: The dataset, for errors.
 
     Returns:
@@ -64,7 +64,7 @@ def check_gate(
     judged = []
     for letter, least in gate.items():
         for name, bound in least.items():
-            value = found[letter][name].value
+            value = figures[letter][name].value
             if value is None:
                 continue
             judged.append(f"{letter}.{name}")

@@ -69,17 +69,19 @@ def probe(
                 seen = x[rows].expand(NETS, -1, -1) * mask
                 out = _loss(_through(net, seen), y[rows].expand(NETS, -1, -1), discrete)
                 lost[:, rows] = out[[1 - fold, 3 - fold]]
-    told, untold = lost.double().numpy()
     counts = np.bincount(owner).astype(np.float64)
-    return np.bincount(owner, told) / counts, np.bincount(owner, untold) / counts
+    given, withheld = (
+        np.bincount(owner, loss) / counts for loss in lost.double().numpy()
+    )
+    return given, withheld
 
 
 def _through(net: MLP, x: torch.Tensor) -> torch.Tensor:
     """Each network its own rows: (4, B, O) -> (4, B, A)."""
     for layer in net.layers[:-1]:
         x = torch.relu(layer(x))
-    found: torch.Tensor = net.layers[-1](x)
-    return found
+    out: torch.Tensor = net.layers[-1](x)
+    return out
 
 
 def _loss(out: torch.Tensor, y: torch.Tensor, discrete: bool) -> torch.Tensor:

@@ -115,13 +115,13 @@ def replay(
     owner = np.searchsorted(np.cumsum(lengths), drawn, side="right")
     step = drawn - (np.cumsum(lengths) - lengths)[owner]
     residual, reward = np.zeros(count), np.zeros(count)
-    told = [steps(episode, world.action_space) for episode in episodes]
+    logs = [steps(episode, world.action_space) for episode in episodes]
     for first in range(0, count, TOGETHER):
         rows = np.minimum(np.arange(first, first + TOGETHER), count - 1)
         pairs = [(int(owner[r]), int(step[r])) for r in rows]
 
         def at(name: str, pairs: Any = pairs) -> Any:
-            return np.stack([getattr(told[k], name)[t] for k, t in pairs])
+            return np.stack([getattr(logs[k], name)[t] for k, t in pairs])
 
         begun = np.array(
             batch.reset_to(
@@ -136,11 +136,11 @@ def replay(
             acted = acted.argmax(1)
         seen, paid, *_ = batch.step(acted.reshape(batch.action_space.shape))
         off = np.zeros(TOGETHER)
-        for found, logged in (
+        for again, logged in (
             (begun, at("observation")),
             (seen, at("next_observation")),
         ):
-            flat = (np.float64(v).reshape(TOGETHER, -1) for v in (found, logged))
+            flat = (np.float64(v).reshape(TOGETHER, -1) for v in (again, logged))
             off = np.maximum(off, np.abs(np.subtract(*map(by, flat))).max(1))
         residual[rows] = off
         reward[rows] = np.abs(paid - at("reward"))
@@ -149,20 +149,20 @@ def replay(
 
 
 def dynamics(
-    found: Replayed | str, tolerance: float, boot_of: Any
+    played: Replayed | str, tolerance: float, boot_of: Any
 ) -> tuple[Measure, Measure]:
     """Share of transitions whose observation, and whose reward, the world gives again.
 
     Args:
-        found: Of :func:`replay`.
+        played: Of :func:`replay`.
         tolerance: Deviations of the reference; of a reward, units of the world.
         boot_of: Makes a bootstrap of so many transitions.
     """
-    if isinstance(found, str):
-        return unavailable(GROUND, found), unavailable(GROUND, found)
-    boot: Bootstrap = boot_of(len(found.residual))
+    if isinstance(played, str):
+        return unavailable(GROUND, played), unavailable(GROUND, played)
+    boot: Bootstrap = boot_of(len(played.residual))
     ends = {"ends": (0.0, 1.0)}
     return (
-        boot.mean((found.residual <= tolerance).astype(np.float64), GROUND, **ends),
-        boot.mean((found.reward <= tolerance).astype(np.float64), GROUND, **ends),
+        boot.mean((played.residual <= tolerance).astype(np.float64), GROUND, **ends),
+        boot.mean((played.reward <= tolerance).astype(np.float64), GROUND, **ends),
     )

@@ -128,16 +128,16 @@ def check_finite(source: Source, episode: Episode, number: int) -> None:
 
 
 def sampled(source: Source, count: int, seed: int) -> tuple[list[Episode], Doubles]:
-    """Some episodes of a dataset, and up to 50 of each one's states, (k, O)."""
-    found, states = [], []
+    """Some episodes of a dataset, and up to 50 states of each, (k, O)."""
+    episodes, states = [], []
     picked = source.order(seed)[:count].tolist()
     for number, episode in zip(picked, read_episodes(source.file, picked), strict=True):
         check_finite(source, episode, number)
-        found.append(episode)
+        episodes.append(episode)
         seen = source.flat(episode)[0]
         at = np.linspace(0, len(seen) - 1, min(STATES, len(seen))).astype(np.int64)
         states.append(seen[at])
-    return found, np.concatenate(states)
+    return episodes, np.concatenate(states)
 
 
 def reference(

@@ -83,8 +83,8 @@ class Share:
                 seen.append(observations[: len(part)])
                 acted.append(actions[: len(part)])
             if at < by.n_episodes:
-                told = _told(source, episode, actions)
-                rows.append((features(observations, actions), *told))
+                figures = _figures(source, episode, actions)
+                rows.append((features(observations, actions), *figures))
         if len(stepped) < FEWEST:
             raise RefusedError(
                 source.file,
@@ -178,7 +178,7 @@ class Share:
         steps = np.bincount(self.owner).astype(np.float64)
         starts = np.cumsum(steps).astype(np.int64) - steps.astype(np.int64)
         outer = np.stack([part.T @ part for part in np.split(self.seen, starts[1:])])
-        told, untold = probe(
+        given, withheld = probe(
             self.seen,
             self.acted,
             self.owner,
@@ -195,7 +195,7 @@ class Share:
             "length": boot.mean(self.lengths, "length"),
             "horizon": boot.mean(self.horizons, "length"),
             "switching": boot.mean(self.switches, "structure"),
-            "ifd": many.mean(complexity.ratios(told, untold), "model"),
+            "ifd": many.mean(complexity.ratios(given, withheld), "model"),
             "dimension": complexity.dimension(sums, outer, steps, many),
         }
 
@@ -208,16 +208,16 @@ class Share:
         """Of 21 bins a dimension; of discrete actions, of how often each is chosen."""
         if self.discrete:
             table = np.stack(
-                [np.bincount(self.owner, one > 0) for one in self.acted.T],
+                [np.bincount(self.owner, column > 0) for column in self.acted.T],
                 axis=1,
                 dtype=np.float64,
             )
             return diversity.entropy(table, boot, n=len(self.acted))
         bins, n = self.p.bins, len(self.stepped)
-        one = np.ones(1)
+        end = np.ones(1)
         tables = [
             diversity.counts_of(
-                diversity.cells(column[:, None], -one, one, bins), self.owner, n, bins
+                diversity.cells(column[:, None], -end, end, bins), self.owner, n, bins
             )
             for column in self.acted.T
         ]
@@ -249,13 +249,13 @@ def map_figures(
     """
     n = len(cell)
     table = diversity.counts_of(cell, np.arange(n), n, total)
-    found = {
+    evenness = {
         "coverage": diversity.coverage(table, boot),
         "cell_entropy": diversity.entropy(table, boot, share=True),
     }
     if score is None:
         why = quality.NO_REFERENCE
-        return {**found, "qd_score": unavailable("attribute", why)}
+        return {**evenness, "qd_score": unavailable("attribute", why)}
     worth = np.maximum(score, 0) / 100
 
     def of(count: Doubles) -> float:
@@ -267,10 +267,10 @@ def map_figures(
     draws = np.array([of(count) for count in boot.counts])
     value = of(np.ones(n))
     measured = boot.around(value, draws, "attribute", ends=(0, np.inf))
-    return {**found, "qd_score": measured}
+    return {**evenness, "qd_score": measured}
 
 
-def _told(source: Source, episode: Episode, actions: Doubles) -> tuple[float, ...]:
+def _figures(source: Source, episode: Episode, actions: Doubles) -> tuple[float, ...]:
     """Return, length, valid transitions, horizon and switching of one episode."""
     rewards = steps(episode, source.actions).reward
     switches = (

@@ -93,22 +93,22 @@ def diversity(
     words = [tokens(record.text) for record in records]
     kept = within(words, budget)
     few = Bootstrap(len(kept), len(boot.counts), boot.confidence, boot.seed)
-    found = {f"distinct_{n}": distinct(kept, n, few) for n in ORDERS}
-    found["type_token"] = distinct(kept, 1, few)
+    figures = {f"distinct_{n}": distinct(kept, n, few) for n in ORDERS}
+    figures["type_token"] = distinct(kept, 1, few)
     some = words[:bleu]
     near = Bootstrap(len(some), len(boot.counts), boot.confidence, boot.seed)
     each = np.array(self_bleu(some))
-    found["self_bleu"] = near.mean(each, "lexical", sign=-1, ends=(0.0, 1.0))
-    found["redundancy"] = redundancy([r.text for r in records[: len(kept)]], few)
-    found["vendi"] = sets.vendi_measure(tfidf(words), boot)
+    figures["self_bleu"] = near.mean(each, "lexical", sign=-1, ends=(0.0, 1.0))
+    figures["redundancy"] = redundancy([r.text for r in records[: len(kept)]], few)
+    figures["vendi"] = sets.vendi_measure(tfidf(words), boot)
     combos = [tuple(sorted(record.attributes.items())) for record in records]
     if total == 0:
-        found["attributes"] = unavailable("attribute", "records have no attributes")
-        return found
+        figures["attributes"] = unavailable("attribute", "records have no attributes")
+        return figures
     _, cell = np.unique([repr(c) for c in combos], return_inverse=True)
     table = sets.counts_of(cell, np.arange(len(cell)), len(cell), total)
-    found["attributes"] = sets.coverage(table, boot)
-    return found
+    figures["attributes"] = sets.coverage(table, boot)
+    return figures
 
 
 def complexity(records: Sequence[Record], boot: Bootstrap) -> dict[str, Measure]:
@@ -118,19 +118,19 @@ def complexity(records: Sequence[Record], boot: Bootstrap) -> dict[str, Measure]
     """
     parsed = [p for record in records if (p := parse(record.response)) is not None]
     size = np.array([len(tokens(record.response)) for record in records], np.float64)
-    told = [len(re.findall(r"[.;?!]", record.prompt)) for record in records]
-    found = {"tokens": boot.mean(size, "length")}
+    statements = [len(re.findall(r"[.;?!]", record.prompt)) for record in records]
+    figures = {"tokens": boot.mean(size, "length")}
     if parsed:
         some = Bootstrap(len(parsed), len(boot.counts), boot.confidence, boot.seed)
         for name in ("depth", "operators"):
             values = np.array([getattr(p, name) for p in parsed], np.float64)
-            found[name] = some.mean(values, "structure")
+            figures[name] = some.mean(values, "structure")
     else:
         for name in ("depth", "operators"):
-            found[name] = unavailable("structure", "no response parses")
-    found["statements"] = boot.mean(np.array(told, np.float64), "structure")
-    found["ifd"] = unavailable("model", NO_MODEL)
-    return found
+            figures[name] = unavailable("structure", "no response parses")
+    figures["statements"] = boot.mean(np.array(statements, np.float64), "structure")
+    figures["ifd"] = unavailable("model", NO_MODEL)
+    return figures
 
 
 def within(words: Sequence[list[str]], budget: int) -> list[list[str]]:
