@@ -14,18 +14,17 @@ from tasks.artifacts.params import build
 from tasks.generate.engine.behaviors import open_behavior
 from tasks.generate.engine.recording import Plan, collect
 from tasks.weigh import figures, start_values, trajectories
-from tests.train import harness
 from tests.train.mixed import mixed
 from tests.worlds.harness import load
 
+PARAMS = Path(__file__).parents[2] / "params/weigh/trajectory_weighting.yaml"
 LENGTHS = np.random.default_rng(1).integers(1, 9, 40)
 RETURNS = np.random.default_rng(2).normal(5, 20, 40)
 
 
 def make(scheme: str = "return", **change: Any) -> Any:
     """The method with its own YAML and what a test changes."""
-    path = harness.PARAMS / "trajectory_weighting.yaml"
-    block = {**yaml.safe_load(path.read_text()), "scheme": scheme, **change}
+    block = {**yaml.safe_load(PARAMS.read_text()), "scheme": scheme, **change}
     return build(block, "weighting.w")
 
 
