@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from tasks.behaviors import online
-from tasks.behaviors.online import Replay, run
+from tasks.behaviors.engine import online
+from tasks.behaviors.engine.online import Replay, run
 from tasks.train import Spaces
 from tasks.worlds import World, require
 from tests.train import harness

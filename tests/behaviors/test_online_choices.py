@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from tasks.artifacts.actions import action_bounds
-from tasks.behaviors import online
-from tasks.behaviors.measure import measure, random_return, visited
-from tasks.behaviors.online import Replay, run
+from tasks.behaviors.engine import online
+from tasks.behaviors.engine.measure import measure, random_return, visited
+from tasks.behaviors.engine.online import Replay, run
 from tasks.train import Spaces
 from tasks.train.dqn import DQN, DQNParams
 from tasks.worlds import World

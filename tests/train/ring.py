@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 
 from tasks.nets.diffusion import DiffusionPolicy
+from tasks.train.engine.minibatches import batches
 from tasks.train.ofql import OFQL
 
 from . import harness
@@ -94,7 +95,7 @@ def clone(updates: int, batch: int = 256, **override: Any) -> OFQL:
     rows = data()
     told = {"actor_hidden": [96] * 3, "actor_rate": 1e-3, "clip_norm": 0.0}
     learner: OFQL = harness.make("ofql", (0,), updates, rows, **(told | override))
-    sample = learner.sampler(rows, batch)
+    sample = batches(learner, rows, batch)
     for step in range(updates):
         learner.descend("actor", learner.imitation(sample(step)))
     return learner

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tasks.artifacts.errors import RefusedError
 from tasks.train import Batch
-from tasks.train.engine.action_kinds import check_kind
+from tasks.train.engine.learners import check_kind
 from tasks.train.engine.loop import train
 from tests.compress.harness import session
 

@@ -6,7 +6,8 @@ import torch
 
 from tasks.artifacts.errors import RefusedError
 from tasks.train.engine.loop import train
-from tasks.train.engine.minibatches import Sampler, pack, spaces
+from tasks.train.engine.minibatches import Sampler
+from tasks.train.engine.table import pack, spaces
 
 from . import harness
 from .point import point

@@ -10,6 +10,7 @@ import torch
 from tasks.artifacts.errors import RefusedError
 from tasks.nets.sampling import variance_preserving
 from tasks.train.engine.loop import train
+from tasks.train.engine.minibatches import batches
 
 from . import harness
 from .diffusing import DiffusionReference, spread
@@ -98,7 +99,7 @@ def test_the_divisor_of_q_has_no_gradient():
                 layer.bias.add_(100)
         batch = harness.random_batch(learner)
         action = learner.actor.sample(batch.observation, batch.noise["current"])
-        loss, _ = learner.climb(batch, action)
+        loss, _ = learner.value_loss(batch, action)
         gradients = torch.autograd.grad(loss.sum(), list(learner.actor.parameters()))
         assert max(g.abs().max() for g in gradients) > 1e-6
 
@@ -167,7 +168,7 @@ def test_the_average_waits_and_then_moves_every_few_updates():
 
 def test_both_critics_are_climbed_half_the_time():
     learner = harness.make("dql", (0,))
-    sample = learner.sampler(harness.transitions(), 4)
+    sample = batches(learner, harness.transitions(), 4)
     picks = [float(sample(i).noise["choice"][0, 0, 1, 0]) > 0 for i in range(400)]
     assert np.mean(picks) == pytest.approx(0.5, abs=0.1)
 

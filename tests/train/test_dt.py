@@ -14,6 +14,7 @@ from tasks.artifacts.parity import check_carried_parity
 from tasks.artifacts.windows import returns_to_go
 from tasks.train.cores.sequences import Dropout, Sequences
 from tasks.train.engine.loop import train
+from tasks.train.engine.minibatches import batches
 from tests.artifacts.test_onnx_policy import ORIGIN
 
 from . import harness
@@ -152,7 +153,7 @@ def test_windows_are_stretches_of_episodes():
     to_go = returns_to_go(data)
     assert to_go[49] == data.reward[49]
     assert to_go[50] == pytest.approx(data.reward[50:56].sum(dtype=float))
-    sample, starts = learner.sampler(data, 64 * learner.params.context), []
+    sample, starts = batches(learner, data, 64 * learner.params.context), []
     scaled = (data.observation - data.observation_mean) / data.observation_std
     for update in (0, 255, 256, 300):
         b = sample(update)
@@ -195,7 +196,7 @@ def test_the_prompt_is_the_best_return_or_a_number():
     data = harness.transitions()
     for target, expected in (("best", 5.0), (-2.5, -2.5), (3, 3.0)):
         learner = make(data=data, target_return=target)
-        learner.sampler(data, 4)
+        batches(learner, data, 4)
         assert learner.policy().spec()["target"] == expected
         # in the state, so that seeds trained in another process bring it along
         assert float(learner.policy().state_dict()["target"]) == expected

@@ -15,7 +15,8 @@ from tasks.artifacts.errors import RefusedError
 from tasks.train import Batch
 from tasks.train.bc import BC
 from tasks.train.engine.loop import identity, train
-from tasks.train.engine.minibatches import BLOCK, Sampler, pack, spaces
+from tasks.train.engine.minibatches import BLOCK, Sampler
+from tasks.train.engine.table import pack, spaces
 
 from . import harness
 

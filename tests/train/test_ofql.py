@@ -12,6 +12,7 @@ from tasks.artifacts.errors import RefusedError
 from tasks.nets.diffusion import ACTIVATIONS
 from tasks.nets.forward_mode import along
 from tasks.train.engine.loop import train
+from tasks.train.engine.minibatches import batches
 from tasks.train.ofql import average_velocity_loss
 
 from . import harness
@@ -170,7 +171,7 @@ def test_every_action_costs_one_call():
 @pytest.mark.parametrize("ratio", [0.0, 0.5, 1.0])
 def test_times_are_ordered_and_equal_for_a_share(ratio: float):
     learner = harness.make("ofql", (0, 1), flow_ratio=ratio)
-    sample = learner.sampler(harness.transitions(), 2000)
+    sample = batches(learner, harness.transitions(), 2000)
     r, t = learner.times(sample(3))
     assert bool((r <= t).all())
     assert float((r == t).float().mean()) == pytest.approx(ratio, abs=0.03)
@@ -196,7 +197,7 @@ def jumped(flow_ratio: float) -> tuple[Tensor, Tensor]:
     )
     small = {"actor_hidden": [48, 48], "time_scale": 3.0, "clip_norm": 0.0}
     learner = harness.make("ofql", (0,), 800, data, flow_ratio=flow_ratio, **small)
-    sample = learner.sampler(data, 128)
+    sample = batches(learner, data, 128)
     for step in range(800):
         for group in learner.optimisers["actor"].param_groups:
             group["lr"] = 0.01 * (1 - step / 800)

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from tasks.artifacts.errors import RefusedError
-from tasks.train.engine.minibatches import Sampler, pack
+from tasks.train.engine.minibatches import Sampler
+from tasks.train.engine.table import pack
 from tasks.train.rebrac import ReBRAC, ReBRACParams
 
 from . import harness

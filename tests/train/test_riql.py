@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tasks.artifacts.errors import RefusedError
-from tasks.train.engine.minibatches import pack
+from tasks.train.engine.table import pack
 from tasks.train.riql import RIQL, RIQLParams
 
 from . import harness
@@ -139,11 +139,11 @@ def test_huber_has_its_delta_and_slope_one(sigma: float):
 def test_the_quantile_is_numpys_over_members():
     q = torch.randn(2, 5, 30, generator=torch.Generator().manual_seed(0))
     for share in (0.0, 0.1, 0.25, 0.5, 1.0):
-        found = plain(members=5, quantile=share).q_low(q)
+        found = plain(members=5, quantile=share).cautious_q(q)
         truth = np.quantile(q.numpy(), share, axis=1, method="linear")
         np.testing.assert_allclose(found.numpy(), truth, rtol=1e-6, atol=1e-6)
     second = q.sort(dim=1).values[:, 1]
-    assert torch.equal(plain(members=5).q_low(q), second)  # K = 5, a = 0.25
+    assert torch.equal(plain(members=5).cautious_q(q), second)  # K = 5, a = 0.25
 
 
 def test_it_is_iql_with_two_members_the_smallest_and_squares():
