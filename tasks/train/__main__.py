@@ -52,10 +52,11 @@ def main() -> None:
     params = load()
     block = pick(params, "train", name)
     check_learner(name, block)
-    made = [made_by("train", name, block)]
+    makers = [made_by("train", name, block)]
     known_dataset(params, dataset, "dataset")
     if weighting:
-        made = [_weighted_by(weighting, pick(params, "weighting", weighting)), *made]
+        its_block = pick(params, "weighting", weighting)
+        makers = [_weighted_by(weighting, its_block), *makers]
     effort = Effort.of(params.get("study", {}))
     check_precision(effort.precision)
     source = Path("data/datasets") / f"{dataset}-v0"
@@ -74,7 +75,7 @@ def main() -> None:
         "world": world["world"]["name"],
         "env_id": world["world"]["env_id"],
         "step_seconds": world["step_seconds"],
-        "made_by": made,
+        "made_by": makers,
     }
     weights = None
     if weighting:

@@ -70,5 +70,5 @@ class XQL(ImplicitQ[XQLParams]):
         return huber_loss(q, y, reduction="none", delta=self.params.huber)
 
     def critic_loss(self, errors: Tensor) -> Tensor:
-        """What the critics descend, the sum over critics of their means: -> (S,)."""
+        """What the critics descend, summed over critics: (S, E, B) -> (S,)."""
         return errors.mean(-1).sum(-1)
