@@ -36,8 +36,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     source = Path("data/datasets/tiny-v0")
     source.mkdir(parents=True)
     world = {"name": "point", "env_id": "Point-v0"}
-    told = {"schema": 1, "world": world, "step_seconds": 0.02}
-    (source / "world.json").write_text(json.dumps(told))
+    card = {"schema": 1, "world": world, "step_seconds": 0.02}
+    (source / "world.json").write_text(json.dumps(card))
     fake = ModuleType("tasks.artifacts.dataset")
     fake.load_transitions = lambda _: harness.transitions()  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "tasks.artifacts.dataset", fake)

@@ -23,8 +23,8 @@ def test_the_mask_never_touches_what_is_learned():
         learner = harness.make("riql", updates=20, data=data)
         curves = train(learner, data, 20, batch=16)
         weights.append([p.detach().clone() for p in learner.parameters()])
-        told = {"spread_clean", "spread_attacked", "caution_clean", "caution_attacked"}
-        assert told.isdisjoint(curves.columns) == (mask is None)
+        names = {"spread_clean", "spread_attacked", "caution_clean", "caution_attacked"}
+        assert names.isdisjoint(curves.columns) == (mask is None)
     for one, other, third in zip(*weights, strict=True):
         assert torch.equal(one, other)
         assert torch.equal(one, third)

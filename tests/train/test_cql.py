@@ -95,9 +95,9 @@ def test_a_step_is_the_equations(k: int, options: dict[str, Any]):
 
 def by_hand(**options: Any) -> tuple[Any, dict[str, Tensor]]:
     """Constant networks, all noise 0, two rows: what one update tells."""
-    given = {"samples": N, "weight": 10.0, "lagrange": False, "gap": 0.0}
-    given |= {"max_target": False, "orthogonal": False, **options}
-    params = CQLParams((), (), 0.99, 0.005, 3e-4, 1e-3, 1.0, **given)
+    fields = {"samples": N, "weight": 10.0, "lagrange": False, "gap": 0.0}
+    fields |= {"max_target": False, "orthogonal": False, **options}
+    params = CQLParams((), (), 0.99, 0.005, 3e-4, 1e-3, 1.0, **fields)
     learner = CQL(params, harness.unit_spaces(), (0,), 1)
     harness.constant(learner.actor, [0.0, 0.0, 0.0, 0.0])
     harness.constant(learner.target, [3.0], [2.0])
@@ -255,9 +255,9 @@ def test_exports_its_own_limits(tmp_path: Path):
     session = onnxruntime.InferenceSession(model)
     g = np.random.default_rng(0)
     observation = g.standard_normal((9, harness.O)).astype(np.float32)
-    given = {"observation": observation, "noise": np.full((9, harness.A), 100.0)}
-    given = {name: x.astype(np.float32) for name, x in given.items()}
-    (action,) = session.run(None, given)
+    inputs = {"observation": observation, "noise": np.full((9, harness.A), 100.0)}
+    inputs = {name: x.astype(np.float32) for name, x in inputs.items()}
+    (action,) = session.run(None, inputs)
     # centre of [0, 2] and [2, 6], half ranges 1 and 2
     shift = math.tanh(100 * math.exp(-12))
     truth = np.broadcast_to([1 + shift, 4 + 2 * shift], (9, 2))

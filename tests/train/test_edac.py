@@ -89,16 +89,16 @@ def test_the_term_reaches_the_critics():
     learner = lively(harness.make("edac", members=4))
     batch = harness.random_batch(learner)
     weights = [layer.weight for layer in learner.critics.net.layers]
-    told = []
+    values = []
     for _ in range(60):
         _, g = action_gradients(learner.critics, batch.observation, batch.action)
-        told.append(similarity(g))
-        gradients = torch.autograd.grad(told[-1].sum(), weights)
+        values.append(similarity(g))
+        gradients = torch.autograd.grad(values[-1].sum(), weights)
         with torch.no_grad():
             for weight, gradient in zip(weights, gradients, strict=True):
                 assert gradient.flatten(1).any(1).all()
                 weight.sub_(0.05 * gradient)
-    assert (told[-1] < told[0] - 0.05).all()
+    assert (values[-1] < values[0] - 0.05).all()
 
 
 def test_without_eta_it_is_sac_n():

@@ -37,11 +37,11 @@ def drawn(seed: int = 0, rows: int = 6) -> tuple[Tensor, ...]:
 
 def plain(actor: Any, o: Tensor, x: Tensor, *times: Tensor) -> Tensor:
     """The policy's network in float64, which itself gives float32."""
-    told = [
+    embedded = [
         embedding(time * actor.time_scale)
         for embedding, time in zip(actor.embeddings, times, strict=True)
     ]
-    y = torch.cat([x, *told, o], -1)
+    y = torch.cat([x, *embedded, o], -1)
     for layer in actor.layers[:-1]:
         y = ACTIVATIONS[actor.activation](layer(y))
     return actor.layers[-1](y)
@@ -73,8 +73,8 @@ def test_a_step_is_the_equations(k: int, step: int):
         with torch.no_grad():
             up = u("actor", ref.o, x + h * v, r, t + h)
             down = u("actor", ref.o, x - h * v, r, t - h)
-            wanted = v - (t - r)[:, None] * (up - down) / (2 * h)
-        return ((u("actor", ref.o, x, r, t) - wanted) ** 2).mean()
+            target = v - (t - r)[:, None] * (up - down) / (2 * h)
+        return ((u("actor", ref.o, x, r, t) - target) ** 2).mean()
 
     def sample(name: str, o: Tensor, noise: Tensor) -> Tensor:
         eps = noise[:, 0]
@@ -150,8 +150,8 @@ def test_the_target_is_detached():
     weights = list(learner.actor.parameters())
     found = torch.autograd.grad(learner.imitation(batch).sum(), weights)
     for fixed in (True, False):
-        wanted = v - (t - r)[..., None] * (slope.detach() if fixed else slope)
-        loss = (u - wanted).square().mean()
+        target = v - (t - r)[..., None] * (slope.detach() if fixed else slope)
+        loss = (u - target).square().mean()
         truth = torch.autograd.grad(loss, weights, retain_graph=True)
         pairs = zip(found, truth, strict=True)
         same = [torch.allclose(a, b, atol=1e-5, rtol=1e-4) for a, b in pairs]

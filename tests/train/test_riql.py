@@ -200,8 +200,10 @@ def test_statistics_are_of_the_pairs_and_go_with_the_policy():
     table = pack(learner, data)
     np.testing.assert_allclose(table[:, :3], (data.observation - mean) / std, atol=1e-6)
     raw = torch.from_numpy(data.observation[:5]).expand(2, -1, -1)
-    seen = learner.actor.squashed(table[:5, :3].expand(2, -1, -1))
-    torch.testing.assert_close(policy(raw), seen * torch.tensor([1, 2]) + policy_mid())
+    squashed = learner.actor.squashed(table[:5, :3].expand(2, -1, -1))
+    torch.testing.assert_close(
+        policy(raw), squashed * torch.tensor([1, 2]) + policy_mid()
+    )
     as_is = pack(harness.make("riql", data=data, normalise="none"), data)
     assert torch.equal(as_is[:, :3], torch.from_numpy(data.observation))
 

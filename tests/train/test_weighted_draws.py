@@ -60,11 +60,11 @@ def test_draws_follow_the_weights():
 
 
 def test_a_number_at_a_border_goes_to_the_row_above(monkeypatch: pytest.MonkeyPatch):
-    given = [0.0, 0.25, 0.5, np.nextafter(1.0, 0)]
+    numbers = [0.0, 0.25, 0.5, np.nextafter(1.0, 0)]
 
     class Same:
         def random(self, shape: tuple[int, int]) -> Any:
-            return np.broadcast_to(given, shape)
+            return np.broadcast_to(numbers, shape)
 
     monkeypatch.setattr(np.random, "default_rng", lambda _: Same())
     summed = np.cumsum([0.0, 0.25, 0.0, 0.25, 0.5, 0.0])
@@ -91,10 +91,10 @@ def test_every_learner_draws_by_them(name: str):
     learner = weighted(name, data, p, **small)
     observation = batches(learner, data, 12)(5).observation.flatten(0, -2)
     spaces = learner.spaces
-    seen = observation * spaces.observation_std + spaces.observation_mean
+    drawn = observation * spaces.observation_std + spaces.observation_mean
     mine = torch.from_numpy(data.observation[p > 0])
-    away = torch.cdist(seen, mine).amin(1)
-    padded = seen.eq(mine[-1]).all(1) if name == "dt" else torch.zeros(len(seen)) > 0
+    away = torch.cdist(drawn, mine).amin(1)
+    padded = drawn.eq(mine[-1]).all(1) if name == "dt" else torch.zeros(len(drawn)) > 0
     assert ((away < 1e-4) | padded).all()
     assert len(observation.unique(dim=0)) > 1
 
@@ -160,8 +160,8 @@ def test_the_update_does_not_know_of_them(name: str):
     plain = harness.make(name, data=data)
     learner = weighted(name, data, weighting().weigh(data))
     batch = harness.random_batch(plain)
-    told = [one.update(batch, 0) for one in (plain, learner)]
-    assert told[0].keys() == told[1].keys()
+    metrics = [one.update(batch, 0) for one in (plain, learner)]
+    assert metrics[0].keys() == metrics[1].keys()
     for key, value in plain.tensors().items():
         assert torch.equal(value, learner.tensors()[key]), key
     room = PROJECT / "tasks/train"
@@ -248,8 +248,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     source = Path("data/datasets/tiny-v0")
     source.mkdir(parents=True)
     world = {"name": "point", "env_id": "P-v0", "ref_min": 0.0, "ref_max": 10.0}
-    told = {"schema": 1, "world": world, "step_seconds": 0.02}
-    (source / "world.json").write_text(json.dumps(told))
+    card = {"schema": 1, "world": world, "step_seconds": 0.02}
+    (source / "world.json").write_text(json.dumps(card))
     data = mixed(RETURNS, LENGTHS)
     for module in (command, weigh):
         monkeypatch.setattr(module, "load_transitions", lambda _: data)
@@ -266,12 +266,12 @@ def test_the_two_commands(project: Any):
         project("weigh", "--weighting", name)
         project("train", "--learner", "bc", "--weighting", name)
     project("train", "--learner", "bc")
-    told = json.loads(Path("data/weights/tiny/rw/weights.json").read_text())
-    assert told["params"] == {"scheme": "return", "alpha": 0.1, "fraction": 0.1}
-    assert (told["dataset"], told["weighting"]) == ("tiny", "rw")
-    assert told["dataset_sha256"] == "ab" * 32
-    assert told["mean_return"]["weighted"] > told["mean_return"]["uniform"]
-    assert 0 < told["effective_sample_size"] < 1
+    about = json.loads(Path("data/weights/tiny/rw/weights.json").read_text())
+    assert about["params"] == {"scheme": "return", "alpha": 0.1, "fraction": 0.1}
+    assert (about["dataset"], about["weighting"]) == ("tiny", "rw")
+    assert about["dataset_sha256"] == "ab" * 32
+    assert about["mean_return"]["weighted"] > about["mean_return"]["uniform"]
+    assert 0 < about["effective_sample_size"] < 1
     weights = {}
     for name in ("bc", "bc-rw", "bc-top"):
         folder = Path("data/policies/tiny") / name

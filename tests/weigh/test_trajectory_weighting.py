@@ -141,13 +141,13 @@ def test_equal_scores_are_uniform_with_a_warning(scheme: str):
 def test_figures_are_what_a_hand_computes():
     """Returns 0, 0, 6 of lengths 1, 1, 2; the last is drawn by 0.4 a row."""
     data = mixed([0.0, 0.0, 6.0], [1, 1, 2])
-    told = figures(data, np.array([0.1, 0.1, 0.4, 0.4]), ref_min=-2, ref_max=8)
-    assert told["v_plus"] == pytest.approx({"return": 16 / 3, "score": 16 / 300})
-    assert told["effective_sample_size"] == pytest.approx(1 / 0.34 / 4)
+    effect = figures(data, np.array([0.1, 0.1, 0.4, 0.4]), ref_min=-2, ref_max=8)
+    assert effect["v_plus"] == pytest.approx({"return": 16 / 3, "score": 16 / 300})
+    assert effect["effective_sample_size"] == pytest.approx(1 / 0.34 / 4)
     expected = pytest.approx({"uniform": 3.0, "weighted": 4.8})
-    assert told["mean_return"] == expected
-    assert told["start_return"] is None  # three episodes, three numbers a start
-    shares = told["distribution"]
+    assert effect["mean_return"] == expected
+    assert effect["start_return"] is None  # three episodes, three numbers a start
+    shares = effect["distribution"]
     assert len(shares["edges"]) == 21
     assert shares["uniform"] == pytest.approx([0.5, *[0] * 18, 0.5])
     assert shares["weighted"] == pytest.approx([0.2, *[0] * 18, 0.8])
@@ -157,9 +157,9 @@ def pendulum(folder: Path) -> Any:
     """Random torques from any start, a real dataset."""
     world = load("pendulum")
     plan = (open_behavior(folder, world, "random", 0.0), Plan(0, 0, 60, None, 30))
-    made = collect(world, [plan], lambda *_: None)
+    episodes = collect(world, [plan], lambda *_: None)
     place = folder / "random-v0"
-    write_dataset(place, "random-v0", made, world, {"name": "pendulum"})
+    write_dataset(place, "random-v0", episodes, world, {"name": "pendulum"})
     return load_transitions(place)
 
 
