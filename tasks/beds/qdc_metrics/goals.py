@@ -25,7 +25,7 @@ from tasks.generate.cores.policy_batch import Act, Arena, Array
 from tasks.nets.feedforward import Feedforward
 from tasks.train.cores.cloning import Cloning, CloningParams
 from tasks.train.engine.loop import train
-from tasks.train.engine.minibatches import spaces
+from tasks.train.engine.table import spaces
 from tasks.worlds import World
 
 
