@@ -108,7 +108,7 @@ def test_the_first_failure_ends_all_and_is_told():
 
 
 def test_a_killed_part_is_a_failure():
-    with pytest.raises(ChildProcessError, match="part 0 of the seeds ended with -9"):
+    with pytest.raises(ChildProcessError, match="part 1 of 2 ended with -9"):
         side_by_side(2, lambda *_: os.kill(os.getpid(), 9), print, cores=1)
 
 

@@ -9,13 +9,13 @@ from typing import Any
 import torch
 
 from tasks.artifacts.kept import Kept
+from tasks.artifacts.processes import Say, side_by_side
 from tasks.artifacts.progress import Progress
 from tasks.beds import Bed, BedParams, Job
 from tasks.code import digest, of_method
-from tasks.train.engine.processes import Report, side_by_side
 
 KEPT = Path(".offcut/beds")
-STEPS = 1000  # of a job's progress
+STEP = 0.001  # of a job, between two reports: one costs more than a step of training
 # where inputs lie says nothing of them, which their hashes do
 ALWAYS_IGNORED = ("processes", "needs_dataset", "needs_policies")
 
@@ -83,27 +83,29 @@ def _run(
         keys: What each result depends on, by the job's name.
         progress: Called with how many jobs are done, and words on the time left.
     """
-    begun = time.monotonic()
+    begun, shares = time.monotonic(), [0.0] * len(left)
 
-    def work(number: int, say: Report) -> None:
-        reported = 0
+    def work(number: int, say: Say) -> None:
+        reported = 0.0
 
         def report(share: float) -> None:
             nonlocal reported
-            step = int(STEPS * min(max(share, 0.0), 1.0))
-            if step > reported:  # a message costs more than a short step of training
-                reported = step
-                say(step, {"": 0.0})
+            share = min(share, 1.0)
+            if share >= reported + STEP or share == 1 > reported:
+                reported = share
+                say(share)
 
-        kept.save(keys[left[number].name], bed.run(left[number], report))
+        job = left[number]
+        kept.save(keys[job.name], bed.run(job, report))
         report(1.0)
 
-    def show(mean: int, _: Mapping[str, float]) -> None:
-        share = mean / STEPS
-        words = time_left(time.monotonic() - begun, share)
-        progress(round(share * len(left), 2), words)
+    def heard(number: int, share: float) -> None:
+        shares[number] = share
+        done = sum(shares)
+        words = time_left(time.monotonic() - begun, done / len(left))
+        progress(round(done, 2), words)
 
-    side_by_side(len(left), work, show, bed.params.processes)
+    side_by_side(len(left), work, heard, bed.params.processes)
 
 
 def time_left(spent: float, share: float) -> str:

@@ -5,26 +5,18 @@ trains its part of the seeds as if they were all there are, with its own checkpo
 Which seed is in which part depends on the parameters alone.
 """
 
-import ctypes
-import multiprocessing
-import os
-import signal
-import sys
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
-from typing import cast
 
 import torch
 
-from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.processes import Say
+from tasks.artifacts.processes import side_by_side as run_side_by_side
 from tasks.nets.critic import Critic
 from tasks.nets.policy import Policy
 from tasks.train.engine.loop import Curves
 
 Report = Callable[[int, dict[str, float]], None]
-PR_SET_PDEATHSIG = 1  # of Linux' prctl
 
 
 def split(seeds: Sequence[int], parts: int) -> list[tuple[int, ...]]:
@@ -61,40 +53,17 @@ def side_by_side(
         ChildProcessError: If a process was killed or raised another error; its
             traceback is on stderr.
     """
-    cores = cores or _cores()
-    fork = multiprocessing.get_context("fork")
-    waiting = list(range(parts))
-    reports: dict[int, tuple[int, dict[str, float]]] = {p: (0, {}) for p in waiting}
-    running: dict[Connection, tuple[int, BaseProcess]] = {}
-    try:
-        while waiting or running:
-            while waiting and len(running) < cores:
-                part = waiting.pop(0)
-                listen, say = fork.Pipe(duplex=False)
-                child = fork.Process(target=_child, args=(part, work, say, os.getpid()))
-                child.start()
-                say.close()  # so that its end is seen here
-                running[listen] = part, child
-            for listen in cast("list[Connection]", wait(list(running))):
-                part, done = running[listen]
-                try:
-                    message = listen.recv()
-                except EOFError:
-                    del running[listen]
-                    done.join()
-                    if done.exitcode:
-                        raise ChildProcessError(
-                            f"part {part} of the seeds ended with {done.exitcode}"
-                        ) from None
-                    continue
-                if isinstance(message, Exception):
-                    raise message
-                reports[part] = message
-                report(*_mean(list(reports.values())))
-    finally:
-        for _, left in running.values():
-            left.kill()
-            left.join()
+    reports: dict[int, tuple[int, dict[str, float]]]
+    reports = {part: (0, {}) for part in range(parts)}
+
+    def heard(part: int, message: tuple[int, dict[str, float]]) -> None:
+        reports[part] = message
+        report(*_mean(list(reports.values())))
+
+    def train(part: int, say: Say) -> None:
+        work(part, lambda done, metrics: say((done, metrics)))
+
+    run_side_by_side(parts, train, heard, cores)
 
 
 def stack(whole: Policy | Critic, parts: Sequence[Policy] | Sequence[Critic]) -> None:
@@ -122,12 +91,6 @@ def interleave(parts: Sequence[Curves]) -> Curves:
     return Curves(parts[0].columns, sorted(rows, key=lambda row: row[0]))
 
 
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def _mean(
     reports: list[tuple[int, dict[str, float]]],
 ) -> tuple[int, dict[str, float]]:
@@ -135,24 +98,3 @@ def _mean(
     done = sum(done for done, _ in reports) // len(reports)
     some = [metrics for _, metrics in reports if metrics]
     return done, {k: sum(m[k] for m in some) / len(some) for k in some[0]}
-
-
-def _child(
-    part: int, work: Callable[[int, Report], None], say: Connection, parent: int
-) -> None:
-    """Do the work of a part, and send its reports, or the error that ended it."""
-    _die_with(parent)
-    try:
-        work(part, lambda done, metrics: say.send((done, metrics)))
-    except BrokenPipeError:  # nobody is left who would use the result
-        os._exit(1)
-    except (RefusedError, OSError) as error:  # the stage reports a full disk
-        say.send(error)
-
-
-def _die_with(parent: int) -> None:
-    """Be killed when the parent dies; off Linux its broken pipe ends us later."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)

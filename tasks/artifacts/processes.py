@@ -1,0 +1,102 @@
+"""Do several parts of some work in processes of their own, as many at once as cores.
+
+Each process is forked from this one, so what was read before is not read again.
+"""
+
+import ctypes
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Callable
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any, cast
+
+from tasks.artifacts.errors import RefusedError
+
+Say = Callable[[Any], None]  # sends what a part reports to the process it comes from
+PR_SET_PDEATHSIG = 1  # of Linux' prctl
+
+
+def side_by_side(
+    parts: int,
+    work: Callable[[int, Say], None],
+    heard: Callable[[int, Any], None],
+    cores: int | None = None,
+) -> None:
+    """Run ``work(part, say)`` for each part in a process of its own.
+
+    A process dies with this one. The first part that fails ends all others.
+
+    Args:
+        parts: How many.
+        work: Given a part's number and how to report; leaves its result in files.
+        heard: Called with a part's number and what it reported.
+        cores: How many processes at once, >= 1; None for as many as this one may use.
+
+    Raises:
+        RefusedError: That of the first part that was refused.
+        OSError: Likewise, e.g. of a disk that is full.
+        ChildProcessError: If a process was killed or raised another error; its
+            traceback is on stderr.
+    """
+    cores = cores or _cores()
+    fork = multiprocessing.get_context("fork")
+    waiting = list(range(parts))
+    running: dict[Connection, tuple[int, BaseProcess]] = {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < cores:
+                part = waiting.pop(0)
+                listen, say = fork.Pipe(duplex=False)
+                child = fork.Process(target=_child, args=(part, work, say, os.getpid()))
+                child.start()
+                say.close()  # so that its end is seen here
+                running[listen] = part, child
+            for listen in cast("list[Connection]", wait(list(running))):
+                part, done = running[listen]
+                try:
+                    message = listen.recv()
+                except EOFError:
+                    del running[listen]
+                    done.join()
+                    if done.exitcode:
+                        raise ChildProcessError(
+                            f"part {part + 1} of {parts} ended with {done.exitcode}"
+                        ) from None
+                    continue
+                if isinstance(message, Exception):
+                    raise message
+                heard(part, message)
+    finally:
+        for _, left in running.values():
+            left.kill()
+            left.join()
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _child(
+    part: int, work: Callable[[int, Say], None], pipe: Connection, parent: int
+) -> None:
+    """Do the work of a part, and send its reports, or the error that ended it."""
+    _die_with(parent)
+    try:
+        work(part, pipe.send)
+    except BrokenPipeError:  # nobody is left who would use the result
+        os._exit(1)
+    except (RefusedError, OSError) as error:  # the stage reports a full disk
+        pipe.send(error)
+
+
+def _die_with(parent: int) -> None:
+    """Be killed when the parent dies; off Linux its broken pipe ends us later."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
