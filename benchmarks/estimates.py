@@ -5,7 +5,7 @@ each world a dataset is recorded as the project's mixtures are, only smaller, by
 the checkpoints of ``data/behaviors``, which act with their own noise. What is judged is
 every distinct checkpoint at every scale of :data:`NOISES`, whether it made data or not;
 none is left out. Its true return is measured in the world with the same noise. The
-estimators have the parameters of ``params/evaluate``.
+estimators have the parameters of ``params/estimate``.
 
 The question is whether an estimate puts policies in the right order: Spearman's rank
 correlation over the policies, with a bootstrap interval over them.
@@ -33,6 +33,7 @@ from tasks.estimate.cores.importance import log_weights
 from tasks.generate import BEHAVIORS
 from tasks.generate.engine.behaviors import open_behavior
 from tasks.generate.engine.recording import Plan, collect
+from tasks.statistics.intervals import percentiles
 from tasks.worlds import World
 
 HERE = Path(__file__).parent
@@ -46,7 +47,7 @@ NOISES = {"pendulum": (0.5, 1.0, 2.0), "hopper": (0.5, 1.0)}
 METHODS = ("fqe", "wis", "dr")
 EPISODES = 20  # a policy, for its true return
 DATA_SEED, TRUE_SEED = 0, 50  # of start states and noise
-RESAMPLES = 2000
+RESAMPLES, CONFIDENCE = 2000, 0.95  # of rank correlations
 
 
 def block(group: str, name: str) -> dict[str, Any]:
@@ -124,13 +125,13 @@ def spearman(a: NDArray[np.float64], b: NDArray[np.float64]) -> Any:
 
 
 def ranked(a: Any, b: Any) -> dict[str, float]:
-    """Spearman's rho with a 95 % percentile bootstrap interval over policies."""
+    """Spearman's rho with a percentile bootstrap interval over policies."""
     a, b = np.array(a), np.array(b)
     generator = np.random.default_rng(0)
     draws = generator.integers(0, len(a), (RESAMPLES, len(a)))
     draws = draws[np.ptp(draws, axis=1) > 0]  # one policy alone has no order
-    low, high = np.quantile(spearman(a[draws], b[draws]), [0.025, 0.975])
-    return {"rho": float(spearman(a, b)), "low": float(low), "high": float(high)}
+    low, high = percentiles(spearman(a[draws], b[draws]), CONFIDENCE)
+    return {"rho": float(spearman(a, b)), "low": low, "high": high}
 
 
 def measure(name: str) -> dict[str, Any]:
@@ -144,7 +145,7 @@ def measure(name: str) -> dict[str, Any]:
         path = BEHAVIORS / name / f"{policy}.onnx"
         opened = OnnxPolicy.open(path, distribution=True)
         targets[number] = target(path, opened, data, noise)
-    gamma = block("evaluate", "fqe")["discount"]
+    gamma = block("estimate", "fqe")["discount"]
     discounted, plain = truth(world, policies, gamma)
     rows = [
         {
@@ -179,7 +180,7 @@ def measure(name: str) -> dict[str, Any]:
             method: agreement(covered(name, rows), method) for method in METHODS
         },
         "cpu_seconds": seconds,
-        "params": {method: block("evaluate", method) for method in METHODS},
+        "params": {method: block("estimate", method) for method in METHODS},
     }
 
 
@@ -190,7 +191,7 @@ def judged(data: Transitions, targets: dict[int, Target]) -> Any:
     any.
     """
     fqe, wis, dr = (
-        build(block("evaluate", method) | {"noise": 1.0}, f"evaluate.{method}")
+        build(block("estimate", method) | {"noise": 1.0}, f"estimate.{method}")
         for method in METHODS
     )
     clock = [time.process_time()]

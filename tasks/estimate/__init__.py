@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from tasks.artifacts.density import Gaussian, distribution
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import Params, Range
+from tasks.statistics.intervals import percentiles, resampled
 
 if TYPE_CHECKING:
     from tasks.artifacts.dataset import Transitions
@@ -134,7 +135,7 @@ def begins(data: "Transitions") -> NDArray[np.int64]:
 def bootstrap(
     statistic: Callable[[NDArray[np.int64]], Any], episodes: int, p: EstimateParams
 ) -> Doubles:
-    """A statistic of resampled episodes.
+    """A statistic of resampled episodes, drawn as the parameters say.
 
     Args:
         statistic: Of episode numbers (E,), with repetition; one value a policy (S,).
@@ -144,13 +145,11 @@ def bootstrap(
     Returns:
         (resamples, S).
     """
-    generator = np.random.default_rng(p.resample_seed)
-    draws = (generator.integers(0, episodes, episodes) for _ in range(p.resamples))
-    return np.stack([np.asarray(statistic(draw)) for draw in draws])
+    return resampled(statistic, episodes, resamples=p.resamples, seed=p.resample_seed)
 
 
 def figures(
-    values: Doubles, resampled: Doubles, seeds: Iterable[int], p: EstimateParams
+    values: Doubles, draws: Doubles, seeds: Iterable[int], p: EstimateParams
 ) -> dict[str, Any]:
     """Estimates of each policy and their mean, with intervals.
 
@@ -158,7 +157,7 @@ def figures(
 
     Args:
         values: (S,).
-        resampled: (resamples, S), of the same episodes for all policies.
+        draws: (resamples, S), of the same episodes for all policies.
         seeds: Training seeds of the policies, S.
         p: Confidence.
 
@@ -166,15 +165,14 @@ def figures(
         ``discounted``: mean, low and high; ``per_seed``: the same of each.
     """
 
-    def block(value: Any, draws: Doubles) -> dict[str, float]:
-        tail = (1 - p.confidence) / 2
-        low, high = np.quantile(draws, [tail, 1 - tail])
-        return {"mean": float(value), "low": float(low), "high": float(high)}
+    def block(value: Any, of_one: Doubles) -> dict[str, float]:
+        low, high = percentiles(of_one, p.confidence)
+        return {"mean": float(value), "low": low, "high": high}
 
     return {
-        "discounted": block(values.mean(), resampled.mean(axis=1)),
+        "discounted": block(values.mean(), draws.mean(axis=1)),
         "per_seed": [
-            {"seed": seed, **block(values[k], resampled[:, k])}
+            {"seed": seed, **block(values[k], draws[:, k])}
             for k, seed in enumerate(seeds)
         ],
     }

@@ -65,7 +65,7 @@ def main() -> None:
         known(getattr(given, name), names.get(key, ()), f"study.{key}")
     dataset, learner, method = given.dataset, given.learner, given.estimator
     variant = Variant(dataset, learner, VARIANT, tuple(names.get("seeds", ())))
-    where = f"evaluate.{method}"
+    where = f"estimate.{method}"
     estimator: Estimator = build(pick(params, "estimate", method), where)
     p = estimator.params
     data = load_transitions(Path("data/datasets") / f"{dataset}-v0")

@@ -1,1 +1,6 @@
-"""Statistics: intervals and verdicts, the one home of both."""
+"""Statistics: intervals and verdicts, the one home of both.
+
+``intervals.py`` holds every bootstrap of the project: over training seeds and episodes,
+over logged episodes, over counts of what was drawn. ``verdict.py`` says whether a
+policy's files are as good as those they were made from.
+"""
