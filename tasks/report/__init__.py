@@ -11,7 +11,7 @@ page's text. The command writes:
 | ``data/report/index.html`` | the page, latencies included | not an output |
 
 Latency changes from run to run, so only the page holds it: the first two have the same
-bytes whenever the artifacts have.
+bytes whenever the results have.
 """
 
 from abc import ABC, abstractmethod
@@ -41,5 +41,5 @@ class Report(ABC):
 
         Args:
             study: What was collected.
-            rows: One an artifact, judged, in the order of the study.
+            rows: One a variant, judged, in the order of the study.
         """

@@ -34,7 +34,7 @@ def main() -> None:
             write_text(folder / name, text)
     write_json(OUT / "metrics.json", numbers)
     write_text(OUT / "index.html", page)
-    print(f"wrote {OUT}: {len(judged)} artifacts, {len(page) / 1e3:.0f} kB")
+    print(f"wrote {OUT}: {len(judged)} variants, {len(page) / 1e3:.0f} kB")
 
 
 if __name__ == "__main__":

@@ -4,10 +4,10 @@
 |---|---|
 | ``data/datasets/<D>-v0/card.json``, ``world.json`` | each dataset |
 | ``data/policies/<D>/<L>/curves.csv`` | each learner |
-| ``data/compressed/<D>/<L>/<V>/compression.json`` | each artifact |
-| ``data/onnx/<D>/<L>/<V>/seed-<k>.json`` | each artifact and seed |
-| ``data/evaluations/<D>/<L>/<V>/metrics.json``, ``episodes.parquet`` | each artifact |
-| ``data/profiles/<D>/<L>/<V>/static.json``, ``latency.json`` | each artifact |
+| ``data/compressed/<D>/<L>/<V>/compression.json`` | each variant |
+| ``data/onnx/<D>/<L>/<V>/seed-<k>.json`` | each variant and seed |
+| ``data/evaluations/<D>/<L>/<V>/metrics.json``, ``episodes.parquet`` | each variant |
+| ``data/profiles/<D>/<L>/<V>/static.json``, ``latency.json`` | each variant |
 | ``data/evaluations/<D>/<L>/snapshots/metrics.json`` | each of study.curves |
 | ``data/estimates/<D>/<L>/<E>/metrics.json`` | each of study.estimators |
 | see ``sampled.py`` | each of study.sampled |
@@ -27,9 +27,9 @@ from typing import Any
 import pandas as pd
 
 from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.evaluation import Episodes
 from tasks.artifacts.files import read_json, sha256
 from tasks.artifacts.params import pick
-from tasks.evaluate import Episodes
 from tasks.report.engine import read, sampled
 from tasks.report.engine.sampled import Sampled
 
@@ -48,7 +48,7 @@ COMPRESSION = (
 
 
 @dataclass(frozen=True)
-class Artifact:
+class Result:
     """One dataset, learner and variant.
 
     Attributes:
@@ -103,7 +103,7 @@ class Data:
         card: card.json.
         curves: curves.csv by learner.
         learning: Scores on the way by learner, if its snapshots were played.
-        artifacts: By (learner, variant), in the order of the study.
+        results: By (learner, variant), in the order of the study.
         estimates: metrics.json by (learner, estimator); guesses, no returns.
         sampled: Diffusion policies by other samplers.
         weights: weights.json by weighting.
@@ -115,7 +115,7 @@ class Data:
     card: dict[str, Any]
     curves: dict[str, pd.DataFrame]
     learning: dict[str, "Learning"]
-    artifacts: dict[tuple[str, str], Artifact]
+    results: dict[tuple[str, str], Result]
     estimates: dict[tuple[str, str], dict[str, Any]]
     sampled: list[Sampled]
     weights: dict[str, dict[str, Any]]
@@ -155,7 +155,7 @@ def collect(
 
     Args:
         params: The composed parameters.
-        root: Folder of the artifacts.
+        root: Folder of everything the stages wrote, data/.
         environment: Versions and machine, if the file is there.
         composed: The file ``params`` came from, for its hash.
 
@@ -196,13 +196,13 @@ def _data(root: Path, name: str, study: Mapping[str, Any]) -> Data:
     learning = {
         learner: _learning(root, name, learner) for learner in study.get("curves", [])
     }
-    artifacts = {
-        (learner, variant): _artifact(root, name, learner, variant, study["seeds"])
+    results = {
+        (learner, variant): _result(root, name, learner, variant, study["seeds"])
         for learner in study["policies"]
         for variant in study["variants"]
     }
-    for (learner, variant), artifact in artifacts.items():
-        for contract in artifact.contracts:
+    for (learner, variant), result in results.items():
+        for contract in result.contracts:
             found = contract["dataset"]["sha256"]
             if found != card["sha256"]:
                 raise RefusedError(
@@ -216,7 +216,7 @@ def _data(root: Path, name: str, study: Mapping[str, Any]) -> Data:
     more = sampled.collect(root, name, study, card["sha256"])
     weights = read.weights(root, name, study, card["sha256"])
     qdc = read.qdc(root, name, study, card["sha256"])
-    parts = (curves, learning, artifacts, estimates, more, weights, qdc)
+    parts = (curves, learning, results, estimates, more, weights, qdc)
     return Data(name, world, card, *parts)
 
 
@@ -238,10 +238,10 @@ def _learning(root: Path, dataset: str, learner: str) -> Learning:
     )
 
 
-def _artifact(
+def _result(
     root: Path, dataset: str, learner: str, variant: str, seeds: Sequence[int]
-) -> Artifact:
-    """One artifact; every file is asked for with the command that makes it."""
+) -> Result:
+    """One variant; every file is asked for with the command that makes it."""
     leaf = Path(dataset) / learner / variant
     options = f"--dataset {dataset} --learner {learner}"
 
@@ -272,7 +272,7 @@ def _artifact(
         latency = read.document(
             profiled / "latency.json", command("profile"), "batches.1", "machine"
         )
-    return Artifact(
+    return Result(
         dataset=dataset,
         learner=learner,
         variant=variant,

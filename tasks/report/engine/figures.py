@@ -28,21 +28,21 @@ def metrics(rows: Sequence[Row]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for row in rows:
         low, score, high = row.score
-        artifact = row.artifact
-        learners = found.setdefault(artifact.dataset, {})
-        learners.setdefault(artifact.learner, {})[artifact.variant] = {
+        result = row.result
+        learners = found.setdefault(result.dataset, {})
+        learners.setdefault(result.learner, {})[result.variant] = {
             "score": _round(score),
             "score_low": _round(low),
             "score_high": _round(high),
-            "return": _round(float(artifact.metrics["return"]["iqm"])),
-            "bytes": _round(artifact.bytes),
+            "return": _round(float(result.metrics["return"]["iqm"])),
+            "bytes": _round(result.bytes),
             "ratio": _round(row.ratio),
-            "difference": _round(row.judged.difference),
-            "verdict": row.judged.word,
+            "difference": _round(row.verdict.difference),
+            "verdict": row.verdict.word,
         }
-        if artifact.learner in row.data.learning:
-            told = row.data.learning[artifact.learner].metrics
-            learners[artifact.learner] |= {
+        if result.learner in row.data.learning:
+            told = row.data.learning[result.learner].metrics
+            learners[result.learner] |= {
                 moment: {
                     name: _round(row.data.score(told[moment][key]))
                     for name, key in ENDS.items()
@@ -61,7 +61,7 @@ def plots(study: Study, rows: Sequence[Row]) -> dict[str, str]:
     head += ["bytes", "score", "low", "high"]
     table = []
     for row in rows:
-        a = row.artifact
+        a = row.result
         low, score, high = (_round(v) for v in row.score)
         label = f"{a.dataset} / {row.name}"
         named = [label, a.dataset, a.learner, a.variant]

@@ -7,8 +7,9 @@ from typing import Any
 import pandas as pd
 
 from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.evaluation import Episodes
 from tasks.artifacts.files import read_json, sha256
-from tasks.evaluate import ESTIMATE, Episodes
+from tasks.estimate import ESTIMATE
 
 WEIGHTS = (  # of a weighting that the page shows
     *("params", "dataset_sha256", "v_plus.return", "v_plus.score", "start_return"),
@@ -103,7 +104,7 @@ def estimates(
     """Every estimate of a dataset's learners, in the order of the study.
 
     Args:
-        root: Folder of the artifacts.
+        root: Folder of everything the stages wrote, data/.
         dataset: Its name.
         study: The block ``study``; ``estimators`` may be empty or missing.
         sha256: Of the dataset that lies there now.
@@ -136,7 +137,7 @@ def weights(
     """Figures of each weighting of a dataset, in the order of the study.
 
     Args:
-        root: Folder of the artifacts.
+        root: Folder of everything the stages wrote, data/.
         dataset: Its name.
         study: The block ``study``; ``weighted`` may be empty or missing.
         sha256: Of the dataset that lies there now.
@@ -163,7 +164,7 @@ def qdc(
     """Quality, diversity and complexity of a dataset; None where it is not measured.
 
     Args:
-        root: Folder of the artifacts.
+        root: Folder of everything the stages wrote, data/.
         dataset: Its name.
         study: The block ``study``; ``measured`` may be empty or missing.
         sha256: Of the dataset that lies there now.

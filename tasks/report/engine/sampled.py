@@ -51,7 +51,7 @@ def collect(
     """Every sampled variant of a dataset, in the order of the study.
 
     Args:
-        root: Folder of the artifacts.
+        root: Folder of everything the stages wrote, data/.
         dataset: Its name.
         study: The block ``study``.
         sha256: Of the dataset that lies there now.

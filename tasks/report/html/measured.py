@@ -72,10 +72,10 @@ def compositions(datasets: Sequence[Data]) -> list[Composition]:
 
 
 def _best(data: Data) -> float | None:
-    """Score of the best learner's float32 artifact."""
+    """Score of the best learner's float32 variant."""
     known = [
-        float(artifact.metrics["score"]["iqm"])
-        for (_, variant), artifact in data.artifacts.items()
+        float(result.metrics["score"]["iqm"])
+        for (_, variant), result in data.results.items()
         if variant == PARENT
     ]
     return max(known, default=None)

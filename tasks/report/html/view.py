@@ -19,7 +19,7 @@ from tasks.report.cores.pictures import (
     strip,
 )
 from tasks.report.cores.svg import COLOURS
-from tasks.report.engine.collect import Artifact, Data, Study
+from tasks.report.engine.collect import Data, Result, Study
 from tasks.report.engine.figures import bands, scores
 from tasks.report.engine.judge import Row, answer, best_of
 
@@ -58,10 +58,10 @@ class Section:
     """One dataset on the page."""
 
     data: Data
-    best: Artifact
+    best: Result
     choice: Row | None
     beats: bool  # whether the best learner scores above the data's own mean
-    verdicts: dict[str, int]  # how many compressed artifacts got which, against best
+    verdicts: dict[str, int]  # how many compressed variants got which, against best
     pace: str  # latency of the choice, in words
     ruler: Markup
     references: list[Line]
@@ -98,18 +98,18 @@ def section(study: Study, data: Data, rows: Sequence[Row]) -> Section:
         Line(
             row=row,
             name=row.name,
-            note="imitation baseline" if row.artifact.learner == "bc" else "",
+            note="imitation baseline" if row.result.learner == "bc" else "",
             score=row.score[1],
-            reward=float(row.artifact.metrics["return"]["iqm"]),
+            reward=float(row.result.metrics["return"]["iqm"]),
             strip=strip(
                 span,
                 levels,
                 row.score,
-                colours[row.artifact.learner],
-                shapes[row.artifact.variant],
+                colours[row.result.learner],
+                shapes[row.result.variant],
             ),
-            colour=colours[row.artifact.learner],
-            shape=shapes[row.artifact.variant],
+            colour=colours[row.result.learner],
+            shape=shapes[row.result.variant],
             latency={b: t for b in BATCHES if (t := _latency(row, b))},
         )
         for row in rows
@@ -119,8 +119,8 @@ def section(study: Study, data: Data, rows: Sequence[Row]) -> Section:
         best=best,
         choice=choice,
         beats=float(best.metrics["score"]["iqm"]) > levels[1],
-        verdicts=dict(Counter(r.best.word for r in rows if not r.is_parent)),
-        pace=_pace(choice.artifact, best, "1") if choice else "",
+        verdicts=dict(Counter(r.against_best.word for r in rows if not r.is_parent)),
+        pace=_pace(choice.result, best, "1") if choice else "",
         ruler=ruler(span, [("0", 0.0), ("data", levels[1]), ("100", 100.0)]),
         references=references,
         lines=lines,
@@ -161,21 +161,21 @@ def _scored(data: Data, told: Mapping[str, Any]) -> tuple[float, float, float]:
 
 
 def key(row: Row) -> str:
-    """What ties an artifact's row to its marks."""
-    return json.dumps([row.data.name, row.artifact.learner, row.artifact.variant])
+    """What ties a variant's row to its marks."""
+    return json.dumps([row.data.name, row.result.learner, row.result.variant])
 
 
 def _latency(row: Row, batch: str) -> tuple[float, float, str] | None:
     """p50 and p99 in microseconds, and the parent's pace in words."""
-    timed = (row.artifact.latency or {}).get("batches", {}).get(batch)
+    timed = (row.result.latency or {}).get("batches", {}).get(batch)
     if timed is None:
         return None
-    said = "" if row.is_parent else _pace(row.artifact, row.parent, batch)
+    said = "" if row.is_parent else _pace(row.result, row.parent, batch)
     return float(timed["p50_us"]), float(timed["p99_us"]), said
 
 
-def _pace(child: Artifact, parent: Artifact, batch: str) -> str:
-    """Latency (p50) against another artifact, where both were timed alike."""
+def _pace(child: Result, parent: Result, batch: str) -> str:
+    """Latency (p50) against another variant, where both were timed alike."""
     ours, theirs = child.latency, parent.latency
     if ours is None or theirs is None:
         return "parent not timed" if ours else "not timed"
@@ -197,15 +197,15 @@ def _pareto(
         low, score, high = row.score
         tip = (
             f"{row.name}\n{words.number(score)} {words.interval(low, high)}\n{cost}"
-            f"\n{'parent' if row.is_parent else row.judged.word}"
+            f"\n{'parent' if row.is_parent else row.verdict.word}"
         )
-        label = f"{row.artifact.learner} {row.artifact.variant}"
+        label = f"{row.result.learner} {row.result.variant}"
         shown = (seen.colour or 0, seen.shape)
         return Point(key(row), label, tip, x, score, low, high, *shown)
 
     pairs_ = list(zip(rows, lines, strict=True))
     sized = [
-        point(r, s, r.artifact.bytes / 1e3, words.kilobytes(r.artifact.bytes))
+        point(r, s, r.result.bytes / 1e3, words.kilobytes(r.result.bytes))
         for r, s in pairs_
     ]
     timed = [
@@ -232,14 +232,14 @@ def unmeasured(rows: Iterable[Row]) -> list[str]:
     """The command that measures it, for each latency that is missing."""
     return [
         f"python -m tasks.profile --dataset {a.dataset} --learner {a.learner}"
-        for a in (row.artifact for row in rows)
+        for a in (row.result for row in rows)
         if a.latency is None
     ]
 
 
 def timed(rows: Iterable[Row]) -> str:
     """How latencies were measured, one clause a way, and how busy the machine was."""
-    found = [row.artifact.latency for row in rows if row.artifact.latency]
+    found = [row.result.latency for row in rows if row.result.latency]
     ways = {
         f"{one['machine'].get('cpu')}, {one['machine'].get('cores')} cores; "
         f"onnxruntime {one.get('onnxruntime')}, threads {one.get('threads')}, "

@@ -16,10 +16,11 @@ import pandas as pd
 import yaml
 
 from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.evaluation import Episodes
 from tasks.artifacts.files import read_json, sha256
 from tasks.artifacts.params import load
 from tasks.compare import Missing, Source, Wanted, wanted
-from tasks.evaluate import ESTIMATE, Episodes
+from tasks.estimate import ESTIMATE
 from tasks.measure.qdc_metrics.figures import LETTERS
 
 Key = tuple[str, str, str]  # dataset, learner, variant
@@ -30,8 +31,8 @@ SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass
-class Leaf:
-    """One artifact of a revision.
+class Result:
+    """One variant of a revision.
 
     Attributes:
         metrics: metrics.json of evaluate, or None.
@@ -73,7 +74,7 @@ class Leaf:
 
 
 @dataclass
-class Side:
+class Revision:
     """One revision, read.
 
     Attributes:
@@ -85,7 +86,7 @@ class Side:
         cards: card.json by dataset.
         worlds: The block ``world`` of world.json by dataset.
         curves: curves.csv by dataset and learner.
-        leaves: Every artifact of the study, in its order.
+        results: Every variant of the study, in its order.
         estimates: metrics.json by dataset, learner and estimator.
         qdc: Quality, diversity and complexity by dataset.
         gaps: What is missing or unreadable.
@@ -99,7 +100,7 @@ class Side:
     cards: dict[str, dict[str, Any]] = field(default_factory=dict)
     worlds: dict[str, dict[str, Any]] = field(default_factory=dict)
     curves: dict[tuple[str, str], pd.DataFrame] = field(default_factory=dict)
-    leaves: dict[Key, Leaf] = field(default_factory=dict)
+    results: dict[Key, Result] = field(default_factory=dict)
     estimates: dict[Key, dict[str, Any]] = field(default_factory=dict)
     qdc: dict[str, dict[str, Any]] = field(default_factory=dict)
     gaps: list[Missing] = field(default_factory=list)
@@ -110,7 +111,7 @@ class Side:
         return self.source.name
 
 
-def collect(source: Source) -> Side:
+def collect(source: Source) -> Revision:
     """Read one revision.
 
     Raises:
@@ -118,7 +119,7 @@ def collect(source: Source) -> Side:
     """
     folder = source.folder
     environment = folder / "environment.json"
-    side = Side(
+    revision = Revision(
         source=source,
         params=load(folder / "params.yaml"),
         stages=stages(folder / "dvc.lock"),
@@ -128,9 +129,9 @@ def collect(source: Source) -> Side:
         else None,
         gaps=list(source.missing),
     )
-    for out in wanted(side.params, f"params.yaml of {source.name}"):
-        _read(side, out)
-    return side
+    for out in wanted(revision.params, f"params.yaml of {source.name}"):
+        _read(revision, out)
+    return revision
 
 
 def stages(path: Path) -> dict[str, Any]:
@@ -157,64 +158,69 @@ def _packages(path: Path) -> dict[str, str]:
     return {pair[0].strip(): pair[1].strip() for pair in split if len(pair) == 2}
 
 
-def _read(side: Side, out: Wanted) -> None:
-    """Read one output into a side."""
-    folder = side.source.folder / out.out
+def _read(revision: Revision, out: Wanted) -> None:
+    """Read one output into a revision."""
+    folder = revision.source.folder / out.out
     _, kind, *names = Path(out.out).parts
     if kind == "datasets":
-        _read_dataset(side, out, names[0].removesuffix("-v0"))
+        _read_dataset(revision, out, names[0].removesuffix("-v0"))
     elif kind == "policies":
-        curves = _kept(side, out, lambda: _curves(folder / "curves.csv"))
+        curves = _kept(revision, out, lambda: _curves(folder / "curves.csv"))
         if curves is not None:
-            side.curves[names[0], names[1]] = curves
+            revision.curves[names[0], names[1]] = curves
     elif kind == "qdc":
-        told = _kept(side, out, lambda: _fields(folder / "metrics.json", *LETTERS))
+        told = _kept(revision, out, lambda: _fields(folder / "metrics.json", *LETTERS))
         if told is not None:
-            side.qdc[names[0]] = told
+            revision.qdc[names[0]] = told
     elif kind == "estimates":
-        guess = _kept(side, out, lambda: _fields(folder / "metrics.json", *GUESS))
+        guess = _kept(revision, out, lambda: _fields(folder / "metrics.json", *GUESS))
         if guess is not None:
-            side.estimates[names[0], names[1], names[2]] = guess
+            revision.estimates[names[0], names[1], names[2]] = guess
     else:
-        _read_leaf(side, out, kind, (names[0], names[1], names[2]))
+        _read_result(revision, out, kind, (names[0], names[1], names[2]))
 
 
-def _read_dataset(side: Side, out: Wanted, dataset: str) -> None:
+def _read_dataset(revision: Revision, out: Wanted, dataset: str) -> None:
     """Its card and its world."""
-    folder = side.source.folder / out.out
-    if (card := _kept(side, out, lambda: _card(folder / "card.json"))) is not None:
-        side.cards[dataset] = card
-    if (world := _kept(side, out, lambda: _world(folder / "world.json"))) is not None:
-        side.worlds[dataset] = world
+    folder = revision.source.folder / out.out
+    if (card := _kept(revision, out, lambda: _card(folder / "card.json"))) is not None:
+        revision.cards[dataset] = card
+    if (
+        world := _kept(revision, out, lambda: _world(folder / "world.json"))
+    ) is not None:
+        revision.worlds[dataset] = world
 
 
-def _read_leaf(side: Side, out: Wanted, kind: str, key: Key) -> None:
+def _read_result(revision: Revision, out: Wanted, kind: str, key: Key) -> None:
     """ONNX files or an evaluation, and latencies if they lie there."""
-    folder, leaf = side.source.folder / out.out, side.leaves.setdefault(key, Leaf())
+    folder, result = (
+        revision.source.folder / out.out,
+        revision.results.setdefault(key, Result()),
+    )
     read = _graphs if kind == "onnx" else _evaluation
-    _kept(side, out, lambda: read(folder, leaf))
-    timed = side.source.folder / "data/profiles" / Path(*key) / "latency.json"
+    _kept(revision, out, lambda: read(folder, result))
+    timed = revision.source.folder / "data/profiles" / Path(*key) / "latency.json"
     if timed.exists():
-        leaf.latency = _kept(side, out, lambda: read_json(timed, ""))
+        result.latency = _kept(revision, out, lambda: read_json(timed, ""))
 
 
-def _kept(side: Side, out: Wanted, read: Callable[[], T]) -> T | None:
+def _kept(revision: Revision, out: Wanted, read: Callable[[], T]) -> T | None:
     """What ``read`` gives; None and a gap where it is refused.
 
     A gap that the source has named already is not named again.
     """
-    if any(gap.path == out.out for gap in side.gaps):
+    if any(gap.path == out.out for gap in revision.gaps):
         return None
     try:
         return read()
     except RefusedError as error:
         where = Path(error.where)
-        if where.is_relative_to(side.source.folder):
-            where = where.relative_to(side.source.folder)
-        found = error.found.replace(f"{side.source.folder}/", "")
+        if where.is_relative_to(revision.source.folder):
+            where = where.relative_to(revision.source.folder)
+        found = error.found.replace(f"{revision.source.folder}/", "")
         why = f"{where.name}, {error.field}: found {found}, expected {error.expected}"
         command = f"dvc repro {shlex.quote(out.stage)}"
-        side.gaps.append(Missing(out.out, why, command))
+        revision.gaps.append(Missing(out.out, why, command))
         return None
 
 
@@ -252,7 +258,7 @@ def _curves(path: Path) -> pd.DataFrame:
     return curves
 
 
-def _graphs(folder: Path, leaf: Leaf) -> None:
+def _graphs(folder: Path, result: Result) -> None:
     """ONNX files that are what their contracts speak of."""
     contracts = sorted(folder.glob("seed-*.json"))
     if not contracts:
@@ -265,8 +271,8 @@ def _graphs(folder: Path, leaf: Leaf) -> None:
             expected = contract["onnx_sha256"]
             raise RefusedError(file, "sha256", found, expected, "dvc repro")
         model(file)
-        leaf.graphs[int(contract["seed"])] = file
-        leaf.contracts[int(contract["seed"])] = contract
+        result.graphs[int(contract["seed"])] = file
+        result.contracts[int(contract["seed"])] = contract
 
 
 def model(path: Path) -> onnx.ModelProto:
@@ -283,7 +289,7 @@ def model(path: Path) -> onnx.ModelProto:
         ) from error
 
 
-def _evaluation(folder: Path, leaf: Leaf) -> None:
+def _evaluation(folder: Path, result: Result) -> None:
     """metrics.json and, unless they are estimates, the table of episodes."""
     metrics = _fields(folder / "metrics.json")
     if metrics.get("kind") != ESTIMATE:
@@ -293,7 +299,7 @@ def _evaluation(folder: Path, leaf: Leaf) -> None:
         if len(counts) != 1 or (episodes.seed[1:] < episodes.seed[:-1]).any():
             expected = "as many rows for each seed, in order"
             raise RefusedError(path, "seed", sorted(counts), expected, "dvc repro")
-        leaf.episodes = episodes
-        leaf.table = hashlib.sha256(path.read_bytes()).hexdigest()
+        result.episodes = episodes
+        result.table = hashlib.sha256(path.read_bytes()).hexdigest()
         _fields(folder / "metrics.json", "score.iqm", "return.iqm", "mode")
-    leaf.metrics = metrics
+    result.metrics = metrics

@@ -6,10 +6,9 @@ from typing import Any
 
 from markupsafe import Markup
 
-from tasks.compare import differ
-from tasks.compare.answer import Answer, alone, answer
-from tasks.compare.collect import Key, Leaf, Side
-from tasks.compare.graphs import Graphs, graphs
+from tasks.compare import differences
+from tasks.compare.headline import Headline, alone, headline
+from tasks.compare.onnx_graphs import Graphs, graphs
 from tasks.compare.pair import (
     Estimate,
     Level,
@@ -20,6 +19,7 @@ from tasks.compare.pair import (
     level,
     union,
 )
+from tasks.compare.revision import Key, Result, Revision
 from tasks.report.cores.pictures import histogram, overlay, ruler, strip
 from tasks.report.cores.svg import COLOURS
 from tasks.report.engine.figures import bands
@@ -29,7 +29,7 @@ BATCHES = ("1", "256")
 
 @dataclass(frozen=True)
 class Cell:
-    """One artifact in another revision.
+    """One variant in another revision.
 
     Attributes:
         pair: None where it could not be paired.
@@ -46,7 +46,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """One artifact that could be paired with at least one revision."""
+    """One variant that could be paired with at least one revision."""
 
     key: Key
     level: Level
@@ -90,38 +90,38 @@ class Data:
     """
 
     name: str
-    table: differ.Table
+    table: differences.Table
     histograms: tuple[tuple[int, str, Markup], ...]
-    qdc: differ.Table | None
+    qdc: differences.Table | None
 
 
 @dataclass(frozen=True)
-class View:
+class Content:
     """The whole comparison."""
 
-    sides: tuple[Side, ...]
+    revisions: tuple[Revision, ...]
     versus: tuple[Versus, ...]
-    answers: tuple[Answer, ...]
+    headlines: tuple[Headline, ...]
     sections: tuple[Section, ...]
     unpaired: tuple[tuple[str, str, tuple[Key, ...]], ...]
     estimates: tuple[Estimate, ...]
-    params: differ.Table
-    packages: differ.Table
-    environment: differ.Table
-    code: differ.Table
-    hashes: differ.Table
+    params: differences.Table
+    packages: differences.Table
+    environment: differences.Table
+    code: differences.Table
+    hashes: differences.Table
     stale: tuple[tuple[str, tuple[str, ...]], ...]
     cards: tuple[Data, ...]
     curves: tuple[Curves, ...]
     graphs: tuple[tuple[str, tuple[Graphs, ...]], ...]
-    latency: tuple[tuple[Key, tuple[Leaf | None, ...]], ...]
+    latency: tuple[tuple[Key, tuple[Result | None, ...]], ...]
     alone: bool
     confidence: float
 
     @property
-    def baseline(self) -> Side:
+    def baseline(self) -> Revision:
         """A."""
-        return self.sides[0]
+        return self.revisions[0]
 
     @property
     def causes(self) -> str:
@@ -142,41 +142,48 @@ def _plural(what: str, count: int) -> str:
     return what if count == 1 else f"{first}s{of}{rest}"
 
 
-def view(sides: Sequence[Side], found: Sequence[Versus], confidence: float) -> View:
+def content(
+    revisions: Sequence[Revision], found: Sequence[Versus], confidence: float
+) -> Content:
     """Everything on the page.
 
     Args:
-        sides: The revisions, the baseline first.
+        revisions: The revisions, the baseline first.
         found: One for each other revision, in order.
         confidence: Of the intervals.
     """
-    return View(
-        sides=tuple(sides),
+    return Content(
+        revisions=tuple(revisions),
         versus=tuple(found),
-        answers=tuple(answer(sides[0].name, one) for one in found),
-        sections=tuple(_sections(sides, found)),
+        headlines=tuple(headline(revisions[0].name, one) for one in found),
+        sections=tuple(_sections(revisions, found)),
         unpaired=tuple(_reasons(found)),
-        estimates=tuple(estimates(sides)),
-        params=differ.params(sides),
-        packages=differ.packages(sides),
-        environment=differ.environment(sides),
-        code=differ.code(sides),
-        hashes=differ.hashes(sides),
-        stale=tuple((s.name, tuple(told)) for s in sides if (told := differ.stale(s))),
-        cards=tuple(_cards(sides)),
-        curves=tuple(_curves(sides)),
-        graphs=tuple(
-            (one.side.name, tuple(graphs(sides[0], one.side))) for one in found
+        estimates=tuple(estimates(revisions)),
+        params=differences.params(revisions),
+        packages=differences.packages(revisions),
+        environment=differences.environment(revisions),
+        code=differences.code(revisions),
+        hashes=differences.hashes(revisions),
+        stale=tuple(
+            (s.name, tuple(told)) for s in revisions if (told := differences.stale(s))
         ),
-        latency=tuple(_latency(sides)),
+        cards=tuple(_cards(revisions)),
+        curves=tuple(_curves(revisions)),
+        graphs=tuple(
+            (one.revision.name, tuple(graphs(revisions[0], one.revision)))
+            for one in found
+        ),
+        latency=tuple(_latency(revisions)),
         alone=alone(found),
         confidence=confidence,
     )
 
 
-def _sections(sides: Sequence[Side], found: Sequence[Versus]) -> Iterable[Section]:
-    """Datasets in the baseline's order, each with its paired artifacts."""
-    baseline = sides[0]
+def _sections(
+    revisions: Sequence[Revision], found: Sequence[Versus]
+) -> Iterable[Section]:
+    """Datasets in the baseline's order, each with its paired variants."""
+    baseline = revisions[0]
     for dataset, world in baseline.worlds.items():
         pairs = [p for one in found for p in one.pairs if p.key[0] == dataset]
         if not pairs:
@@ -184,13 +191,13 @@ def _sections(sides: Sequence[Side], found: Sequence[Versus]) -> Iterable[Sectio
         span = _span(pairs)
         rows = []
         for key in dict.fromkeys(p.key for p in pairs):
-            stands = level(baseline.leaves[key], world)
+            stands = level(baseline.results[key], world)
             cells = tuple(
-                _cell(one, key, baseline.leaves[key].bytes, span, number)
+                _cell(one, key, baseline.results[key].bytes, span, number)
                 for number, one in enumerate(found, 1)
             )
-            rows.append(Row(key, stands, baseline.leaves[key].bytes, cells))
-        order = list(baseline.leaves)
+            rows.append(Row(key, stands, baseline.results[key].bytes, cells))
+        order = list(baseline.results)
         yield Section(
             dataset=dataset,
             world=str(world["name"]),
@@ -203,7 +210,7 @@ def _sections(sides: Sequence[Side], found: Sequence[Versus]) -> Iterable[Sectio
 
 def _span(pairs: Sequence[Pair]) -> tuple[float, float]:
     """The line all differences of a table share; 0 is well inside."""
-    judged = [pair.judged for pair in pairs]
+    judged = [pair.verdict for pair in pairs]
     low = min(0.0, *(min(one.low, -one.margin) for one in judged))
     high = max(0.0, *(one.high for one in judged))
     return min(1.06 * low, -0.4 * high), max(1.06 * high, -0.4 * low)
@@ -216,47 +223,49 @@ def _cell(
     span: tuple[float, float],
     colour: int,
 ) -> Cell:
-    """One artifact in one other revision."""
+    """One variant in one other revision."""
     pair = found.pair(key)
-    leaf = found.side.leaves.get(key)
-    size = leaf.bytes if leaf else None
+    result = found.revision.results.get(key)
+    size = result.bytes if result else None
     drawn = Markup()
     if pair:
-        judged = pair.judged
+        judged = pair.verdict
         value = (judged.low, judged.difference, judged.high)
         drawn = strip(span, [0.0, -judged.margin], value, colour % COLOURS)
     return Cell(pair, drawn, size, size / before if size and before else None)
 
 
 def _reasons(found: Sequence[Versus]) -> Iterable[tuple[str, str, tuple[Key, ...]]]:
-    """Revision, reason, artifacts."""
+    """Revision, reason, variants."""
     for one in found:
         grouped: dict[str, list[Unpaired]] = {}
         for unpaired in one.unpaired:
             grouped.setdefault(unpaired.reason, []).append(unpaired)
         for reason, listed in grouped.items():
-            yield one.side.name, reason, tuple(u.key for u in listed)
+            yield one.revision.name, reason, tuple(u.key for u in listed)
 
 
-def _cards(sides: Sequence[Side]) -> Iterable[Data]:
+def _cards(revisions: Sequence[Revision]) -> Iterable[Data]:
     """Cards side by side; histograms where the data are not the same."""
-    measured = differ.qdc(sides)
-    for name, table in differ.cards(sides).items():
+    measured = differences.qdc(revisions)
+    for name, table in differences.cards(revisions).items():
         drawn = []
-        hashes = {s.cards[name]["sha256"] for s in sides if name in s.cards}
-        for number, side in enumerate(sides):
-            found = side.cards.get(name, {}).get("return", {}).get("histogram")
+        hashes = {s.cards[name]["sha256"] for s in revisions if name in s.cards}
+        for number, revision in enumerate(revisions):
+            found = revision.cards.get(name, {}).get("return", {}).get("histogram")
             if found and len(hashes) > 1:
-                mean = [("mean", float(side.cards[name]["return"]["mean"]))]
+                mean = [("mean", float(revision.cards[name]["return"]["mean"]))]
                 picture = histogram(found["edges"], found["counts"], mean)
-                drawn.append((number, side.name, picture))
+                drawn.append((number, revision.name, picture))
         yield Data(name, table, tuple(drawn), measured.get(name))
 
 
-def _curves(sides: Sequence[Side]) -> Iterable[Curves]:
+def _curves(revisions: Sequence[Revision]) -> Iterable[Curves]:
     """Every learner some revision trained, its revisions on the same axes."""
-    for dataset, learner in dict.fromkeys(k for side in sides for k in side.curves):
-        frames = [side.curves.get((dataset, learner)) for side in sides]
+    for dataset, learner in dict.fromkeys(
+        k for revision in revisions for k in revision.curves
+    ):
+        frames = [revision.curves.get((dataset, learner)) for revision in revisions]
         known = [frame for frame in frames if frame is not None]
         same = all(known[0].equals(frame) for frame in known)
         drawn: dict[str, list[Any]] = {}
@@ -270,11 +279,11 @@ def _curves(sides: Sequence[Side]) -> Iterable[Curves]:
 
 
 def _latency(
-    sides: Sequence[Side],
-) -> Iterable[tuple[Key, tuple[Leaf | None, ...]]]:
-    """Artifacts that some revision has a latency of."""
-    for key in union(*(side.leaves for side in sides)):
-        leaves = [side.leaves.get(key) for side in sides]
-        timed = [leaf if leaf and leaf.latency else None for leaf in leaves]
+    revisions: Sequence[Revision],
+) -> Iterable[tuple[Key, tuple[Result | None, ...]]]:
+    """Variants that some revision has a latency of."""
+    for key in union(*(revision.results for revision in revisions)):
+        results = [revision.results.get(key) for revision in revisions]
+        timed = [result if result and result.latency else None for result in results]
         if any(timed):
             yield key, tuple(timed)

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from tasks.compare.collect import Key, Side, model
+from tasks.compare.revision import Key, Revision, model
 from tasks.report.cores import words
 
 KINDS = ("changed", "reshaped", "retyped", "added", "removed")
@@ -48,14 +48,14 @@ class File:
 
 @dataclass(frozen=True)
 class Graphs:
-    """One artifact's files in two revisions.
+    """One variant's files in two revisions.
 
     Attributes:
         key: Dataset, learner, variant.
         bytes: Mean size of the files, before and after.
         operators: Nodes by type in the first file, before and after.
-        files: By seed; seeds of one side alone are left out.
-        lonely: Seeds that only one side has.
+        files: By seed; seeds of one revision alone are left out.
+        lonely: Seeds that only one revision has.
     """
 
     key: Key
@@ -71,7 +71,7 @@ class Graphs:
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """Seeds both sides have."""
+        """Seeds both revisions have."""
         return tuple(file.seed for file in self.files)
 
     @property
@@ -90,11 +90,11 @@ class Graphs:
         return tuple((op, a.get(op, 0), b.get(op, 0)) for op in sorted(a | b))
 
 
-def graphs(baseline: Side, other: Side) -> list[Graphs]:
-    """Every artifact whose files both revisions have."""
+def graphs(baseline: Revision, other: Revision) -> list[Graphs]:
+    """Every variant whose files both revisions have."""
     found = []
-    for key, a in baseline.leaves.items():
-        b = other.leaves.get(key)
+    for key, a in baseline.results.items():
+        b = other.results.get(key)
         common = sorted(a.graphs.keys() & b.graphs.keys()) if b else []
         if b is None or not common:
             continue

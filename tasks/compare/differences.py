@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.compare.collect import Side
+from tasks.compare.revision import Revision
 from tasks.measure.qdc_metrics.figures import LETTERS
 from tasks.report.cores import words
 
@@ -74,24 +74,24 @@ def text(value: Any) -> str:
     return json.dumps(value, default=str)
 
 
-def params(sides: Sequence[Side]) -> Table:
+def params(revisions: Sequence[Revision]) -> Table:
     """params.yaml."""
-    return table([side.params for side in sides])
+    return table([revision.params for revision in revisions])
 
 
-def packages(sides: Sequence[Side]) -> Table:
+def packages(revisions: Sequence[Revision]) -> Table:
     """requirements.lock."""
-    return table([side.packages for side in sides])
+    return table([revision.packages for revision in revisions])
 
 
-def cards(sides: Sequence[Side]) -> dict[str, Table]:
+def cards(revisions: Sequence[Revision]) -> dict[str, Table]:
     """card.json of every dataset, the fields of ``CARD``."""
-    datasets = dict.fromkeys(name for side in sides for name in side.cards)
+    datasets = dict.fromkeys(name for revision in revisions for name in revision.cards)
     found = {}
     for name in datasets:
         blocks = []
-        for side in sides:
-            pairs = dict(flat(_shortened(side.cards.get(name, {}))))
+        for revision in revisions:
+            pairs = dict(flat(_shortened(revision.cards.get(name, {}))))
             blocks.append(
                 {
                     k: v
@@ -103,11 +103,11 @@ def cards(sides: Sequence[Side]) -> dict[str, Table]:
     return found
 
 
-def qdc(sides: Sequence[Side]) -> dict[str, Table]:
+def qdc(revisions: Sequence[Revision]) -> dict[str, Table]:
     """Quality, diversity and complexity of every dataset that is measured, as text."""
-    datasets = dict.fromkeys(name for side in sides for name in side.qdc)
+    datasets = dict.fromkeys(name for revision in revisions for name in revision.qdc)
     return {
-        name: table([_figures(side.qdc.get(name, {})) for side in sides])
+        name: table([_figures(revision.qdc.get(name, {})) for revision in revisions])
         for name in datasets
     }
 
@@ -141,28 +141,28 @@ def _shortened(card: Mapping[str, Any]) -> dict[str, Any]:
     return {**card, "sources": named}
 
 
-def environment(sides: Sequence[Side]) -> Table:
+def environment(revisions: Sequence[Revision]) -> Table:
     """What ran it, as far as a revision records it.
 
     environment.json is in no revision; its hash stands in dvc.lock, as a dependency of
     every stage that computes floats. Its content is known where the file lies there.
     """
     blocks: list[dict[str, Any]] = []
-    for side in sides:
+    for revision in revisions:
         stages = {
             stage.partition("@")[0]: dep.get("md5")
-            for stage, block in side.stages.items()
+            for stage, block in revision.stages.items()
             for dep in block.get("deps", ())
             if dep.get("path") == "environment.json"
         }
-        known = side.environment or {}
+        known = revision.environment or {}
         blocks.append(
             {
                 "environment.json": {
                     f"hash, {stage}": md5 for stage, md5 in stages.items()
                 },
-                "onnxruntime": _sessions(side, "onnxruntime"),
-                "threads of onnxruntime": _sessions(side, "threads"),
+                "onnxruntime": _sessions(revision, "onnxruntime"),
+                "threads of onnxruntime": _sessions(revision, "threads"),
                 "python": known.get("python", NONE),
                 "processor": (known.get("cpu") or {}).get("model", NONE),
             }
@@ -170,59 +170,59 @@ def environment(sides: Sequence[Side]) -> Table:
     return table(blocks)
 
 
-def _sessions(side: Side, field: str) -> str:
+def _sessions(revision: Revision, field: str) -> str:
     """What the evaluations say of their sessions."""
     said = {
-        text((leaf.metrics.get("session") or {}).get(field, NONE))
-        for leaf in side.leaves.values()
-        if leaf.metrics
+        text((result.metrics.get("session") or {}).get(field, NONE))
+        for result in revision.results.values()
+        if result.metrics
     }
     return ", ".join(sorted(said)) or NONE
 
 
-def code(sides: Sequence[Side]) -> Table:
+def code(revisions: Sequence[Revision]) -> Table:
     """Hashes of the code the stages ran, from the dependencies in dvc.lock."""
-    return table([_files(side, "deps", ("tasks/",)) for side in sides])
+    return table([_files(revision, "deps", ("tasks/",)) for revision in revisions])
 
 
-def hashes(sides: Sequence[Side]) -> Table:
+def hashes(revisions: Sequence[Revision]) -> Table:
     """Hashes of the outputs, from dvc.lock."""
-    return table([_files(side, "outs", ("data/",)) for side in sides])
+    return table([_files(revision, "outs", ("data/",)) for revision in revisions])
 
 
-def _files(side: Side, field: str, below: tuple[str, ...]) -> dict[str, str]:
+def _files(revision: Revision, field: str, below: tuple[str, ...]) -> dict[str, str]:
     """MD5 by path; more than one where stages ran different versions of a file."""
     found: dict[str, dict[str, None]] = {}
-    for block in side.stages.values():
+    for block in revision.stages.values():
         for entry in block.get(field, ()):
             if str(entry.get("path")).startswith(below):
                 found.setdefault(entry["path"], {})[str(entry.get("md5"))] = None
     return {path: ", ".join(md5s) for path, md5s in sorted(found.items())}
 
 
-def stale(side: Side) -> list[str]:
+def stale(revision: Revision) -> list[str]:
     """What a revision's dvc.lock was not made with: parameters, dotted, and code.
 
     Someone who edits and commits without running the graph leaves old numbers behind.
     """
-    current = dict(flat(side.params))
+    current = dict(flat(revision.params))
     found = set()
-    for block in side.stages.values():
-        if not _of_study(side, block):
+    for block in revision.stages.values():
+        if not _of_study(revision, block):
             continue
         made = dict(flat(_nested((block.get("params") or {}).get("params.yaml") or {})))
         found |= {name for name, value in made.items() if current.get(name) != value}
         found |= {
             dep["path"]
             for dep in block.get("deps", ())
-            if side.source.code.get(dep["path"], dep.get("md5")) != dep.get("md5")
+            if revision.source.code.get(dep["path"], dep.get("md5")) != dep.get("md5")
         }
     return sorted(found)
 
 
-def _of_study(side: Side, block: Mapping[str, Any]) -> bool:
+def _of_study(revision: Revision, block: Mapping[str, Any]) -> bool:
     """Whether a stage belongs to the study: dvc.lock keeps stages of others too."""
-    mine = {"/".join(key[:length]) for key in side.leaves for length in (1, 2, 3)}
+    mine = {"/".join(key[:length]) for key in revision.results for length in (1, 2, 3)}
     for out in block.get("outs", ()):
         _, _, *parts = str(out.get("path")).split("/")
         if "/".join(parts).removesuffix("-v0") in mine:
