@@ -43,7 +43,7 @@ from tasks.beds.qdc_metrics.rounds import Rounds, run
 from tasks.claims import Check, Claim, ClaimParams, Figure, Outcome
 from tasks.claims.engine.results import Results, exact, ranks_agree, worst
 from tasks.measure.qdc_metrics import QdcParams
-from tasks.measure.qdc_metrics.composition import Composed, compose, correlations
+from tasks.statistics.composition import Composed, compose, correlations
 from tasks.statistics.intervals import percentiles
 
 Doubles = NDArray[np.float64]

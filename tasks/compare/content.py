@@ -1,4 +1,4 @@
-"""What the page shows, computed: one object with everything the template needs."""
+"""What page and summary show, computed: one object with everything they need."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from tasks.compare import differences
 from tasks.compare.headline import Headline, alone, headline
+from tasks.compare.made_by import Change, changes
 from tasks.compare.onnx_graphs import Graphs, graphs
 from tasks.compare.pair import (
     Estimate,
@@ -46,7 +47,14 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """One variant that could be paired with at least one revision."""
+    """One variant that could be paired with at least one revision.
+
+    Attributes:
+        key: Dataset, learner, variant.
+        level: Where it stands in the baseline.
+        size: Bytes in the baseline, if known.
+        cells: One for each other revision.
+    """
 
     key: Key
     level: Level
@@ -56,7 +64,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Section:
-    """Results on one dataset."""
+    """Results on one dataset.
+
+    Attributes:
+        dataset: Its name.
+        world: Where it was recorded.
+        ruler: The head of a column of pictures.
+        rows: The variants, in the order of the study.
+    """
 
     dataset: str
     world: str
@@ -69,6 +84,8 @@ class Curves:
     """One learner on one dataset.
 
     Attributes:
+        dataset: Its name.
+        learner: Its name.
         drawn: One picture a metric.
         same: Whether every revision that trained it has the same curves.
     """
@@ -84,8 +101,9 @@ class Data:
     """One dataset's cards.
 
     Attributes:
+        name: Of the dataset.
         table: Side by side.
-        histograms: Name of the revision and picture, where the data differ.
+        histograms: Number and name of the revision, and picture, where the data differ.
         qdc: Quality, diversity and complexity, where a revision measured them.
     """
 
@@ -97,7 +115,29 @@ class Data:
 
 @dataclass(frozen=True)
 class Content:
-    """The whole comparison."""
+    """The whole comparison.
+
+    Attributes:
+        revisions: The baseline first.
+        versus: Each other revision against the baseline.
+        headlines: What came out, one for each other revision.
+        sections: Results, one a dataset.
+        unpaired: Revision, reason and variants that could not be paired.
+        estimates: Variants or estimators whose numbers come from no world.
+        made_by: How variants were made differently.
+        params: params.yaml side by side.
+        packages: requirements.lock side by side.
+        environment: What ran it.
+        code: Hashes of the code the stages ran.
+        hashes: Hashes of the outputs.
+        stale: Revision, and what its dvc.lock was not made with.
+        cards: One a dataset.
+        curves: One a dataset and learner.
+        graphs: Revision, and its ONNX files against the baseline's.
+        latency: Variant, and its result in each revision, where it was timed.
+        alone: Whether there is only one dataset.
+        confidence: Of the intervals.
+    """
 
     revisions: tuple[Revision, ...]
     versus: tuple[Versus, ...]
@@ -105,6 +145,7 @@ class Content:
     sections: tuple[Section, ...]
     unpaired: tuple[tuple[str, str, tuple[Key, ...]], ...]
     estimates: tuple[Estimate, ...]
+    made_by: tuple[Change, ...]
     params: differences.Table
     packages: differences.Table
     environment: differences.Table
@@ -120,45 +161,44 @@ class Content:
 
     @property
     def baseline(self) -> Revision:
-        """A."""
+        """The revision that the others are compared with."""
         return self.revisions[0]
 
     @property
     def causes(self) -> str:
         """How much differs beside the results, in words."""
         counts = (
-            (len(self.params.differing), "parameter"),
-            (len(self.code.differing), "file of code"),
-            (len(self.packages.differing), "package version"),
-            (sum(bool(data.table.differing) for data in self.cards), "dataset"),
+            (len(self.params.differing), "parameter", "parameters"),
+            (len(self.code.differing), "entry of code", "entries of code"),
+            (len(self.packages.differing), "package version", "package versions"),
+            (sum(bool(d.table.differing) for d in self.cards), "dataset", "datasets"),
         )
-        said = [f"{n} {_plural(what, n)}" for n, what in counts if n]
-        return ", ".join(said) or "nothing that a revision records"
-
-
-def _plural(what: str, count: int) -> str:
-    """``2 files of code``."""
-    first, of, rest = what.partition(" of ")
-    return what if count == 1 else f"{first}s{of}{rest}"
+        named = [f"{n} {one if n == 1 else many}" for n, one, many in counts if n]
+        return ", ".join(named) or "nothing that a revision records"
 
 
 def content(
-    revisions: Sequence[Revision], found: Sequence[Versus], confidence: float
+    revisions: Sequence[Revision], versus: Sequence[Versus], confidence: float
 ) -> Content:
     """Everything on the page.
 
     Args:
         revisions: The revisions, the baseline first.
-        found: One for each other revision, in order.
+        versus: One for each other revision, in order.
         confidence: Of the intervals.
     """
     return Content(
         revisions=tuple(revisions),
-        versus=tuple(found),
-        headlines=tuple(headline(revisions[0].name, one) for one in found),
-        sections=tuple(_sections(revisions, found)),
-        unpaired=tuple(_reasons(found)),
+        versus=tuple(versus),
+        headlines=tuple(headline(revisions[0].name, one) for one in versus),
+        sections=tuple(_sections(revisions, versus)),
+        unpaired=tuple(_reasons(versus)),
         estimates=tuple(estimates(revisions)),
+        made_by=tuple(
+            change
+            for revision in revisions[1:]
+            for change in changes(revisions[0], revision)
+        ),
         params=differences.params(revisions),
         packages=differences.packages(revisions),
         environment=differences.environment(revisions),
@@ -171,10 +211,10 @@ def content(
         curves=tuple(_curves(revisions)),
         graphs=tuple(
             (one.revision.name, tuple(graphs(revisions[0], one.revision)))
-            for one in found
+            for one in versus
         ),
         latency=tuple(_latency(revisions)),
-        alone=alone(found),
+        alone=alone(versus),
         confidence=confidence,
     )
 

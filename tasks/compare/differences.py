@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasks.compare.revision import Revision
-from tasks.measure.qdc_metrics.figures import LETTERS
 from tasks.report.cores import words
+from tasks.statistics.composition import LETTERS
 
 NONE = "—"
 # of a card, what a line can say; the rest is behind its hash
@@ -19,7 +19,7 @@ CARD = (
     *("score_mean", "length.mean", "terminated", "truncated", "coverage", "sources"),
     "sha256",
 )
-SHOWN = 3  # names of files in a sentence
+CODE = ("data/code/", "tasks/")  # dependencies that stand for code
 
 
 @dataclass(frozen=True)
@@ -181,8 +181,12 @@ def _sessions(revision: Revision, field: str) -> str:
 
 
 def code(revisions: Sequence[Revision]) -> Table:
-    """Hashes of the code the stages ran, from the dependencies in dvc.lock."""
-    return table([_files(revision, "deps", ("tasks/",)) for revision in revisions])
+    """Hashes of the code the stages ran, from the dependencies in dvc.lock.
+
+    A line a method, as ``data/code/<room>/<method>.json`` lists all its files. Locks
+    from before that have a line a file.
+    """
+    return table([_files(revision, "deps", CODE) for revision in revisions])
 
 
 def hashes(revisions: Sequence[Revision]) -> Table:

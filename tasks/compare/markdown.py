@@ -32,6 +32,7 @@ def summary(v: Content) -> str:
     parts += _unpaired(v)
     parts += _estimates(v)
     parts += _missing(v)
+    parts += _made_by(v)
     parts += _differing("Parameters that differ", v.params, v)
     parts += _differing("Package versions that differ", v.packages, v)
     parts += [
@@ -115,6 +116,16 @@ def _estimates(v: Content) -> list[str]:
     )
     about = "No world was played; these are not comparable with the scores above."
     return ["## Estimates", "", about, "", *found] if found else []
+
+
+def _made_by(v: Content) -> list[str]:
+    """Methods whose parameters or code differ, by what the contracts state."""
+    rows = [
+        [plain(change.revision), plain(change.what), _names(change.keys, v)]
+        for change in v.made_by
+    ]
+    lines = table(["revision", "what differs", "policies"], rows)
+    return ["## Made differently", "", *lines] if lines else []
 
 
 def _missing(v: Content) -> list[str]:

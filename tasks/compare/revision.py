@@ -21,7 +21,7 @@ from tasks.artifacts.files import read_json, sha256
 from tasks.artifacts.params import load
 from tasks.compare import Missing, Source, Wanted, wanted
 from tasks.estimate import ESTIMATE
-from tasks.measure.qdc_metrics.figures import LETTERS
+from tasks.statistics.composition import LETTERS
 
 Key = tuple[str, str, str]  # dataset, learner, variant
 T = TypeVar("T")

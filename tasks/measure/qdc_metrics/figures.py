@@ -20,8 +20,6 @@ from tasks.statistics.intervals import centred, draw_counts
 Doubles = NDArray[np.float64]
 Wholes = NDArray[np.int64]
 
-LETTERS = ("quality", "diversity", "complexity")
-
 
 @dataclass(frozen=True)
 class Measure:

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from tasks.measure.qdc_metrics.composition import (
+from tasks.report.cores import words
+from tasks.report.cores.svg import COLOURS, Scale, axes, mark, padded, svg, tag
+from tasks.report.engine.collect import PARENT, Data
+from tasks.statistics.composition import (
     Composed,
     Correlation,
     compose,
     correlations,
 )
-from tasks.report.cores import words
-from tasks.report.cores.svg import COLOURS, Scale, axes, mark, padded, svg, tag
-from tasks.report.engine.collect import PARENT, Data
 
 ID, OOD = "ID score", "OOD score"
 TOLD = (

@@ -15,7 +15,8 @@ from scipy import stats
 from tasks.artifacts.errors import RefusedError
 from tasks.compare import Source
 from tasks.compare.page import compare
-from tasks.measure.qdc_metrics.composition import (
+from tasks.report.__main__ import main
+from tasks.statistics.composition import (
     Composed,
     compose,
     correlations,
@@ -23,7 +24,6 @@ from tasks.measure.qdc_metrics.composition import (
     ranks,
     spearman,
 )
-from tasks.report.__main__ import main
 from tests.browser import text
 from tests.compare.conftest import write_revision
 from tests.measure.qdc_files import HERE
