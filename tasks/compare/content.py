@@ -10,73 +10,14 @@ from tasks.compare import differences
 from tasks.compare.headline import Headline, alone, headline
 from tasks.compare.made_by import Change, changes
 from tasks.compare.onnx_graphs import Graphs, graphs
-from tasks.compare.pair import (
-    Estimate,
-    Level,
-    Pair,
-    Unpaired,
-    Versus,
-    estimates,
-    level,
-    union,
-)
+from tasks.compare.pair import Estimate, Versus, estimates, union
+from tasks.compare.results import Section, reasons, sections
 from tasks.compare.revision import Key, Result, Revision
-from tasks.report.cores.pictures import histogram, overlay, ruler, strip
+from tasks.report.cores.pictures import histogram, overlay
 from tasks.report.cores.svg import COLOURS
 from tasks.report.engine.figures import bands
 
 BATCHES = ("1", "256")
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One variant in another revision.
-
-    Attributes:
-        pair: None where it could not be paired.
-        strip: The difference as a picture.
-        size: Bytes, if known.
-        ratio: Of the baseline's bytes, if known.
-    """
-
-    pair: Pair | None
-    strip: Markup
-    size: float | None
-    ratio: float | None
-
-
-@dataclass(frozen=True)
-class Row:
-    """One variant that could be paired with at least one revision.
-
-    Attributes:
-        key: Dataset, learner, variant.
-        level: Where it stands in the baseline.
-        size: Bytes in the baseline, if known.
-        cells: One for each other revision.
-    """
-
-    key: Key
-    level: Level
-    size: float | None
-    cells: tuple[Cell, ...]
-
-
-@dataclass(frozen=True)
-class Section:
-    """Results on one dataset.
-
-    Attributes:
-        dataset: Its name.
-        world: Where it was recorded.
-        ruler: The head of a column of pictures.
-        rows: The variants, in the order of the study.
-    """
-
-    dataset: str
-    world: str
-    ruler: Markup
-    rows: tuple[Row, ...]
 
 
 @dataclass(frozen=True)
@@ -191,8 +132,8 @@ def content(
         revisions=tuple(revisions),
         versus=tuple(versus),
         headlines=tuple(headline(revisions[0].name, one) for one in versus),
-        sections=tuple(_sections(revisions, versus)),
-        unpaired=tuple(_reasons(versus)),
+        sections=tuple(sections(revisions, versus)),
+        unpaired=tuple(reasons(versus)),
         estimates=tuple(estimates(revisions)),
         made_by=tuple(
             change
@@ -205,7 +146,9 @@ def content(
         code=differences.code(revisions),
         hashes=differences.hashes(revisions),
         stale=tuple(
-            (s.name, tuple(told)) for s in revisions if (told := differences.stale(s))
+            (revision.name, tuple(names))
+            for revision in revisions
+            if (names := differences.stale(revision))
         ),
         cards=tuple(_cards(revisions)),
         curves=tuple(_curves(revisions)),
@@ -219,83 +162,17 @@ def content(
     )
 
 
-def _sections(
-    revisions: Sequence[Revision], found: Sequence[Versus]
-) -> Iterable[Section]:
-    """Datasets in the baseline's order, each with its paired variants."""
-    baseline = revisions[0]
-    for dataset, world in baseline.worlds.items():
-        pairs = [p for one in found for p in one.pairs if p.key[0] == dataset]
-        if not pairs:
-            continue
-        span = _span(pairs)
-        rows = []
-        for key in dict.fromkeys(p.key for p in pairs):
-            stands = level(baseline.results[key], world)
-            cells = tuple(
-                _cell(one, key, baseline.results[key].bytes, span, number)
-                for number, one in enumerate(found, 1)
-            )
-            rows.append(Row(key, stands, baseline.results[key].bytes, cells))
-        order = list(baseline.results)
-        yield Section(
-            dataset=dataset,
-            world=str(world["name"]),
-            ruler=ruler(
-                span, [("worse", span[0] / 2), ("0", 0.0), ("better", span[1] / 2)]
-            ),
-            rows=tuple(sorted(rows, key=lambda row: order.index(row.key))),
-        )
-
-
-def _span(pairs: Sequence[Pair]) -> tuple[float, float]:
-    """The line all differences of a table share; 0 is well inside."""
-    judged = [pair.verdict for pair in pairs]
-    low = min(0.0, *(min(one.low, -one.margin) for one in judged))
-    high = max(0.0, *(one.high for one in judged))
-    return min(1.06 * low, -0.4 * high), max(1.06 * high, -0.4 * low)
-
-
-def _cell(
-    found: Versus,
-    key: Key,
-    before: float | None,
-    span: tuple[float, float],
-    colour: int,
-) -> Cell:
-    """One variant in one other revision."""
-    pair = found.pair(key)
-    result = found.revision.results.get(key)
-    size = result.bytes if result else None
-    drawn = Markup()
-    if pair:
-        judged = pair.verdict
-        value = (judged.low, judged.difference, judged.high)
-        drawn = strip(span, [0.0, -judged.margin], value, colour % COLOURS)
-    return Cell(pair, drawn, size, size / before if size and before else None)
-
-
-def _reasons(found: Sequence[Versus]) -> Iterable[tuple[str, str, tuple[Key, ...]]]:
-    """Revision, reason, variants."""
-    for one in found:
-        grouped: dict[str, list[Unpaired]] = {}
-        for unpaired in one.unpaired:
-            grouped.setdefault(unpaired.reason, []).append(unpaired)
-        for reason, listed in grouped.items():
-            yield one.revision.name, reason, tuple(u.key for u in listed)
-
-
 def _cards(revisions: Sequence[Revision]) -> Iterable[Data]:
     """Cards side by side; histograms where the data are not the same."""
     measured = differences.qdc(revisions)
     for name, table in differences.cards(revisions).items():
         drawn = []
-        hashes = {s.cards[name]["sha256"] for s in revisions if name in s.cards}
+        hashes = {r.cards[name]["sha256"] for r in revisions if name in r.cards}
         for number, revision in enumerate(revisions):
-            found = revision.cards.get(name, {}).get("return", {}).get("histogram")
-            if found and len(hashes) > 1:
+            counted = revision.cards.get(name, {}).get("return", {}).get("histogram")
+            if counted and len(hashes) > 1:
                 mean = [("mean", float(revision.cards[name]["return"]["mean"]))]
-                picture = histogram(found["edges"], found["counts"], mean)
+                picture = histogram(counted["edges"], counted["counts"], mean)
                 drawn.append((number, revision.name, picture))
         yield Data(name, table, tuple(drawn), measured.get(name))
 

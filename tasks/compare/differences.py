@@ -37,7 +37,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Table:
-    """Lines, those that differ first looked at."""
+    """Names with their values in each revision, a line each."""
 
     lines: tuple[Line, ...]
 
@@ -50,8 +50,10 @@ class Table:
 def table(blocks: Sequence[Mapping[str, Any]]) -> Table:
     """Nested blocks, one a revision, side by side; names are dotted."""
     flats = [dict(flat(block)) for block in blocks]
-    keys = dict.fromkeys(name for one in flats for name in one)
-    return Table(tuple(Line(k, tuple(one.get(k, NONE) for one in flats)) for k in keys))
+    keys = dict.fromkeys(name for flattened in flats for name in flattened)
+    return Table(
+        tuple(Line(key, tuple(f.get(key, NONE) for f in flats)) for key in keys)
+    )
 
 
 def flat(block: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, str]]:
@@ -75,32 +77,31 @@ def text(value: Any) -> str:
 
 
 def params(revisions: Sequence[Revision]) -> Table:
-    """params.yaml."""
+    """The composed parameters, params.yaml."""
     return table([revision.params for revision in revisions])
 
 
 def packages(revisions: Sequence[Revision]) -> Table:
-    """requirements.lock."""
+    """Package versions, of requirements.lock."""
     return table([revision.packages for revision in revisions])
 
 
 def cards(revisions: Sequence[Revision]) -> dict[str, Table]:
     """card.json of every dataset, the fields of ``CARD``."""
     datasets = dict.fromkeys(name for revision in revisions for name in revision.cards)
-    found = {}
+    tables = {}
     for name in datasets:
         blocks = []
         for revision in revisions:
-            pairs = dict(flat(_shortened(revision.cards.get(name, {}))))
-            blocks.append(
-                {
-                    k: v
-                    for k, v in pairs.items()
-                    if any(k == c or k.startswith(f"{c}.") for c in CARD)
-                }
-            )
-        found[name] = table(blocks)
-    return found
+            facts = flat(_shortened(revision.cards.get(name, {})))
+            blocks.append({key: value for key, value in facts if _of_card(key)})
+        tables[name] = table(blocks)
+    return tables
+
+
+def _of_card(key: str) -> bool:
+    """Whether a fact of a card is one that a line can say."""
+    return any(key == field or key.startswith(f"{field}.") for field in CARD)
 
 
 def qdc(revisions: Sequence[Revision]) -> dict[str, Table]:
@@ -112,19 +113,19 @@ def qdc(revisions: Sequence[Revision]) -> dict[str, Table]:
     }
 
 
-def _figures(told: Mapping[str, Any]) -> dict[str, Any]:
+def _figures(metrics: Mapping[str, Any]) -> dict[str, Any]:
     """Figures with their intervals, by letter and name."""
-    found: dict[str, Any] = {}
-    for letter in (one for one in LETTERS if one in told):
-        for name, one in told[letter].items():
+    lines: dict[str, Any] = {}
+    for letter in (name for name in LETTERS if name in metrics):
+        for name, figure in metrics[letter].items():
             said = "unavailable"
-            if one.get("value") is not None:
+            if figure.get("value") is not None:
                 value, low, high = (
-                    words.short(one[k]) for k in ("value", "low", "high")
+                    words.short(figure[k]) for k in ("value", "low", "high")
                 )
                 said = f"{value} [{low}, {high}]"
-            found[f"{letter}, {name.replace('_', ' ')}"] = said
-    return found
+            lines[f"{letter}, {name.replace('_', ' ')}"] = said
+    return lines
 
 
 def _shortened(card: Mapping[str, Any]) -> dict[str, Any]:
@@ -171,13 +172,13 @@ def environment(revisions: Sequence[Revision]) -> Table:
 
 
 def _sessions(revision: Revision, field: str) -> str:
-    """What the evaluations say of their sessions."""
-    said = {
+    """What the evaluations say of their onnxruntime sessions, each value once."""
+    values = {
         text((result.metrics.get("session") or {}).get(field, NONE))
         for result in revision.results.values()
         if result.metrics
     }
-    return ", ".join(sorted(said)) or NONE
+    return ", ".join(sorted(values)) or NONE
 
 
 def code(revisions: Sequence[Revision]) -> Table:
@@ -196,12 +197,12 @@ def hashes(revisions: Sequence[Revision]) -> Table:
 
 def _files(revision: Revision, field: str, below: tuple[str, ...]) -> dict[str, str]:
     """MD5 by path; more than one where stages ran different versions of a file."""
-    found: dict[str, dict[str, None]] = {}
+    md5s: dict[str, dict[str, None]] = {}
     for block in revision.stages.values():
         for entry in block.get(field, ()):
             if str(entry.get("path")).startswith(below):
-                found.setdefault(entry["path"], {})[str(entry.get("md5"))] = None
-    return {path: ", ".join(md5s) for path, md5s in sorted(found.items())}
+                md5s.setdefault(entry["path"], {})[str(entry.get("md5"))] = None
+    return {path: ", ".join(several) for path, several in sorted(md5s.items())}
 
 
 def stale(revision: Revision) -> list[str]:
@@ -210,18 +211,19 @@ def stale(revision: Revision) -> list[str]:
     Someone who edits and commits without running the graph leaves old numbers behind.
     """
     current = dict(flat(revision.params))
-    found = set()
+    names = set()
     for block in revision.stages.values():
         if not _of_study(revision, block):
             continue
-        made = dict(flat(_nested((block.get("params") or {}).get("params.yaml") or {})))
-        found |= {name for name, value in made.items() if current.get(name) != value}
-        found |= {
+        params = (block.get("params") or {}).get("params.yaml") or {}
+        made_with = dict(flat(_nested(params)))
+        names |= {name for name, v in made_with.items() if current.get(name) != v}
+        names |= {
             dep["path"]
             for dep in block.get("deps", ())
             if revision.source.code.get(dep["path"], dep.get("md5")) != dep.get("md5")
         }
-    return sorted(found)
+    return sorted(names)
 
 
 def _of_study(revision: Revision, block: Mapping[str, Any]) -> bool:
@@ -236,11 +238,11 @@ def _of_study(revision: Revision, block: Mapping[str, Any]) -> bool:
 
 def _nested(dotted: Mapping[str, Any]) -> dict[str, Any]:
     """``{a.b: 1}`` as ``{a: {b: 1}}``."""
-    found: dict[str, Any] = {}
+    nested: dict[str, Any] = {}
     for name, value in dotted.items():
         *parents, last = name.split(".")
-        block = found
+        block = nested
         for parent in parents:
             block = block.setdefault(parent, {})
         block[last] = value
-    return found
+    return nested

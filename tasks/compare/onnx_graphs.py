@@ -10,7 +10,8 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from tasks.compare.revision import Key, Revision, model
+from tasks.compare.files import model
+from tasks.compare.revision import Key, Revision
 from tasks.report.cores import words
 
 KINDS = ("changed", "reshaped", "retyped", "added", "removed")

@@ -1,7 +1,7 @@
 """Pair the variants of two revisions by episode, and judge the difference.
 
 The figures are normalised scores; the references and the rule (margin, confidence,
-bootstrap) are the baseline's, so that every revision is measured with one rod.
+bootstrap) are the baseline's, so that every revision is judged alike.
 Estimates, which come from no world, are kept apart and never judged.
 """
 
@@ -85,7 +85,13 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Versus:
-    """Another revision against the baseline."""
+    """Another revision against the baseline.
+
+    Attributes:
+        revision: The other one.
+        pairs: Variants that could be compared.
+        unpaired: Those that could not, and why.
+    """
 
     revision: Revision
     pairs: tuple[Pair, ...]
@@ -109,12 +115,18 @@ def rules(revision: Revision) -> VerdictParams:
 
 
 def versus(baseline: Revision, other: Revision, params: VerdictParams) -> Versus:
-    """Compare a revision with the baseline, variant by variant."""
+    """Compare a revision with the baseline, variant by variant.
+
+    Args:
+        baseline: What is compared with.
+        other: The revision.
+        params: The rule, the baseline's.
+    """
     pairs, unpaired = [], []
     for key in union(baseline.results, other.results):
-        found = (revision.results.get(key) for revision in (baseline, other))
-        if all(result is not None and result.is_estimate for result in found):
-            continue  # see :func:`estimates`
+        both = (revision.results.get(key) for revision in (baseline, other))
+        if all(result is not None and result.is_estimate for result in both):
+            continue  # estimates stand in a table of their own
         reason = obstacle(baseline, other, key)
         if reason:
             unpaired.append(Unpaired(key, reason))
@@ -125,7 +137,7 @@ def versus(baseline: Revision, other: Revision, params: VerdictParams) -> Versus
 
 def union(*results: Mapping[Key, Any]) -> list[Key]:
     """Every variant, in the order they come in."""
-    return list(dict.fromkeys(key for one in results for key in one))
+    return list(dict.fromkeys(key for keys in results for key in keys))
 
 
 def obstacle(baseline: Revision, other: Revision, key: Key) -> str:
@@ -139,8 +151,8 @@ def obstacle(baseline: Revision, other: Revision, key: Key) -> str:
     a, b = baseline.results[key], other.results[key]
     if a.is_estimate != b.is_estimate:
         names = [baseline.name, other.name]
-        one, rest = names if a.is_estimate else reversed(names)
-        return f"an estimate in {one}, real returns in {rest}"
+        estimated, played = names if a.is_estimate else reversed(names)
+        return f"an estimate in {estimated}, real returns in {played}"
     return _world(baseline, other, key[0]) or _starts(a, b)
 
 
@@ -169,14 +181,14 @@ def _starts(a: Result, b: Result) -> str:
 
 def _list(numbers: Any) -> str:
     """Whole numbers in few words: ``0 to 19``, or one by one."""
-    found = [int(n) for n in np.unique(np.asarray(numbers))]
-    if len(found) > 2 and found == list(range(found[0], found[-1] + 1)):
-        return f"{found[0]} to {found[-1]}"
-    return ", ".join(map(str, found))
+    unique = [int(n) for n in np.unique(np.asarray(numbers))]
+    if len(unique) > 2 and unique == list(range(unique[0], unique[-1] + 1)):
+        return f"{unique[0]} to {unique[-1]}"
+    return ", ".join(map(str, unique))
 
 
 def _pair(baseline: Revision, other: Revision, key: Key, params: VerdictParams) -> Pair:
-    """One variant, judged; :func:`obstacle` found none."""
+    """One variant, judged; nothing stands in the way of pairing it."""
     a, b = baseline.results[key], other.results[key]
     world = baseline.worlds[key[0]]
     verdict = judge_scores(b.played, a.played, world, params)
@@ -213,45 +225,42 @@ def _data(revision: Revision, key: Key) -> str:
 
 def level(result: Result, world: Mapping[str, Any]) -> Level:
     """A variant's returns as scores of a world, the baseline's."""
-    low, high = float(world["ref_min"]), float(world["ref_max"])
+    ref_min, ref_max = float(world["ref_min"]), float(world["ref_max"])
 
     def score(value: float) -> float:
-        return 100.0 * (value - low) / (high - low)
+        return 100.0 * (value - ref_min) / (ref_max - ref_min)
 
-    found = (result.metrics or {})["return"]
-    ends = [score(float(found.get(k, found["iqm"]))) for k in ("low", "high")]
+    returns = (result.metrics or {})["return"]
+    low, high = (score(float(returns.get(k, returns["iqm"]))) for k in ("low", "high"))
     mean = score(float(result.played.returns.mean()))
-    return Level(mean, score(float(found["iqm"])), ends[0], ends[1])
+    return Level(mean, score(float(returns["iqm"])), low, high)
 
 
 def estimates(revisions: Sequence[Revision]) -> list[Estimate]:
     """Every variant that some revision only estimates, then every estimator's."""
-    found = []
+    rows = []
     for key in union(*(revision.results for revision in revisions)):
         values, methods = [], []
         for revision in revisions:
             result = revision.results.get(key)
             metrics = result.metrics if result and result.is_estimate else None
             block = (metrics or {}).get("score") or (metrics or {}).get("return")
-            values.append(_guess(block))
+            values.append(_estimated(block))
             if metrics and metrics.get("method"):
                 methods.append(str(metrics["method"]))
         if any(value is not None for value in values):
-            found.append(Estimate(key, tuple(values), tuple(dict.fromkeys(methods))))
-    for dataset, learner, method in union(
-        *(revision.estimates for revision in revisions)
-    ):
-        seen = [
-            revision.estimates.get((dataset, learner, method)) for revision in revisions
-        ]
-        variant = next(str(one["variant"]) for one in seen if one)
-        guesses = tuple(_guess(one and one["discounted"]) for one in seen)
-        said = f"{method}, discounted return"
-        found.append(Estimate((dataset, learner, variant), guesses, (said,)))
-    return found
+            rows.append(Estimate(key, tuple(values), tuple(dict.fromkeys(methods))))
+    for name in union(*(revision.estimates for revision in revisions)):
+        dataset, learner, method = name
+        files = [revision.estimates.get(name) for revision in revisions]
+        variant = next(str(metrics["variant"]) for metrics in files if metrics)
+        estimated = tuple(_estimated(m and m["discounted"]) for m in files)
+        about = f"{method}, discounted return"
+        rows.append(Estimate((dataset, learner, variant), estimated, (about,)))
+    return rows
 
 
-def _guess(block: Any) -> dict[str, Any] | None:
+def _estimated(block: Any) -> dict[str, Any] | None:
     """Its ``middle`` (interquartile mean or mean), ``low`` and ``high``, if any."""
     if not isinstance(block, Mapping):
         return None

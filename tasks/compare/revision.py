@@ -6,28 +6,24 @@ JSON and parquet against the fields that are needed.
 
 import hashlib
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-import onnx
 import pandas as pd
-import yaml
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.evaluation import Episodes
 from tasks.artifacts.files import read_json, sha256
 from tasks.artifacts.params import load
-from tasks.compare import Missing, Source, Wanted, wanted
+from tasks.compare import Missing, Source, Wanted, files, wanted
 from tasks.estimate import ESTIMATE
 from tasks.statistics.composition import LETTERS
 
 Key = tuple[str, str, str]  # dataset, learner, variant
 T = TypeVar("T")
-GUESS = ("kind", "variant", "discounted.mean", "discounted.low", "discounted.high")
-# libyaml's is 10 times as fast on a dvc.lock, where it is there
-SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+ESTIMATED = ("kind", "variant", "discounted.mean", "discounted.low", "discounted.high")
 
 
 @dataclass
@@ -122,8 +118,8 @@ def collect(source: Source) -> Revision:
     revision = Revision(
         source=source,
         params=load(folder / "params.yaml"),
-        stages=stages(folder / "dvc.lock"),
-        packages=_packages(folder / "requirements.lock"),
+        stages=files.stages(folder / "dvc.lock"),
+        packages=files.packages(folder / "requirements.lock"),
         environment=read_json(environment, "make setup")
         if environment.exists()
         else None,
@@ -134,70 +130,45 @@ def collect(source: Source) -> Revision:
     return revision
 
 
-def stages(path: Path) -> dict[str, Any]:
-    """The block ``stages`` of a dvc.lock; empty where there is none."""
-    if not path.exists():
-        return {}
-    loader = SafeLoader(path.read_text(encoding="utf-8"))
-    try:
-        loaded = loader.get_single_data()
-    except yaml.YAMLError as error:
-        found = str(error).splitlines()[0]
-        raise RefusedError(path, "content", found, "YAML", "dvc repro") from None
-    finally:
-        loader.dispose()
-    return dict(loaded.get("stages") or {}) if isinstance(loaded, Mapping) else {}
-
-
-def _packages(path: Path) -> dict[str, str]:
-    """Name to version, from lines ``name==version``."""
-    if not path.exists():
-        return {}
-    lines = path.read_text(encoding="utf-8").splitlines()
-    split = (line.split("==", 1) for line in lines if not line.startswith("#"))
-    return {pair[0].strip(): pair[1].strip() for pair in split if len(pair) == 2}
-
-
 def _read(revision: Revision, out: Wanted) -> None:
     """Read one output into a revision."""
     folder = revision.source.folder / out.out
     _, kind, *names = Path(out.out).parts
+    path = folder / "metrics.json"
     if kind == "datasets":
         _read_dataset(revision, out, names[0].removesuffix("-v0"))
     elif kind == "policies":
-        curves = _kept(revision, out, lambda: _curves(folder / "curves.csv"))
+        curves = _kept(revision, out, lambda: files.curves(folder / "curves.csv"))
         if curves is not None:
             revision.curves[names[0], names[1]] = curves
     elif kind == "qdc":
-        told = _kept(revision, out, lambda: _fields(folder / "metrics.json", *LETTERS))
-        if told is not None:
-            revision.qdc[names[0]] = told
+        measured = _kept(revision, out, lambda: files.document(path, *LETTERS))
+        if measured is not None:
+            revision.qdc[names[0]] = measured
     elif kind == "estimates":
-        guess = _kept(revision, out, lambda: _fields(folder / "metrics.json", *GUESS))
-        if guess is not None:
-            revision.estimates[names[0], names[1], names[2]] = guess
+        estimate = _kept(revision, out, lambda: files.document(path, *ESTIMATED))
+        if estimate is not None:
+            revision.estimates[names[0], names[1], names[2]] = estimate
     else:
         _read_result(revision, out, kind, (names[0], names[1], names[2]))
 
 
 def _read_dataset(revision: Revision, out: Wanted, dataset: str) -> None:
-    """Its card and its world."""
+    """Read a dataset's card and world."""
     folder = revision.source.folder / out.out
-    if (card := _kept(revision, out, lambda: _card(folder / "card.json"))) is not None:
+    card = _kept(revision, out, lambda: files.card(folder / "card.json"))
+    if card is not None:
         revision.cards[dataset] = card
-    if (
-        world := _kept(revision, out, lambda: _world(folder / "world.json"))
-    ) is not None:
+    world = _kept(revision, out, lambda: files.world(folder / "world.json"))
+    if world is not None:
         revision.worlds[dataset] = world
 
 
 def _read_result(revision: Revision, out: Wanted, kind: str, key: Key) -> None:
-    """ONNX files or an evaluation, and latencies if they lie there."""
-    folder, result = (
-        revision.source.folder / out.out,
-        revision.results.setdefault(key, Result()),
-    )
-    read = _graphs if kind == "onnx" else _evaluation
+    """Read ONNX files or an evaluation, and latencies if they lie there."""
+    folder = revision.source.folder / out.out
+    result = revision.results.setdefault(key, Result())
+    read = _read_graphs if kind == "onnx" else _read_evaluation
     _kept(revision, out, lambda: read(folder, result))
     timed = revision.source.folder / "data/profiles" / Path(*key) / "latency.json"
     if timed.exists():
@@ -224,74 +195,26 @@ def _kept(revision: Revision, out: Wanted, read: Callable[[], T]) -> T | None:
         return None
 
 
-def _fields(path: Path, *fields: str) -> dict[str, Any]:
-    """A JSON object with at least the given fields, dotted."""
-    document = read_json(path, "dvc repro")
-    for name in fields:
-        value = document
-        for part in name.split("."):
-            if not isinstance(value, Mapping) or part not in value:
-                raise RefusedError(path, name, "nothing", "a value", "dvc repro")
-            value = value[part]
-    return dict(document)
-
-
-def _card(path: Path) -> dict[str, Any]:
-    return _fields(path, "sha256", "return.mean", "episodes", "steps")
-
-
-def _world(path: Path) -> dict[str, Any]:
-    fields = ("world.name", "world.ref_min", "world.ref_max")
-    return dict(_fields(path, *fields)["world"])
-
-
-def _curves(path: Path) -> pd.DataFrame:
-    if not path.exists():
-        raise RefusedError(path, "file", "nothing", "a file", "dvc repro")
-    try:
-        curves = pd.read_csv(path)
-    except ValueError as error:
-        raise RefusedError(path, "content", error, "CSV", "dvc repro") from error
-    if not {"update", "seed"} <= set(curves.columns):
-        expected = "update and seed among them"
-        raise RefusedError(path, "columns", list(curves), expected, "dvc repro")
-    return curves
-
-
-def _graphs(folder: Path, result: Result) -> None:
-    """ONNX files that are what their contracts speak of."""
+def _read_graphs(folder: Path, result: Result) -> None:
+    """Read ONNX files, which must be what their contracts speak of."""
     contracts = sorted(folder.glob("seed-*.json"))
     if not contracts:
         raise RefusedError(folder, "seed-*.json", "nothing", "files", "dvc repro")
     for path in contracts:
-        contract = _fields(path, "seed", "onnx_sha256", "dataset.sha256")
+        contract = files.document(path, "seed", "onnx_sha256", "dataset.sha256")
         file = path.with_suffix(".onnx")
-        found = sha256(file) if file.exists() else "nothing"
-        if found != contract["onnx_sha256"]:
+        hashed = sha256(file) if file.exists() else "nothing"
+        if hashed != contract["onnx_sha256"]:
             expected = contract["onnx_sha256"]
-            raise RefusedError(file, "sha256", found, expected, "dvc repro")
-        model(file)
+            raise RefusedError(file, "sha256", hashed, expected, "dvc repro")
+        files.model(file)
         result.graphs[int(contract["seed"])] = file
         result.contracts[int(contract["seed"])] = contract
 
 
-def model(path: Path) -> onnx.ModelProto:
-    """An ONNX file, without what it may keep outside.
-
-    Raises:
-        RefusedError: If it is none.
-    """
-    try:
-        return onnx.load(path, load_external_data=False)
-    except Exception as error:  # protobuf raises several kinds
-        raise RefusedError(
-            path, "content", error, "an ONNX model", "dvc repro"
-        ) from error
-
-
-def _evaluation(folder: Path, result: Result) -> None:
-    """metrics.json and, unless they are estimates, the table of episodes."""
-    metrics = _fields(folder / "metrics.json")
+def _read_evaluation(folder: Path, result: Result) -> None:
+    """Read metrics.json and, unless they are estimates, the table of episodes."""
+    metrics = files.document(folder / "metrics.json")
     if metrics.get("kind") != ESTIMATE:
         path = folder / "episodes.parquet"
         episodes = Episodes.read(path)
@@ -301,5 +224,5 @@ def _evaluation(folder: Path, result: Result) -> None:
             raise RefusedError(path, "seed", sorted(counts), expected, "dvc repro")
         result.episodes = episodes
         result.table = hashlib.sha256(path.read_bytes()).hexdigest()
-        _fields(folder / "metrics.json", "score.iqm", "return.iqm", "mode")
+        files.document(folder / "metrics.json", "score.iqm", "return.iqm", "mode")
     result.metrics = metrics
