@@ -46,7 +46,7 @@ def changes(baseline: Revision, other: Revision) -> list[Change]:
             continue
         for what in _of_variant(before, after, (baseline.name, other.name)):
             keys.setdefault(what, []).append(key)
-    return [Change(other.name, what, tuple(found)) for what, found in keys.items()]
+    return [Change(other.name, what, tuple(true_of)) for what, true_of in keys.items()]
 
 
 def _of_variant(before: Result, after: Result, names: tuple[str, str]) -> list[str]:
@@ -72,7 +72,9 @@ def differences(
     """
     ours, theirs = stated(before), stated(after)
     silent = [
-        name for name, one in zip(names, (ours, theirs), strict=True) if one is None
+        name
+        for name, entries in zip(names, (ours, theirs), strict=True)
+        if entries is None
     ]
     if ours is None or theirs is None:
         return [f"not stated in {' and '.join(silent)}"]
@@ -106,10 +108,10 @@ def stated(contract: Mapping[str, Any]) -> list[dict[str, str]] | None:
 
 def _by_method(entries: Sequence[dict[str, str]]) -> dict[str, dict[str, str]]:
     """Entries by method; one that had a second part is told by its number."""
-    found: dict[str, dict[str, str]] = {}
+    by_method: dict[str, dict[str, str]] = {}
     for entry in entries:
         name, number = entry["method"], 2
-        while name in found:
+        while name in by_method:
             name, number = f"{entry['method']} ({number})", number + 1
-        found[name] = entry
-    return found
+        by_method[name] = entry
+    return by_method

@@ -20,7 +20,7 @@ def summary(v: Content) -> str:
         v: What the page shows.
     """
     baseline = v.baseline.name
-    others = ", ".join(one.revision.name for one in v.versus)
+    others = ", ".join(versus.revision.name for versus in v.versus)
     parts = [f"# {plain(others)} against {plain(baseline)}", ""]
     parts += [
         f"- **{plain(a.name)}** {plain(a.sentence[len(a.name) :])}" for a in v.headlines
@@ -47,8 +47,8 @@ def warnings(v: Content) -> list[str]:
     """Revisions whose results are not their own."""
     return [
         f"{name}: dvc.lock is older than the revision; its numbers were not made with "
-        f"{', '.join(told)} as there"
-        for name, told in v.stale
+        f"{', '.join(changed)} as there"
+        for name, changed in v.stale
     ]
 
 
@@ -77,7 +77,7 @@ def _names(keys: Sequence[Key], v: Content) -> str:
 
 def _results(v: Content) -> list[str]:
     """A row a variant, a column a revision."""
-    head = ["policy", v.baseline.name, *(one.revision.name for one in v.versus)]
+    head = ["policy", v.baseline.name, *(versus.revision.name for versus in v.versus)]
     rows = []
     for section in v.sections:
         for line in section.rows:
@@ -97,25 +97,25 @@ def _unpaired(v: Content) -> list[str]:
         [plain(name), plain(reason), _names(keys, v)]
         for name, reason, keys in v.unpaired
     ]
-    found = table(["revision", "why", "policies"], rows)
-    return ["## Not paired", "", *found] if found else []
+    lines = table(["revision", "why", "policies"], rows)
+    return ["## Not paired", "", *lines] if lines else []
 
 
 def _estimates(v: Content) -> list[str]:
     """Estimates, which are not ranked beside returns."""
     rows = []
-    for one in v.estimates:
+    for estimate in v.estimates:
         said = [
             words.number(float(value["middle"])) if value and "middle" in value else "—"
-            for value in one.values
+            for value in estimate.values
         ]
-        methods = plain(", ".join(one.methods) or "—")
-        rows.append([plain(named(one.key, v.alone)), methods, *said])
-    found = table(
+        methods = plain(", ".join(estimate.methods) or "—")
+        rows.append([plain(named(estimate.key, v.alone)), methods, *said])
+    lines = table(
         ["policy", "estimator", *(revision.name for revision in v.revisions)], rows
     )
     about = "No world was played; these are not comparable with the scores above."
-    return ["## Estimates", "", about, "", *found] if found else []
+    return ["## Estimates", "", about, "", *lines] if lines else []
 
 
 def _made_by(v: Content) -> list[str]:
@@ -140,8 +140,8 @@ def _missing(v: Content) -> list[str]:
         for revision in v.revisions
         for gap in revision.gaps
     ]
-    found = table(["revision", "what", "why", "make it with"], rows)
-    return ["## Missing", "", *found] if found else []
+    lines = table(["revision", "what", "why", "make it with"], rows)
+    return ["## Missing", "", *lines] if lines else []
 
 
 def _code(command: str) -> str:
@@ -149,9 +149,9 @@ def _code(command: str) -> str:
     return command.replace("`", "'").replace("|", "\\|")
 
 
-def _differing(title: str, found: Table, v: Content) -> list[str]:
+def _differing(title: str, compared: Table, v: Content) -> list[str]:
     """The first lines that differ."""
-    lines = found.differing
+    lines = compared.differing
     rows = [[plain(line.name), *map(plain, line.values)] for line in lines[:LISTED]]
     body = table(["", *(revision.name for revision in v.revisions)], rows)
     more = [f"and {len(lines) - LISTED} more", ""] if len(lines) > LISTED else []

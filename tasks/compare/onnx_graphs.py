@@ -1,4 +1,4 @@
-"""ONNX graphs of two revisions: operators, bytes, and which tensors changed."""
+"""ONNX files of two revisions: operators, bytes, and which tensors changed."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -78,11 +78,11 @@ class Graphs:
     @property
     def tensors(self) -> dict[str, dict[int, Tensor]]:
         """Changed tensors by name, then by seed."""
-        found: dict[str, dict[int, Tensor]] = {}
+        by_name: dict[str, dict[int, Tensor]] = {}
         for file in self.files:
             for tensor in file.tensors:
-                found.setdefault(tensor.name, {})[file.seed] = tensor
-        return found
+                by_name.setdefault(tensor.name, {})[file.seed] = tensor
+        return by_name
 
     @property
     def nodes(self) -> tuple[tuple[str, int, int], ...]:
@@ -93,14 +93,14 @@ class Graphs:
 
 def graphs(baseline: Revision, other: Revision) -> list[Graphs]:
     """Every variant whose files both revisions have."""
-    found = []
+    compared = []
     for key, a in baseline.results.items():
         b = other.results.get(key)
         common = sorted(a.graphs.keys() & b.graphs.keys()) if b else []
         if b is None or not common:
             continue
         ours, theirs = a.hashes(), b.hashes()
-        found.append(
+        compared.append(
             Graphs(
                 key=key,
                 bytes=(float(a.bytes or 0), float(b.bytes or 0)),
@@ -114,7 +114,7 @@ def graphs(baseline: Revision, other: Revision) -> list[Graphs]:
                 lonely=tuple(sorted(a.graphs.keys() ^ b.graphs.keys())),
             )
         )
-    return found
+    return compared
 
 
 def _operators(files: Mapping[int, Path]) -> dict[str, int]:
@@ -126,19 +126,21 @@ def _operators(files: Mapping[int, Path]) -> dict[str, int]:
 def tensors(before: Path, after: Path) -> tuple[Tensor, ...]:
     """Initialisers that are not the same in two files; the files were checked."""
     a, b = _initialisers(before), _initialisers(after)
-    found = []
+    changed = []
     for name in a | b:
         old, new = a.get(name), b.get(name)
         if old is None or new is None:
-            kind, one = ("added", new) if old is None else ("removed", old)
-            found.append(Tensor(name, kind, f"{kind}: {_type(one)} {_shape(one)}"))
+            kind, tensor = ("added", new) if old is None else ("removed", old)
+            changed.append(
+                Tensor(name, kind, f"{kind}: {_type(tensor)} {_shape(tensor)}")
+            )
         elif list(old.dims) != list(new.dims):
-            found.append(Tensor(name, "reshaped", f"{_shape(old)} to {_shape(new)}"))
+            changed.append(Tensor(name, "reshaped", f"{_shape(old)} to {_shape(new)}"))
         elif old.data_type != new.data_type:
-            found.append(Tensor(name, "retyped", f"{_type(old)} to {_type(new)}"))
+            changed.append(Tensor(name, "retyped", f"{_type(old)} to {_type(new)}"))
         elif _bytes(old) != _bytes(new):
-            found.append(Tensor(name, "changed", _moved(old, new)))
-    return tuple(found)
+            changed.append(Tensor(name, "changed", _moved(old, new)))
+    return tuple(changed)
 
 
 def _initialisers(path: Path) -> dict[str, Any]:

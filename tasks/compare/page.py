@@ -1,4 +1,4 @@
-"""The page and the summary, written."""
+"""Compare revisions, and write the page and the summary."""
 
 import re
 from collections.abc import Sequence
@@ -66,22 +66,22 @@ def compare(sources: Sequence[Source]) -> Outcome:
         )
     revisions = [collect(source) for source in sources]
     params = rules(revisions[0])
-    found = [versus(revisions[0], revision, params) for revision in revisions[1:]]
-    seen = content(revisions, found, params.confidence)
+    others = [versus(revisions[0], revision, params) for revision in revisions[1:]]
+    shown = content(revisions, others, params.confidence)
     return Outcome(
-        page=render(seen),
-        summary=summary(seen),
-        verdict="\n".join(one.sentence for one in seen.headlines),
+        page=render(shown),
+        summary=summary(shown),
+        verdict="\n".join(headline.sentence for headline in shown.headlines),
         missing=tuple(
             f"{revision.name}: {gap.path}: {gap.why}; {gap.command}"
             for revision in revisions
             for gap in revision.gaps
         ),
-        warnings=tuple(warnings(seen)),
+        warnings=tuple(warnings(shown)),
     )
 
 
-def render(seen: Content) -> str:
+def render(shown: Content) -> str:
     """The page's text."""
     environment = page_environment("tasks.compare")
     environment.globals |= {
@@ -89,10 +89,10 @@ def render(seen: Content) -> str:
         "letter": letter,
         "brief": brief,
         "change": change,
-        "called": lambda key: named(key, seen.alone),
+        "called": lambda key: named(key, shown.alone),
     }
     return environment.get_template("compare.html.jinja").render(
-        v=seen, revisions=seen.revisions, batches=BATCHES
+        v=shown, revisions=shown.revisions, batches=BATCHES
     )
 
 

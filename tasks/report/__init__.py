@@ -1,8 +1,8 @@
 """Report: everything a study measured becomes one page, and numbers DVC can compare.
 
-A method's file defines one :class:`Report`. It gets the collected study and judged
-rows (``collect.py``, ``judge.py``), reads and writes no file itself, and returns the
-page's text. The command writes:
+A method's file defines one :class:`Report`. It gets the collected study and its judged
+rows (``engine/collect.py``, ``engine/judge.py``), reads and writes no file itself, and
+returns the page's text. The command writes:
 
 | file | holds | DVC |
 |---|---|---|
@@ -16,24 +16,18 @@ bytes whenever the results have.
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar
 
-from tasks.artifacts.params import Params
+from tasks.artifacts.method import Method, P
 from tasks.report.engine.collect import Study
 from tasks.report.engine.judge import Row
 
 
-class Report(ABC):
+class Report(Method[P], ABC):
     """One way to show a study.
 
     Args:
-        params: Its block of ``params/report/``.
+        params: The method's parameters.
     """
-
-    Parameters: ClassVar[type[Params]]
-
-    def __init__(self, params: Params) -> None:
-        self.params = params
 
     @abstractmethod
     def page(self, study: Study, rows: Sequence[Row]) -> str:
@@ -41,5 +35,5 @@ class Report(ABC):
 
         Args:
             study: What was collected.
-            rows: One a variant, judged, in the order of the study.
+            rows: One a variant of each learner, judged, in the order of the study.
         """

@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from tasks.artifacts.files import check_writable, whole_folder, write_json, write_text
 from tasks.artifacts.params import build, load, pick
@@ -16,12 +17,12 @@ METHOD, EVALUATION = "html", "returns"
 
 
 def main() -> None:
-    """Collect, judge, then write."""
+    """Collect the study, judge its variants, then write."""
     argparse.ArgumentParser(
         prog="python -m tasks.report", description=__doc__
     ).parse_args()
     params = load()
-    report: Report = build(pick(params, "report", METHOD), f"report.{METHOD}")
+    report: Report[Any] = build(pick(params, "report", METHOD), f"report.{METHOD}")
     where = f"evaluate.{EVALUATION}"
     evaluation = build(pick(params, "evaluate", EVALUATION), where).params
     study = collect(params)

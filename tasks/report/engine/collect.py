@@ -10,7 +10,7 @@
 | ``data/profiles/<D>/<L>/<V>/static.json``, ``latency.json`` | each variant |
 | ``data/evaluations/<D>/<L>/snapshots/metrics.json`` | each of study.curves |
 | ``data/estimates/<D>/<L>/<E>/metrics.json`` | each of study.estimators |
-| see ``sampled.py`` | each of study.sampled |
+| sampler plans, as ``sampled.py`` lists them | each of study.sampled |
 | ``data/qdc/<D>/metrics.json`` | each of study.measured |
 | ``data/weights/<D>/<W>/weights.json`` | each of study.weighted.weightings |
 | ``environment.json`` | the machine |
@@ -49,9 +49,12 @@ COMPRESSION = (
 
 @dataclass(frozen=True)
 class Result:
-    """One dataset, learner and variant.
+    """What the stages wrote of one variant of a learner on a dataset.
 
     Attributes:
+        dataset: Its name.
+        learner: Its name, with its weighting if it has one.
+        variant: Its name.
         metrics: metrics.json of evaluate.
         episodes: episodes.parquet.
         compression: compression.json.
@@ -99,6 +102,7 @@ class Data:
     """One dataset and what was made of it.
 
     Attributes:
+        name: Of the dataset.
         world: The world's parameters: ``name``, ``ref_min``, ``ref_max`` ...
         card: card.json.
         curves: curves.csv by learner.
@@ -129,10 +133,11 @@ class Data:
 
 @dataclass(frozen=True)
 class Study:
-    """All of it.
+    """A whole study, read.
 
     Attributes:
         block: The block ``study`` of params.yaml.
+        datasets: One each, in the order of the study.
         confidence: Of every interval, e.g. 0.95.
         environment: environment.json, or None where it is missing.
         params_sha256: Of params.yaml, or None where there is no such file.
@@ -178,7 +183,7 @@ def collect(
 
 
 def _data(root: Path, name: str, study: Mapping[str, Any]) -> Data:
-    """One dataset with everything below it."""
+    """Read one dataset with everything below it."""
     command = f"python -m tasks.generate --dataset {name}"
     folder = root / "datasets" / f"{name}-v0"
     card_path = folder / "card.json"
@@ -203,12 +208,12 @@ def _data(root: Path, name: str, study: Mapping[str, Any]) -> Data:
     }
     for (learner, variant), result in results.items():
         for contract in result.contracts:
-            found = contract["dataset"]["sha256"]
-            if found != card["sha256"]:
+            made_from = contract["dataset"]["sha256"]
+            if made_from != card["sha256"]:
                 raise RefusedError(
                     root / "onnx" / name / learner / variant,
                     "dataset.sha256",
-                    found,
+                    made_from,
                     f"{card['sha256']} of {card_path}",
                     "make it again with: dvc repro",
                 )
@@ -227,7 +232,7 @@ def _trained(policy: str) -> str:
 
 
 def _learning(root: Path, dataset: str, learner: str) -> Learning:
-    """The score on the way."""
+    """Read the scores of a learner on the way."""
     folder = root / "evaluations" / dataset / learner / "snapshots"
     command = (
         f"python -m tasks.evaluate.learning --dataset {dataset} --learner {learner}"
@@ -241,13 +246,13 @@ def _learning(root: Path, dataset: str, learner: str) -> Learning:
 def _result(
     root: Path, dataset: str, learner: str, variant: str, seeds: Sequence[int]
 ) -> Result:
-    """One variant; every file is asked for with the command that makes it."""
+    """Read one variant; every file is asked for with the command that makes it."""
     leaf = Path(dataset) / learner / variant
     options = f"--dataset {dataset} --learner {learner}"
 
     def command(stage: str) -> str:
-        one = "" if stage == "profile" else f" --variant {variant}"
-        return f"python -m tasks.{stage} {options}{one}"
+        which = "" if stage == "profile" else f" --variant {variant}"
+        return f"python -m tasks.{stage} {options}{which}"
 
     after, _, last = variant.rpartition("-")
     first = f" --after {after}" if after else ""

@@ -25,11 +25,11 @@ def metrics(rows: Sequence[Row]) -> dict[str, Any]:
     normalised score, with the ``verdict`` on it. Where the policies on the way were
     played, a learner also has ``last`` and ``best``, scores with their intervals.
     """
-    found: dict[str, Any] = {}
+    numbers: dict[str, Any] = {}
     for row in rows:
         low, score, high = row.score
         result = row.result
-        learners = found.setdefault(result.dataset, {})
+        learners = numbers.setdefault(result.dataset, {})
         learners.setdefault(result.learner, {})[result.variant] = {
             "score": _round(score),
             "score_low": _round(low),
@@ -41,15 +41,15 @@ def metrics(rows: Sequence[Row]) -> dict[str, Any]:
             "verdict": row.verdict.word,
         }
         if result.learner in row.data.learning:
-            told = row.data.learning[result.learner].metrics
+            learning = row.data.learning[result.learner].metrics
             learners[result.learner] |= {
                 moment: {
-                    name: _round(row.data.score(told[moment][key]))
+                    name: _round(row.data.score(learning[moment][key]))
                     for name, key in ENDS.items()
                 }
                 for moment in ("last", "best")
             }
-    return found
+    return numbers
 
 
 def plots(study: Study, rows: Sequence[Row]) -> dict[str, str]:
@@ -66,22 +66,22 @@ def plots(study: Study, rows: Sequence[Row]) -> dict[str, str]:
         label = f"{a.dataset} / {row.name}"
         named = [label, a.dataset, a.learner, a.variant]
         table.append([*named, _round(a.bytes), score, low, high])
-    found = {"pareto.csv": _csv(head, table)}
+    files = {"pareto.csv": _csv(head, table)}
     for data in study.datasets:
         for learner, curves in data.curves.items():
-            told = dict(bands(curves))
+            drawn = dict(bands(curves))
             if learner in data.learning:
-                told |= bands(scores(data, data.learning[learner]))
-            for name, band in told.items():
+                drawn |= bands(scores(data, data.learning[learner]))
+            for name, band in drawn.items():
                 lines = [
                     [int(band_row[0]), *map(_round, band_row[1:])]
                     for band_row in band.T.tolist()
                 ]
                 file = re.sub(r"[^\w.-]", "_", f"{data.name}-{learner}-{name}")
-                found[f"curves/{file}.csv"] = _csv(
+                files[f"curves/{file}.csv"] = _csv(
                     ["update", "low", "high", "mean"], lines
                 )
-    return found
+    return files
 
 
 def scores(data: Data, learning: Learning) -> pd.DataFrame:
@@ -97,7 +97,7 @@ def bands(curves: pd.DataFrame) -> dict[str, np.ndarray[Any, np.dtype[np.float64
 
     Updates where no seed has a finite value are left out.
     """
-    found = {}
+    by_metric = {}
     for name in (c for c in curves.columns if c not in KEYS):
         values = pd.to_numeric(curves[name], errors="coerce")
         values = values.where(np.isfinite(values))
@@ -106,8 +106,8 @@ def bands(curves: pd.DataFrame) -> dict[str, np.ndarray[Any, np.dtype[np.float64
         band = np.stack([low.index.to_numpy(np.float64), low, high, mean])
         band = band[:, np.isfinite(band).all(axis=0)]
         if band.shape[1]:
-            found[str(name)] = band
-    return found
+            by_metric[str(name)] = band
+    return by_metric
 
 
 def _round(value: float) -> float:

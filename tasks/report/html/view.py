@@ -134,15 +134,15 @@ def section(study: Study, data: Data, rows: Sequence[Row]) -> Section:
         ],
         learning=overlay("score", [
             (band, colours[learner])
-            for learner, told in data.learning.items()
-            for band in bands(scores(data, told)).values()
+            for learner, learning in data.learning.items()
+            for band in bands(scores(data, learning)).values()
         ], (540, 300)),
         moments=[
             (learner, colours[learner], {
-                moment: _scored(data, told.metrics[moment])
+                moment: _scored(data, learning.metrics[moment])
                 for moment in ("last", "best")
             })
-            for learner, told in data.learning.items()
+            for learner, learning in data.learning.items()
         ],
         histogram=histogram(
             data.card["return"]["histogram"]["edges"],
@@ -154,9 +154,9 @@ def section(study: Study, data: Data, rows: Sequence[Row]) -> Section:
     )  # fmt: skip
 
 
-def _scored(data: Data, told: Mapping[str, Any]) -> tuple[float, float, float]:
+def _scored(data: Data, figures: Mapping[str, Any]) -> tuple[float, float, float]:
     """Low end, score and high end of figures in units of the world."""
-    low, middle, high = (data.score(float(told[k])) for k in ("low", "iqm", "high"))
+    low, middle, high = (data.score(float(figures[k])) for k in ("low", "iqm", "high"))
     return low, middle, high
 
 
@@ -193,15 +193,15 @@ def _pareto(
 ) -> list[tuple[str, Markup]]:
     """Score against bytes, and against latency where it was measured."""
 
-    def point(row: Row, seen: Line, x: float, cost: str) -> Point:
+    def point(row: Row, shown: Line, x: float, cost: str) -> Point:
         low, score, high = row.score
         tip = (
             f"{row.name}\n{words.number(score)} {words.interval(low, high)}\n{cost}"
             f"\n{'parent' if row.is_parent else row.verdict.word}"
         )
         label = f"{row.result.learner} {row.result.variant}"
-        shown = (seen.colour or 0, seen.shape)
-        return Point(key(row), label, tip, x, score, low, high, *shown)
+        marked = (shown.colour or 0, shown.shape)
+        return Point(key(row), label, tip, x, score, low, high, *marked)
 
     pairs_ = list(zip(rows, lines, strict=True))
     sized = [
@@ -214,7 +214,7 @@ def _pareto(
         if "1" in s.latency
     ]
     mean = ("the data's mean", level)
-    found = [
+    pictures = [
         (
             "Score against file size",
             scatter(
@@ -224,8 +224,8 @@ def _pareto(
     ]
     if timed:
         title, name = "Score against latency", "p50 at batch 1, µs"
-        found.append((title, scatter(timed, title, name, words.short, mean)))
-    return found
+        pictures.append((title, scatter(timed, title, name, words.short, mean)))
+    return pictures
 
 
 def unmeasured(rows: Iterable[Row]) -> list[str]:
@@ -239,14 +239,14 @@ def unmeasured(rows: Iterable[Row]) -> list[str]:
 
 def timed(rows: Iterable[Row]) -> str:
     """How latencies were measured, one clause a way, and how busy the machine was."""
-    found = [row.result.latency for row in rows if row.result.latency]
+    latencies = [row.result.latency for row in rows if row.result.latency]
     ways = {
-        f"{one['machine'].get('cpu')}, {one['machine'].get('cores')} cores; "
-        f"onnxruntime {one.get('onnxruntime')}, threads {one.get('threads')}, "
-        f"{one.get('repeats')} calls of the first seed's file": None
-        for one in found
+        f"{timed['machine'].get('cpu')}, {timed['machine'].get('cores')} cores; "
+        f"onnxruntime {timed.get('onnxruntime')}, threads {timed.get('threads')}, "
+        f"{timed.get('repeats')} calls of the first seed's file": None
+        for timed in latencies
     }
-    loads = [float(one["load"]) for one in found if "load" in one]
+    loads = [float(timed["load"]) for timed in latencies if "load" in timed]
     busy = f"; load average {min(loads):.1f} to {max(loads):.1f}" if loads else ""
     return "; and ".join(ways) + busy
 
@@ -260,15 +260,15 @@ def mean_error(error: Any) -> str:
 
 def pairs(block: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
     """A block of JSON as names and texts, for tables of unknown content."""
-    found = []
+    lines = []
     for name, value in block.items():
         label = f"{prefix}{name}".replace("_", " ")
         if isinstance(value, Mapping):
-            found += pairs(value, f"{label}, ")
+            lines += pairs(value, f"{label}, ")
         elif isinstance(value, list):
-            found.append((label, ", ".join(map(str, value))))
+            lines.append((label, ", ".join(map(str, value))))
         elif isinstance(value, bool) or not isinstance(value, int | float):
-            found.append((label, str(value)))
+            lines.append((label, str(value)))
         else:
-            found.append((label, words.short(value)))
-    return found
+            lines.append((label, words.short(value)))
+    return lines
