@@ -16,10 +16,13 @@ bytes whenever the results have.
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from tasks.artifacts.method import Method, P
-from tasks.report.engine.collect import Study
-from tasks.report.engine.judge import Row
+
+if TYPE_CHECKING:
+    from tasks.report.engine.collect import Study
+    from tasks.report.engine.judge import Row
 
 
 class Report(Method[P], ABC):
@@ -30,7 +33,7 @@ class Report(Method[P], ABC):
     """
 
     @abstractmethod
-    def page(self, study: Study, rows: Sequence[Row]) -> str:
+    def page(self, study: "Study", rows: "Sequence[Row]") -> str:
         """The whole page.
 
         Args:

@@ -98,6 +98,17 @@ def test_code_and_outputs_are_compared_by_hash(make: Make):
     ]
 
 
+def test_code_may_be_told_by_method_in_one_lock_and_by_file_in_another(make: Make):
+    one, other = make("main"), make("other")
+    lock(one.folder, {}, **{"tasks/a.py": "1", "data/datasets/x": "5"})
+    lock(other.folder, {}, **{"data/code/train/bc.json": "2", "tasks": "3"})
+    both = [collect(one), collect(other)]
+    assert [(x.name, x.values) for x in differences.code(both).lines] == [
+        ("tasks/a.py", ("1", "—")),
+        ("data/code/train/bc.json", ("—", "2")),
+    ]
+
+
 def test_a_lock_older_than_its_revision_is_told(make: Make):
     source = make("main")
     made_with = {"study.updates": 500, "study.batch": 256, "evaluate.gone": 1}

@@ -12,7 +12,7 @@ from tasks.artifacts.evaluation import Episodes
 from tasks.artifacts.onnx_policy import OnnxPolicy
 from tasks.evaluate.returns import play
 from tasks.statistics.rule import VerdictParams
-from tasks.statistics.verdict import judge, margin_of, paired, word
+from tasks.statistics.verdict import judge, judge_scores, margin_of, paired, word
 from tests.variant_files import policy, world, write
 
 PARAMS = VerdictParams(margin=0.05, confidence=0.95, resamples=500, resample_seed=0)
@@ -115,6 +115,24 @@ def test_other_starts_are_refused() -> None:
         )
     with pytest.raises(RefusedError, match="120 rows"):
         judge(child, table(parent(2)), 50, PARAMS)
+
+
+def test_scores_scale_every_figure_and_change_no_word() -> None:
+    world = {"ref_min": 200.0, "ref_max": 3000.0}
+    child = table(parent() - 20 + np.random.default_rng(1).normal(0, 20, (3, 40)))
+    base = table(parent())
+    margin = margin_of(PARAMS.margin, base.returns.mean(), 200.0, 3000.0)
+    returns, scores = (
+        judge(child, base, margin, PARAMS),
+        judge_scores(child, base, world, PARAMS),
+    )
+    assert (scores.word, scores.regressed_seeds) == (
+        returns.word,
+        returns.regressed_seeds,
+    )
+    for name in ("difference", "low", "high", "margin"):
+        expected = getattr(returns, name) / 28
+        assert getattr(scores, name) == pytest.approx(expected), name
 
 
 def test_margin_is_positive_for_any_parent() -> None:
