@@ -58,10 +58,10 @@ def block(group: str, name: str) -> dict[str, Any]:
 
 def checkpoints(world: str) -> list[str]:
     """Distinct ones; a name whose file is another's is not listed again."""
-    found: dict[str, str] = {}
+    names: dict[str, str] = {}
     for path in sorted((BEHAVIORS / world).glob("*.onnx")):
-        found.setdefault(sha256(path), path.stem)
-    return list(found.values())
+        names.setdefault(sha256(path), path.stem)
+    return list(names.values())
 
 
 def quiet(*_: Any) -> None:
@@ -99,25 +99,25 @@ def logged(world: World, place: Path) -> Transitions:
 
 def truth(world: World, policies: list[tuple[str, float]], gamma: float) -> Any:
     """Discounted and plain returns of each policy, (policies, EPISODES) each."""
-    found = []
+    returns = []
     for number, (policy, noise) in enumerate(policies):
         parts = [(policy, noise, TRUE_SEED, number, EPISODES, None)]
         played = record(world, parts)
-        found.append(
+        returns.append(
             [
                 [float(e.rewards @ gamma ** np.arange(len(e))) for e in played],
                 [e.ret for e in played],
             ]
         )
-    return np.array(found).transpose(1, 0, 2)
+    return np.array(returns).transpose(1, 0, 2)
 
 
 def spearman(a: NDArray[np.float64], b: NDArray[np.float64]) -> Any:
     """Rank correlation over the last axis; equal values share their mean rank."""
     ranks = []
     for x in (a, b):
-        one, other = x[..., :, None], x[..., None, :]
-        rank = (one > other).sum(axis=-1) + (one == other).sum(axis=-1) / 2
+        row, column = x[..., :, None], x[..., None, :]
+        rank = (row > column).sum(axis=-1) + (row == column).sum(axis=-1) / 2
         ranks.append(rank - rank.mean(axis=-1, keepdims=True))
     x, y = ranks
     norms = np.sqrt((x**2).sum(axis=-1) * (y**2).sum(axis=-1))
@@ -158,14 +158,16 @@ def measure(name: str) -> dict[str, Any]:
         }
         for k, (policy, noise) in enumerate(policies)
     ]
-    found, seconds = judged(data, targets)
-    for method, said in found.items():
-        left = said.get("effective", [{}] * len(rows))
-        for row, one, size in zip(rows, said["per_seed"], left, strict=True):
-            kept = {"mean": one["mean"], "low": one["low"], "high": one["high"]}
+    by_method, seconds = judged(data, targets)
+    for method, estimate in by_method.items():
+        effective = estimate.get("effective", [{}] * len(rows))
+        for row, of_policy, size in zip(
+            rows, estimate["per_seed"], effective, strict=True
+        ):
+            kept = {end: of_policy[end] for end in ("mean", "low", "high")}
             sizes = {k: v for k, v in size.items() if k != "seed"}
             row["estimates"][method] = kept | sizes
-    for row, share in zip(rows, found["fqe"]["bounded"], strict=True):
+    for row, share in zip(rows, by_method["fqe"]["bounded"], strict=True):
         row["estimates"]["fqe"]["bounded"] = share
     return {
         "world": name,
@@ -197,20 +199,20 @@ def judged(data: Transitions, targets: dict[int, Target]) -> Any:
     clock = [time.process_time()]
     fitted = Fitted(fqe.params, data, targets)
     fitted.fit(lambda share, words: print(f"{share:.0%} {words}", end="\r"))
-    found = {"fqe": fqe.read(fitted)}
+    by_method = {"fqe": fqe.read(fitted)}
     clock.append(time.process_time())
-    found["wis"] = wis.estimate(data, targets, quiet)
+    by_method["wis"] = wis.estimate(data, targets, quiet)
     clock.append(time.process_time())
-    logs = [log_weights(data, one, 1.0) for one in targets.values()]
-    found["dr"] = dr.read(fitted, logs)
+    logs = [log_weights(data, policy, 1.0) for policy in targets.values()]
+    by_method["dr"] = dr.read(fitted, logs)
     clock.append(time.process_time())
-    return found, dict(zip(METHODS, np.diff(clock).round(1).tolist(), strict=True))
+    return by_method, dict(zip(METHODS, np.diff(clock).round(1).tolist(), strict=True))
 
 
 def covered(name: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Those of the checkpoints that made data, at any noise."""
-    made = [policy for policy, _ in DATA[name]]
-    return [row for row in rows if row["policy"] in made]
+    makers = [policy for policy, _ in DATA[name]]
+    return [row for row in rows if row["policy"] in makers]
 
 
 def agreement(rows: list[dict[str, Any]], method: str) -> dict[str, Any]:
@@ -227,13 +229,13 @@ def agreement(rows: list[dict[str, Any]], method: str) -> dict[str, Any]:
 def main() -> None:
     """Measure the worlds named, or all, and write; the others' figures stay."""
     for name in sys.argv[1:] or DATA:
-        made = measure(name)
-        found = {"schema": 1, "worlds": {}}
+        measured = measure(name)
+        results = {"schema": 1, "worlds": {}}
         if RESULTS.exists():
-            found = read_json(RESULTS, "python -m benchmarks.estimates")
-        found["worlds"][name] = made
-        write_json(RESULTS, found)
-        write_text(PAGE, render(found))
+            results = read_json(RESULTS, "python -m benchmarks.estimates")
+        results["worlds"][name] = measured
+        write_json(RESULTS, results)
+        write_text(PAGE, render(results))
 
 
 if __name__ == "__main__":

@@ -108,7 +108,9 @@ class Content:
     @property
     def causes(self) -> str:
         """How much differs beside the results, in words."""
+        methods = {change.method for change in self.made_by if change.method}
         counts = (
+            (len(methods), "method of policies", "methods of policies"),
             (len(self.params.differing), "parameter", "parameters"),
             (len(self.code.differing), "entry of code", "entries of code"),
             (len(self.packages.differing), "package version", "package versions"),

@@ -31,6 +31,12 @@ class Change:
     what: str
     keys: tuple[Key, ...]
 
+    @property
+    def method(self) -> str:
+        """The method that differs; empty where the difference is not one method's."""
+        method, colon, _ = self.what.partition(": ")
+        return method if colon else ""
+
 
 def changes(baseline: Revision, other: Revision) -> list[Change]:
     """How another revision made its variants differently, each difference once.
@@ -91,7 +97,7 @@ def differences(
             verb = "differ" if parts != ["code"] else "differs"
             said.append(f"{method}: {' and '.join(parts)} {verb}")
     if a.keys() == b.keys() and list(a) != list(b):
-        said.append(f"in another order: {', '.join(b)}")
+        said.append(f"in another order, {', '.join(b)}")
     return said
 
 

@@ -52,7 +52,7 @@ def state(root: Path, variant: str, *entries: Any, **more: Any) -> None:
         ),
         (
             [entry("compress.gptq4"), entry("train.bc")],
-            ["in another order: compress.gptq4, train.bc"],
+            ["in another order, compress.gptq4, train.bc"],
         ),
         (
             [entry("train.bc"), entry("compress.gptq4"), entry("compress.gptq4", "q")],
@@ -108,6 +108,7 @@ def test_page_and_summary_say_it_and_the_commit_is_gits(make: Make):
     assert "other not stated in main and other bc / float32" in said
     assert "| other | train.bc: parameters differ | bc / gptq4 |" in outcome.summary
     assert "## Made differently" in outcome.summary
+    assert "Beside the results, what differs: 1 method of policies." in said
     assert "a" * 40 in outcome.page  # of the source
     assert "f" * 10 not in outcome.page + outcome.summary
 
