@@ -36,10 +36,11 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.artifacts.params import Range
+from tasks.artifacts.params import Range, pick
 from tasks.claims import Check, Claim, ClaimParams, Figure, Outcome
 from tasks.claims.engine.results import Results, exact, ranks_agree, worst
-from tasks.measure.qdc_metrics.composition import Composed, compose, correlations
+from tasks.statistics.composition import Composed, compose, correlations
+from tasks.statistics.intervals import percentiles
 
 Doubles = NDArray[np.float64]
 Nine = dict[str, dict[str, Any]]  # what came of each dataset, by its name
@@ -72,16 +73,17 @@ class QdcClaim(Claim[QdcClaimParams]):
             for kind in ("dataset", "text")
         }
         (loop,) = of_kind["text"]
-        return self.judged(
-            {job.name: job.result for job in of_kind["dataset"]}, loop.result
-        )
+        confidence = pick(results.params, "evaluate", "returns")["confidence"]
+        nine = {job.name: job.result for job in of_kind["dataset"]}
+        return self.judged(nine, loop.result, confidence)
 
-    def judged(self, nine: Nine, loop: dict[str, Any]) -> Outcome:
+    def judged(self, nine: Nine, loop: dict[str, Any], confidence: float) -> Outcome:
         """What must be seen, and what else there is.
 
         Args:
             nine: What came of each dataset, by its name.
             loop: What came of the language model.
+            confidence: Of intervals, e.g. 0.95.
         """
         rows = compose({n: one["metrics"] for n, one in nine.items()}, "claim")
         letters = {x: np.array([row.letters[x] for row in rows]) for x in LETTERS}
@@ -94,13 +96,13 @@ class QdcClaim(Claim[QdcClaimParams]):
             values = self.resampled(letters[letter], far)
             tests = TESTS[more], TESTS[less]
             first = f"{letter} with {tests[0]}"
-            apart = {"value": values["value"][more] - values["value"][less]}
-            apart["draws"] = values["draws"][more] - values["draws"][less]
+            value = values["value"][more] - values["value"][less]
+            draws = values["draws"][more] - values["draws"][less]
+            apart = f"{first}, more than with {tests[1]}"
+            alone = values["value"][more], values["draws"][more]
             checks += [
-                Check(_figure(f"{first}, more than with {tests[1]}", **apart)),
-                Check(
-                    _figure(first, values["value"][more], values["draws"][more]),
-                ),
+                Check(_figure(apart, value, draws, confidence)),
+                Check(_figure(first, *alone, confidence)),
             ]
         return Outcome(
             [*checks, *falls(loop)],
@@ -222,7 +224,7 @@ def _agree(letter: Doubles, table: Doubles) -> float:
     return ranks_agree(letter.tolist(), table.mean((1, 2)).tolist())
 
 
-def _figure(name: str, value: float, draws: Doubles) -> Figure:
-    """With the middle 95 % of its resamples."""
-    low, high = np.quantile(draws, [0.025, 0.975])
-    return Figure(name, float(value), float(low), float(high), RANK)
+def _figure(name: str, value: float, draws: Doubles, confidence: float) -> Figure:
+    """A rank correlation with the middle part of its resamples."""
+    low, high = percentiles(draws, confidence)
+    return Figure(name, float(value), low, high, RANK)

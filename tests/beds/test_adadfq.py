@@ -10,13 +10,13 @@ import yaml
 
 from tasks.artifacts.dataset import write_dataset
 from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.evaluation import Episodes
 from tasks.artifacts.files import write_json
 from tasks.artifacts.policy import save_policy
 from tasks.beds import Job
 from tasks.beds.adadfq.real_data import RealData
 from tasks.claims.adadfq import inside, right
 from tasks.claims.engine.results import JobResult, Results
-from tasks.evaluate import Episodes
 from tests.beds.harness import ROOT, bed, block, claim, results, run
 from tests.claims.results_files import RETURNS
 from tests.generate.test_rollout import make, quiet

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from tasks.artifacts.dataset import write_dataset
+from tasks.artifacts.evaluation import Episodes
 from tasks.artifacts.policy import save_policy
 from tasks.beds.ptq4dm.networks import (
     ARMS,
@@ -26,7 +27,6 @@ from tasks.beds.ptq4dm.networks import (
 from tasks.claims.engine.results import Results
 from tasks.claims.ptq4dm import of_bed, of_policy, of_scores
 from tasks.compress.ptq4dm.states import call, call_times
-from tasks.evaluate import Episodes
 from tasks.nets.policy import take
 from tests.artifacts.made_up import BLOCK, episode
 from tests.beds.harness import bed, block, claim, made_up, results, run
