@@ -25,7 +25,10 @@ Tables = dict[tuple[str, int], Floats]  # % right of each seed and episode, by a
 
 @dataclass(frozen=True)
 class AdaDFQClaimParams(ClaimParams):
-    """See params/claims/adadfq.yaml for units and ranges."""
+    """The claim's threshold.
+
+    Units and ranges stand in params/claims/adadfq.yaml.
+    """
 
     far: Annotated[float, Range(0, 100)]
 

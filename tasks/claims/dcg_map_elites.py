@@ -27,7 +27,10 @@ ABLATION = "passive"
 
 @dataclass(frozen=True)
 class DcgMapElitesParams(ClaimParams):
-    """See params/claims/dcg_map_elites.yaml."""
+    """Whose archives are compared, and the claim's thresholds.
+
+    Units and ranges stand in params/claims/dcg_map_elites.yaml.
+    """
 
     seeds: Annotated[tuple[int, ...], Range(0)]
     share: Annotated[float, Range(0, 1)]

@@ -55,7 +55,10 @@ WANTED = (("quality", "id", "ood"), ("diversity", "ood", "id"))
 
 @dataclass(frozen=True)
 class QdcClaimParams(ClaimParams):
-    """See params/claims/qdc_metrics.yaml for units and ranges."""
+    """How tests are resampled, and when a goal counts as reached.
+
+    Units and ranges stand in params/claims/qdc_metrics.yaml.
+    """
 
     draw: Annotated[int, Range(0)]
     reached: Annotated[float, Range(0, open=True)]

@@ -43,7 +43,9 @@ EVERYWHERE = ("minmax", "minmax_data", "gdfq", "real")  # arms at both widths
 
 @dataclass(frozen=True)
 class AdaDFQBedParams(BedParams):
-    """See params/beds/adadfq.yaml for units and ranges.
+    """Which arms, on which policies, with which game.
+
+    Units and ranges stand in params/beds/adadfq.yaml.
 
     Attributes:
         bits: Of weights and activations: the few, and the more.

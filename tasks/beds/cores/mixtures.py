@@ -33,7 +33,9 @@ STAGES = {"heun": 2, "kutta3": 3}  # network calls a step of a Runge-Kutta schem
 
 @dataclass(frozen=True)
 class MixtureBedParams(BedParams):
-    """See params/beds/deis.yaml for units and ranges.
+    """Which mixtures, and the samplers' parameters.
+
+    Units and ranges stand in params/beds/deis.yaml.
 
     Attributes:
         mixtures: Seeds of the mixtures, each with noises of its own.

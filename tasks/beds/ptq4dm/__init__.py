@@ -69,7 +69,9 @@ OF_POLICY = ("bits", "mean", "std", "states", "chains")  # parameters these depe
 
 @dataclass(frozen=True)
 class PTQ4DMBedParams(BedParams):
-    """See params/beds/ptq4dm.yaml for units and ranges.
+    """Which networks and arms, and how they are measured.
+
+    Units and ranges stand in params/beds/ptq4dm.yaml.
 
     Attributes:
         policy_seeds: Of the study's diffusion policy.

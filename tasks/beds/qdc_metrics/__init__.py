@@ -40,7 +40,9 @@ TEXT = "text_"  # how names of the language model's parameters begin
 
 @dataclass(frozen=True)
 class QdcBedParams(BedParams):
-    """See params/beds/qdc_metrics.yaml for units and ranges.
+    """Which datasets, who learns from them, and the language model's loop.
+
+    Units and ranges stand in params/beds/qdc_metrics.yaml.
 
     Attributes:
         metrics: The study's block ``measure.qdc_metrics``.

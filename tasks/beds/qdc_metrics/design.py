@@ -11,7 +11,10 @@ QUALITIES = ("top", "middle", "noisy")
 
 @dataclass(frozen=True)
 class Design:
-    """See params/beds/qdc_metrics.yaml for units and ranges."""
+    """Sectors, plays and sizes of the nine datasets.
+
+    Units and ranges stand in params/beds/qdc_metrics.yaml.
+    """
 
     sectors: int
     held_out: tuple[int, ...]

@@ -44,7 +44,11 @@ FILTERS = ("cells", "quality")  # the first says how many lines both keep
 
 @dataclass(frozen=True)
 class Rounds:
-    """See params/beds/qdc_metrics.yaml, where the names begin with ``text_``."""
+    """The language model, and how it writes and learns on.
+
+    Units and ranges stand in params/beds/qdc_metrics.yaml, where names begin with
+    ``text_``.
+    """
 
     seeds: tuple[int, ...]
     rounds: int

@@ -30,7 +30,10 @@ SCHEDULE = ("bits", "alone")  # parameters that say which arms there are
 
 @dataclass(frozen=True)
 class QuestBedParams(BedParams):
-    """See params/beds/quest.yaml for units and ranges."""
+    """Which arms, and the language model all of them train.
+
+    Units and ranges stand in params/beds/quest.yaml.
+    """
 
     bits: Annotated[tuple[float, ...], Range(1, 8)]
     alone: Annotated[tuple[float, ...], Range(1, 8)]

@@ -48,7 +48,10 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class QdcParams(Params):
-    """See params/measure/qdc_metrics.yaml for units and ranges."""
+    """How much is looked at and how, the gate, and reference statistics.
+
+    Units and ranges stand in params/measure/qdc_metrics.yaml.
+    """
 
     seed: Annotated[int, Range(0)]
     episodes: Annotated[int, Range(10)]
