@@ -22,7 +22,7 @@ from torch.optim import Adam
 from tasks.artifacts.params import Params, Range
 from tasks.generate.cores.descriptors import torch_chance
 from tasks.generate.cores.policy_batch import Array, Policies, lecun
-from tasks.generate.dcg_map_elites.replay import Rows
+from tasks.generate.dcg_map_elites.buffer import Rows
 from tasks.nets.layers import MLP
 
 

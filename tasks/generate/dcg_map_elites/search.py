@@ -39,7 +39,7 @@ from tasks.generate.cores.quality_diversity import (
     iso_line,
 )
 from tasks.generate.dcg_map_elites.conditioned_td3 import Teacher
-from tasks.generate.dcg_map_elites.replay import Buffer, Rows
+from tasks.generate.dcg_map_elites.buffer import Buffer, Rows
 from tasks.worlds import World
 
 if TYPE_CHECKING:
