@@ -26,11 +26,12 @@ from tasks.artifacts.dataset import load_transitions, write_dataset
 from tasks.artifacts.episodes import Episode
 from tasks.artifacts.onnx_policy import OnnxPolicy, build_model, contract_of
 from tasks.artifacts.params import build
+from tasks.artifacts.seeding import generator
 from tasks.generate import BEHAVIORS
 from tasks.generate.engine.behaviors import Behavior, Network, open_behavior
 from tasks.generate.engine.recording import Plan, collect
 from tasks.nets.feedforward import Feedforward
-from tasks.nets.layers import Linear, generator
+from tasks.nets.layers import Linear
 from tasks.worlds import World
 
 

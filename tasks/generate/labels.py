@@ -14,8 +14,9 @@ import numpy as np
 
 from tasks.artifacts.episodes import Episode
 from tasks.artifacts.params import Params, Range
+from tasks.artifacts.seeding import PER_PART
 from tasks.generate import Generator, Progress
-from tasks.generate.engine.recording import PER_PART, Plan
+from tasks.generate.engine.recording import Plan
 from tasks.worlds import Batch, World, require
 
 TEACHER = "teacher"

@@ -10,9 +10,10 @@ from typing import Annotated, Any
 from tasks.artifacts.episodes import Episode
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import PARAMS, Params, Range
+from tasks.artifacts.seeding import PER_PART
 from tasks.generate import Generator, Progress
 from tasks.generate.engine.behaviors import open_behavior
-from tasks.generate.engine.recording import PER_PART, Plan, check_budget, collect
+from tasks.generate.engine.recording import Plan, check_budget, collect
 from tasks.worlds import World
 
 

@@ -5,9 +5,10 @@ from typing import Annotated
 
 from tasks.artifacts.episodes import Episode
 from tasks.artifacts.params import Params, Range
+from tasks.artifacts.seeding import PER_PART
 from tasks.generate import Generator, Progress
 from tasks.generate.engine.behaviors import open_behavior
-from tasks.generate.engine.recording import PER_PART, Plan, check_budget, collect
+from tasks.generate.engine.recording import Plan, check_budget, collect
 from tasks.worlds import World
 
 

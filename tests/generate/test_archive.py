@@ -12,13 +12,14 @@ from tasks.artifacts.dataset import load_transitions, write_dataset
 from tasks.artifacts.episodes import Episode
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.minari import read_episodes
+from tasks.artifacts.seeding import seed_of
 from tasks.generate.cores.archive_dataset import (
     ReplayParams,
     genome_sha256,
     replay,
     taken,
 )
-from tasks.generate.cores.descriptors import Measures, seed_of
+from tasks.generate.cores.descriptors import Measures
 from tasks.generate.cores.policy_batch import Arena, Policies, genes
 from tasks.generate.cores.quality_diversity import (
     RANDOM,

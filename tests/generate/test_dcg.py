@@ -10,8 +10,8 @@ from torch import Tensor
 
 from tasks.artifacts.errors import RefusedError
 from tasks.generate.cores.policy_batch import Policies
-from tasks.generate.dcg_map_elites.conditioned_td3 import Teacher, similarity
 from tasks.generate.dcg_map_elites.buffer import Buffer, Rows
+from tasks.generate.dcg_map_elites.conditioned_td3 import Teacher, similarity
 from tests.generate.archives import small
 
 W, A, D, B = 3, 2, 2, 6  # widths of observation, action, descriptor; rows

@@ -12,10 +12,11 @@ from tasks.artifacts.episodes import Episode, check_episodes
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.onnx_policy import build_model, contract_of, write_onnx
 from tasks.artifacts.params import build
+from tasks.artifacts.seeding import generator
 from tasks.generate.engine.behaviors import open_behavior
 from tasks.generate.engine.recording import Plan, collect
 from tasks.nets.feedforward import Feedforward
-from tasks.nets.layers import Linear, generator
+from tasks.nets.layers import Linear
 from tasks.worlds import World
 from tests.nets.transformers import transformer
 from tests.variant_files import write

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from tasks.artifacts.episodes import Episode
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import OneOf, Params, Range
-from tasks.generate.cores.descriptors import Doubles, Measures, seed_of
+from tasks.artifacts.seeding import seed_of
+from tasks.generate.cores.descriptors import Doubles, Measures
 from tasks.generate.cores.policy_batch import Act, Arena
 from tasks.generate.cores.quality_diversity import OPERATORS, Array, Elites
 

@@ -1,39 +1,15 @@
-"""Descriptors of episodes as measures in [-1, 1]^D, and seeds of what is done.
+"""Descriptors of episodes as measures in [-1, 1]^D."""
 
-Chance is drawn from generators made of a seed and words, so a search that was killed
-goes on without the state of one.
-"""
-
-import hashlib
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from tasks.artifacts.episodes import Episode
 from tasks.artifacts.errors import RefusedError
-from tasks.generate.engine.recording import FIRST_START
 from tasks.worlds import World, require
 
 Doubles = NDArray[np.float64]
-
-
-def seed_of(*parts: object) -> int:
-    """A start seed or a seed of chance that depends on the parts alone, 2^30..2^61."""
-    text = "/".join(map(str, parts))
-    digest = hashlib.sha256(text.encode()).digest()
-    return FIRST_START + (int.from_bytes(digest[:8], "little") >> 4)
-
-
-def chance(*parts: object) -> np.random.Generator:
-    """A generator of the parts, so that a search resumes without the state of one."""
-    return np.random.default_rng(seed_of(*parts))
-
-
-def torch_chance(*parts: object) -> torch.Generator:
-    """The same for torch."""
-    return torch.Generator().manual_seed(seed_of(*parts))
 
 
 class Measures:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.optim import Adam
 
 from tasks.artifacts.params import Params, Range
-from tasks.generate.cores.descriptors import torch_chance
+from tasks.artifacts.seeding import torch_chance
 from tasks.generate.cores.policy_batch import Array, Policies, lecun
 from tasks.generate.dcg_map_elites.buffer import Rows
 from tasks.nets.layers import MLP

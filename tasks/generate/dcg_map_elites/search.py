@@ -18,14 +18,9 @@ import tasks
 from tasks.artifacts.checkpoint import Checkpoint
 from tasks.artifacts.episodes import Episode
 from tasks.artifacts.files import canonical, sha256
+from tasks.artifacts.seeding import chance, seed_of, torch_chance
 from tasks.generate import Progress
-from tasks.generate.cores.descriptors import (
-    Doubles,
-    Measures,
-    chance,
-    seed_of,
-    torch_chance,
-)
+from tasks.generate.cores.descriptors import Doubles, Measures
 from tasks.generate.cores.policy_batch import Act, Arena, Array, Policies, genes
 from tasks.generate.cores.quality_diversity import (
     GRADIENT,
@@ -38,8 +33,8 @@ from tasks.generate.cores.quality_diversity import (
     Elites,
     iso_line,
 )
-from tasks.generate.dcg_map_elites.conditioned_td3 import Teacher
 from tasks.generate.dcg_map_elites.buffer import Buffer, Rows
+from tasks.generate.dcg_map_elites.conditioned_td3 import Teacher
 from tasks.worlds import World
 
 if TYPE_CHECKING:

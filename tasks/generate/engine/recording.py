@@ -10,14 +10,12 @@ from tasks.artifacts.density import Doubles
 from tasks.artifacts.episodes import Episode
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import PARAMS
+from tasks.artifacts.seeding import PER_PART, episode_generator, start_seed
 from tasks.generate import Progress
 from tasks.generate.engine.behaviors import Behavior
 from tasks.worlds import Batch, Flags, Floats, World
 
 Counts = NDArray[np.int64]
-
-PER_PART, PER_SEED = 100_000, 10_000_000  # episodes; keep start seeds apart
-FIRST_START = 2**30  # training and evaluation start below
 
 
 def check_budget(episodes: int | None, steps: int | None) -> None:
@@ -57,11 +55,11 @@ class Plan:
 
     def start_seed(self, number: int) -> int:
         """Start seed of an episode."""
-        return FIRST_START + self.seed * PER_SEED + self.part * PER_PART + number
+        return start_seed(self.seed, self.part, number)
 
     def generator(self, number: int) -> np.random.Generator:
         """The episode's own source of noise."""
-        return np.random.default_rng([self.seed, self.part, number])
+        return episode_generator(self.seed, self.part, number)
 
     @property
     def limit(self) -> int:
