@@ -27,12 +27,11 @@ from tasks.artifacts.episodes import Episode
 from tasks.artifacts.onnx_policy import OnnxPolicy, build_model, contract_of
 from tasks.artifacts.params import build
 from tasks.artifacts.seeding import generator
-from tasks.generate import BEHAVIORS
-from tasks.generate.engine.behaviors import Behavior, Network, open_behavior
 from tasks.generate.engine.recording import Plan, collect
 from tasks.nets.feedforward import Feedforward
 from tasks.nets.layers import Linear
 from tasks.worlds import World
+from tasks.worlds.engine.behaviors import BEHAVIORS, Behavior, Network, open_behavior
 
 
 def untrained(world: World, hidden: int = 256) -> Behavior:
@@ -54,6 +53,7 @@ def untrained(world: World, hidden: int = 256) -> Behavior:
     )
     origin |= {
         "seeds": [0],
+        "made_by": [],
         "world": "hopper",
         "env_id": "Hopper-v5",
         "step_seconds": 0.008,

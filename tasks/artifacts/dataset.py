@@ -3,14 +3,13 @@
     <folder>/data/main_data.hdf5   episodes, as Minari 0.5.4 lays them out
     <folder>/data/metadata.json    spaces, environment, reference scores
     <folder>/card.json             what the dataset holds, and main_data.hdf5's hash
-    <folder>/world.json            the world it was made in
+    <folder>/world.json            the world and the code it was made with
 
 With ``MINARI_DATASETS_PATH`` set to the folder's parent, ``minari.load_dataset`` and
 ``recover_environment`` work. Reading goes straight to HDF5: no import of Minari, and
 nothing is believed before the hash in card.json fits.
 """
 
-import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -57,7 +56,7 @@ __all__ = [
     "write_dataset",
 ]
 
-SCHEMA = 1
+SCHEMA = 2  # of world.json
 ID = re.compile(r"^([-_\w][-_\w/]*[-_\w]+/)?[-_\w]+-v\d+$", re.ASCII)
 
 
@@ -85,6 +84,7 @@ def write_dataset(
     description: str = "",
     about: Mapping[str, Any] | None = None,
     leave: Callable[[Path], None] = lambda _: None,
+    made_by: Sequence[Mapping[str, str]] = (),
 ) -> dict[str, Any]:
     """Check episodes and write them with card.json and world.json.
 
@@ -98,7 +98,9 @@ def write_dataset(
         world_block: Its block of params.yaml, for world.json.
         description: How they were made, in words.
         about: More for the card.
-        leave: Given the new folder to put further files into.
+        leave: Called with the new folder, to put further files into.
+        made_by: The methods that had a part in it, the world first, as
+            ``tasks.code.made_by`` gives them; none for data that no stage reads.
 
     Returns:
         The card.
@@ -112,28 +114,22 @@ def write_dataset(
     need = MIN_FREE_BYTES + 2 * sum(episode.nbytes for episode in episodes)
     with whole_folder(folder, need) as temporary:
         write_episodes(temporary, dataset_id, episodes, world, description)
-        told = card(dataset_id, episodes, world, sha256(temporary / MAIN))
+        figures = card(dataset_id, episodes, world, sha256(temporary / MAIN))
         leave(temporary)
-        told |= about or {}
-        write_json(temporary / "card.json", told)
-        write_json(temporary / "world.json", _world(world, world_block))
-    return told
-
-
-def _world(world: "World", block: Mapping[str, Any]) -> dict[str, Any]:
-    """What world.json says: parameters, control step, hashes of the code behind it."""
-    files = {
-        Path(inspect.getfile(cls))
-        for cls in type(world).__mro__
-        if cls.__module__.startswith("tasks.worlds")
-    }
-    hashes = {f"tasks/worlds/{file.name}": sha256(file) for file in files}
-    return {
-        "schema": SCHEMA,
-        "world": dict(block),
-        "step_seconds": world.step_seconds,
-        "sources_sha256": hashes,
-    }
+        figures |= about or {}
+        write_json(temporary / "card.json", figures)
+        write_json(
+            temporary / "world.json",
+            {
+                "schema": SCHEMA,
+                "world": dict(world_block),
+                "step_seconds": world.step_seconds,
+                # who loads the class that "world" names imports none of its code: the
+                # digests here change with it, and DVC runs that stage again
+                "made_by": [dict(method) for method in made_by],
+            },
+        )
+    return figures
 
 
 def load_episodes(folder: Path) -> tuple[list[Episode], dict[str, Any]]:

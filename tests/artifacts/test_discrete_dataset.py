@@ -12,8 +12,8 @@ import pytest
 from tasks.artifacts.dataset import load_rows, load_transitions, write_dataset
 from tasks.artifacts.episodes import Episode, check_episodes
 from tasks.artifacts.errors import RefusedError
-from tasks.generate.engine.behaviors import Chooser
 from tasks.generate.engine.recording import Plan, collect
+from tasks.worlds.engine.behaviors import Chooser
 from tests.worlds.harness import load
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*rewards. all equal")

@@ -39,6 +39,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         "dataset": {
             "tiny": {
                 "world": block("world/pendulum"),
+                "method": "rollout",
                 "generate": rollout | {"steps": None},
             }
         },
@@ -102,7 +103,11 @@ def test_it_writes_the_same_dataset_again(
     if name == "hurt":
         assert card["q"]["mean_after"] < card["q"]["mean_before"]
     worlds = [json.loads((f / "world.json").read_text()) for f in (folder, TINY)]
-    assert worlds[0] == worlds[1]
+    for key in ("world", "step_seconds"):
+        assert worlds[0][key] == worlds[1][key]
+    (of_world, of_method), (of_source, _) = (w["made_by"] for w in worlds)
+    assert of_world == of_source
+    assert of_method["method"] == "generate.corrupt"
     states = [load_episodes(f)[0][0].infos for f in (folder, TINY)]
     for key, values in states[1].items():  # reset_to still works
         assert np.array_equal(states[0][key], values)

@@ -15,15 +15,17 @@ from tasks.artifacts.onnx_policy import OnnxPolicy
 from tasks.artifacts.policy import load_policy
 from tasks.generate.cores.policy_batch import Arena
 from tasks.generate.dcg_map_elites.distilled import conditioned, in_onnx, in_torch
-from tasks.generate.dcg_map_elites.search import Log, Search, identity
+from tasks.generate.dcg_map_elites.search import Log, Search
 from tests.generate.archives import ARMS, STEPS, search, small
 from tests.generate.test_rollout import quiet
 from tests.worlds.harness import load
 
+SEARCH = "tasks.generate.dcg_map_elites.search"
+
 
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(search, "CHECKPOINTS", tmp_path / "kept")
+    monkeypatch.setattr(SEARCH + ".CHECKPOINTS", tmp_path / "kept")
 
 
 def buffered(made: Search) -> Any:
@@ -141,52 +143,6 @@ def test_starts_are_one_or_many():
         starts = buffered(made).observation.view(-1, STEPS, 10)[:, 0]
         assert len(starts.unique(dim=0)) == count
         assert starts.abs().min() > 0  # else a network without biases stands still
-
-
-@pytest.mark.parametrize("arm", ["dcg", "map_elites"])
-def test_a_killed_search_ends_the_same(
-    arm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(search, "CHECKPOINT_SECONDS", 0.0)
-    world = load("swimmer_omni", max_steps=STEPS)
-    whole = small(**ARMS[arm])
-    wanted = whole.episodes(world, quiet)
-    assert whole.checkpoint
-    whole.checkpoint.remove()
-
-    def die(share: float, words: str) -> None:
-        if share > 0.5:
-            raise KeyboardInterrupt
-
-    again = small(**ARMS[arm])
-    with pytest.raises(KeyboardInterrupt):
-        again.episodes(world, die)
-    assert len(list(tmp_path.glob("kept/*/*.safetensors"))) == 1
-    again = small(**ARMS[arm])
-    found = again.episodes(world, quiet)
-    assert again.search.done == 3
-    for a, b in zip(wanted, found, strict=True):
-        assert a.observations.tobytes() == b.observations.tobytes()
-        assert a.metadata["genome_sha256"] == b.metadata["genome_sha256"]
-    one, two = whole.search.tensors(), again.search.tensors()
-    assert one.keys() == two.keys()
-    for name in one:
-        assert torch.equal(one[name].nan_to_num(), two[name].nan_to_num()), name
-    assert whole.figures == again.figures
-
-
-def test_another_search_has_another_checkpoint():
-    world = load("swimmer_omni", max_steps=STEPS)
-    told = {
-        identity(small(**changes).params, where)
-        for changes, where in (
-            ({}, world),
-            ({"seed": 1}, world),
-            ({"conditioned": False, **ARMS["pga"]}, world),
-            ({}, load("swimmer_omni", max_steps=STEPS + 1)),
-        )
-    }
-    assert len(told) == 4
 
 
 def test_a_dataset_holds_archive_log_and_policy(tmp_path: Path):

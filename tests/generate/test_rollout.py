@@ -13,11 +13,11 @@ from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.onnx_policy import build_model, contract_of, write_onnx
 from tasks.artifacts.params import build
 from tasks.artifacts.seeding import generator
-from tasks.generate.engine.behaviors import open_behavior
 from tasks.generate.engine.recording import Plan, collect
 from tasks.nets.feedforward import Feedforward
 from tasks.nets.layers import Linear
 from tasks.worlds import World
+from tasks.worlds.engine.behaviors import open_behavior
 from tests.nets.transformers import transformer
 from tests.variant_files import write
 from tests.worlds.harness import load
@@ -60,6 +60,7 @@ def behavior(folder: Path, world: World, name: str, head: str, hidden: int = 8) 
         "step_seconds": world.step_seconds,
         "weights_sha256": "",
         "statistics_sha256": "",
+        "made_by": [],
     }
     place = folder / world.params.name
     place.mkdir(parents=True, exist_ok=True)

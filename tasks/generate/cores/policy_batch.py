@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from tasks.artifacts.episodes import Episode
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import PARAMS
-from tasks.generate.engine.behaviors import Bounded
 from tasks.generate.engine.recording import Recorder
 from tasks.nets.layers import Linear, perceptron
 from tasks.worlds import Floats, World
+from tasks.worlds.engine.behaviors import Bounded
 
 Array = NDArray[np.float32]
 # actions (n, A) in [-1, 1] of observations (n, O); row i is that of episode i
@@ -111,7 +111,7 @@ class _Rowwise(Bounded):
     def actions(
         self, observation: Floats, noise: Array, legal: Floats | None = None
     ) -> Array:
-        """See :meth:`tasks.generate.engine.behaviors.Behavior.actions`."""
+        """See :meth:`tasks.worlds.engine.behaviors.Behavior.actions`."""
         del noise, legal
         found = np.tile(self.middle, (len(observation), 1))
         acted = self.act(observation[: self.count].astype(np.float32))

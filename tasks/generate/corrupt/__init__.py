@@ -53,11 +53,9 @@ class CorruptParams(Params):
     seed: Annotated[int, Range(0)]
 
 
-class Corrupt(Corruption):
+class Corrupt(Corruption[CorruptParams]):
     """See the module."""
 
-    Parameters = CorruptParams
-    params: CorruptParams
 
     def corrupt(
         self,

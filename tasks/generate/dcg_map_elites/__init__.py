@@ -113,11 +113,9 @@ class DcgMapElitesParams(ReplayParams, Recipe):
         return self.gradient + self.injected + self.active > 0
 
 
-class DcgMapElites(Generator):
+class DcgMapElites(Generator[DcgMapElitesParams]):
     """See the module."""
 
-    Parameters = DcgMapElitesParams
-    params: DcgMapElitesParams
     search: Search
 
     def episodes(self, world: World, progress: Progress) -> list[Episode]:

@@ -15,6 +15,7 @@ from tasks.artifacts.files import sha256
 from tasks.artifacts.onnx_policy import OnnxPolicy, build_model, contract_of, write_onnx
 from tasks.artifacts.parity import check_parity
 from tasks.artifacts.policy import save_policy, statistics_sha256, weights_sha256
+from tasks.code import made_by
 from tasks.generate.cores.archive_dataset import error
 from tasks.generate.cores.policy_batch import Act, Array
 from tasks.generate.dcg_map_elites.conditioned_td3 import Teacher
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from tasks.generate.cores.quality_diversity import Archive
     from tasks.generate.dcg_map_elites.search import Search
 
+TARGET = "tasks.generate.dcg_map_elites.DcgMapElites"
 TOLERANCE = 1e-4  # of parity, as params/export/feedforward.yaml
 ROWS = 1000  # observations that parity is checked on
 
@@ -134,9 +136,10 @@ def save_distilled(
 def _origin(
     policy: Conditioned, search: "Search", archive_sha256: str
 ) -> dict[str, Any]:
-    world = search.world
+    world, block = search.world, {"_target_": TARGET, **vars(search.params)}
     return {
         "seeds": [search.params.seed],
+        "made_by": [made_by("generate", "dcg_map_elites", block)],
         "learner": "dcg_map_elites",
         "dataset": "archive",
         "dataset_sha256": archive_sha256,

@@ -4,7 +4,6 @@ Shapes: N children, G numbers in a genome, D descriptor.
 """
 
 import hashlib
-import inspect
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -14,11 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-import tasks
 from tasks.artifacts.checkpoint import Checkpoint
 from tasks.artifacts.episodes import Episode
-from tasks.artifacts.files import canonical, sha256
+from tasks.artifacts.files import canonical
 from tasks.artifacts.seeding import chance, seed_of, torch_chance
+from tasks.code import digest, of_method
 from tasks.generate import Progress
 from tasks.generate.cores.descriptors import Doubles, Measures
 from tasks.generate.cores.policy_batch import Act, Arena, Array, Policies, genes
@@ -276,14 +275,12 @@ def _under(told: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 def identity(params: "DcgMapElitesParams", world: World) -> str:
     """Hash of everything that determines a search; a checkpoint's folder name."""
-    here = Path(tasks.__path__[0])
-    files = [Path(inspect.getfile(type(params))), Path(inspect.getfile(type(world)))]
-    for pattern in ("nets/*.py", "generate/_*.py", "worlds/_*.py"):
-        files += sorted(here.glob(pattern))
+    code = of_method("generate", "dcg_map_elites")
+    code |= of_method("worlds", world.params.name)
     whole = {
         "params": vars(params),
         "world": vars(world.params),
-        "sources": [sha256(file) for file in files],
+        "code": digest(code),
         "versions": [torch.__version__, np.__version__],
     }
     return hashlib.sha256(canonical(whole).encode()).hexdigest()
