@@ -15,9 +15,9 @@ from tasks.artifacts.minari import read_episodes
 from tasks.artifacts.seeding import seed_of
 from tasks.generate.cores.archive_dataset import (
     ReplayParams,
+    episode_counts,
     genome_sha256,
     replay,
-    taken,
 )
 from tasks.generate.cores.descriptors import Measures
 from tasks.generate.cores.policy_batch import Arena, Policies, genes
@@ -169,13 +169,23 @@ def test_measures_refuse_what_is_no_descriptor():
 
 def test_cells_are_taken_as_asked():
     held = elites(4)  # objectives 3, 2, 1, 0
-    assert taken(held, REPLAY).tolist() == [2, 2, 2, 2]
-    assert taken(held, replace(REPLAY, top_fraction=0.5)).tolist() == [2, 2, 0, 0]
-    assert taken(held, replace(REPLAY, top_fraction=0.0)).tolist() == [2, 0, 0, 0]
+    assert episode_counts(held, REPLAY).tolist() == [2, 2, 2, 2]
+    assert episode_counts(held, replace(REPLAY, top_fraction=0.5)).tolist() == [
+        2,
+        2,
+        0,
+        0,
+    ]
+    assert episode_counts(held, replace(REPLAY, top_fraction=0.0)).tolist() == [
+        2,
+        0,
+        0,
+        0,
+    ]
     weighted = replace(REPLAY, episodes_per_cell=6, cell_weights="objective")
-    assert taken(held, weighted).tolist() == [12, 8, 4, 1]
+    assert episode_counts(held, weighted).tolist() == [12, 8, 4, 1]
     flat = replace(held, objective=np.ones(4))
-    assert taken(flat, weighted).tolist() == [6, 6, 6, 6]
+    assert episode_counts(flat, weighted).tolist() == [6, 6, 6, 6]
 
 
 def again(held: Elites, params: ReplayParams, slots: int = 4, **changes: Any) -> Any:

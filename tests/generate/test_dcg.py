@@ -41,7 +41,7 @@ def rows(seed: int = 0) -> Rows:
         terminated=np.array([0, 1, 0, 0, 0, 0]),
         truncated=np.array([0, 0, 1, 0, 0, 0]),
         observed=d,
-        wanted=d + draw.normal(size=(B, D)) * 0.1 * (np.arange(B) > 2)[:, None],
+        commanded=d + draw.normal(size=(B, D)) * 0.1 * (np.arange(B) > 2)[:, None],
     )
 
 
@@ -82,14 +82,14 @@ def test_an_update_is_that_of_the_equations(conditioned: bool):
     losses = made.update(batch, noise)
 
     x = {k: v.double() for k, v in vars(batch).items()}
-    aim = x["wanted"] if conditioned else x["wanted"][:, :0]
+    aim = x["commanded"] if conditioned else x["commanded"][:, :0]
     actor, t_actor = doubles(before.actor, 0), doubles(before.target_actor, 0)
     q1, q2 = (doubles(before.critics, k) for k in (0, 1))
     t1, t2 = (doubles(before.target_critics, k) for k in (0, 1))
     jitter = (0.2 * noise.double()).clamp(-0.5, 0.5)
     pushed = torch.tanh(net(t_actor, torch.cat([x["after"], aim], 1))) + jitter
     seen = torch.cat([x["after"], pushed.clamp(-1, 1), aim], 1)
-    distance = (x["observed"] - x["wanted"]).square().sum(1, keepdim=True).sqrt()
+    distance = (x["observed"] - x["commanded"]).square().sum(1, keepdim=True).sqrt()
     s = torch.exp(-distance / 0.1) if conditioned else 1.0
     smaller = torch.minimum(net(t1, seen), net(t2, seen))
     y = (s * x["reward"] + 0.99 * (1 - x["terminated"]) * smaller).detach()
@@ -116,8 +116,8 @@ def follow(old: list[Tensor], new: list[Tensor]) -> list[Tensor]:
     return [0.995 * a + 0.005 * b for a, b in zip(old, new, strict=True)]
 
 
-def close(found: list[Tensor], wanted: list[Tensor]) -> None:
-    for a, b in zip(found, wanted, strict=True):
+def close(found: list[Tensor], commanded: list[Tensor]) -> None:
+    for a, b in zip(found, commanded, strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=1e-5)
 
 
@@ -142,8 +142,8 @@ def test_the_actor_rests_every_other_step():
 def test_similarity_is_of_the_observed_descriptor():
     """By hand: 0.1 off is 1/e at L = 0.1, no distance is 1."""
     d = torch.tensor([[0.0, 0.0], [0.3, 0.4], [0.5, 0.5]])
-    wanted = torch.tensor([[0.1, 0.0], [0.0, 0.0], [0.5, 0.5]])
-    found = similarity(d, wanted, 0.1).flatten()
+    commanded = torch.tensor([[0.1, 0.0], [0.0, 0.0], [0.5, 0.5]])
+    found = similarity(d, commanded, 0.1).flatten()
     torch.testing.assert_close(found, torch.tensor([-1.0, -5.0, 0.0]).exp())
 
 
@@ -162,7 +162,9 @@ def test_truncation_masks_the_error_and_termination_stops_the_bootstrap():
 
 def test_pga_sees_no_descriptor():
     made, batch = teacher(conditioned=False), rows()
-    other = Rows(**{**vars(batch), "wanted": -batch.wanted, "observed": batch.wanted})
+    other = Rows(
+        **{**vars(batch), "commanded": -batch.commanded, "observed": batch.commanded}
+    )
     noise = torch.zeros(B, A)
     assert made.critic_loss(batch, noise) == made.critic_loss(other, noise)
     assert made.actor_loss(batch) == made.actor_loss(other)
@@ -178,16 +180,16 @@ def test_a_child_climbs_at_its_parents_own_descriptor():
     parents = Policies.random(4, (W, *HIDDEN, A), torch.Generator().manual_seed(2))
     genomes = parents.genomes()
     genomes[3] = genomes[0]  # the same policy, another descriptor
-    wanted = torch.tensor([[0.1, 0.2], [-0.5, 0.9], [0.0, 0.0], [0.9, -0.9]])
+    commanded = torch.tensor([[0.1, 0.2], [-0.5, 0.9], [0.0, 0.0], [0.9, -0.9]])
     draw = torch.Generator().manual_seed(3)
     states = torch.randn(1, 8, W, generator=draw)
     frozen = copy.deepcopy(made.critics.state_dict())
-    children = made.improve(genomes, wanted, states)
+    children = made.improve(genomes, commanded, states)
     assert all(torch.equal(v, frozen[k]) for k, v in made.critics.state_dict().items())
     q1, x = doubles(made.critics, 0), states[0].double()
     for k in range(4):
         weights = doubles(Policies.of(genomes, (W, *HIDDEN, A)), k)
-        aim = wanted[k].double().expand(8, -1)
+        aim = commanded[k].double().expand(8, -1)
         action = torch.tanh(net(weights, x))
         loss = -net(q1, torch.cat([x, action, aim], 1)).mean()
         told = torch.cat([w.flatten() for w in adam(weights, loss, 5e-3)])
@@ -216,23 +218,23 @@ def test_a_child_does_not_depend_on_its_siblings():
     made = teacher()
     shape = (W, *HIDDEN, A)
     genomes = Policies.random(3, shape, torch.Generator().manual_seed(2)).genomes()
-    wanted = torch.tensor([[0.1, 0.2], [-0.5, 0.9], [0.0, 0.0]])
+    commanded = torch.tensor([[0.1, 0.2], [-0.5, 0.9], [0.0, 0.0]])
     states = torch.randn(4, 8, W, generator=torch.Generator().manual_seed(3))
-    together = made.improve(genomes, wanted, states)
-    alone = made.improve(genomes[1:2], wanted[1:2], states)
+    together = made.improve(genomes, commanded, states)
+    alone = made.improve(genomes[1:2], commanded[1:2], states)
     np.testing.assert_allclose(together[1], alone[0], rtol=0, atol=1e-5)
 
 
 def test_a_folded_actor_is_the_actor_at_that_descriptor():
     made = teacher()
     draw = np.random.default_rng(0)
-    wanted = draw.uniform(-1, 1, (3, D)).astype(np.float32)
+    commanded = draw.uniform(-1, 1, (3, D)).astype(np.float32)
     seen = draw.normal(size=(3, W)).astype(np.float32)
-    folded = Policies.of(made.folded(wanted), (W, *HIDDEN, A))
-    np.testing.assert_allclose(folded.act(seen), made.act(seen, wanted), atol=1e-6)
+    folded = Policies.of(made.folded(commanded), (W, *HIDDEN, A))
+    np.testing.assert_allclose(folded.act(seen), made.act(seen, commanded), atol=1e-6)
     plain = teacher(conditioned=False)
-    same = Policies.of(plain.folded(wanted), (W, *HIDDEN, A)).act(seen)
-    np.testing.assert_allclose(same, plain.act(seen, wanted), atol=1e-6)
+    same = Policies.of(plain.folded(commanded), (W, *HIDDEN, A)).act(seen)
+    np.testing.assert_allclose(same, plain.act(seen, commanded), atol=1e-6)
 
 
 def test_genomes_round_trip_and_start_as_lecun():
@@ -254,9 +256,9 @@ def test_buffer_keeps_the_newest():
     assert (buffer.size, buffer.at) == (10, 8)
     order = [*range(8, 10), *range(8)]  # oldest first
     held = buffer.take(torch.tensor(order))
-    wanted = torch.cat([batch.observation[2:] + 1, batch.observation + 2])
-    assert torch.equal(held.observation, wanted)
-    assert torch.equal(held.wanted[-B:], batch.wanted)
+    commanded = torch.cat([batch.observation[2:] + 1, batch.observation + 2])
+    assert torch.equal(held.observation, commanded)
+    assert torch.equal(held.commanded[-B:], batch.commanded)
 
 
 def test_buffer_refuses_what_cannot_be():

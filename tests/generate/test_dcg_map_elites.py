@@ -15,7 +15,8 @@ from tasks.artifacts.onnx_policy import OnnxPolicy
 from tasks.artifacts.policy import load_policy
 from tasks.generate.cores.policy_batch import Arena
 from tasks.generate.dcg_map_elites.distilled import conditioned, in_onnx, in_torch
-from tasks.generate.dcg_map_elites.search import Log, Search
+from tasks.generate.dcg_map_elites.log import Log
+from tasks.generate.dcg_map_elites.search import Search
 from tests.generate.archives import ARMS, STEPS, search, small
 from tests.generate.test_rollout import quiet
 from tests.worlds.harness import load
@@ -76,14 +77,14 @@ def test_passive_samples_say_what_was_reached_active_ones_what_was_asked():
     for _ in range(2):
         made.iterate()
     rows = buffered(made)
-    same = (rows.observed == rows.wanted).all(1).view(-1, STEPS)
+    same = (rows.observed == rows.commanded).all(1).view(-1, STEPS)
     passive = [True] * 20 + [True] * 16 + [False] * 4  # episodes, in order
     assert same.all(1).tolist() == passive
     assert not same[-4:].any()
     archive = made.archive.elites().measures.astype(np.float32)
-    for wanted in rows.wanted.view(-1, STEPS, 2)[-4:]:
-        assert (wanted == wanted[0]).all()
-        known = np.abs(archive - wanted[0].numpy()).max(1) < 1e-6
+    for commanded in rows.commanded.view(-1, STEPS, 2)[-4:]:
+        assert (commanded == commanded[0]).all()
+        known = np.abs(archive - commanded[0].numpy()).max(1) < 1e-6
         assert known.any()
     ends = rows.truncated.view(-1, STEPS)
     assert not rows.terminated.any()
@@ -100,9 +101,9 @@ def test_without_active_samples_there_are_none():
     for _ in range(2):
         made.iterate()
     rows = buffered(made)
-    assert torch.equal(rows.observed, rows.wanted)
+    assert torch.equal(rows.observed, rows.commanded)
     assert made.teacher
-    assert made.teacher.told == 2
+    assert made.teacher.aim_width == 2
 
 
 def test_archive_policies_are_told_nothing():
@@ -124,15 +125,15 @@ def test_gradient_children_get_their_parents_descriptors(
     monkeypatch.setattr(
         type(made.teacher),
         "improve",
-        lambda _, genomes, wanted, states: (
-            told.update(genomes=genomes, wanted=wanted, states=states) or genomes
+        lambda _, genomes, commanded, states: (
+            told.update(genomes=genomes, commanded=commanded, states=states) or genomes
         ),
     )
     elites = made.archive.elites()
     made.children()
-    for genome, wanted in zip(told["genomes"], told["wanted"], strict=True):
+    for genome, commanded in zip(told["genomes"], told["commanded"], strict=True):
         row = [np.array_equal(genome, one) for one in elites.genome].index(True)
-        np.testing.assert_allclose(wanted, elites.measures[row], atol=1e-6)
+        np.testing.assert_allclose(commanded, elites.measures[row], atol=1e-6)
     assert told["states"].shape == (5, 100, 10)
 
 

@@ -13,7 +13,7 @@ Doubles = NDArray[np.float64]
 
 
 class Measures:
-    """What a world's descriptors say, each dimension in [-1, 1].
+    """Measures of episodes: a world's descriptors, each dimension scaled to [-1, 1].
 
     Args:
         world: One that can ``descriptor``.
@@ -43,13 +43,13 @@ class Measures:
             )
 
     def of(self, episodes: Sequence[Episode]) -> Doubles:
-        """Of whole episodes: (N, D).
+        """The measures of N whole episodes, (N, D).
 
         Raises:
             RefusedError: If an episode has no steps, or its descriptor is NaN or
                 outside the bounds.
         """
-        found = np.zeros((len(episodes), len(self.low)))
+        raw = np.zeros((len(episodes), len(self.low)))  # units of the world
         for number, episode in enumerate(episodes):
             if not len(episode):
                 raise RefusedError(
@@ -59,7 +59,7 @@ class Measures:
                     "at least one step",
                     "start where the task has not already ended",
                 )
-            found[number] = d = self._describe(episode)
+            raw[number] = d = self._describe(episode)
             if not ((self.low <= d) & (d <= self.high)).all():
                 raise RefusedError(
                     self._where,
@@ -68,8 +68,8 @@ class Measures:
                     f"{self.low.tolist()} to {self.high.tolist()}",
                     "mend the world's descriptor or widen its bounds",
                 )
-        return 2 * (found - self.low) / (self.high - self.low) - 1
+        return 2 * (raw - self.low) / (self.high - self.low) - 1
 
     def units(self, measures: Doubles) -> Doubles:
-        """(N, D) in [-1, 1] -> the same in units of the world."""
+        """Measures (N, D) back in units of the world."""
         return self.low + (measures + 1) / 2 * (self.high - self.low)
