@@ -136,7 +136,7 @@ class Graph:
                 before = {str(dep): dep.hash_info for dep in stage.deps}
                 stage.save_deps()
                 changed = [str(d) for d in stage.deps if d.hash_info != before[str(d)]]
-                _refuse_edited(name, [*changed, *edited(_paths(stage))])
+                _refuse_edited(name, [*changed, *edited(_paths(stage))], "the stage")
                 self._record(stage)
             finally:
                 self._release(name)
@@ -155,7 +155,7 @@ class Graph:
             return "recorded" if ran else "unchanged"
         if not self.force and not _changed(stage):
             return "unchanged"
-        _refuse_edited(name, edited(_paths(stage)))
+        _refuse_edited(name, edited(_paths(stage)), "the graph")
         self._hold(name, stage)
         try:
             _bare(Stage.remove_outs)(stage)
@@ -261,13 +261,13 @@ def _paths(stage: Stage) -> list[str]:
     return [dep.def_path for dep in stage.deps]
 
 
-def _refuse_edited(name: str, files: Sequence[str]) -> None:
+def _refuse_edited(name: str, files: Sequence[str], what: str) -> None:
     """Refuse to run or to record a stage whose dependencies were edited meanwhile."""
     if files:
         raise RefusedError(
             name,
             "dependency",
-            f"{', '.join(files)}, changed while the graph ran",
+            f"{', '.join(files)}, changed while {what} ran",
             "what the outputs are made from",
             "run it again",
         )
