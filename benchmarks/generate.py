@@ -86,7 +86,7 @@ def bare(world: World, episodes: list[Episode], in_flight: int) -> float:
 
 
 def one_at_a_time(world: World, episodes: list[Episode]) -> float:
-    """Seconds of Gymnasium's own loop over the same episodes."""
+    """Seconds of Gymnasium's own loop over the same episodes and actions."""
     env = gymnasium.make(world.env_spec())
     begun = time.process_time()
     for episode in episodes:
@@ -102,7 +102,7 @@ def measure(
     in_flight: int = 16,
     rounds: int = 3,
 ) -> dict[str, Any]:
-    """All ways, in turns; the best round of each.
+    """Time all ways, in turns, and keep the best round of each.
 
     Args:
         policy: A name under data/behaviors/hopper, or None for an untrained network.
@@ -154,8 +154,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20_000)
     parser.add_argument("--in-flight", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=3)
-    given = vars(parser.parse_args())
-    print(json.dumps(measure(**given), indent=2))  # noqa: T201
+    options = vars(parser.parse_args())
+    print(json.dumps(measure(**options), indent=2))  # noqa: T201
 
 
 if __name__ == "__main__":

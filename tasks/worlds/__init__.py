@@ -18,8 +18,10 @@ What a world can do beyond stepping is a capability, asked for with :func:`requi
 |---|---|---|
 | ``reset_to`` | batch | start an episode in a given state |
 | ``set_params`` | batch | change physical parameters |
+| ``answers`` | batch | the right action of each sub-environment, (N,) |
 | ``termination_fn`` | world | whether (s, a, s') ends an episode, no simulator |
 | ``descriptor`` | world | what an episode did, D numbers |
+| ``maze`` | world | walls and sizes of a maze's cells |
 
 ``descriptor(episode)`` gives (D,) of a whole episode with its infos, units of the
 world, between its ``descriptor_low`` and ``descriptor_high``, (D,) each.

@@ -77,7 +77,7 @@ class Attacker:
         return cls(critic.alone(0), policy, weights_sha256(critic))
 
     def q(self, observation: Tensor, action: Tensor) -> Tensor:
-        """Mean value over the critics: (B, O) and (B, A), units of the world -> (B,)."""
+        """Mean of the critics: (B, O) and (B, A), units of the world -> (B,)."""
         return self.critic(observation[None], action[None])[0].mean(0)
 
     def act(self, observation: Tensor) -> Tensor:
