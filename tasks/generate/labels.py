@@ -1,9 +1,9 @@
 """A teacher who knows the right answer labels pictures, and errs at times.
 
 For worlds whose batch has the capability ``answers`` and whose episodes all have the
-same length. The action is the right one; with probability ``noise`` it is drawn evenly from
-all, so that the share of wrong labels is noise (A - 1) / A. Start seeds and noise are
-those of :class:`tasks.generate.engine.recording.Plan`, so an episode depends on its
+same length. The action is the right one; with probability ``noise`` it is drawn evenly
+from all, so that the share of wrong labels is noise (A - 1) / A. Start seeds and noise
+are those of :class:`tasks.generate.engine.recording.Plan`, so an episode depends on its
 number alone.
 """
 
