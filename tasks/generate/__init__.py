@@ -74,6 +74,18 @@ class Corruption(Method[P], ABC):
     """One way of making a dataset out of another."""
 
     @abstractmethod
+    def open_attacker(self, folder: Path, dataset_sha256: str) -> "Attacker":
+        """Load the trained agent that an attack asks.
+
+        Args:
+            folder: With its policy and critics.
+            dataset_sha256: Of the dataset to corrupt, which it must have learned from.
+
+        Raises:
+            RefusedError: If there are no critics, or they learned from other data.
+        """
+
+    @abstractmethod
     def corrupt(
         self,
         played: Sequence[Episode],

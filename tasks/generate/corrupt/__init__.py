@@ -23,6 +23,7 @@ stays that of what was played.
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -56,6 +57,12 @@ class CorruptParams(Params):
 
 class Corrupt(Corruption[CorruptParams]):
     """The corruption of one field, at random or against an attacker."""
+
+    def open_attacker(self, folder: Path, dataset_sha256: str) -> "Attacker":
+        """Load an agent's policy and critics."""
+        from tasks.generate.corrupt.attack import Attacker  # torch, spared at random
+
+        return Attacker.open(folder, dataset_sha256)
 
     def corrupt(
         self,

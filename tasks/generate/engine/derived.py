@@ -52,11 +52,8 @@ def corrupted(folder: Path, where: str, block: Mapping[str, Any]) -> dict[str, A
         )
     attacker = None
     if isinstance(asked, AttackOn):
-        from tasks.generate.corrupt.attack import (
-            Attacker,  # torch, which the others spare
-        )
-
-        attacker = Attacker.open(POLICIES / asked.source / asked.attacker, origin)
+        agent = POLICIES / asked.source / asked.attacker
+        attacker = corruption.open_attacker(agent, origin)
     world = build(world_block, f"{where}.world")
     with Progress(f"corrupt {folder.name}", 1.0) as progress:
         episodes, figures = corruption.corrupt(
