@@ -69,8 +69,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 def train_attacker(**origin: Any) -> None:
     """Leave what the stage train leaves of an edac that has not learned yet."""
     data = load_transitions(Path("data/datasets/tiny-v0"))
-    told = harness.block("edac", members=3)
-    learner = build(told, "train.edac", spaces=spaces(data), seeds=(2, 5), updates=1)
+    params = harness.block("edac", members=3)
+    learner = build(params, "train.edac", spaces=spaces(data), seeds=(2, 5), updates=1)
     folder = Path("data/policies/tiny/edac")
     folder.mkdir(parents=True, exist_ok=True)
     about = {"seeds": [2, 5], "dataset_sha256": data.sha256, **origin}
@@ -169,9 +169,9 @@ def test_saved_critics_say_what_the_learners_do(project: Any):
         data.observation_std
     )
     truth = learner.critics(*(x.expand(2, -1, -1) for x in (normal, a / 2)))
-    found = critic(*(x.expand(2, -1, -1) for x in (o, a)))
-    assert found.shape == (2, 3, 50)
-    torch.testing.assert_close(found, truth)
+    values = critic(*(x.expand(2, -1, -1) for x in (o, a)))
+    assert values.shape == (2, 3, 50)
+    torch.testing.assert_close(values, truth)
     torch.testing.assert_close(critic.alone(1)(o[None], a[None]), truth[1:])
     assert not torch.allclose(truth[0], truth[1])
 

@@ -26,7 +26,7 @@ def test_a_killed_search_ends_the_same(
     monkeypatch.setattr(SEARCH + ".CHECKPOINT_SECONDS", 0.0)
     world = load("swimmer_omni", max_steps=STEPS)
     whole = small(**ARMS[arm])
-    wanted = whole.episodes(world, quiet)
+    expected = whole.episodes(world, quiet)
     assert whole.checkpoint
     whole.checkpoint.remove()
 
@@ -39,9 +39,9 @@ def test_a_killed_search_ends_the_same(
         again.episodes(world, die)
     assert len(list(tmp_path.glob("kept/*/*.safetensors"))) == 1
     again = small(**ARMS[arm])
-    found = again.episodes(world, quiet)
+    resumed = again.episodes(world, quiet)
     assert again.search.done == 3
-    for a, b in zip(wanted, found, strict=True):
+    for a, b in zip(expected, resumed, strict=True):
         assert a.observations.tobytes() == b.observations.tobytes()
         assert a.metadata["genome_sha256"] == b.metadata["genome_sha256"]
     one, two = whole.search.tensors(), again.search.tensors()
@@ -53,7 +53,7 @@ def test_a_killed_search_ends_the_same(
 
 def test_another_search_has_another_checkpoint():
     world = load("swimmer_omni", max_steps=STEPS)
-    told = {
+    identities = {
         identity(small(**changes).params, where)
         for changes, where in (
             ({}, world),
@@ -62,7 +62,7 @@ def test_another_search_has_another_checkpoint():
             ({}, load("swimmer_omni", max_steps=STEPS + 1)),
         )
     }
-    assert len(told) == 4
+    assert len(identities) == 4
 
 
 @pytest.mark.parametrize(
