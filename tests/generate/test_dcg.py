@@ -24,7 +24,8 @@ def teacher(**changes: Any) -> Teacher:
     learner = Teacher(small(**changes).params, 3, (W, A, D), HIDDEN, [7, 6])
     draw = torch.Generator().manual_seed(1)
     with torch.no_grad():  # targets of their own, biases that are not zero
-        for net in learner._networks().values():
+        now, target = ("actor", "critics"), ("target_actor", "target_critics")
+        for net in (getattr(learner, name) for name in now + target):
             for weight in net.parameters():
                 weight.add_(0.3 * torch.randn(weight.shape, generator=draw))
     return learner

@@ -77,10 +77,8 @@ def test_probabilities_are_known_of_all_actions_or_of_none(tmp_path: Path):
 
     def infos(*parts: dict[str, Any]) -> list[bool]:
         each = [{"episodes": 1} | part for part in parts]
-        episodes = make("mixture", parts=each, behaviors=behaviors).episodes(
-            world, quiet
-        )
-        return ["log_prob" in e.infos for e in episodes]
+        mixture = make("mixture", parts=each, behaviors=behaviors)
+        return ["log_prob" in e.infos for e in mixture.episodes(world, quiet)]
 
     known = [{"policy": "small", "noise": 0.5}, {"policy": "other", "noise": 0.1}]
     assert infos(*known, {"policy": "random"}) == [True] * 3
