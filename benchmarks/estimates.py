@@ -5,7 +5,7 @@ each world a dataset is recorded as the project's mixtures are, only smaller, by
 the checkpoints of ``data/behaviors``, which act with their own noise. What is judged is
 every distinct checkpoint at every scale of :data:`NOISES`, whether it made data or not;
 none is left out. Its true return is measured in the world with the same noise. The
-estimators have the parameters of ``params/evaluate``.
+estimators have the parameters of ``params/estimate``.
 
 The question is whether an estimate puts policies in the right order: Spearman's rank
 correlation over the policies, with a bootstrap interval over them.
@@ -31,6 +31,7 @@ from tasks.estimate import Target, target
 from tasks.estimate.cores.fitted_q import Fitted
 from tasks.estimate.cores.importance import log_weights
 from tasks.generate.engine.recording import Plan, collect
+from tasks.statistics.intervals import percentiles
 from tasks.worlds import World
 from tasks.worlds.engine.behaviors import BEHAVIORS, open_behavior
 
@@ -45,7 +46,7 @@ NOISES = {"pendulum": (0.5, 1.0, 2.0), "hopper": (0.5, 1.0)}
 METHODS = ("fqe", "wis", "dr")
 EPISODES = 20  # a policy, for its true return
 DATA_SEED, TRUE_SEED = 0, 50  # of start states and noise
-RESAMPLES = 2000
+RESAMPLES, CONFIDENCE = 2000, 0.95  # of rank correlations
 
 
 def block(group: str, name: str) -> dict[str, Any]:
@@ -56,10 +57,10 @@ def block(group: str, name: str) -> dict[str, Any]:
 
 def checkpoints(world: str) -> list[str]:
     """Distinct ones; a name whose file is another's is not listed again."""
-    found: dict[str, str] = {}
+    names: dict[str, str] = {}
     for path in sorted((BEHAVIORS / world).glob("*.onnx")):
-        found.setdefault(sha256(path), path.stem)
-    return list(found.values())
+        names.setdefault(sha256(path), path.stem)
+    return list(names.values())
 
 
 def quiet(*_: Any) -> None:
@@ -97,25 +98,25 @@ def logged(world: World, place: Path) -> Transitions:
 
 def truth(world: World, policies: list[tuple[str, float]], gamma: float) -> Any:
     """Discounted and plain returns of each policy, (policies, EPISODES) each."""
-    found = []
+    returns = []
     for number, (policy, noise) in enumerate(policies):
         parts = [(policy, noise, TRUE_SEED, number, EPISODES, None)]
         played = record(world, parts)
-        found.append(
+        returns.append(
             [
                 [float(e.rewards @ gamma ** np.arange(len(e))) for e in played],
                 [e.ret for e in played],
             ]
         )
-    return np.array(found).transpose(1, 0, 2)
+    return np.array(returns).transpose(1, 0, 2)
 
 
 def spearman(a: NDArray[np.float64], b: NDArray[np.float64]) -> Any:
     """Rank correlation over the last axis; equal values share their mean rank."""
     ranks = []
     for x in (a, b):
-        one, other = x[..., :, None], x[..., None, :]
-        rank = (one > other).sum(axis=-1) + (one == other).sum(axis=-1) / 2
+        row, column = x[..., :, None], x[..., None, :]
+        rank = (row > column).sum(axis=-1) + (row == column).sum(axis=-1) / 2
         ranks.append(rank - rank.mean(axis=-1, keepdims=True))
     x, y = ranks
     norms = np.sqrt((x**2).sum(axis=-1) * (y**2).sum(axis=-1))
@@ -123,13 +124,13 @@ def spearman(a: NDArray[np.float64], b: NDArray[np.float64]) -> Any:
 
 
 def ranked(a: Any, b: Any) -> dict[str, float]:
-    """Spearman's rho with a 95 % percentile bootstrap interval over policies."""
+    """Spearman's rho with a percentile bootstrap interval over policies."""
     a, b = np.array(a), np.array(b)
     generator = np.random.default_rng(0)
     draws = generator.integers(0, len(a), (RESAMPLES, len(a)))
     draws = draws[np.ptp(draws, axis=1) > 0]  # one policy alone has no order
-    low, high = np.quantile(spearman(a[draws], b[draws]), [0.025, 0.975])
-    return {"rho": float(spearman(a, b)), "low": float(low), "high": float(high)}
+    low, high = percentiles(spearman(a[draws], b[draws]), CONFIDENCE)
+    return {"rho": float(spearman(a, b)), "low": low, "high": high}
 
 
 def measure(name: str) -> dict[str, Any]:
@@ -143,7 +144,7 @@ def measure(name: str) -> dict[str, Any]:
         path = BEHAVIORS / name / f"{policy}.onnx"
         opened = OnnxPolicy.open(path, distribution=True)
         targets[number] = target(path, opened, data, noise)
-    gamma = block("evaluate", "fqe")["discount"]
+    gamma = block("estimate", "fqe")["discount"]
     discounted, plain = truth(world, policies, gamma)
     rows = [
         {
@@ -156,14 +157,16 @@ def measure(name: str) -> dict[str, Any]:
         }
         for k, (policy, noise) in enumerate(policies)
     ]
-    found, seconds = judged(data, targets)
-    for method, said in found.items():
-        left = said.get("effective", [{}] * len(rows))
-        for row, one, size in zip(rows, said["per_seed"], left, strict=True):
-            kept = {"mean": one["mean"], "low": one["low"], "high": one["high"]}
+    by_method, seconds = judged(data, targets)
+    for method, estimate in by_method.items():
+        effective = estimate.get("effective", [{}] * len(rows))
+        for row, of_policy, size in zip(
+            rows, estimate["per_seed"], effective, strict=True
+        ):
+            kept = {end: of_policy[end] for end in ("mean", "low", "high")}
             sizes = {k: v for k, v in size.items() if k != "seed"}
             row["estimates"][method] = kept | sizes
-    for row, share in zip(rows, found["fqe"]["bounded"], strict=True):
+    for row, share in zip(rows, by_method["fqe"]["bounded"], strict=True):
         row["estimates"]["fqe"]["bounded"] = share
     return {
         "world": name,
@@ -178,7 +181,7 @@ def measure(name: str) -> dict[str, Any]:
             method: agreement(covered(name, rows), method) for method in METHODS
         },
         "cpu_seconds": seconds,
-        "params": {method: block("evaluate", method) for method in METHODS},
+        "params": {method: block("estimate", method) for method in METHODS},
     }
 
 
@@ -189,26 +192,26 @@ def judged(data: Transitions, targets: dict[int, Target]) -> Any:
     any.
     """
     fqe, wis, dr = (
-        build(block("evaluate", method) | {"noise": 1.0}, f"evaluate.{method}")
+        build(block("estimate", method) | {"noise": 1.0}, f"estimate.{method}")
         for method in METHODS
     )
     clock = [time.process_time()]
     fitted = Fitted(fqe.params, data, targets)
     fitted.fit(lambda share, words: print(f"{share:.0%} {words}", end="\r"))
-    found = {"fqe": fqe.read(fitted)}
+    by_method = {"fqe": fqe.read(fitted)}
     clock.append(time.process_time())
-    found["wis"] = wis.estimate(data, targets, quiet)
+    by_method["wis"] = wis.estimate(data, targets, quiet)
     clock.append(time.process_time())
-    logs = [log_weights(data, one, 1.0) for one in targets.values()]
-    found["dr"] = dr.read(fitted, logs)
+    logs = [log_weights(data, policy, 1.0) for policy in targets.values()]
+    by_method["dr"] = dr.read(fitted, logs)
     clock.append(time.process_time())
-    return found, dict(zip(METHODS, np.diff(clock).round(1).tolist(), strict=True))
+    return by_method, dict(zip(METHODS, np.diff(clock).round(1).tolist(), strict=True))
 
 
 def covered(name: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Those of the checkpoints that made data, at any noise."""
-    made = [policy for policy, _ in DATA[name]]
-    return [row for row in rows if row["policy"] in made]
+    makers = [policy for policy, _ in DATA[name]]
+    return [row for row in rows if row["policy"] in makers]
 
 
 def agreement(rows: list[dict[str, Any]], method: str) -> dict[str, Any]:
@@ -225,13 +228,13 @@ def agreement(rows: list[dict[str, Any]], method: str) -> dict[str, Any]:
 def main() -> None:
     """Measure the worlds named, or all, and write; the others' figures stay."""
     for name in sys.argv[1:] or DATA:
-        made = measure(name)
-        found = {"schema": 1, "worlds": {}}
+        measured = measure(name)
+        results = {"schema": 1, "worlds": {}}
         if RESULTS.exists():
-            found = read_json(RESULTS, "python -m benchmarks.estimates")
-        found["worlds"][name] = made
-        write_json(RESULTS, found)
-        write_text(PAGE, render(found))
+            results = read_json(RESULTS, "python -m benchmarks.estimates")
+        results["worlds"][name] = measured
+        write_json(RESULTS, results)
+        write_text(PAGE, render(results))
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import check_writable, whole_folder, write_text
 from tasks.artifacts.params import load
 from tasks.compare import DOCUMENTS, WORKSPACE, Missing, Source, Wanted, wanted
-from tasks.compare.collect import stages
+from tasks.compare.files import stages
 
 FOLDER = Path(".offcut/compare")
 ENVIRONMENT = "environment.json"

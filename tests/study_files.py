@@ -1,4 +1,4 @@
-"""A small, realistic tree of artifacts, written in the stages' formats."""
+"""A small, realistic tree of files, written in the stages' formats."""
 
 import hashlib
 import json
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from tasks.evaluate import Episodes
+from tasks.artifacts.evaluation import Episodes
 from tasks.statistics.intervals import interval, iqm
 
 SEEDS, EPISODES, STEPS = [0, 1, 2], 50, 20_000
@@ -111,7 +111,9 @@ def episodes(
     return table, {"return": figures(returns), "score": figures(score)}
 
 
-def artifact(root: Path, dataset: str, world: str, learner: str, variant: str) -> None:
+def write_variant(
+    root: Path, dataset: str, world: str, learner: str, variant: str
+) -> None:
     change, size, one, many, count, bits, mode = VARIANTS[variant]
     leaf, names = f"{dataset}/{learner}/{variant}", (dataset, learner, variant)
     first, _, last = variant.rpartition("-")
@@ -181,7 +183,7 @@ def write_study(
         for learner in learners:
             curves(root / "data/policies" / dataset / learner / "curves.csv", learner)
             for variant in variants:
-                artifact(root, dataset, world, learner, variant)
+                write_variant(root, dataset, world, learner, variant)
     dump(root / "environment.json", {
         "schema": 1, "python": "3.11.2", "threads": 1,
         "platform": {"libc": "glibc 2.36", "machine": "x86_64", "system": "Linux"},

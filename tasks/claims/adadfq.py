@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.evaluation import Episodes
 from tasks.artifacts.files import read_json
 from tasks.artifacts.params import PARAMS, Range
 from tasks.beds.adadfq.arms import Bed
 from tasks.claims import Check, Claim, ClaimParams, Figure, Outcome
 from tasks.claims.engine.results import Floats, Results, exact, worst
-from tasks.evaluate import Episodes
 
 UNIT = "% right"
 Tables = dict[tuple[str, int], Floats]

@@ -43,7 +43,8 @@ from tasks.beds.qdc_metrics.rounds import Rounds, run
 from tasks.claims import Check, Claim, ClaimParams, Figure, Outcome
 from tasks.claims.engine.results import Results, exact, ranks_agree, worst
 from tasks.measure.qdc_metrics import QdcParams
-from tasks.measure.qdc_metrics.composition import Composed, compose, correlations
+from tasks.statistics.composition import Composed, compose, correlations
+from tasks.statistics.intervals import percentiles
 
 Doubles = NDArray[np.float64]
 Found = dict[str, dict[str, Any]]
@@ -127,14 +128,16 @@ class QdcClaim(Claim):
             metrics,
             p.processes,
         )
-        return self.judged(bed.run(), run(p.loop(), metrics))
+        confidence = pick(results.params, "evaluate", "returns")["confidence"]
+        return self.judged(bed.run(), run(p.loop(), metrics), confidence)
 
-    def judged(self, found: Found, loop: dict[str, Any]) -> Outcome:
+    def judged(self, found: Found, loop: dict[str, Any], confidence: float) -> Outcome:
         """What must be seen, and what else there is.
 
         Args:
             found: Of :meth:`Bed.run`.
             loop: Of :func:`run`.
+            confidence: Of intervals, e.g. 0.95.
         """
         rows = compose({n: one["metrics"] for n, one in found.items()}, "claim")
         letters = {x: np.array([row.letters[x] for row in rows]) for x in LETTERS}
@@ -147,13 +150,13 @@ class QdcClaim(Claim):
             values = self.resampled(letters[letter], far)
             tests = TESTS[more], TESTS[less]
             first = f"{letter} with {tests[0]}"
-            apart = {"value": values["value"][more] - values["value"][less]}
-            apart["draws"] = values["draws"][more] - values["draws"][less]
+            value = values["value"][more] - values["value"][less]
+            draws = values["draws"][more] - values["draws"][less]
+            apart = f"{first}, more than with {tests[1]}"
+            alone = values["value"][more], values["draws"][more]
             checks += [
-                Check(_figure(f"{first}, more than with {tests[1]}", **apart)),
-                Check(
-                    _figure(first, values["value"][more], values["draws"][more]),
-                ),
+                Check(_figure(apart, value, draws, confidence)),
+                Check(_figure(first, *alone, confidence)),
             ]
         return Outcome(
             [*checks, *falls(loop)],
@@ -273,7 +276,7 @@ def _agree(letter: Doubles, table: Doubles) -> float:
     return ranks_agree(letter.tolist(), table.mean((1, 2)).tolist())
 
 
-def _figure(name: str, value: float, draws: Doubles) -> Figure:
-    """With the middle 95 % of its resamples."""
-    low, high = np.quantile(draws, [0.025, 0.975])
-    return Figure(name, float(value), float(low), float(high), RANK)
+def _figure(name: str, value: float, draws: Doubles, confidence: float) -> Figure:
+    """A rank correlation with the middle part of its resamples."""
+    low, high = percentiles(draws, confidence)
+    return Figure(name, float(value), low, high, RANK)

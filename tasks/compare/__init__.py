@@ -1,8 +1,17 @@
 """Compare: two or more revisions become one page and a summary in Markdown.
 
+| file | what it does |
+|---|---|
+| ``revision.py`` | reads one revision, each file by ``files.py`` |
+| ``pair.py`` | pairs the variants of two revisions and judges the difference |
+| ``differences.py``, ``made_by.py``, ``onnx_graphs.py`` | what else differs |
+| ``headline.py`` | what came out, in one sentence |
+| ``content.py``, ``results.py`` | everything a reader is shown, computed |
+| ``page.py``, ``markdown.py`` | the page and the summary, written |
+
 A revision is a folder that looks like the project at that moment: ``params.yaml``,
 ``dvc.lock``, ``requirements.lock`` and, below ``data/``, what :func:`wanted` names. The
-first one is the baseline A. Whoever fills the folders says in a :class:`Source` what
+first one is the baseline. Whoever fills the folders says in a :class:`Source` what
 the revision is called and what could not be had; nothing here knows git or DVC.
 
 What is paired are episodes: same world, same training seeds, same start seeds. Whatever
@@ -78,7 +87,7 @@ class Wanted:
 
 
 def wanted(params: Mapping[str, Any], where: object = "params.yaml") -> list[Wanted]:
-    """What a comparison reads of a revision, by the study in its parameters.
+    """The outputs a comparison reads of a revision, by the study in its parameters.
 
     Args:
         params: The composed parameters.
@@ -87,13 +96,13 @@ def wanted(params: Mapping[str, Any], where: object = "params.yaml") -> list[Wan
     Raises:
         RefusedError: If they hold no study.
     """
-    found = []
+    outputs = []
     for dataset in names(params, "datasets", where):
         data = f"data/datasets/{dataset}-v0"
         stage = f"{MAKERS[group_of(params, dataset)]}@{dataset}"
-        found.append(Wanted(data, ("card.json", "world.json"), stage))
+        outputs.append(Wanted(data, ("card.json", "world.json"), stage))
         if dataset in names(params, "measured", where, needed=False):
-            found.append(Wanted(f"data/qdc/{dataset}", (), f"measure@{dataset}"))
+            outputs.append(Wanted(f"data/qdc/{dataset}", (), f"measure@{dataset}"))
         # revisions from before a study named its policies trained and kept the same
         kept = names(params, "policies", where, needed=False)
         for learner in kept or names(params, "learners", where):
@@ -101,15 +110,15 @@ def wanted(params: Mapping[str, Any], where: object = "params.yaml") -> list[Wan
             curves = f"data/policies/{leaf}"
             plain = learner in names(params, "learners", where, needed=False)
             stage = f"{'train' if plain else 'train_weighted'}@{branch}"
-            found.append(Wanted(curves, ("curves.csv",), stage))
+            outputs.append(Wanted(curves, ("curves.csv",), stage))
             for method in names(params, "estimators", where, needed=False):
                 out = f"data/estimates/{leaf}/{method}"
-                found.append(Wanted(out, (), f"estimate@{branch}-{method}"))
+                outputs.append(Wanted(out, (), f"estimate@{branch}-{method}"))
             for variant in names(params, "variants", where):
                 for kind, stage in (("onnx", "export"), ("evaluations", "evaluate")):
                     out = f"data/{kind}/{leaf}/{variant}"
-                    found.append(Wanted(out, (), f"{stage}@{branch}-{variant}"))
-    return found
+                    outputs.append(Wanted(out, (), f"{stage}@{branch}-{variant}"))
+    return outputs
 
 
 def names(

@@ -1,4 +1,4 @@
-"""The page and the summary, written."""
+"""Compare revisions, and write the page and the summary."""
 
 import re
 from collections.abc import Sequence
@@ -8,11 +8,11 @@ from pathlib import Path
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import check_writable, write_text
 from tasks.compare import Source
-from tasks.compare.answer import change, named
-from tasks.compare.collect import collect
+from tasks.compare.content import BATCHES, Content, content
+from tasks.compare.headline import change, named
+from tasks.compare.markdown import summary, warnings
 from tasks.compare.pair import rules, versus
-from tasks.compare.summary import summary, warnings
-from tasks.compare.view import BATCHES, View, view
+from tasks.compare.revision import collect
 from tasks.report.cores.pictures import symbol
 from tasks.report.cores.svg import COLOURS
 from tasks.report.cores.template import page_environment
@@ -64,24 +64,24 @@ def compare(sources: Sequence[Source]) -> Outcome:
             "at least two, the baseline first",
             "name another, e.g. workspace",
         )
-    sides = [collect(source) for source in sources]
-    params = rules(sides[0])
-    found = [versus(sides[0], side, params) for side in sides[1:]]
-    seen = view(sides, found, params.confidence)
+    revisions = [collect(source) for source in sources]
+    params = rules(revisions[0])
+    others = [versus(revisions[0], revision, params) for revision in revisions[1:]]
+    shown = content(revisions, others, params.confidence)
     return Outcome(
-        page=render(seen),
-        summary=summary(seen),
-        verdict="\n".join(one.sentence for one in seen.answers),
+        page=render(shown),
+        summary=summary(shown),
+        verdict="\n".join(headline.sentence for headline in shown.headlines),
         missing=tuple(
-            f"{side.name}: {gap.path}: {gap.why}; {gap.command}"
-            for side in sides
-            for gap in side.gaps
+            f"{revision.name}: {gap.path}: {gap.why}; {gap.command}"
+            for revision in revisions
+            for gap in revision.gaps
         ),
-        warnings=tuple(warnings(seen)),
+        warnings=tuple(warnings(shown)),
     )
 
 
-def render(seen: View) -> str:
+def render(shown: Content) -> str:
     """The page's text."""
     environment = page_environment("tasks.compare")
     environment.globals |= {
@@ -89,10 +89,10 @@ def render(seen: View) -> str:
         "letter": letter,
         "brief": brief,
         "change": change,
-        "called": lambda key: named(key, seen.alone),
+        "called": lambda key: named(key, shown.alone),
     }
     return environment.get_template("compare.html.jinja").render(
-        v=seen, sides=seen.sides, batches=BATCHES
+        v=shown, revisions=shown.revisions, batches=BATCHES
     )
 
 

@@ -1,7 +1,7 @@
-"""Pair the artifacts of two revisions by episode, and judge the difference.
+"""Pair the variants of two revisions by episode, and judge the difference.
 
 The figures are normalised scores; the references and the rule (margin, confidence,
-bootstrap) are the baseline's, so that every revision is measured with one rod.
+bootstrap) are the baseline's, so that every revision is judged alike.
 Estimates, which come from no world, are kept apart and never judged.
 """
 
@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from tasks.artifacts.params import build, pick
-from tasks.compare.collect import Key, Leaf, Side
-from tasks.evaluate.returns import ReturnsParams
-from tasks.report.engine.judge import Judged, scored
+from tasks.compare.revision import Key, Result, Revision
+from tasks.statistics.rule import VerdictParams
+from tasks.statistics.verdict import Verdict, judge_scores
 
 EVALUATION = "returns"
 # of a world, what changes no episode
@@ -23,7 +23,7 @@ REFERENCE = ("ref_min", "ref_max", "measured")
 
 @dataclass(frozen=True)
 class Level:
-    """Where an artifact stands, normalised score.
+    """Where a variant stands, normalised score.
 
     Attributes:
         mean: Over seeds and episodes; differences of means are what is judged.
@@ -40,13 +40,13 @@ class Level:
 
 @dataclass(frozen=True)
 class Pair:
-    """One artifact in the baseline and in another revision.
+    """One variant in the baseline and in another revision.
 
     Attributes:
         key: Dataset, learner, variant.
         before: In the baseline.
         after: In the other revision.
-        judged: The difference after - before.
+        verdict: On the difference after - before.
         identical: Whether ONNX files and episodes are the same bytes.
         notes: What a reader of the verdict should know.
     """
@@ -54,14 +54,14 @@ class Pair:
     key: Key
     before: Level
     after: Level
-    judged: Judged
+    verdict: Verdict
     identical: bool
     notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Unpaired:
-    """An artifact that cannot be compared with its namesake, and why."""
+    """A variant that cannot be compared with its namesake, and why."""
 
     key: Key
     reason: str
@@ -69,7 +69,7 @@ class Unpaired:
 
 @dataclass(frozen=True)
 class Estimate:
-    """An artifact whose numbers come from no world, by revision.
+    """A variant whose numbers come from no world, by revision.
 
     Attributes:
         key: Dataset, learner, variant.
@@ -85,36 +85,48 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Versus:
-    """Another revision against the baseline."""
+    """Another revision against the baseline.
 
-    side: Side
+    Attributes:
+        revision: The other one.
+        pairs: Variants that could be compared.
+        unpaired: Those that could not, and why.
+    """
+
+    revision: Revision
     pairs: tuple[Pair, ...]
     unpaired: tuple[Unpaired, ...]
 
     def pair(self, key: Key) -> Pair | None:
-        """Of one artifact, if it could be paired."""
+        """Of one variant, if it could be paired."""
         return next((pair for pair in self.pairs if pair.key == key), None)
 
 
-def rules(side: Side) -> ReturnsParams:
+def rules(revision: Revision) -> VerdictParams:
     """How the baseline judges: its block ``evaluate.returns``.
 
     Raises:
         RefusedError: If it has no such block, or a value is out of range.
     """
     where = f"evaluate.{EVALUATION}"
-    block = pick(side.params, "evaluate", EVALUATION)
-    params: ReturnsParams = build(block, where).params
+    block = pick(revision.params, "evaluate", EVALUATION)
+    params: VerdictParams = build(block, where).params
     return params
 
 
-def versus(baseline: Side, other: Side, params: ReturnsParams) -> Versus:
-    """Compare a revision with the baseline, artifact by artifact."""
+def versus(baseline: Revision, other: Revision, params: VerdictParams) -> Versus:
+    """Compare a revision with the baseline, variant by variant.
+
+    Args:
+        baseline: What is compared with.
+        other: The revision.
+        params: The rule, the baseline's.
+    """
     pairs, unpaired = [], []
-    for key in union(baseline.leaves, other.leaves):
-        found = (side.leaves.get(key) for side in (baseline, other))
-        if all(leaf is not None and leaf.is_estimate for leaf in found):
-            continue  # see :func:`estimates`
+    for key in union(baseline.results, other.results):
+        both = (revision.results.get(key) for revision in (baseline, other))
+        if all(result is not None and result.is_estimate for result in both):
+            continue  # estimates stand in a table of their own
         reason = obstacle(baseline, other, key)
         if reason:
             unpaired.append(Unpaired(key, reason))
@@ -123,28 +135,28 @@ def versus(baseline: Side, other: Side, params: ReturnsParams) -> Versus:
     return Versus(other, tuple(pairs), tuple(unpaired))
 
 
-def union(*leaves: Mapping[Key, Any]) -> list[Key]:
-    """Every artifact, in the order they come in."""
-    return list(dict.fromkeys(key for one in leaves for key in one))
+def union(*results: Mapping[Key, Any]) -> list[Key]:
+    """Every variant, in the order they come in."""
+    return list(dict.fromkeys(key for keys in results for key in keys))
 
 
-def obstacle(baseline: Side, other: Side, key: Key) -> str:
-    """Why an artifact cannot be paired; empty if it can."""
+def obstacle(baseline: Revision, other: Revision, key: Key) -> str:
+    """Why a variant cannot be paired; empty if it can."""
     for here, there in ((baseline, other), (other, baseline)):
-        if key not in there.leaves:
+        if key not in there.results:
             return f"only in {here.name}: not in the study of {there.name}"
-    for side in (baseline, other):
-        if side.leaves[key].metrics is None:
-            return f"no evaluation of {side.name} to read"
-    a, b = baseline.leaves[key], other.leaves[key]
+    for revision in (baseline, other):
+        if revision.results[key].metrics is None:
+            return f"no evaluation of {revision.name} to read"
+    a, b = baseline.results[key], other.results[key]
     if a.is_estimate != b.is_estimate:
         names = [baseline.name, other.name]
-        one, rest = names if a.is_estimate else reversed(names)
-        return f"an estimate in {one}, real returns in {rest}"
+        estimated, played = names if a.is_estimate else reversed(names)
+        return f"an estimate in {estimated}, real returns in {played}"
     return _world(baseline, other, key[0]) or _starts(a, b)
 
 
-def _world(baseline: Side, other: Side, dataset: str) -> str:
+def _world(baseline: Revision, other: Revision, dataset: str) -> str:
     """Why two revisions' worlds are not the same one; empty if they are."""
     a, b = baseline.worlds.get(dataset), other.worlds.get(dataset)
     if a is None or b is None:
@@ -156,7 +168,7 @@ def _world(baseline: Side, other: Side, dataset: str) -> str:
     return f"another world: {', '.join(changed)}"
 
 
-def _starts(a: Leaf, b: Leaf) -> str:
+def _starts(a: Result, b: Result) -> str:
     """Why two tables do not fit row by row; empty if they do."""
     ours, theirs = a.played, b.played
     if ours.seeds != theirs.seeds:
@@ -169,17 +181,17 @@ def _starts(a: Leaf, b: Leaf) -> str:
 
 def _list(numbers: Any) -> str:
     """Whole numbers in few words: ``0 to 19``, or one by one."""
-    found = [int(n) for n in np.unique(np.asarray(numbers))]
-    if len(found) > 2 and found == list(range(found[0], found[-1] + 1)):
-        return f"{found[0]} to {found[-1]}"
-    return ", ".join(map(str, found))
+    unique = [int(n) for n in np.unique(np.asarray(numbers))]
+    if len(unique) > 2 and unique == list(range(unique[0], unique[-1] + 1)):
+        return f"{unique[0]} to {unique[-1]}"
+    return ", ".join(map(str, unique))
 
 
-def _pair(baseline: Side, other: Side, key: Key, params: ReturnsParams) -> Pair:
-    """One artifact, judged; :func:`obstacle` found none."""
-    a, b = baseline.leaves[key], other.leaves[key]
+def _pair(baseline: Revision, other: Revision, key: Key, params: VerdictParams) -> Pair:
+    """One variant, judged; nothing stands in the way of pairing it."""
+    a, b = baseline.results[key], other.results[key]
     world = baseline.worlds[key[0]]
-    judged = scored(b.played, a.played, world, params)
+    verdict = judge_scores(b.played, a.played, world, params)
     same_files = bool(a.graphs) and a.hashes() == b.hashes()
     same_episodes = a.table == b.table
     notes = []
@@ -189,65 +201,66 @@ def _pair(baseline: Side, other: Side, key: Key, params: ReturnsParams) -> Pair:
         notes.append("other ONNX files, same episodes")
     if _data(baseline, key) != _data(other, key):
         notes.append("made from other data")
-    modes = [str((leaf.metrics or {}).get("mode")) for leaf in (a, b)]
+    modes = [str((result.metrics or {}).get("mode")) for result in (a, b)]
     if modes[0] != modes[1]:
         notes.append(f"run in mode {modes[1]} instead of {modes[0]}")
-    if 0 < len(judged.regressed_seeds) < len(a.played.seeds):
-        seeds = ", ".join(map(str, judged.regressed_seeds))
+    if 0 < len(verdict.regressed_seeds) < len(a.played.seeds):
+        seeds = ", ".join(map(str, verdict.regressed_seeds))
         notes.append(f"seed {seeds} regressed")
     return Pair(
         key=key,
         before=level(a, world),
         after=level(b, world),
-        judged=judged,
+        verdict=verdict,
         identical=same_files and same_episodes,
         notes=tuple(notes),
     )
 
 
-def _data(side: Side, key: Key) -> str:
-    """Hash of the data an artifact was made from; empty where it is not known."""
-    contracts = side.leaves[key].contracts.values()
+def _data(revision: Revision, key: Key) -> str:
+    """Hash of the data a variant was made from; empty where it is not known."""
+    contracts = revision.results[key].contracts.values()
     return next((str(c["dataset"]["sha256"]) for c in contracts), "")
 
 
-def level(leaf: Leaf, world: Mapping[str, Any]) -> Level:
-    """An artifact's returns as scores of a world, the baseline's."""
-    low, high = float(world["ref_min"]), float(world["ref_max"])
+def level(result: Result, world: Mapping[str, Any]) -> Level:
+    """A variant's returns as scores of a world, the baseline's."""
+    ref_min, ref_max = float(world["ref_min"]), float(world["ref_max"])
 
     def score(value: float) -> float:
-        return 100.0 * (value - low) / (high - low)
+        return 100.0 * (value - ref_min) / (ref_max - ref_min)
 
-    found = (leaf.metrics or {})["return"]
-    ends = [score(float(found.get(k, found["iqm"]))) for k in ("low", "high")]
-    mean = score(float(leaf.played.returns.mean()))
-    return Level(mean, score(float(found["iqm"])), ends[0], ends[1])
+    returns = (result.metrics or {})["return"]
+    low, high = (score(float(returns.get(k, returns["iqm"]))) for k in ("low", "high"))
+    mean = score(float(result.played.returns.mean()))
+    return Level(mean, score(float(returns["iqm"])), low, high)
 
 
-def estimates(sides: Sequence[Side]) -> list[Estimate]:
-    """Every artifact that some revision only estimates, then every estimator's."""
-    found = []
-    for key in union(*(side.leaves for side in sides)):
+def estimates(revisions: Sequence[Revision]) -> list[Estimate]:
+    """Every variant that some revision only estimates, then every estimator's."""
+    rows = []
+    for key in union(*(revision.results for revision in revisions)):
         values, methods = [], []
-        for side in sides:
-            leaf = side.leaves.get(key)
-            metrics = leaf.metrics if leaf and leaf.is_estimate else None
+        for revision in revisions:
+            result = revision.results.get(key)
+            metrics = result.metrics if result and result.is_estimate else None
             block = (metrics or {}).get("score") or (metrics or {}).get("return")
-            values.append(_guess(block))
+            values.append(_estimated(block))
             if metrics and metrics.get("method"):
                 methods.append(str(metrics["method"]))
         if any(value is not None for value in values):
-            found.append(Estimate(key, tuple(values), tuple(dict.fromkeys(methods))))
-    for dataset, learner, method in union(*(side.estimates for side in sides)):
-        seen = [side.estimates.get((dataset, learner, method)) for side in sides]
-        variant = next(str(one["variant"]) for one in seen if one)
-        guesses = tuple(_guess(one and one["discounted"]) for one in seen)
-        said = f"{method}, discounted return"
-        found.append(Estimate((dataset, learner, variant), guesses, (said,)))
-    return found
+            rows.append(Estimate(key, tuple(values), tuple(dict.fromkeys(methods))))
+    for name in union(*(revision.estimates for revision in revisions)):
+        dataset, learner, method = name
+        files = [revision.estimates.get(name) for revision in revisions]
+        variant = next(str(metrics["variant"]) for metrics in files if metrics)
+        estimated = tuple(_estimated(m and m["discounted"]) for m in files)
+        about = f"{method}, discounted return"
+        rows.append(Estimate((dataset, learner, variant), estimated, (about,)))
+    return rows
 
 
-def _guess(block: Any) -> dict[str, Any] | None:
+def _estimated(block: Any) -> dict[str, Any] | None:
     """Its ``middle`` (interquartile mean or mean), ``low`` and ``high``, if any."""
     if not isinstance(block, Mapping):
         return None

@@ -1,7 +1,8 @@
-"""What estimators share: their contract, their parameters, the bootstrap.
+"""Estimate: what a policy would return, guessed from logged episodes alone.
 
-An estimate is not a return: no world was played. It is written with ``"kind":
-"estimate"``, shown in tables of its own and never ranked beside returns.
+A method's file defines one :class:`Estimator`. The field calls this off-policy
+evaluation. An estimate is not a return: no world was played. It is written with
+``"kind": "estimate"``, shown in tables of its own and never ranked beside returns.
 
 Shapes: E episodes, N steps of all of them, O observation, A action, S policies.
 """
@@ -10,19 +11,22 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tasks.artifacts.density import Gaussian, distribution
 from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.method import Method
 from tasks.artifacts.params import Params, Range
+from tasks.statistics.intervals import percentiles, resampled
 
 if TYPE_CHECKING:
     from tasks.artifacts.dataset import Transitions
     from tasks.artifacts.onnx_policy import OnnxPolicy
 
+ESTIMATE = "estimate"  # metrics.json, key kind; returns of a world have no such key
 Doubles = NDArray[np.float64]
 Target = Callable[[NDArray[Any]], Gaussian]  # observations (N, O) -> actions (N, A)
 Tell = Callable[[float, str], None]  # share of the work done, 0..1, and words
@@ -30,16 +34,17 @@ Tell = Callable[[float, str], None]  # share of the work done, 0..1, and words
 
 @dataclass(frozen=True)
 class EstimateParams(Params):
-    """What every estimator is told.
+    """Parameters of every estimator.
 
     Attributes:
-        noise: With how much noise the policy acts, as ``noise`` of the generators: a
-            gaussian head's own times it, any other's on its action, in halves of the
-            range, clipped. It is the noisy policy whose return is estimated.
-        discount: Per step.
-        confidence: Of intervals.
+        noise: With how much noise the policy acts: a gaussian head's own standard
+            deviation times it; of any other policy it is the standard deviation of
+            normal noise on the action, in halves of the action's range, clipped. It
+            is the noisy policy whose return is estimated.
+        discount: Per step, 0..1.
+        confidence: Of intervals, e.g. 0.95.
         resamples: Of the bootstrap.
-        resample_seed: Of its generator.
+        resample_seed: Of the bootstrap's generator.
     """
 
     noise: Annotated[float, Range(0, 10)]
@@ -49,31 +54,29 @@ class EstimateParams(Params):
     resample_seed: Annotated[int, Range(0)]
 
 
-class Estimator(ABC):
+P = TypeVar("P", bound=EstimateParams)
+
+
+class Estimator(Method[P], ABC):
     """One way to guess what a policy would return, from logged episodes alone.
 
     Args:
         params: The method's parameters.
     """
 
-    Parameters: ClassVar[type[EstimateParams]]
-
-    def __init__(self, params: EstimateParams) -> None:
-        self.params: Any = params
-
     @abstractmethod
     def estimate(
         self, data: "Transitions", targets: Mapping[int, Target], tell: Tell
     ) -> dict[str, Any]:
-        """Estimate.
+        """Estimate the return of each policy.
 
         Args:
             data: The logged episodes.
-            targets: One policy a training seed.
-            tell: Called now and then.
+            targets: The policies, one a training seed.
+            tell: Called now and then with the progress.
 
         Returns:
-            From :func:`figures`, and what else the method has to say.
+            What :func:`figures` gives, and what else the method has to say.
 
         Raises:
             RefusedError: If the data or a policy lacks what the method needs.
@@ -83,13 +86,13 @@ class Estimator(ABC):
 def target(
     path: Path, policy: "OnnxPolicy", data: "Transitions", noise: float
 ) -> Target:
-    """A policy as estimators see it.
+    """A policy as estimators see it: a distribution of actions at each observation.
 
     Args:
         path: The file, for errors.
         policy: Opened with ``distribution=True``.
         data: The episodes it will be judged by.
-        noise: See :class:`EstimateParams`.
+        noise: With how much noise it acts, see ``EstimateParams.noise``.
 
     Raises:
         RefusedError: If its widths or bounds are not the data's, it carries state or
@@ -134,7 +137,7 @@ def begins(data: "Transitions") -> NDArray[np.int64]:
 def bootstrap(
     statistic: Callable[[NDArray[np.int64]], Any], episodes: int, p: EstimateParams
 ) -> Doubles:
-    """A statistic of resampled episodes.
+    """A statistic of resampled episodes, drawn as the parameters say.
 
     Args:
         statistic: Of episode numbers (E,), with repetition; one value a policy (S,).
@@ -144,37 +147,34 @@ def bootstrap(
     Returns:
         (resamples, S).
     """
-    generator = np.random.default_rng(p.resample_seed)
-    draws = (generator.integers(0, episodes, episodes) for _ in range(p.resamples))
-    return np.stack([np.asarray(statistic(draw)) for draw in draws])
+    return resampled(statistic, episodes, resamples=p.resamples, seed=p.resample_seed)
 
 
 def figures(
-    values: Doubles, resampled: Doubles, seeds: Iterable[int], p: EstimateParams
+    values: Doubles, draws: Doubles, seeds: Iterable[int], p: EstimateParams
 ) -> dict[str, Any]:
-    """Estimates of each policy and their mean, with intervals.
+    """Estimates of each policy and their mean, with bootstrap intervals.
 
     Intervals are over episodes, the policies being those there are.
 
     Args:
-        values: (S,).
-        resampled: (resamples, S), of the same episodes for all policies.
+        values: (S,), the estimate of each policy from all episodes.
+        draws: (resamples, S), of the same episodes for all policies.
         seeds: Training seeds of the policies, S.
-        p: Confidence.
+        p: The confidence of the intervals.
 
     Returns:
         ``discounted``: mean, low and high; ``per_seed``: the same of each.
     """
 
-    def block(value: Any, draws: Doubles) -> dict[str, float]:
-        tail = (1 - p.confidence) / 2
-        low, high = np.quantile(draws, [tail, 1 - tail])
-        return {"mean": float(value), "low": float(low), "high": float(high)}
+    def block(value: Any, of_one: Doubles) -> dict[str, float]:
+        low, high = percentiles(of_one, p.confidence)
+        return {"mean": float(value), "low": low, "high": high}
 
     return {
-        "discounted": block(values.mean(), resampled.mean(axis=1)),
+        "discounted": block(values.mean(), draws.mean(axis=1)),
         "per_seed": [
-            {"seed": seed, **block(values[k], resampled[:, k])}
+            {"seed": seed, **block(values[k], draws[:, k])}
             for k, seed in enumerate(seeds)
         ],
     }

@@ -18,8 +18,7 @@ from tasks.artifacts.params import build, known, load, pick
 from tasks.artifacts.progress import Progress
 from tasks.artifacts.stage import run_stage
 from tasks.artifacts.variants import Variant
-from tasks.estimate import Estimator, Target, begins, target
-from tasks.evaluate import ESTIMATE
+from tasks.estimate import ESTIMATE, Estimator, Target, begins, target
 
 VARIANT = "float32"
 PARTS = 10  # lines of progress in a log
@@ -27,18 +26,18 @@ LISTS = {"dataset": "datasets", "learner": "policies", "estimator": "estimators"
 
 
 def targets(variant: Variant, data: Transitions, noise: float) -> dict[int, Target]:
-    """Every seed's policy, after all checks.
+    """Open every training seed's file, after all checks.
 
     Raises:
         RefusedError: If a file is missing, or does not fit its hash, the variant or the
             data.
     """
-    found = {}
+    policies = {}
     for seed, path in variant.files().items():
         policy = OnnxPolicy.open(path, distribution=True)
         variant.check(path, seed, policy.contract)
-        found[seed] = target(path, policy, data, noise)
-    return found
+        policies[seed] = target(path, policy, data, noise)
+    return policies
 
 
 def logged(data: Transitions, discount: float) -> dict[str, float]:
@@ -53,20 +52,20 @@ def logged(data: Transitions, discount: float) -> dict[str, float]:
 
 
 def main() -> None:
-    """The stage."""
+    """Estimate with one method and write what came out."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     for name in LISTS:
         parser.add_argument(f"--{name}", required=True, help=f"of study.{LISTS[name]}")
-    given = parser.parse_args()
+    options = parser.parse_args()
     params = load()
     names: dict[str, Any] = params.get("study") or {}
     for name in LISTS:
         key = LISTS[name]
-        known(getattr(given, name), names.get(key, ()), f"study.{key}")
-    dataset, learner, method = given.dataset, given.learner, given.estimator
+        known(getattr(options, name), names.get(key, ()), f"study.{key}")
+    dataset, learner, method = options.dataset, options.learner, options.estimator
     variant = Variant(dataset, learner, VARIANT, tuple(names.get("seeds", ())))
-    where = f"evaluate.{method}"
-    estimator: Estimator = build(pick(params, "estimate", method), where)
+    where = f"estimate.{method}"
+    estimator: Estimator[Any] = build(pick(params, "estimate", method), where)
     p = estimator.params
     data = load_transitions(Path("data/datasets") / f"{dataset}-v0")
     policies = targets(variant, data, p.noise)
@@ -74,7 +73,7 @@ def main() -> None:
     title = f"{dataset} {learner} {method}"
     with whole_folder(folder) as place:
         with Progress(title, 1.0, lines=PARTS) as progress:
-            found = estimator.estimate(data, policies, progress)
+            figures = estimator.estimate(data, policies, progress)
         metrics = {
             "schema": 1,
             "kind": ESTIMATE,
@@ -88,7 +87,7 @@ def main() -> None:
             "discount": p.discount,
             "episodes": len(data.returns),
             "logged": logged(data, p.discount),
-            **found,
+            **figures,
         }
         write_json(place / "metrics.json", metrics)
     whole = metrics["discounted"]

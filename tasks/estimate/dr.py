@@ -1,19 +1,21 @@
-"""Weighted doubly robust estimation.
+"""Weighted doubly robust estimation (WDR).
 
 Papers: Jiang & Li 2016 (arXiv 1511.03722), "Doubly Robust Off-policy Value Evaluation
 for Reinforcement Learning"; Thomas & Brunskill 2016 (arXiv 1604.00923), "Data-Efficient
-Off-Policy Policy Evaluation", WDR. Fitted Q evaluation plus what importance weights say
-of its errors,
+Off-Policy Policy Evaluation", section 4. Fitted Q evaluation plus what importance
+weights say of its errors. With n episodes i, steps t, and self-normalised per-decision
+weights w (``cores/importance.py``), the estimate is
 
-    mean_i V(s_i,0) + sum_t gamma^t sum_i w_i,t (r + gamma V(s') - Q(s, a))_i,t
+    1/n Σ_i V(s_i,0) + Σ_t γ^t Σ_i w_i,t [ r_i,t + γ V(s_i,t+1) - Q(s_i,t, a_i,t) ]
 
-with self-normalised per-decision weights w. That is Thomas & Brunskill's sum with its
-terms in another order, but for truncated episodes: they bootstrap from V of their last
-observation, as Q does, so the estimate is of a return without a time limit. Where Q is
-perfect and the world deterministic, each bracket is 0 whatever the weights.
+where V(s) = E Q(s, a), a ~ π(s), and V = 0 after a terminated episode. That is Thomas &
+Brunskill's sum with its terms in another order, but for truncated episodes: they
+bootstrap from V of their last observation, as Q does, so the estimate is of a return
+without a time limit. Where Q is perfect and the world deterministic, each bracket is 0
+whatever the weights.
 
 It needs the behaviour's probability of each logged action and a policy with noise, as
-``wis``. The interval is over episodes; Q is not fitted again for each resample.
+``wis`` does. The interval is over episodes; Q is not fitted again for each resample.
 """
 
 from collections.abc import Mapping, Sequence
@@ -41,43 +43,48 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DRParams(FittedParams):
-    """See params/estimate/dr.yaml for units and ranges."""
+    """Parameters of the fit of Q and of the estimate; the method has none beside."""
 
 
-class DR(Estimator):
-    """See the module."""
-
-    Parameters = DRParams
-    params: DRParams
+class DR(Estimator[DRParams]):
+    """Fitted Q, corrected by its importance-weighted Bellman errors."""
 
     def estimate(
         self, data: "Transitions", targets: Mapping[int, Target], tell: Tell
     ) -> dict[str, Any]:
-        """See :meth:`Estimator.estimate`.
+        """Fit Q of each policy, then correct its values by the weighted errors.
 
         Returns:
-            Also ``effective``, of each seed, see ``_weights.sizes``; ``error``, the
-            last Bellman errors' root mean square; ``bounded``, as ``fqe`` has it;
-            ``undiscounted`` is null, as Q is discounted.
+            Beside the figures: ``effective``, how many episodes the weights of each
+            seed leave; ``error``, the last Bellman errors' root mean square;
+            ``bounded``, of each seed the share of values that had to be kept within
+            bounds; ``undiscounted``, which is null, as Q is discounted.
         """
         noise = self.params.noise
-        logs = [log_weights(data, one, noise) for one in targets.values()]
+        logs = [log_weights(data, policy, noise) for policy in targets.values()]
         fitted = Fitted(self.params, data, targets)
         fitted.fit(tell)
         return self.read(fitted, logs)
 
     def read(self, fitted: Fitted, logs: list[Doubles]) -> dict[str, Any]:
-        """The estimate from a fit that is done and log weights, (E, T) a policy."""
+        """The estimate from a fit that is done.
+
+        Args:
+            fitted: Q of each policy.
+            logs: Log weights (E, T) of each policy.
+        """
         p, data, seeds = self.params, fitted.data, fitted.seeds
         action = scaled(data.action, data.action_low, data.action_high)
         q = fitted.q(data.observation, np.stack([action] * len(seeds))).mean(axis=1)
         first = fitted.v(data.observation[begins(data)]).mean(axis=1)
         after = fitted.v(data.next_observation).mean(axis=1)
-        found = combine(data, logs, q, first, after, p, seeds)
-        left = [{"seed": k, **sizes(log)} for k, log in zip(seeds, logs, strict=True)]
-        return found | {
+        figures = combine(data, logs, q, first, after, p, seeds)
+        effective = [
+            {"seed": seed, **sizes(log)} for seed, log in zip(seeds, logs, strict=True)
+        ]
+        return figures | {
             "undiscounted": None,
-            "effective": left,
+            "effective": effective,
             "error": fitted.error,
             "bounded": fitted.bounded.tolist(),
         }
@@ -100,8 +107,8 @@ def combine(
         q: (S, N), of the logged actions.
         first: (S, E), values of first observations.
         after: (S, N), values of next observations.
-        p: Discount, and what the bootstrap needs.
-        seeds: S of them, for the table.
+        p: Discount, and how the bootstrap draws.
+        seeds: The training seed of each policy, S.
     """
     bootstrapped = p.discount * (1 - data.terminated) * after  # (S, N)
     errors = [spread(data, row) for row in data.reward + bootstrapped - q]
@@ -109,8 +116,8 @@ def combine(
     sums = [resampler(log, e, p.discount) for log, e in zip(logs, errors, strict=True)]
 
     def value(draw: Any) -> Doubles:
-        mended = [one(draw) for one in sums]
-        return np.asarray(first[:, draw].mean(axis=1) + mended)
+        corrections = [weighted_sum(draw) for weighted_sum in sums]
+        return np.asarray(first[:, draw].mean(axis=1) + corrections)
 
     episodes = first.shape[1]
     resampled = bootstrap(value, episodes, p)

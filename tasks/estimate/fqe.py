@@ -1,14 +1,20 @@
-"""Fitted Q evaluation.
+"""Fitted Q evaluation (FQE).
 
 Paper: Le, Voloshin & Yue 2019, "Batch Policy Learning under Constraints" (arXiv
 1903.08738), algorithm 3; with a slowly following target network instead of a regression
 to the end in every round, as Voloshin et al. 2019 (arXiv 1911.06854) and d3rlpy do.
 
 It needs no behaviour probabilities, and judges a deterministic policy (``noise: 0``) or
-one with noise. The estimate is the mean over the first observations of all logged
-episodes of Q(s0, a0), a0 of the policy: a discounted return without a time limit, as
-truncated transitions bootstrap. The interval is over those first observations alone: it
-does not hold the error of the fit, of which ``members_std`` gives an idea.
+one with noise. Q is fitted to the policy π on the logged transitions, and the estimate
+is the mean over the first observations of the n logged episodes:
+
+    y = r + γ (1 - d) Q'(s', a'),   a' ~ π(s')
+    minimise E (Q(s, a) - y)^2
+    estimate = 1/n Σ_i E Q(s_i,0, a),   a ~ π(s_i,0)
+
+It is a discounted return without a time limit, as truncated transitions (d = 0)
+bootstrap. The interval is over those first observations alone: it does not hold the
+error of the fit, of which ``members_std`` gives an idea.
 """
 
 from collections.abc import Mapping
@@ -33,26 +39,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FQEParams(FittedParams):
-    """See params/estimate/fqe.yaml for units and ranges."""
+    """Parameters of the fit of Q and of the estimate; the method has none beside."""
 
 
-class FQE(Estimator):
-    """See the module."""
-
-    Parameters = FQEParams
-    params: FQEParams
+class FQE(Estimator[FQEParams]):
+    """The mean of a fitted Q over the first observations of the logged episodes."""
 
     def estimate(
         self, data: "Transitions", targets: Mapping[int, Target], tell: Tell
     ) -> dict[str, Any]:
-        """See :meth:`Estimator.estimate`.
+        """Fit Q of each policy and read its values off.
 
         Returns:
-            Also ``members_std``, of each seed's members (0 of a single one);
-            ``error``, the last Bellman errors' root mean square; ``bounded``, see
-            ``_fitted.Fitted``: far from 0, do not believe it; ``undiscounted``: the
-            mean reward a step that the estimate stands for, times the longest episode,
-            or null where logged episodes terminated: there it would mean nothing.
+            Beside the figures: ``members_std``, the deviation over each seed's members
+            (0 of a single one); ``error``, the last Bellman errors' root mean square;
+            ``bounded``, of each seed the share of values that had to be kept within
+            bounds: far from 0, do not believe the estimate; ``undiscounted``, the mean
+            reward a step that the estimate stands for, times the longest episode, or
+            null where logged episodes terminated: there it would mean nothing.
         """
         fitted = Fitted(self.params, data, targets)
         fitted.fit(tell)
@@ -62,15 +66,15 @@ class FQE(Estimator):
         """The estimate from a fit that is done."""
         p, data = self.params, fitted.data
         members = fitted.v(data.observation[begins(data)])  # (S, E, episodes)
-        each = members.mean(axis=1)
-        resampled = bootstrap(lambda d: each[:, d].mean(axis=1), each.shape[1], p)
-        found = figures(each.mean(axis=1), resampled, fitted.targets, p)
-        found["undiscounted"] = None
+        values = members.mean(axis=1)  # (S, episodes)
+        draws = bootstrap(lambda d: values[:, d].mean(axis=1), values.shape[1], p)
+        estimates = figures(values.mean(axis=1), draws, fitted.targets, p)
+        estimates["undiscounted"] = None
         if not data.terminated.any() and p.discount < 1:
             longest = int(np.bincount(data.episode).max())
-            step = found["discounted"]["mean"] * (1 - p.discount)
-            found["undiscounted"] = {"mean": step * longest}
-        return found | {
+            step = estimates["discounted"]["mean"] * (1 - p.discount)
+            estimates["undiscounted"] = {"mean": step * longest}
+        return estimates | {
             "members_std": members.mean(axis=2).std(axis=1).tolist(),
             "error": fitted.error,
             "bounded": fitted.bounded.tolist(),

@@ -1,8 +1,11 @@
 """Per-decision weighted importance sampling.
 
 Paper: Precup, Sutton & Singh 2000, "Eligibility Traces for Off-Policy Policy
-Evaluation", weighted per-decision estimator (section 3; in the form of Thomas 2015,
-sum over t of gamma^t sum_i w_i,t r_i,t / sum_i w_i,t).
+Evaluation", weighted per-decision estimator (section 3; in the form of Thomas 2015).
+With episodes i, steps t, and the policy π over the behaviour b,
+
+    ρ_i,t = Π_{k<=t} π(a_i,k | s_i,k) / b(a_i,k | s_i,k)
+    estimate = Σ_t γ^t  Σ_i ρ_i,t r_i,t / Σ_i ρ_i,t
 
 It needs the behaviour's probability of each logged action and judges the policy with
 its noise, not the deterministic one: the true return has to be measured with the same
@@ -39,36 +42,33 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class WISParams(EstimateParams):
-    """See params/estimate/wis.yaml for units and ranges."""
+    """Parameters of every estimator; the method has none beside."""
 
 
-class WIS(Estimator):
-    """See the module."""
-
-    Parameters = WISParams
-    params: WISParams
+class WIS(Estimator[WISParams]):
+    """The logged rewards, weighted by how much likelier the policy makes them."""
 
     def estimate(
         self, data: "Transitions", targets: Mapping[int, Target], tell: Tell
     ) -> dict[str, Any]:
-        """See :meth:`Estimator.estimate`.
+        """Weigh the logged rewards for each policy.
 
         Returns:
-            Also ``undiscounted``, as ``discounted``'s mean, and ``effective``, of each
-            seed, see ``_weights.sizes``.
+            Beside the figures: ``undiscounted``, the mean estimate with discount 1,
+            and ``effective``, how many episodes the weights of each seed leave.
         """
         p = self.params
         rewards = spread(data, data.reward)
-        values, plain, resampled, left = [], [], [], []
+        values, plain, draws, effective = [], [], [], []
         for k, (seed, target) in enumerate(targets.items()):
             tell(k / len(targets), f"seed {seed}")
             logs = log_weights(data, target, p.noise)
             value = resampler(logs, rewards, p.discount)
             values.append(weighted(logs, rewards, p.discount))
             plain.append(weighted(logs, rewards, 1.0))
-            resampled.append(bootstrap(value, len(rewards), p))
-            left.append({"seed": seed, **sizes(logs)})
+            draws.append(bootstrap(value, len(rewards), p))
+            effective.append({"seed": seed, **sizes(logs)})
         tell(1.0, "")
-        found = figures(np.array(values), np.stack(resampled, axis=1), targets, p)
+        estimates = figures(np.array(values), np.stack(draws, axis=1), targets, p)
         mean = float(np.mean(plain))
-        return found | {"undiscounted": {"mean": mean}, "effective": left}
+        return estimates | {"undiscounted": {"mean": mean}, "effective": effective}

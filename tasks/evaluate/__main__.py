@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 
+from tasks.artifacts.evaluation import Episodes
 from tasks.artifacts.files import whole_folder, write_json
 from tasks.artifacts.onnx_policy import OnnxPolicy
 from tasks.artifacts.params import build, load, pick
 from tasks.artifacts.progress import Progress
 from tasks.artifacts.stage import run_stage
 from tasks.artifacts.variants import Variant
-from tasks.evaluate import Episodes, Evaluator
-from tasks.evaluate.engine.contract import check_fits
+from tasks.evaluate import Evaluator
+from tasks.evaluate.engine.compatibility import check_fits
 from tasks.evaluate.engine.world import world_of
 from tasks.worlds import World
 
@@ -25,7 +26,7 @@ METHOD = "returns"
 def open_policies(
     variant: Variant, world: World, mode: str | None
 ) -> dict[int, OnnxPolicy]:
-    """Every seed's policy, after all checks.
+    """Open every training seed's file, after all checks.
 
     Raises:
         RefusedError: If a file is missing, or does not fit its hash, the variant or the
@@ -41,7 +42,7 @@ def open_policies(
 
 
 def played(
-    evaluator: Evaluator, world: World, policies: dict[int, OnnxPolicy], title: str
+    evaluator: Evaluator[Any], world: World, policies: dict[int, OnnxPolicy], title: str
 ) -> Episodes:
     """Run the evaluator behind a progress bar."""
     finished: dict[int, Any] = {}
@@ -50,19 +51,20 @@ def played(
 
         def tell(seed: int, step: int, returns: Any, live: int) -> None:
             finished[seed] = returns
-            done = np.concatenate(list(finished.values()))
-            mean = f"{done.mean():.1f}" if len(done) else "-"
+            ended = np.concatenate(list(finished.values()))
+            mean = f"{ended.mean():.1f}" if len(ended) else "-"
             words = f"seed {seed} step {step}: {live} live, mean return {mean}"
-            progress(len(done), words)
+            progress(len(ended), words)
 
         return evaluator.run(world, policies, tell)
 
 
 def main() -> None:
-    """The stage."""
+    """Play the files of one variant and write what came out."""
     params = load()
     variant = Variant.parse(params, __doc__ or "")
-    evaluator: Evaluator = build(pick(params, "evaluate", METHOD), f"evaluate.{METHOD}")
+    where = f"evaluate.{METHOD}"
+    evaluator: Evaluator[Any] = build(pick(params, "evaluate", METHOD), where)
     world = world_of(variant.dataset)
     mode = evaluator.params.mode
     policies = open_policies(variant, world, None if mode == "auto" else mode)

@@ -4,8 +4,10 @@ Each training seed's file plays one batch of ``episodes`` sub-environments, rese
 start_seed, start_seed + 1, ... One that has ended is parked and neither stepped nor
 shown to the policy, so an episode counts once, however long the others last. Noise
 inputs are zero, or standard normal where the file's contract asks for it, or as the
-parameter ``acting`` says; see ``engine/noise.py``. Evaluation starts lie below 2^20,
-training's above.
+parameter ``acting`` says; it depends on start seed and step alone, so that all
+variants of a policy meet the same. Evaluation starts lie below 2^20, training's above.
+
+The mean and the interquartile mean (IQM) are reported; the interval is the IQM's.
 """
 
 from collections.abc import Mapping
@@ -15,31 +17,37 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.params import PARAMS, OneOf, Params, Range
-from tasks.evaluate import Episodes, Evaluator, Tell
+from tasks.artifacts.evaluation import Episodes
+from tasks.artifacts.params import PARAMS, OneOf, Range
+from tasks.evaluate import STARTS, Evaluator, Tell
 from tasks.evaluate.engine.noise import Noise
 from tasks.statistics.intervals import interval, iqm
+from tasks.statistics.rule import VerdictParams
 
 if TYPE_CHECKING:
     from tasks.artifacts.onnx_policy import OnnxPolicy
     from tasks.worlds import Batch, Floats, World
 
-STARTS = 2**20  # training starts at or above it
-
 
 @dataclass(frozen=True)
-class ReturnsParams(Params):
-    """See params/evaluate/returns.yaml for units and ranges."""
+class ReturnsParams(VerdictParams):
+    """How episodes are played, and how their differences are judged.
+
+    Attributes:
+        episodes: Of each training seed.
+        start_seed: Of the first episode; the next one's is one more.
+        mode: Of onnxruntime: ``exact`` (float arithmetic), ``native`` (integer
+            kernels), or ``auto``: what the file's contract says.
+        acting: Noise of a policy that takes some: ``normal``, ``zero``, or ``auto``:
+            what its contract says.
+        threads: That step the world; results do not depend on it.
+    """
 
     episodes: Annotated[int, Range(1)]
     start_seed: Annotated[int, Range(0)]
     mode: Annotated[str, OneOf(("auto", "exact", "native"))]
     acting: Annotated[str, OneOf(("auto", "normal", "zero"))]
     threads: Annotated[int, Range(1, 64)]
-    confidence: Annotated[float, Range(0, 1, open=True)]
-    resamples: Annotated[int, Range(100)]
-    resample_seed: Annotated[int, Range(0)]
-    margin: Annotated[float, Range(0, 1, open=True)]
 
     def __post_init__(self) -> None:
         """Also refuse start seeds that training may have met."""
@@ -55,16 +63,13 @@ class ReturnsParams(Params):
             )
 
 
-class Returns(Evaluator):
-    """See the module."""
-
-    Parameters = ReturnsParams
-    params: ReturnsParams
+class Returns(Evaluator[ReturnsParams]):
+    """Undiscounted returns of whole episodes, of every training seed's file."""
 
     def run(
         self, world: "World", policies: "Mapping[int, OnnxPolicy]", tell: Tell
     ) -> Episodes:
-        """See :meth:`Evaluator.run`."""
+        """Play every file from the same starts, one batch of episodes a file."""
         params = self.params
         batch = world.make(params.episodes)
         batch.threads = params.threads
@@ -79,17 +84,17 @@ class Returns(Evaluator):
     def summary(self, world: "World", episodes: Episodes) -> dict[str, Any]:
         """Return and score: mean and iqm over seeds x episodes, interval of the iqm.
 
-        The interval is hierarchical, over seeds and episodes; see ``statistics.py``.
+        The interval is hierarchical, over seeds and episodes.
         """
         table = episodes.table()
-        each = [
+        per_seed = [
             {"seed": seed, "mean": float(row.mean()), "std": float(row.std())}
             for seed, row in zip(episodes.seeds, table, strict=True)
         ]
         return {
             "return": self._figures(table),
             "score": self._figures(world.score(table)),
-            "per_seed": each,
+            "per_seed": per_seed,
             "length_mean": float(episodes.length.mean()),
             "terminated": float(episodes.terminated.mean()),
         }
@@ -115,11 +120,12 @@ def play(
     tell: Tell,
     acting: str = "auto",
 ) -> Episodes:
-    """One episode from each start.
+    """Play one policy: one episode from each start.
 
     Args:
         batch: As many sub-environments as starts.
-        policy: Sees only rows of sub-environments that still run.
+        policy: One training seed's file. It sees only rows of sub-environments that
+            still run.
         seed: The training seed, for the table.
         starts: (N,), start seeds.
         tell: Called every 50 steps and at the end.
@@ -140,17 +146,17 @@ def play(
         noise = Noise(starts, entry["shape"][1])
 
     def act(moment: Moment) -> "Floats":
-        given = {"observation": moment.observation, "reward": moment.reward}
+        inputs = {"observation": moment.observation, "reward": moment.reward}
         if moment.legal is not None:
-            given["legal"] = moment.legal
+            inputs["legal"] = moment.legal
         if noise is not None:
-            given["noise"] = noise(moment.step)[moment.episode]
+            inputs["noise"] = noise(moment.step)[moment.episode]
         before = {name: value[moment.episode] for name, value in carry.items()}
-        outputs, after = policy.step(given, before)
+        outputs, after = policy.step(inputs, before)
         for name, value in after.items():
             carry[name][moment.episode] = value
-        acted = outputs["action"]
-        if not np.isfinite(acted).all():
+        action = outputs["action"]
+        if not np.isfinite(action).all():
             raise RefusedError(
                 f"seed-{seed}.onnx",
                 "action",
@@ -158,7 +164,7 @@ def play(
                 "finite actions",
                 "export and train it again with: dvc repro",
             )
-        return acted
+        return action
 
     def progress(step: int, returns: Any, live: int) -> None:
         tell(seed, step, returns[batch.ended], live)

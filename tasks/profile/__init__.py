@@ -11,9 +11,9 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
-from tasks.artifacts.params import Params
+from tasks.artifacts.method import Method, P
 
 if TYPE_CHECKING:
     import onnx
@@ -23,17 +23,12 @@ if TYPE_CHECKING:
 BITS = {"FLOAT": 32, "DOUBLE": 64, "BOOL": 8}  # others have them in their name
 
 
-class Profiler(ABC):
+class Profiler(Method[P], ABC):
     """One way to measure how long a policy takes.
 
     Args:
         params: The method's parameters.
     """
-
-    Parameters: ClassVar[type[Params]]
-
-    def __init__(self, params: Params) -> None:
-        self.params: Any = params
 
     @abstractmethod
     def measure(
@@ -47,7 +42,7 @@ class Profiler(ABC):
 
 
 def static(paths: Sequence[Path]) -> dict[str, Any]:
-    """What the files of a variant are; counts are those of the first file.
+    """Size, operators and storage of a variant's files; counts are the first file's.
 
     Args:
         paths: One file a training seed; already checked.
@@ -106,12 +101,16 @@ def _bits(kind: str) -> int:
     """Bits of an element type, e.g. 4 for UINT4 and 8 for FLOAT8E4M3FN."""
     if kind in BITS:
         return BITS[kind]
-    found = re.search(r"\d+", kind)
-    return int(found.group()) if found else 0
+    digits = re.search(r"\d+", kind)
+    return int(digits.group()) if digits else 0
 
 
 def words(batches: Mapping[str, Mapping[str, float]]) -> str:
-    """Latencies in one line, for the log."""
+    """Latencies in one line, for the log.
+
+    Args:
+        batches: ``p50_us`` and ``p99_us`` by batch size.
+    """
     return ", ".join(
         f"batch {b}: p50 {t['p50_us']:.1f} us, p99 {t['p99_us']:.1f} us"
         for b, t in batches.items()

@@ -5,6 +5,8 @@ Writes ``data/profiles/<D>/<L>/<V>/`` of each variant of the study: ``static.jso
 seed's file; never the same). One process times all variants, so that they compare.
 """
 
+from typing import Any
+
 from tasks.artifacts.files import check_writable, write_json
 from tasks.artifacts.onnx_policy import OnnxPolicy
 from tasks.artifacts.params import build, load, pick
@@ -16,10 +18,11 @@ METHOD = "latency"
 
 
 def main() -> None:
-    """The stage."""
+    """Measure all variants of one learner, side by side, and write what came out."""
     params = load()
     variants = Variant.parse_all(params, __doc__ or "")
-    profiler: Profiler = build(pick(params, "profile", METHOD), f"profile.{METHOD}")
+    where = f"profile.{METHOD}"
+    profiler: Profiler[Any] = build(pick(params, "profile", METHOD), where)
     mode = None if profiler.params.mode == "auto" else profiler.params.mode
     firsts: dict[str, OnnxPolicy] = {}
     for variant in variants:

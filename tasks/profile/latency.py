@@ -24,7 +24,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LatencyParams(Params):
-    """See params/profile/latency.yaml for units and ranges."""
+    """How latency is measured.
+
+    Attributes:
+        batches: Observations a call; several sizes are measured.
+        repeats: Timed calls a batch size.
+        rounds: In which variants and batch sizes take turns.
+        warm_up: Calls before the first timed one.
+        threads: Of onnxruntime.
+        mode: Of onnxruntime: ``exact`` (float arithmetic), ``native`` (integer
+            kernels), or ``auto``: what the file's contract says.
+    """
 
     batches: Annotated[tuple[int, ...], Range(1)]
     repeats: Annotated[int, Range(10)]
@@ -34,16 +44,13 @@ class LatencyParams(Params):
     mode: Annotated[str, OneOf(("auto", "exact", "native"))]
 
 
-class Latency(Profiler):
-    """See the module."""
-
-    Parameters = LatencyParams
-    params: LatencyParams
+class Latency(Profiler[LatencyParams]):
+    """Time calls of all variants in turns, and keep percentiles."""
 
     def measure(
         self, policies: Mapping[str, "OnnxPolicy"]
     ) -> dict[str, dict[str, Any]]:
-        """See :meth:`Profiler.measure`."""
+        """Warm every policy up, then time all of them in rounds."""
         params = self.params
         turns = [(name, b) for name in policies for b in params.batches]
         feeds = {(name, b): _feed(policies[name], b) for name, b in turns}
@@ -72,10 +79,10 @@ class Latency(Profiler):
 def _time(policy: "OnnxPolicy", feed: dict[str, Any], calls: int) -> list[int]:
     """Nanoseconds of each call, which gives the action and the next carry."""
     run, clock, taken = policy.session.run, time.perf_counter_ns, []
-    wanted = ["action", *(f"next_{name}" for name in policy.contract["carry"])]
+    outputs = ["action", *(f"next_{name}" for name in policy.contract["carry"])]
     for _ in range(calls):
         begin = clock()
-        run(wanted, feed)
+        run(outputs, feed)
         taken.append(clock() - begin)
     return taken
 
@@ -87,13 +94,13 @@ def _feed(policy: "OnnxPolicy", batch: int) -> dict[str, Any]:
         name: (batch, *entry["shape"][1:])
         for name, entry in policy.contract["inputs"].items()
     }
-    given = {
+    inputs = {
         name: np.ones(shape, np.float32)
         if name == "legal"
         else draw.standard_normal(shape, np.float32)
         for name, shape in shapes.items()
     }
-    return given | policy.reset(batch)
+    return inputs | policy.reset(batch)
 
 
 def _split(total: int, parts: int) -> list[int]:
@@ -102,6 +109,7 @@ def _split(total: int, parts: int) -> list[int]:
 
 
 def _percentiles(nanoseconds: list[int]) -> dict[str, float]:
+    """Median and 99th percentile, in microseconds."""
     p50, p99 = np.percentile(nanoseconds, [50, 99]) / 1000
     return {"p50_us": round(float(p50), 3), "p99_us": round(float(p99), 3)}
 

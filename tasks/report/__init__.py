@@ -1,8 +1,8 @@
 """Report: everything a study measured becomes one page, and numbers DVC can compare.
 
-A method's file defines one :class:`Report`. It gets the collected study and judged
-rows (``collect.py``, ``judge.py``), reads and writes no file itself, and returns the
-page's text. The command writes:
+A method's file defines one :class:`Report`. It gets the collected study and its judged
+rows (``engine/collect.py``, ``engine/judge.py``), reads and writes no file itself, and
+returns the page's text. The command writes:
 
 | file | holds | DVC |
 |---|---|---|
@@ -11,35 +11,32 @@ page's text. The command writes:
 | ``data/report/index.html`` | the page, latencies included | not an output |
 
 Latency changes from run to run, so only the page holds it: the first two have the same
-bytes whenever the artifacts have.
+bytes whenever the results have.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING
 
-from tasks.artifacts.params import Params
-from tasks.report.engine.collect import Study
-from tasks.report.engine.judge import Row
+from tasks.artifacts.method import Method, P
+
+if TYPE_CHECKING:
+    from tasks.report.engine.collect import Study
+    from tasks.report.engine.judge import Row
 
 
-class Report(ABC):
+class Report(Method[P], ABC):
     """One way to show a study.
 
     Args:
-        params: Its block of ``params/report/``.
+        params: The method's parameters.
     """
 
-    Parameters: ClassVar[type[Params]]
-
-    def __init__(self, params: Params) -> None:
-        self.params = params
-
     @abstractmethod
-    def page(self, study: Study, rows: Sequence[Row]) -> str:
+    def page(self, study: "Study", rows: "Sequence[Row]") -> str:
         """The whole page.
 
         Args:
             study: What was collected.
-            rows: One an artifact, judged, in the order of the study.
+            rows: One a variant of each learner, judged, in the order of the study.
         """

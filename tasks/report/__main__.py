@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from tasks.artifacts.files import check_writable, whole_folder, write_json, write_text
 from tasks.artifacts.params import build, load, pick
@@ -16,12 +17,12 @@ METHOD, EVALUATION = "html", "returns"
 
 
 def main() -> None:
-    """Collect, judge, then write."""
+    """Collect the study, judge its variants, then write."""
     argparse.ArgumentParser(
         prog="python -m tasks.report", description=__doc__
     ).parse_args()
     params = load()
-    report: Report = build(pick(params, "report", METHOD), f"report.{METHOD}")
+    report: Report[Any] = build(pick(params, "report", METHOD), f"report.{METHOD}")
     where = f"evaluate.{EVALUATION}"
     evaluation = build(pick(params, "evaluate", EVALUATION), where).params
     study = collect(params)
@@ -34,7 +35,7 @@ def main() -> None:
             write_text(folder / name, text)
     write_json(OUT / "metrics.json", numbers)
     write_text(OUT / "index.html", page)
-    print(f"wrote {OUT}: {len(judged)} artifacts, {len(page) / 1e3:.0f} kB")
+    print(f"wrote {OUT}: {len(judged)} variants, {len(page) / 1e3:.0f} kB")
 
 
 if __name__ == "__main__":

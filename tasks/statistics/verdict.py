@@ -1,4 +1,4 @@
-"""Verdicts: is a variant as good as its parent?
+"""Verdicts: are the files of a policy as good as those they are compared with?
 
 Both played the same starts, so what is judged is the difference child - parent, episode
 by episode. Its mean counts, not its interquartile mean, which would hide that a variant
@@ -18,45 +18,61 @@ A mean over seeds can hide one bad file. So where it says IMPROVED or HELD, but 
 seed's own interval says REGRESSED, the verdict is SUSPECT and names that seed.
 
 The margin is a share of what the parent gains over the random policy, and at least that
-share of a tenth of the reference range, so that it is positive for a bad parent too.
+share of a tenth of the reference range, so that it is positive for a bad parent too:
+
+    m = share * max(mean(parent) - ref_min, FLOOR * (ref_max - ref_min))
+
+The share, and how intervals are drawn, are parameters of the evaluation
+(``evaluate.returns``); report and comparison read them there.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tasks.artifacts.errors import RefusedError
-from tasks.evaluate import Episodes
+from tasks.artifacts.evaluation import Episodes
 from tasks.statistics.intervals import interval, mean
+from tasks.statistics.rule import VerdictParams
 
 FLOOR = 0.1  # of the reference range, the least a parent is taken to gain
+WORDS = ("REGRESSED", "SUSPECT", "UNDERPOWERED", "IMPROVED", "HELD")  # look at first
+GOOD = ("HELD", "IMPROVED")  # as good as the parent, or better
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """A word and its figures, units of the world's return.
+    """A word and its figures, in units of the world's return or in scores.
 
     Attributes:
-        verdict: IMPROVED, HELD, SUSPECT, REGRESSED or UNDERPOWERED.
+        word: IMPROVED, HELD, SUSPECT, REGRESSED or UNDERPOWERED.
         difference: Mean of child - parent.
         low: Lower end of its interval.
         high: Upper end.
         margin: The loss that is tolerated, positive.
-        by_seed: Mean difference of each training seed.
         regressed_seeds: Training seeds whose own interval lies below -margin.
-        pairs: Episodes that were compared.
     """
 
-    verdict: str
+    word: str
     difference: float
     low: float
     high: float
     margin: float
-    by_seed: dict[int, float]
-    regressed_seeds: list[int]
-    pairs: int
+    regressed_seeds: tuple[int, ...]
+
+    def scaled(self, unit: float) -> Self:
+        """The same with all figures times a positive number."""
+        return replace(
+            self,
+            difference=self.difference * unit,
+            low=self.low * unit,
+            high=self.high * unit,
+            margin=self.margin * unit,
+        )
 
 
 def margin_of(share: float, parent: float, ref_min: float, ref_max: float) -> float:
@@ -72,7 +88,13 @@ def margin_of(share: float, parent: float, ref_min: float, ref_max: float) -> fl
 
 
 def word(low: float, high: float, margin: float) -> str:
-    """The table above, for one interval."""
+    """The verdict on one interval.
+
+    Args:
+        low: Lower end of the interval of the mean difference.
+        high: Upper end.
+        margin: The loss that is tolerated, positive.
+    """
     if low > 0:
         return "IMPROVED"
     if low >= -margin:
@@ -82,64 +104,69 @@ def word(low: float, high: float, margin: float) -> str:
     return "SUSPECT" if high < 0 else "UNDERPOWERED"
 
 
+def judge_scores(
+    child: Episodes, parent: Episodes, world: Mapping[str, Any], params: VerdictParams
+) -> Verdict:
+    """A verdict whose figures are normalised scores: 0 random, 100 best behaviour.
+
+    Args:
+        child: What is judged.
+        parent: What it is judged against.
+        world: Of both: ``ref_min`` and ``ref_max``.
+        params: The rule.
+
+    Raises:
+        RefusedError: If the two did not play the same starts.
+    """
+    low, high = float(world["ref_min"]), float(world["ref_max"])
+    margin = margin_of(params.margin, float(parent.returns.mean()), low, high)
+    return judge(child, parent, margin, params).scaled(100.0 / (high - low))
+
+
 def judge(
-    child: Episodes,
-    parent: Episodes,
-    margin: float,
-    *,
-    resamples: int,
-    confidence: float,
-    resample_seed: int,
+    child: Episodes, parent: Episodes, margin: float, params: VerdictParams
 ) -> Verdict:
     """Compare two tables of the same seeds, episodes and starts.
 
     Args:
-        child: Of the variant.
-        parent: Of what it was made from.
-        margin: See :func:`margin_of`.
-        resamples: Of the bootstrap.
-        confidence: Of the interval.
-        resample_seed: Of the bootstrap's generator.
+        child: What is judged.
+        parent: What it is judged against.
+        margin: The loss that is tolerated, units of the world's return.
+        params: How intervals are drawn.
 
     Raises:
         RefusedError: If the tables cannot be paired.
     """
-    difference = _paired(child, parent)  # (S, E)
+    difference = paired(child, parent)  # (S, E)
 
     def spread(table: NDArray[np.float64]) -> tuple[float, float]:
         return interval(
             table,
             mean,
-            np.random.default_rng(resample_seed),
-            resamples=resamples,
-            confidence=confidence,
+            np.random.default_rng(params.resample_seed),
+            resamples=params.resamples,
+            confidence=params.confidence,
             seeds=False,
         )
 
     low, high = spread(difference)
-    found = word(low, high, margin)
-    regressed = [
+    regressed = tuple(
         seed
         for seed, row in zip(child.seeds, difference, strict=True)
         if word(*spread(row[None]), margin) == "REGRESSED"
-    ]
-    if regressed and found in ("IMPROVED", "HELD"):
-        found = "SUSPECT"
-    by_seed = dict(zip(child.seeds, map(float, difference.mean(axis=1)), strict=True))
-    return Verdict(
-        found,
-        float(difference.mean()),
-        low,
-        high,
-        margin,
-        by_seed,
-        regressed,
-        difference.size,
     )
+    overall = word(low, high, margin)
+    if regressed and overall in GOOD:
+        overall = "SUSPECT"
+    return Verdict(overall, float(difference.mean()), low, high, margin, regressed)
 
 
-def _paired(child: Episodes, parent: Episodes) -> NDArray[np.float64]:
-    """Differences (S, E) of rows that have the same seed, episode and start."""
+def paired(child: Episodes, parent: Episodes) -> NDArray[np.float64]:
+    """Differences (S, E) of rows that have the same seed, episode and start.
+
+    Raises:
+        RefusedError: If the two tables have other seeds, episodes or starts.
+    """
     for name in ("seed", "episode", "start_seed"):
         ours, theirs = getattr(child, name), getattr(parent, name)
         if not np.array_equal(ours, theirs):

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from tasks.artifacts.evaluation import Episodes
 from tasks.claims.engine.results import Results
-from tasks.evaluate import Episodes
 
 SEEDS = [0, 1, 2]
 EPISODES = 20

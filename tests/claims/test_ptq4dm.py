@@ -10,6 +10,7 @@ import torch
 import yaml
 
 import tasks.beds.ptq4dm.arms as room
+from tasks.artifacts.evaluation import Episodes
 from tasks.beds.ptq4dm.arms import Bed, Found
 from tasks.beds.ptq4dm.networks import (
     ARMS,
@@ -28,7 +29,6 @@ from tasks.beds.ptq4dm.networks import (
 from tasks.claims.engine.results import Results
 from tasks.claims.ptq4dm import PTQ4DM, PTQ4DMClaimParams, of_scores
 from tasks.compress.ptq4dm.states import call, call_times
-from tasks.evaluate import Episodes
 from tasks.nets.policy import take
 from tests.claims.results_files import RETURNS, write_scores
 from tests.nets.diffusions import diffusion

@@ -60,6 +60,7 @@ def look(near: Any, far: Any, noise: float = 0.01) -> Outcome:
             for name, q, d, a, b in rows
         },
         LOOP,
+        0.95,
     )
 
 

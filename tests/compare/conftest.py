@@ -11,10 +11,10 @@ import pytest
 import yaml
 from onnx import TensorProto, helper, numpy_helper
 
+from tasks.artifacts.evaluation import Episodes
 from tasks.artifacts.files import sha256
 from tasks.compare import Source
-from tasks.compare.collect import Side, collect
-from tasks.evaluate import Episodes
+from tasks.compare.revision import Revision, collect
 from tests.study_files import SEEDS, WORLDS, dump, write_study
 
 DATASET, WORLD = "hopper_mixed", "hopper"
@@ -51,7 +51,7 @@ def put_network(root: Path, leaf: str, seed: int, model: Any) -> None:
 
 
 def shift(root: Path, leaf: str, points: float) -> None:
-    """Move every episode of an artifact by some points of score."""
+    """Move every episode of a variant by some points of score."""
     folder = root / "data/evaluations" / leaf
     table = Episodes.read(folder / "episodes.parquet")
     low, high = WORLDS[WORLD]["ref_min"], WORLDS[WORLD]["ref_max"]
@@ -113,10 +113,10 @@ def make(tmp_path: Path) -> Make:
 
 
 @pytest.fixture
-def sides(make: Make) -> Callable[..., tuple[Side, Side]]:
+def revisions(make: Make) -> Callable[..., tuple[Revision, Revision]]:
     """Two equal revisions, the second one edited."""
 
-    def made(edit: Callable[[Path], None], **options: Any) -> tuple[Side, Side]:
+    def made(edit: Callable[[Path], None], **options: Any) -> tuple[Revision, Revision]:
         one, other = make("main", **options), make("other", **options)
         edit(other.folder)
         return collect(one), collect(other)

@@ -49,18 +49,18 @@ def edited(make: Make) -> Edited:
 def test_it_opens_with_the_answer(make: Make, edited: Edited):
     outcome = compare([make("main"), edited("worse", -9), edited("better", 9)])
     said = text(outcome.page)
-    assert said.index("worse is worse than main in 1 of 2 artifacts") < said.index(
+    assert said.index("worse is worse than main in 1 of 2 variants") < said.index(
         "Results"
     )
-    assert "better is better than main in 1 of 2 artifacts" in said
+    assert "better is better than main in 1 of 2 variants" in said
     lost = f"{MINUS}9.0"
     assert f"Lost most: bc / gptq4 {lost} [{lost}, {lost}]." in said
     assert "Beside the results, what differs: 1 parameter." in said
     assert "study.batch 256 64 64" in said
     assert outcome.verdict.splitlines() == [
-        "worse is worse than main in 1 of 2 artifacts: 1 REGRESSED, 1 HELD "
+        "worse is worse than main in 1 of 2 variants: 1 REGRESSED, 1 HELD "
         "(1 identical)",
-        "better is better than main in 1 of 2 artifacts: 1 IMPROVED, 1 HELD "
+        "better is better than main in 1 of 2 variants: 1 IMPROVED, 1 HELD "
         "(1 identical)",
     ]
 

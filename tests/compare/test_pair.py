@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from tasks.artifacts.errors import RefusedError
-from tasks.compare.collect import Side, collect
+from tasks.artifacts.evaluation import Episodes
 from tasks.compare.pair import estimates, rules, versus
-from tasks.evaluate import Episodes
+from tasks.compare.revision import Revision, collect
 from tests.compare.conftest import (
     DATASET,
     Make,
@@ -21,7 +21,7 @@ from tests.compare.conftest import (
     shift,
 )
 
-Sides = Callable[..., tuple[Side, Side]]
+Revisions = Callable[..., tuple[Revision, Revision]]
 GPTQ4 = f"{DATASET}/bc/gptq4"
 KEY = (DATASET, "bc", "gptq4")
 
@@ -33,26 +33,26 @@ def edit_episodes(folder: Path, **columns: Any) -> None:
     Episodes(**{**vars(table), **changed}).write(path)
 
 
-def test_unchanged_is_held_and_identical(sides: Sides):
-    a, b = sides(lambda _: None)
+def test_unchanged_is_held_and_identical(revisions: Revisions):
+    a, b = revisions(lambda _: None)
     found = versus(a, b, rules(a))
-    assert [p.judged.word for p in found.pairs] == ["HELD", "HELD"]
+    assert [p.verdict.word for p in found.pairs] == ["HELD", "HELD"]
     assert all(p.identical and not p.notes for p in found.pairs)
-    assert all(p.judged.difference == 0 for p in found.pairs)
+    assert all(p.verdict.difference == 0 for p in found.pairs)
     assert found.unpaired == ()
 
 
 @pytest.mark.parametrize(
     ("points", "word"), [(-12.0, "REGRESSED"), (12.0, "IMPROVED"), (-0.5, "HELD")]
 )
-def test_a_planted_difference_is_found(sides: Sides, points: float, word: str):
-    a, b = sides(lambda folder: shift(folder, GPTQ4, points))
+def test_a_planted_difference_is_found(revisions: Revisions, points: float, word: str):
+    a, b = revisions(lambda folder: shift(folder, GPTQ4, points))
     found = versus(a, b, rules(a))
     pair = found.pair(KEY)
     assert pair
-    assert pair.judged.word == word
-    assert pair.judged.difference == pytest.approx(points)
-    assert pair.judged.low == pytest.approx(points)  # every episode moved alike
+    assert pair.verdict.word == word
+    assert pair.verdict.difference == pytest.approx(points)
+    assert pair.verdict.low == pytest.approx(points)  # every episode moved alike
     assert pair.after.mean == pytest.approx(pair.before.mean + points)
     assert pair.after.iqm == pytest.approx(pair.before.iqm + points)
     assert not pair.identical
@@ -61,22 +61,22 @@ def test_a_planted_difference_is_found(sides: Sides, points: float, word: str):
     assert held.identical
 
 
-def test_figures_equal_a_computation_by_hand(sides: Sides):
+def test_figures_equal_a_computation_by_hand(revisions: Revisions):
     noise = np.random.default_rng(0).normal(-100, 400, 150)
-    a, b = sides(
+    a, b = revisions(
         lambda folder: edit_episodes(folder, returns=lambda values: values + noise)
     )
     pair = versus(a, b, rules(a)).pair(KEY)
     assert pair
-    assert pair.judged.difference == pytest.approx(100 * noise.mean() / 2600)
-    mean = a.leaves[KEY].played.returns.mean()
+    assert pair.verdict.difference == pytest.approx(100 * noise.mean() / 2600)
+    mean = a.results[KEY].played.returns.mean()
     assert pair.before.mean == pytest.approx(100 * (mean - 18) / 2600)
-    assert pair.judged.margin == pytest.approx(5 * (mean - 18) / 2600)
+    assert pair.verdict.margin == pytest.approx(5 * (mean - 18) / 2600)
 
 
-def test_one_bad_seed_is_named(sides: Sides):
+def test_one_bad_seed_is_named(revisions: Revisions):
     move = np.repeat([300.0, 0.0, -1000.0], 50)
-    a, b = sides(
+    a, b = revisions(
         lambda folder: edit_episodes(folder, returns=lambda values: values + move)
     )
     pair = versus(a, b, rules(a)).pair(KEY)
@@ -95,22 +95,22 @@ def test_one_bad_seed_is_named(sides: Sides):
     ],
 )
 def test_other_seeds_cannot_be_paired(
-    sides: Sides, columns: dict[str, Any], reason: str
+    revisions: Revisions, columns: dict[str, Any], reason: str
 ):
-    a, b = sides(lambda folder: edit_episodes(folder, **columns))
+    a, b = revisions(lambda folder: edit_episodes(folder, **columns))
     found = versus(a, b, rules(a))
     assert [(u.key, u.reason) for u in found.unpaired] == [(KEY, reason)]
     assert [p.key for p in found.pairs] == [(DATASET, "bc", "float32")]
 
 
-def test_fewer_episodes_cannot_be_paired(sides: Sides):
+def test_fewer_episodes_cannot_be_paired(revisions: Revisions):
     def fewer(folder: Path) -> None:
         path = folder / "data/evaluations" / GPTQ4 / "episodes.parquet"
         table = Episodes.read(path)
         kept = table.episode < 20
         Episodes(**{k: v[kept] for k, v in vars(table).items()}).write(path)
 
-    a, b = sides(fewer)
+    a, b = revisions(fewer)
     reasons = [u.reason for u in versus(a, b, rules(a)).unpaired]
     assert reasons == ["other start seeds: 0 to 49 and 0 to 19"]
 
@@ -121,8 +121,8 @@ def edit_world(folder: Path, **changed: Any) -> None:
     rewrite(path, world={**world, **changed})
 
 
-def test_another_world_cannot_be_paired(sides: Sides):
-    a, b = sides(lambda folder: edit_world(folder, max_steps=500))
+def test_another_world_cannot_be_paired(revisions: Revisions):
+    a, b = revisions(lambda folder: edit_world(folder, max_steps=500))
     found = versus(a, b, rules(a))
     assert found.pairs == ()
     assert {u.reason for u in found.unpaired} == {
@@ -130,10 +130,14 @@ def test_another_world_cannot_be_paired(sides: Sides):
     }
 
 
-def test_other_references_are_the_same_world_and_the_baselines_count(sides: Sides):
-    a, b = sides(lambda folder: edit_world(folder, ref_max=9000.0, measured="again"))
+def test_other_references_are_the_same_world_and_the_baselines_count(
+    revisions: Revisions,
+):
+    a, b = revisions(
+        lambda folder: edit_world(folder, ref_max=9000.0, measured="again")
+    )
     pairs = versus(a, b, rules(a)).pairs
-    assert [p.judged.word for p in pairs] == ["HELD", "HELD"]
+    assert [p.verdict.word for p in pairs] == ["HELD", "HELD"]
     assert all(p.after == p.before for p in pairs)
 
 
@@ -149,8 +153,8 @@ def test_what_one_side_lacks_is_listed(make: Make):
     }
 
 
-def test_a_missing_evaluation_is_a_reason(sides: Sides):
-    a, b = sides(
+def test_a_missing_evaluation_is_a_reason(revisions: Revisions):
+    a, b = revisions(
         lambda folder: (
             folder / "data/evaluations" / GPTQ4 / "episodes.parquet"
         ).unlink()
@@ -160,13 +164,13 @@ def test_a_missing_evaluation_is_a_reason(sides: Sides):
     assert [gap.path for gap in b.gaps] == [f"data/evaluations/{GPTQ4}"]
 
 
-def test_estimates_are_never_judged(sides: Sides):
+def test_estimates_are_never_judged(revisions: Revisions):
     def estimate(folder: Path) -> None:
         place = folder / "data/evaluations" / GPTQ4
         rewrite(place / "metrics.json", kind="estimate", method="fqe")
         (place / "episodes.parquet").unlink()
 
-    a, b = sides(estimate)
+    a, b = revisions(estimate)
     found = versus(a, b, rules(a))
     reasons = [u.reason for u in found.unpaired]
     assert reasons == ["an estimate in other, real returns in main"]
@@ -180,7 +184,7 @@ def test_estimates_are_never_judged(sides: Sides):
     assert both.unpaired == ()
 
 
-def test_what_a_reader_should_know_is_noted(sides: Sides):
+def test_what_a_reader_should_know_is_noted(revisions: Revisions):
     def edit(folder: Path) -> None:
         shift(folder, GPTQ4, -1)
         put_network(folder, f"{DATASET}/bc/float32", 0, network(9))
@@ -188,7 +192,7 @@ def test_what_a_reader_should_know_is_noted(sides: Sides):
         for path in (folder / "data/onnx" / GPTQ4).glob("*.json"):
             rewrite(path, dataset={"name": DATASET, "sha256": "other"})
 
-    a, b = sides(edit)
+    a, b = revisions(edit)
     notes = {p.key[2]: p.notes for p in versus(a, b, rules(a)).pairs}
     assert notes["float32"] == ("other ONNX files, same episodes",)
     assert notes["gptq4"] == (

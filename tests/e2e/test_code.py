@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import networkx
 import pytest
 import yaml
 from dvc.repo import Repo
@@ -106,18 +105,15 @@ def after(project: Project, file: str) -> set[str]:
         write(project.data("code"), project.folder)  # as the stage code would
         with Repo() as repo:
             changed = {name.split(":")[-1] for name in repo.status()} - {"code"}
-            graph = repo.index.graph.reverse()
-            below = {
-                other.addressing
-                for stage in graph
-                if stage.addressing in changed
-                for other in networkx.descendants(graph, stage)
-            }
+            graph = repo.index.graph  # an edge from each stage to what it reads of
+            below = [stage for stage in graph if stage.addressing in changed]
+            for stage in below:  # grows while it is read
+                below += [s for s in graph.predecessors(stage) if s not in below]
     finally:
         path.write_bytes(before)
         write(project.data("code"), project.folder)
         os.chdir(here)
-    return changed | below
+    return {stage.addressing for stage in below}
 
 
 def matching(project: Project, *patterns: str) -> set[str]:

@@ -56,8 +56,8 @@ def constant(mean: float, std: float, squashed: bool = False) -> Any:
 
 
 def estimator(name: str, **changes: Any) -> Any:
-    """Of params/evaluate, with changes."""
-    return build(method("evaluate", name, **changes), f"evaluate.{name}")
+    """Of params/estimate, with changes."""
+    return build(method("estimate", name, **changes), f"estimate.{name}")
 
 
 def quiet(*_: Any) -> None:

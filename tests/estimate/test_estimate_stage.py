@@ -56,8 +56,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     write(onnx_folder(tmp_path, "float32"), made, where, "float32")
     params = yaml.safe_load((tmp_path / "params.yaml").read_text())
     params["study"]["estimators"] = list(METHODS)
-    params["evaluate"] |= {
-        name: method("evaluate", name, **change) for name, change in METHODS.items()
+    params["estimate"] = {
+        name: method("estimate", name, **change) for name, change in METHODS.items()
     }
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
 

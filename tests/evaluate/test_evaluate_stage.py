@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import yaml
 
+from tasks.artifacts.evaluation import Episodes
 from tasks.artifacts.files import sha256
 from tasks.artifacts.stage import run_stage
-from tasks.evaluate import Episodes
 from tasks.evaluate.__main__ import main
 from tests.variant_files import (
     DATASET,

@@ -10,7 +10,7 @@ import torch
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.onnx_policy import OnnxPolicy
 from tasks.estimate import target
-from tasks.evaluate.engine.contract import check_fits
+from tasks.evaluate.engine.compatibility import check_fits
 from tasks.evaluate.engine.noise import BLOCK, Noise
 from tasks.evaluate.returns import play
 from tasks.nets.diffusion import DiffusionPolicy

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.evaluation import Episodes
 from tasks.artifacts.onnx_policy import OnnxPolicy
 from tasks.artifacts.params import build
-from tasks.evaluate import Episodes
-from tasks.evaluate.engine.contract import check_fits
+from tasks.evaluate.engine.compatibility import check_fits
 from tasks.evaluate.returns import play
 from tests.nets.transformers import transformer
 from tests.variant_files import (

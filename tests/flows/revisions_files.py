@@ -16,9 +16,7 @@ from tests.compare.conftest import DATASET, network, put_network, shift, write_r
 
 ROOT = Path(__file__).parents[2]
 GPTQ4 = f"{DATASET}/bc/gptq4"
-WORSE = (
-    "worse is worse than main in 1 of 2 artifacts: 1 REGRESSED, 1 HELD (1 identical)"
-)
+WORSE = "worse is worse than main in 1 of 2 variants: 1 REGRESSED, 1 HELD (1 identical)"
 # the outputs of the project's graph, made by hand
 GRAPH = """
 stages:

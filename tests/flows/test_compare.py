@@ -36,7 +36,7 @@ def test_an_unchanged_branch_is_held(repository: Repository):
 def test_an_experiment_can_be_compared(repository: Repository):
     found = repository.compare("main", "tuned", "worse")
     first, second = found.verdict.splitlines()
-    assert first.startswith("tuned is better than main in 1 of 2 artifacts: 1 IMPROVED")
+    assert first.startswith("tuned is better than main in 1 of 2 variants: 1 IMPROVED")
     assert second.startswith("worse is worse")
     assert "| study.batch | 256 | 64 | 256 |" in found.summary
     listed = sources(["main", "tuned"], repository.root)

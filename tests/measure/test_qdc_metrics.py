@@ -282,3 +282,14 @@ def test_the_stage_stops_at_the_gate_and_writes_nothing(
     assert list(Path("data/qdc").iterdir()) == []
     assert place("--dataset", "hole") == 1
     assert "did you mean whole?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("study", ["qdc_metrics", "qdc_metrics_smoke"])
+def test_the_studies_measure_what_they_train_on(study: str):
+    from tasks.artifacts.compose import composed as compose_study
+
+    params = yaml.safe_load(compose_study([f"study={study}"], files.HERE / "params"))
+    assert params["study"]["measured"] == params["study"]["datasets"]
+    assert params["study"]["gate"] == study
+    parts = [str(d["generate"]) for d in params["dataset"].values()]
+    assert len(set(parts)) == len(parts)  # made differently

@@ -12,10 +12,10 @@ import yaml
 from tasks.artifacts.errors import RefusedError
 from tasks.measure.__main__ import main
 from tasks.measure.qdc_metrics import corpora, corpus, text
-from tasks.measure.qdc_metrics.composition import compose
 from tasks.measure.qdc_metrics.corpus import Record, collapsed, gold, noisy, problem
 from tasks.measure.qdc_metrics.expressions import parse
 from tasks.measure.qdc_metrics.figures import Bootstrap
+from tasks.statistics.composition import compose
 from tests.measure import qdc_files as files
 
 MAKERS = {"gold": gold, "noisy": noisy(0.3), "collapsed": collapsed}

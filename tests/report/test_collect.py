@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.evaluation import Episodes
 from tasks.artifacts.stage import run_stage
-from tasks.evaluate import Episodes
 from tasks.report.__main__ import main
 
 Make = Callable[..., Path]
@@ -84,7 +84,7 @@ def change(path: Path, field: str, value: object) -> None:
     path.write_text(json.dumps(document))
 
 
-def test_an_artifact_of_another_dataset_is_refused(root: Path):
+def test_a_variant_of_another_dataset_is_refused(root: Path):
     change(root / "data/datasets/hopper_mixed-v0/card.json", "sha256", "0" * 64)
     assert refusal(root).field == "dataset.sha256"
 

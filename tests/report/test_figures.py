@@ -1,4 +1,4 @@
-"""metrics.json and plots equal what a hand computes from the artifacts."""
+"""metrics.json and plots equal what a hand computes from the files."""
 
 import csv
 import json
@@ -43,7 +43,7 @@ def test_numbers_equal_a_computation_by_hand(make_study: Make, monkeypatch: Patc
     assert metrics["hopper_mixed"]["td3_bc"]["int8_static"]["verdict"] == "HELD"
 
 
-def test_a_float32_artifact_against_itself_held(make_study: Make, monkeypatch: Patch):
+def test_a_float32_variant_against_itself_held(make_study: Make, monkeypatch: Patch):
     root = make_study(learners=("td3_bc",), variants=("float32",))
     run(monkeypatch)
     metrics = json.loads((root / "data/report/metrics.json").read_text())
@@ -51,7 +51,7 @@ def test_a_float32_artifact_against_itself_held(make_study: Make, monkeypatch: P
     assert (found["difference"], found["verdict"], found["ratio"]) == (0, "HELD", 1)
 
 
-def test_pareto_table_has_every_artifact(make_study: Make, monkeypatch: Patch):
+def test_pareto_table_has_every_variant(make_study: Make, monkeypatch: Patch):
     root = make_study({"a": "hopper", "b": "pendulum"}, learners=("bc", "iql"))
     run(monkeypatch)
     with (root / "data/report/plots/pareto.csv").open() as stream:
@@ -87,7 +87,7 @@ def test_values_that_are_not_finite_leave_no_hole_in_a_curve():
     assert band.tolist() == [[1, 2], [1, 5], [3, 5], [2, 5]]
 
 
-def test_the_same_artifacts_give_the_same_bytes(make_study: Make, monkeypatch: Patch):
+def test_the_same_files_give_the_same_bytes(make_study: Make, monkeypatch: Patch):
     root = make_study()
     run(monkeypatch)
     out = root / "data/report"

@@ -47,7 +47,7 @@ def test_compression_says_what_was_calibrated_on_what(
 def test_where_nothing_held_it_says_so(make_study: Make, monkeypatch: Patch):
     root = make_study(learners=("td3_bc",), variants=("float32", "gptq4"))
     said = text(page(root, monkeypatch))
-    assert "No compressed artifact held against td3_bc / float32" in said
+    assert "No compressed variant held against td3_bc / float32" in said
     assert "The others: 1 REGRESSED" in said
     assert "bc not part of this study" in said
 
@@ -84,7 +84,7 @@ def test_missing_latency_is_said_with_its_command(make_study: Make, monkeypatch:
     root = make_study(learners=("bc",), variants=("float32", "int8_static"))
     (root / "data/profiles/hopper_mixed/bc/int8_static/latency.json").unlink()
     said = text(page(root, monkeypatch))
-    assert "Latency is missing for 1 of 2 artifacts" in said
+    assert "Latency is missing for 1 of 2 variants" in said
     assert "python -m tasks.profile --dataset hopper_mixed --learner bc" in said
     assert "not timed" in said
     for path in root.rglob("latency.json"):

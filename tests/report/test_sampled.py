@@ -12,7 +12,7 @@ from tasks.artifacts.files import json_sha256
 from tasks.artifacts.params import build
 from tasks.report.engine.collect import Study, collect
 from tasks.report.engine.judge import rows
-from tests.study_files import SEEDS, VARIANTS, artifact, dump, write_study
+from tests.study_files import SEEDS, VARIANTS, dump, write_study, write_variant
 
 LEAF = "hopper_x/dql/float32-unipc-5"
 SPEC = {"name": "unipc", "noises": 1, "steps": []}
@@ -35,7 +35,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         with monkeypatch.context() as patch:
             more = (-2.0, 50.0 + calls, 30.0, 900.0, 1000, 32, "exact")
             patch.setitem(VARIANTS, name, more)
-            artifact(tmp_path, "hopper_x", "hopper", "dql", name)
+            write_variant(tmp_path, "hopper_x", "hopper", "dql", name)
         folder = tmp_path / "data/onnx/hopper_x/dql" / name
         seeds = []
         for seed in SEEDS:

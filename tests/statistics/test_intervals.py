@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from tasks.statistics.intervals import interval, iqm, mean
+from tasks.statistics.intervals import (
+    centred,
+    draw_counts,
+    interval,
+    iqm,
+    mean,
+    percentiles,
+    resampled,
+)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 7, 100])
@@ -93,3 +101,55 @@ def test_coverage(seeds: Any, spread: Any) -> None:
         )
         hits += low < 0 < high
     assert 0.82 <= hits / 200 <= 0.96
+
+
+def test_percentiles_are_the_middle_part() -> None:
+    assert percentiles(np.arange(101.0), 0.9) == pytest.approx((5, 95))
+    draws = np.random.default_rng(0).normal(size=1000)
+    low, high = percentiles(draws, 0.95)
+    assert (draws < low).mean() == pytest.approx(0.025)
+    assert (draws > high).mean() == pytest.approx(0.025)
+
+
+def test_centred_lies_around_the_value_whatever_the_draws_lack() -> None:
+    draws = np.random.default_rng(0).normal(7, 1, 1000)
+    low, high = centred(10.0, draws, 0.95)
+    moved = draws - draws.mean() + 10
+    assert (low, high) == percentiles(moved, 0.95)
+    assert low < 10 < high
+    own = centred(draws.mean(), draws, 0.95)  # of a mean it changes nothing
+    assert own == pytest.approx(percentiles(draws, 0.95))
+
+
+def test_resampled_draws_as_many_with_repetition_and_the_same_again() -> None:
+    values = np.arange(8.0)
+    numbers: list[Any] = []
+
+    def statistic(draw: Any) -> Any:
+        numbers.append(draw)
+        return values[draw].mean(), values[draw].max()
+
+    draws = resampled(statistic, 8, resamples=300, seed=3)
+    assert draws.shape == (300, 2)
+    assert all(
+        len(draw) == 8 and draw.min() >= 0 and draw.max() < 8 for draw in numbers
+    )
+    assert np.mean([len(np.unique(draw)) for draw in numbers]) == pytest.approx(
+        8 * (1 - (7 / 8) ** 8), abs=0.15
+    )
+    again = resampled(statistic, 8, resamples=300, seed=3)
+    assert np.array_equal(again, draws)
+    assert not np.array_equal(resampled(statistic, 8, resamples=300, seed=4), draws)
+
+
+def test_counts_are_resamples_too() -> None:
+    counts = draw_counts(20, 500, 0)
+    assert counts.shape == (500, 20)
+    assert (counts.sum(axis=1) == 20).all()
+    values = np.random.default_rng(1).normal(size=20)
+    by_counts = np.std(counts @ values / 20)
+    by_numbers = np.std(
+        resampled(lambda d: values[d].mean(), 20, resamples=500, seed=2)
+    )
+    assert by_counts == pytest.approx(by_numbers, rel=0.15)
+    assert np.array_equal(draw_counts(20, 500, 0), counts)

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.evaluation import Episodes
 from tasks.artifacts.onnx_policy import OnnxPolicy
-from tasks.evaluate import Episodes
 from tasks.evaluate.returns import play
-from tasks.statistics.verdict import judge, margin_of, word
+from tasks.statistics.rule import VerdictParams
+from tasks.statistics.verdict import judge, judge_scores, margin_of, paired, word
 from tests.variant_files import policy, world, write
 
-BOOTSTRAP = {"resamples": 500, "confidence": 0.95, "resample_seed": 0}
+PARAMS = VerdictParams(margin=0.05, confidence=0.95, resamples=500, resample_seed=0)
 
 
 def table(returns: Any) -> Any:
@@ -53,10 +54,10 @@ def test_word(low: Any, high: Any, expected: Any) -> None:
 
 
 def test_a_against_a_is_held() -> None:
-    found = judge(table(parent()), table(parent()), 50, **BOOTSTRAP)
-    assert found.verdict == "HELD"
+    found = judge(table(parent()), table(parent()), 50, PARAMS)
+    assert found.word == "HELD"
     assert (found.difference, found.low, found.high) == (0, 0, 0)
-    assert found.pairs == 120
+    assert paired(table(parent()), table(parent())).size == 120
 
 
 @pytest.mark.parametrize(
@@ -73,36 +74,34 @@ def test_a_against_a_is_held() -> None:
 def test_synthetic(shift: Any, noise: Any, expected: Any) -> None:
     drawn = np.random.default_rng(1).normal(size=(3, 40))
     drawn = (drawn - drawn.mean()) / drawn.std()
-    found = judge(
-        table(parent() + shift + noise * drawn), table(parent()), 50, **BOOTSTRAP
-    )
-    assert found.verdict == expected
+    found = judge(table(parent() + shift + noise * drawn), table(parent()), 50, PARAMS)
+    assert found.word == expected
     assert found.low <= found.difference <= found.high
     assert found.difference == pytest.approx(shift)
 
 
 def test_pairing_removes_the_spread_of_starts() -> None:
     """Unpaired, a shift of 10 drowns in a standard deviation of 300."""
-    found = judge(table(parent() + 10), table(parent()), 50, **BOOTSTRAP)
-    assert found.verdict == "IMPROVED"
+    found = judge(table(parent() + 10), table(parent()), 50, PARAMS)
+    assert found.word == "IMPROVED"
     assert found.high - found.low < 1e-9
 
 
 def test_one_bad_file_is_not_held() -> None:
     """Two seeds gain, one loses: the mean holds, the bad one is named."""
     change = np.array([[100.0], [100.0], [-200.0]]) + np.zeros((3, 40))
-    found = judge(table(parent() + change), table(parent()), 50, **BOOTSTRAP)
+    found = judge(table(parent() + change), table(parent()), 50, PARAMS)
     assert found.difference == pytest.approx(0)
-    assert found.verdict == "SUSPECT"
-    assert found.regressed_seeds == [2]
+    assert found.word == "SUSPECT"
+    assert found.regressed_seeds == (2,)
 
 
 def test_rare_falls_count() -> None:
     """An interquartile mean would not see one fall in ten."""
     fallen = parent(3, 100)
     fallen[:, ::10] = 0
-    found = judge(table(fallen), table(parent(3, 100)), 25, **BOOTSTRAP)
-    assert found.verdict == "REGRESSED"
+    found = judge(table(fallen), table(parent(3, 100)), 25, PARAMS)
+    assert found.word == "REGRESSED"
 
 
 def test_other_starts_are_refused() -> None:
@@ -112,10 +111,28 @@ def test_other_starts_are_refused() -> None:
             replace(child, start_seed=child.start_seed + 1),
             table(parent()),
             50,
-            **BOOTSTRAP,
+            PARAMS,
         )
     with pytest.raises(RefusedError, match="120 rows"):
-        judge(child, table(parent(2)), 50, **BOOTSTRAP)
+        judge(child, table(parent(2)), 50, PARAMS)
+
+
+def test_scores_scale_every_figure_and_change_no_word() -> None:
+    world = {"ref_min": 200.0, "ref_max": 3000.0}
+    child = table(parent() - 20 + np.random.default_rng(1).normal(0, 20, (3, 40)))
+    base = table(parent())
+    margin = margin_of(PARAMS.margin, base.returns.mean(), 200.0, 3000.0)
+    returns, scores = (
+        judge(child, base, margin, PARAMS),
+        judge_scores(child, base, world, PARAMS),
+    )
+    assert (scores.word, scores.regressed_seeds) == (
+        returns.word,
+        returns.regressed_seeds,
+    )
+    for name in ("difference", "low", "high", "margin"):
+        expected = getattr(returns, name) / 28
+        assert getattr(scores, name) == pytest.approx(expected), name
 
 
 def test_margin_is_positive_for_any_parent() -> None:
@@ -144,7 +161,7 @@ def test_real_episodes(tmp_path: Path, name: Any, good: Any, bad: Any) -> None:
     base = tables["float32"]
     reference = where.params.ref_min, where.params.ref_max
     margin = margin_of(0.05, base.returns.mean(), *reference)
-    held = judge(tables["same"], base, margin, **BOOTSTRAP)
-    assert (held.verdict, held.difference) == ("HELD", 0)
-    assert judge(tables["broken"], base, margin, **BOOTSTRAP).verdict == "REGRESSED"
-    assert judge(base, tables["broken"], margin, **BOOTSTRAP).verdict == "IMPROVED"
+    held = judge(tables["same"], base, margin, PARAMS)
+    assert (held.word, held.difference) == ("HELD", 0)
+    assert judge(tables["broken"], base, margin, PARAMS).word == "REGRESSED"
+    assert judge(base, tables["broken"], margin, PARAMS).word == "IMPROVED"

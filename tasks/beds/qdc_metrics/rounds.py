@@ -36,11 +36,11 @@ from tasks.artifacts.progress import Progress
 from tasks.artifacts.seeding import chance, torch_chance
 from tasks.beds.qdc_metrics.arms import KEPT, MADE_BY
 from tasks.measure.qdc_metrics import QdcParams
-from tasks.measure.qdc_metrics.composition import compose
 from tasks.measure.qdc_metrics.corpora import measure
 from tasks.measure.qdc_metrics.corpus import TOPICS, Record, problem
 from tasks.measure.qdc_metrics.expressions import parse
 from tasks.nets.language import CharacterModel
+from tasks.statistics.composition import compose
 
 SYMBOLS = "\n0123456789()+-*= "  # the first ends a line, and begins one
 LENGTH = 20  # characters of the longest line, with its end

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.evaluation import Episodes
 from tasks.artifacts.files import read_json
 from tasks.artifacts.params import PARAMS
 from tasks.claims import Figure
-from tasks.evaluate import Episodes
 from tasks.statistics.intervals import Statistic, interval, iqm, mean
 
 Floats = NDArray[np.float64]

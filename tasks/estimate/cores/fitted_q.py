@@ -1,7 +1,17 @@
 """Fitted Q: the value of given policies from logged transitions, all in one stack.
 
-Each policy has an ensemble of E networks of its own in the stack, each with its own
-target network. Slice k depends on its seed alone.
+Each policy π has an ensemble of E networks of its own in the stack, each with its own
+target network Q', which follows it slowly. With transitions (s, a, r, d, s') of the
+data, d = 1 where an episode terminated, a step descends
+
+    L(θ) = mean_batch [ Q_θ(s, a) - y ]^2
+    y = r + γ (1 - d) clip(Q_θ'(s', a'), low, high),   a' ~ π(s')
+    θ' <- (1 - τ) θ' + τ θ
+
+Slice k depends on its seed alone.
+
+Source: Le, Voloshin & Yue 2019 (arXiv 1903.08738), with the target network of Voloshin
+et al. 2019 (arXiv 1911.06854); the bounds are this project's.
 
 Shapes: S policies, E members, B batch, N transitions, O observation, A action.
 """
@@ -15,7 +25,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tasks.artifacts.density import scaled
+from tasks.artifacts.density import Gaussian, scaled
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import Range
 from tasks.estimate import Doubles, EstimateParams, Target, Tell, begins
@@ -31,7 +41,7 @@ CHUNK = 8_192  # rows a forward pass at the end
 
 @dataclass(frozen=True)
 class FittedParams(EstimateParams):
-    """What a fit is told.
+    """Parameters of a fit of Q, beside those of every estimator.
 
     Attributes:
         hidden: Units a hidden layer.
@@ -39,7 +49,7 @@ class FittedParams(EstimateParams):
         updates: Gradient steps.
         batch: B.
         rate: Of Adam.
-        polyak: Share of the new weights that enter the target an update.
+        polyak: τ, the share of the new weights that enter the target an update.
         samples: Actions drawn for the value of a state, of a policy with noise.
     """
 
@@ -53,7 +63,7 @@ class FittedParams(EstimateParams):
 
 
 class Fitted:
-    """Q of each policy after :meth:`fit`.
+    """Q of each policy: fitted first, then read.
 
     It learns from rewards divided by the root mean square of the discounted returns
     that were logged from each step on, so that values are of order 1; what it gives
@@ -64,7 +74,7 @@ class Fitted:
     runs away; with it, an estimate that leans on a bound says so in ``bounded``.
 
     Args:
-        p: See :class:`FittedParams`.
+        p: Parameters of the fit.
         data: The transitions; truncated ones bootstrap.
         targets: The policies by seed.
 
@@ -110,7 +120,10 @@ class Fitted:
             rows = table[torch.from_numpy(index)]
             before, acted, r, d, then = torch.split(rows, cuts, dim=-1)
             chosen = np.stack(
-                [_part(one, index[k]).sample(noise[k]) for k, one in enumerate(after)]
+                [
+                    _rows(policy, index[k]).sample(noise[k])
+                    for k, policy in enumerate(after)
+                ]
             )
             following = torch.cat([then, torch.from_numpy(chosen).float()], dim=-1)
             with torch.no_grad():
@@ -139,29 +152,30 @@ class Fitted:
         """
         o = torch.from_numpy(self._normal(observation)).float()
         a = torch.from_numpy(action).float()
-        found = []
+        chunks = []
         with torch.no_grad():
-            for at in range(0, len(o), CHUNK):
-                seen = o[at : at + CHUNK].expand(len(a), -1, -1)
-                x = torch.cat([seen, a[:, at : at + CHUNK]], dim=-1)
-                found.append(self._values(self.target, x))
-        within = torch.cat(found, dim=-1).double().clamp(self.low, self.high)
+            for begin in range(0, len(o), CHUNK):
+                chunk = o[begin : begin + CHUNK].expand(len(a), -1, -1)
+                x = torch.cat([chunk, a[:, begin : begin + CHUNK]], dim=-1)
+                chunks.append(self._values(self.target, x))
+        within = torch.cat(chunks, dim=-1).double().clamp(self.low, self.high)
         return within.numpy() * self.scale
 
     def v(self, observation: NDArray[Any]) -> Doubles:
         """Mean Q (S, E, N) of the policies' actions at observations (N, O)."""
-        made = [target(observation) for target in self.targets.values()]
-        noisy = any(bool((one.std > 0).any()) for one in made)
+        policies = [target(observation) for target in self.targets.values()]
+        noisy = any(bool((policy.std > 0).any()) for policy in policies)
         generator = np.random.default_rng(0)
         draws = self.p.samples if noisy else 1
         total: Any = 0.0
         for _ in range(draws):
-            noise = generator.standard_normal(made[0].mean.shape)
-            action = np.stack([one.sample(noise) for one in made])
+            noise = generator.standard_normal(policies[0].mean.shape)
+            action = np.stack([policy.sample(noise) for policy in policies])
             total = total + self.q(observation, action)
         return np.asarray(total / draws)
 
     def _normal(self, observation: NDArray[Any]) -> Doubles:
+        """Observations, normalised by the data's statistics."""
         mean, std = self.data.observation_mean, self.data.observation_std
         return ((observation - mean) / std).astype(np.float64)
 
@@ -201,9 +215,9 @@ class _Draws:
         return self.index[:, i], self.noise[:, i]
 
 
-def _part(one: Any, rows: Any) -> Any:
-    """The distribution at some rows."""
-    return type(one)(one.mean[rows], one.std[rows], one.squashed)
+def _rows(policy: Gaussian, rows: NDArray[np.int64]) -> Gaussian:
+    """A policy's distributions at some observations, by their row numbers."""
+    return Gaussian(policy.mean[rows], policy.std[rows], policy.squashed)
 
 
 def _bounds(data: "Transitions", discount: float, scale: float) -> tuple[float, float]:
@@ -226,5 +240,5 @@ def _scale(data: "Transitions", discount: float) -> float:
     for row in range(len(togo) - 2, -1, -1):
         if row + 1 not in first:
             togo[row] += discount * togo[row + 1]
-    found = float(np.sqrt(np.mean(togo**2)))
-    return found if found > 0 and np.isfinite(found) else 1.0
+    scale = float(np.sqrt(np.mean(togo**2)))
+    return scale if scale > 0 and np.isfinite(scale) else 1.0

@@ -1,5 +1,9 @@
 """Importance weights of logged episodes, a row an episode, a column a step.
 
+With the policy π and the behaviour b, the per-decision weight of episode i at step t is
+
+    ρ_i,t = Π_{k<=t} π(a_i,k | s_i,k) / b(a_i,k | s_i,k),   w_i,t = ρ_i,t / Σ_j ρ_j,t
+
 An episode that has ended keeps the weight of its last step and earns nothing, as if it
 rested in an absorbing state, so that every column compares all episodes. Weights stay
 logarithms until they are divided: over a thousand steps they leave float64's range.
@@ -24,7 +28,7 @@ TINY = 1e-200  # a sum of weights, the largest of all episodes being 1
 
 
 def spread(data: "Transitions", values: Any) -> Doubles:
-    """One value a step (N,) -> (E, T), 0 after an episode's end."""
+    """One value a step (N,) as a table (E, T), 0 after an episode's end."""
     first = begins(data)
     step = np.arange(len(data.episode)) - np.repeat(
         first, np.diff(first, append=len(data.episode))
@@ -69,7 +73,7 @@ def log_weights(data: "Transitions", target: Target, noise: float) -> Doubles:
 
 
 def weighted(log_weight: Doubles, values: Doubles, discount: float) -> float:
-    """Sum over t of discount^t times the weighted mean of values at t.
+    """The sum over steps t of discount^t times the weighted mean of values at t.
 
     Args:
         log_weight: (E, T).
@@ -84,7 +88,7 @@ def weighted(log_weight: Doubles, values: Doubles, discount: float) -> float:
 def resampler(
     log_weight: Doubles, values: Doubles, discount: float
 ) -> Callable[[NDArray[np.int64]], float]:
-    """:func:`weighted` of drawn episodes, many times over.
+    """What :func:`weighted` gives for drawn episodes, made quick to ask many times.
 
     Weights are made once, against the largest of all episodes; where none of the drawn
     ones is within float64's reach of it, they are made again for these steps.
@@ -109,7 +113,7 @@ def resampler(
 
 
 def effective(log_weight: Doubles) -> Doubles:
-    """Effective sample size at each step, (sum w)^2 / sum w^2, 1..E: (T,).
+    """Effective sample size at each step, (Σ w)^2 / Σ w^2, 1..E: (T,).
 
     Source: Kish 1965.
     """
@@ -124,10 +128,10 @@ def sizes(log_weight: Doubles) -> dict[str, Any]:
         ``episodes`` E, ``at_end``, and ``half_at``, the first step with fewer than
         E / 2, null if there is none.
     """
-    found = effective(log_weight)
-    below = np.flatnonzero(found < len(log_weight) / 2)
+    effective_size = effective(log_weight)
+    below = np.flatnonzero(effective_size < len(log_weight) / 2)
     return {
         "episodes": len(log_weight),
-        "at_end": float(found[-1]),
+        "at_end": float(effective_size[-1]),
         "half_at": int(below[0]) if len(below) else None,
     }

@@ -12,12 +12,12 @@ STREAM = 1  # tells this use of a start seed from others
 class Noise:
     """Standard normal numbers that depend on start seed and step alone.
 
-    So an episode meets the same noise whatever plays beside it, with every training
-    seed and with every variant of a policy: differences stay paired.
+    An episode therefore meets the same noise whatever plays beside it, with every
+    training seed and with every variant of a policy: differences stay paired.
 
     Args:
         starts: (N,), start seeds of the episodes.
-        width: Numbers a step.
+        width: Numbers a step, all inputs of the policy together.
     """
 
     def __init__(self, starts: Sequence[int], width: int) -> None:
@@ -29,12 +29,12 @@ class Noise:
         """Of all episodes at one step, (N, width)."""
         block, i = divmod(step, BLOCK)
         if block != self.block:
-            made = {
+            by_start = {
                 start: np.random.default_rng([start, block, STREAM]).standard_normal(
                     (BLOCK, self.width), np.float32
                 )
                 for start in dict.fromkeys(self.starts)
             }
             self.block = block
-            self.drawn = np.stack([made[start] for start in self.starts])
+            self.drawn = np.stack([by_start[start] for start in self.starts])
         return self.drawn[:, i]

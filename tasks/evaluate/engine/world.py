@@ -1,4 +1,4 @@
-"""The world a dataset was recorded in."""
+"""The world a dataset was recorded in, which is where its policies are judged."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from tasks.worlds import World
 
 
 def world_of(dataset: str) -> World:
-    """Build it.
+    """Build the world a dataset was recorded in.
 
     Args:
         dataset: A name under ``data/datasets``, without version.

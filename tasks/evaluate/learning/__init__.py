@@ -1,5 +1,6 @@
-"""The score on the way: policies that training kept at a few moments are played.
+"""How good a learner was on the way: policies that training kept are played.
 
+Training keeps a snapshot of its policy at a few moments (study.snapshots).
 The last and the best return are reported, as CORL reports them: they differ a lot. Best
 is the mean over seeds of each seed's best moment. It was chosen on the very episodes it
 is reported on, and without a world nobody could have chosen it, so it flatters.
@@ -16,9 +17,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from tasks.artifacts.method import Method
 from tasks.artifacts.params import Params, Range
+from tasks.evaluate import STARTS
 from tasks.evaluate.engine.noise import Noise
-from tasks.evaluate.returns import STARTS
 from tasks.nets.policy import Policy
 from tasks.statistics.intervals import interval, iqm
 from tasks.worlds import Floats, World
@@ -30,7 +32,15 @@ COLUMNS = ("update", "seed", "episode", "start_seed", "return")
 
 @dataclass(frozen=True)
 class LearningParams(Params):
-    """See params/evaluate/learning.yaml for units and ranges."""
+    """How snapshots are played.
+
+    Attributes:
+        episodes: Of each training seed and moment.
+        start_seed: Of the first episode; the next one's is one more.
+        confidence: Of intervals, e.g. 0.95.
+        resamples: Of the bootstrap.
+        resample_seed: Of the bootstrap's generator.
+    """
 
     episodes: Annotated[int, Range(1)]
     start_seed: Annotated[int, Range(0, STARTS - 1)]
@@ -39,23 +49,22 @@ class LearningParams(Params):
     resample_seed: Annotated[int, Range(0)]
 
 
-class Learning:
-    """See the module.
+class Learning(Method[LearningParams]):
+    """Returns of the snapshots of one learner, all training seeds in one stack.
 
     Args:
         params: The method's parameters.
     """
 
-    Parameters = LearningParams
-
-    def __init__(self, params: LearningParams) -> None:
-        self.params = params
-
     def returns(self, world: World, policy: Policy) -> Returns:
         """Undiscounted returns (S, E) of all slices of a policy.
 
-        It acts with the noise it wants, see ``Policy.acting``. Every slice plays the
+        It acts with the noise that ``policy.acting`` names. Every slice plays the
         same start seeds; all episodes of all slices are stepped together.
+
+        Args:
+            world: Where it acts.
+            policy: One slice a training seed.
         """
         seeds, episodes = policy.seeds, self.params.episodes
         starts = self.params.start_seed + np.arange(episodes)
@@ -70,6 +79,10 @@ class Learning:
 
         Args:
             tables: (S, E) by the number of updates done.
+
+        Returns:
+            ``last``: figures of the last moment. ``best``: figures of the moment of
+            each seed whose mean return is highest, and those moments as ``updates``.
         """
         stack = np.stack([tables[update] for update in sorted(tables)])  # (U, S, E)
         best = stack.mean(axis=2).argmax(axis=0)  # (S,)
@@ -91,13 +104,13 @@ class Learning:
             seeds=True,
         )
         middle = float(iqm(table.ravel()))
-        each = [float(row.mean()) for row in table]
+        per_seed = [float(row.mean()) for row in table]
         return {
             "mean": float(table.mean()),
             "iqm": middle,
             "low": low,
             "high": high,
-            "per_seed": each,
+            "per_seed": per_seed,
         }
 
 
@@ -133,8 +146,8 @@ class _Actor:
         if self.noise is not None:
             self.inputs["noise"][:] = np.tile(self.noise(moment.step), (seeds, 1))
         shape = (seeds, self.episodes, -1)
-        given = {k: torch.from_numpy(v).view(shape) for k, v in self.inputs.items()}
+        inputs = {k: torch.from_numpy(v).view(shape) for k, v in self.inputs.items()}
         with torch.no_grad():
-            outputs, self.carry = self.policy.step(given, self.carry)
+            outputs, self.carry = self.policy.step(inputs, self.carry)
         actions: Floats = outputs["action"].flatten(0, 1).numpy()[moment.episode]
         return actions

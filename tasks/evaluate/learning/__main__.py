@@ -24,18 +24,18 @@ from tasks.evaluate.learning import COLUMNS, Learning, Returns
 
 
 def main() -> None:
-    """The stage."""
+    """Play the snapshots of one learner and write what came out."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dataset", required=True, help="a name in study.datasets")
     parser.add_argument("--learner", required=True, help="a name in study.curves")
-    given = parser.parse_args()
+    options = parser.parse_args()
     torch.set_num_threads(1)
     learning: Learning = build(
         pick(load(), "evaluate", "learning"), "evaluate.learning"
     )
-    world, leaf = world_of(given.dataset), Path(given.dataset, given.learner)
-    folders = {int(f.name): f for f in _kept(Path("data/policies") / leaf)}
-    title, tables = f"{given.dataset} {given.learner} on the way", {}
+    world, leaf = world_of(options.dataset), Path(options.dataset, options.learner)
+    folders = {int(f.name): f for f in _snapshots(Path("data/policies") / leaf)}
+    title, tables = f"{options.dataset} {options.learner} on the way", {}
     with Progress(title, len(folders)) as progress:
         for update in sorted(folders):
             policy, origin = load_policy(folders[update])
@@ -44,8 +44,8 @@ def main() -> None:
             progress(len(tables), f"update {update}: mean return {mean:.1f}")
     metrics = {
         "schema": 1,
-        "dataset": given.dataset,
-        "learner": given.learner,
+        "dataset": options.dataset,
+        "learner": options.learner,
         "seeds": origin["seeds"],
         "episodes": learning.params.episodes,
         **learning.summary(tables),
@@ -57,14 +57,14 @@ def main() -> None:
     print(f"{title}: return {last:.1f} at the end, {best:.1f} at the best")
 
 
-def _kept(folder: Path) -> list[Path]:
-    """Folders of the snapshots.
+def _snapshots(folder: Path) -> list[Path]:
+    """Folders of the snapshots of a trained policy.
 
     Raises:
         RefusedError: If training kept none.
     """
-    found = sorted((folder / "snapshots").glob("[0-9]*"))
-    if not found:
+    folders = sorted((folder / "snapshots").glob("[0-9]*"))
+    if not folders:
         raise RefusedError(
             folder / "snapshots",
             "folder",
@@ -72,10 +72,11 @@ def _kept(folder: Path) -> list[Path]:
             "those of a few moments of the training",
             "set study.snapshots, then run: dvc repro",
         )
-    return found
+    return folders
 
 
 def _csv(tables: Mapping[int, Returns], seeds: list[int], learning: Learning) -> str:
+    """A row an episode; numbers keep all their digits."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(COLUMNS)

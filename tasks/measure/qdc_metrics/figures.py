@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.statistics.intervals import centred, draw_counts
+
 Doubles = NDArray[np.float64]
 Wholes = NDArray[np.int64]
-
-LETTERS = ("quality", "diversity", "complexity")
 
 
 @dataclass(frozen=True)
@@ -82,9 +82,7 @@ class Bootstrap:
 
     def __init__(self, n: int, resamples: int, confidence: float, seed: int) -> None:
         self.n, self.confidence, self.seed = n, confidence, seed
-        generator = np.random.default_rng(seed)
-        drawn = generator.multinomial(n, np.full(n, 1 / n), resamples)
-        self.counts: Doubles = drawn.astype(np.float64)
+        self.counts: Doubles = draw_counts(n, resamples, seed)
 
     def around(
         self,
@@ -106,9 +104,8 @@ class Bootstrap:
             ends: Least and greatest value there can be.
             n: What it was computed from; the number of episodes if left out.
         """
-        tail = (1 - self.confidence) / 2
-        low, high = np.quantile(draws - draws.mean() + value, [tail, 1 - tail])
-        low, high = (float(np.clip(end, *ends)) for end in (low, high))
+        interval = centred(value, draws, self.confidence)
+        low, high = (float(np.clip(end, *ends)) for end in interval)
         counted = self.n if n is None else n
         return Measure(float(value), low, high, counted, self.seed, family, sign)
 

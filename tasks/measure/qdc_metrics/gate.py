@@ -9,7 +9,8 @@ from typing import Any
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import PARAMS, known
-from tasks.measure.qdc_metrics.figures import LETTERS, Measure
+from tasks.measure.qdc_metrics.figures import Measure
+from tasks.statistics.composition import LETTERS
 
 FIGURES = {
     "quality": ("score", "top", "success", "valid", "dynamics", "rewards"),

@@ -17,7 +17,7 @@ BESIDE = ((9, -8, ""), (-9, -8, "end"), (9, 16, ""), (-9, 16, "end"))
 
 @dataclass(frozen=True)
 class Point:
-    """One artifact in a scatter.
+    """One variant in a scatter.
 
     Attributes:
         key: Ties the mark to its rows in the tables.

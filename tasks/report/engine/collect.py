@@ -4,13 +4,13 @@
 |---|---|
 | ``data/datasets/<D>-v0/card.json``, ``world.json`` | each dataset |
 | ``data/policies/<D>/<L>/curves.csv`` | each learner |
-| ``data/compressed/<D>/<L>/<V>/compression.json`` | each artifact |
-| ``data/onnx/<D>/<L>/<V>/seed-<k>.json`` | each artifact and seed |
-| ``data/evaluations/<D>/<L>/<V>/metrics.json``, ``episodes.parquet`` | each artifact |
-| ``data/profiles/<D>/<L>/<V>/static.json``, ``latency.json`` | each artifact |
+| ``data/compressed/<D>/<L>/<V>/compression.json`` | each variant |
+| ``data/onnx/<D>/<L>/<V>/seed-<k>.json`` | each variant and seed |
+| ``data/evaluations/<D>/<L>/<V>/metrics.json``, ``episodes.parquet`` | each variant |
+| ``data/profiles/<D>/<L>/<V>/static.json``, ``latency.json`` | each variant |
 | ``data/evaluations/<D>/<L>/snapshots/metrics.json`` | each of study.curves |
 | ``data/estimates/<D>/<L>/<E>/metrics.json`` | each of study.estimators |
-| see ``sampled.py`` | each of study.sampled |
+| sampler plans, as ``sampled.py`` lists them | each of study.sampled |
 | ``data/qdc/<D>/metrics.json`` | each of study.measured |
 | ``data/weights/<D>/<W>/weights.json`` | each of study.weighted.weightings |
 | ``environment.json`` | the machine |
@@ -27,9 +27,9 @@ from typing import Any
 import pandas as pd
 
 from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.evaluation import Episodes
 from tasks.artifacts.files import read_json, sha256
 from tasks.artifacts.params import pick
-from tasks.evaluate import Episodes
 from tasks.report.engine import read, sampled
 from tasks.report.engine.sampled import Sampled
 
@@ -48,10 +48,13 @@ COMPRESSION = (
 
 
 @dataclass(frozen=True)
-class Artifact:
-    """One dataset, learner and variant.
+class Result:
+    """What the stages wrote of one variant of a learner on a dataset.
 
     Attributes:
+        dataset: Its name.
+        learner: Its name, with its weighting if it has one.
+        variant: Its name.
         metrics: metrics.json of evaluate.
         episodes: episodes.parquet.
         compression: compression.json.
@@ -99,11 +102,12 @@ class Data:
     """One dataset and what was made of it.
 
     Attributes:
+        name: Of the dataset.
         world: The world's parameters: ``name``, ``ref_min``, ``ref_max`` ...
         card: card.json.
         curves: curves.csv by learner.
         learning: Scores on the way by learner, if its snapshots were played.
-        artifacts: By (learner, variant), in the order of the study.
+        results: By (learner, variant), in the order of the study.
         estimates: metrics.json by (learner, estimator); guesses, no returns.
         sampled: Diffusion policies by other samplers.
         weights: weights.json by weighting.
@@ -115,7 +119,7 @@ class Data:
     card: dict[str, Any]
     curves: dict[str, pd.DataFrame]
     learning: dict[str, "Learning"]
-    artifacts: dict[tuple[str, str], Artifact]
+    results: dict[tuple[str, str], Result]
     estimates: dict[tuple[str, str], dict[str, Any]]
     sampled: list[Sampled]
     weights: dict[str, dict[str, Any]]
@@ -129,10 +133,11 @@ class Data:
 
 @dataclass(frozen=True)
 class Study:
-    """All of it.
+    """A whole study, read.
 
     Attributes:
         block: The block ``study`` of params.yaml.
+        datasets: One each, in the order of the study.
         confidence: Of every interval, e.g. 0.95.
         environment: environment.json, or None where it is missing.
         params_sha256: Of params.yaml, or None where there is no such file.
@@ -155,7 +160,7 @@ def collect(
 
     Args:
         params: The composed parameters.
-        root: Folder of the artifacts.
+        root: Folder of everything the stages wrote, data/.
         environment: Versions and machine, if the file is there.
         composed: The file ``params`` came from, for its hash.
 
@@ -178,7 +183,7 @@ def collect(
 
 
 def _data(root: Path, name: str, study: Mapping[str, Any]) -> Data:
-    """One dataset with everything below it."""
+    """Read one dataset with everything below it."""
     command = f"python -m tasks.generate --dataset {name}"
     folder = root / "datasets" / f"{name}-v0"
     card_path = folder / "card.json"
@@ -196,19 +201,19 @@ def _data(root: Path, name: str, study: Mapping[str, Any]) -> Data:
     learning = {
         learner: _learning(root, name, learner) for learner in study.get("curves", [])
     }
-    artifacts = {
-        (learner, variant): _artifact(root, name, learner, variant, study["seeds"])
+    results = {
+        (learner, variant): _result(root, name, learner, variant, study["seeds"])
         for learner in study["policies"]
         for variant in study["variants"]
     }
-    for (learner, variant), artifact in artifacts.items():
-        for contract in artifact.contracts:
-            found = contract["dataset"]["sha256"]
-            if found != card["sha256"]:
+    for (learner, variant), result in results.items():
+        for contract in result.contracts:
+            made_from = contract["dataset"]["sha256"]
+            if made_from != card["sha256"]:
                 raise RefusedError(
                     root / "onnx" / name / learner / variant,
                     "dataset.sha256",
-                    found,
+                    made_from,
                     f"{card['sha256']} of {card_path}",
                     "make it again with: dvc repro",
                 )
@@ -216,7 +221,7 @@ def _data(root: Path, name: str, study: Mapping[str, Any]) -> Data:
     more = sampled.collect(root, name, study, card["sha256"])
     weights = read.weights(root, name, study, card["sha256"])
     qdc = read.qdc(root, name, study, card["sha256"])
-    parts = (curves, learning, artifacts, estimates, more, weights, qdc)
+    parts = (curves, learning, results, estimates, more, weights, qdc)
     return Data(name, world, card, *parts)
 
 
@@ -227,7 +232,7 @@ def _trained(policy: str) -> str:
 
 
 def _learning(root: Path, dataset: str, learner: str) -> Learning:
-    """The score on the way."""
+    """Read the scores of a learner on the way."""
     folder = root / "evaluations" / dataset / learner / "snapshots"
     command = (
         f"python -m tasks.evaluate.learning --dataset {dataset} --learner {learner}"
@@ -238,16 +243,16 @@ def _learning(root: Path, dataset: str, learner: str) -> Learning:
     )
 
 
-def _artifact(
+def _result(
     root: Path, dataset: str, learner: str, variant: str, seeds: Sequence[int]
-) -> Artifact:
-    """One artifact; every file is asked for with the command that makes it."""
+) -> Result:
+    """Read one variant; every file is asked for with the command that makes it."""
     leaf = Path(dataset) / learner / variant
     options = f"--dataset {dataset} --learner {learner}"
 
     def command(stage: str) -> str:
-        one = "" if stage == "profile" else f" --variant {variant}"
-        return f"python -m tasks.{stage} {options}{one}"
+        which = "" if stage == "profile" else f" --variant {variant}"
+        return f"python -m tasks.{stage} {options}{which}"
 
     after, _, last = variant.rpartition("-")
     first = f" --after {after}" if after else ""
@@ -272,7 +277,7 @@ def _artifact(
         latency = read.document(
             profiled / "latency.json", command("profile"), "batches.1", "machine"
         )
-    return Artifact(
+    return Result(
         dataset=dataset,
         learner=learner,
         variant=variant,

@@ -25,31 +25,31 @@ def metrics(rows: Sequence[Row]) -> dict[str, Any]:
     normalised score, with the ``verdict`` on it. Where the policies on the way were
     played, a learner also has ``last`` and ``best``, scores with their intervals.
     """
-    found: dict[str, Any] = {}
+    numbers: dict[str, Any] = {}
     for row in rows:
         low, score, high = row.score
-        artifact = row.artifact
-        learners = found.setdefault(artifact.dataset, {})
-        learners.setdefault(artifact.learner, {})[artifact.variant] = {
+        result = row.result
+        learners = numbers.setdefault(result.dataset, {})
+        learners.setdefault(result.learner, {})[result.variant] = {
             "score": _round(score),
             "score_low": _round(low),
             "score_high": _round(high),
-            "return": _round(float(artifact.metrics["return"]["iqm"])),
-            "bytes": _round(artifact.bytes),
+            "return": _round(float(result.metrics["return"]["iqm"])),
+            "bytes": _round(result.bytes),
             "ratio": _round(row.ratio),
-            "difference": _round(row.judged.difference),
-            "verdict": row.judged.word,
+            "difference": _round(row.verdict.difference),
+            "verdict": row.verdict.word,
         }
-        if artifact.learner in row.data.learning:
-            told = row.data.learning[artifact.learner].metrics
-            learners[artifact.learner] |= {
+        if result.learner in row.data.learning:
+            learning = row.data.learning[result.learner].metrics
+            learners[result.learner] |= {
                 moment: {
-                    name: _round(row.data.score(told[moment][key]))
+                    name: _round(row.data.score(learning[moment][key]))
                     for name, key in ENDS.items()
                 }
                 for moment in ("last", "best")
             }
-    return found
+    return numbers
 
 
 def plots(study: Study, rows: Sequence[Row]) -> dict[str, str]:
@@ -61,27 +61,27 @@ def plots(study: Study, rows: Sequence[Row]) -> dict[str, str]:
     head += ["bytes", "score", "low", "high"]
     table = []
     for row in rows:
-        a = row.artifact
+        a = row.result
         low, score, high = (_round(v) for v in row.score)
         label = f"{a.dataset} / {row.name}"
         named = [label, a.dataset, a.learner, a.variant]
         table.append([*named, _round(a.bytes), score, low, high])
-    found = {"pareto.csv": _csv(head, table)}
+    files = {"pareto.csv": _csv(head, table)}
     for data in study.datasets:
         for learner, curves in data.curves.items():
-            told = dict(bands(curves))
+            drawn = dict(bands(curves))
             if learner in data.learning:
-                told |= bands(scores(data, data.learning[learner]))
-            for name, band in told.items():
+                drawn |= bands(scores(data, data.learning[learner]))
+            for name, band in drawn.items():
                 lines = [
                     [int(band_row[0]), *map(_round, band_row[1:])]
                     for band_row in band.T.tolist()
                 ]
                 file = re.sub(r"[^\w.-]", "_", f"{data.name}-{learner}-{name}")
-                found[f"curves/{file}.csv"] = _csv(
+                files[f"curves/{file}.csv"] = _csv(
                     ["update", "low", "high", "mean"], lines
                 )
-    return found
+    return files
 
 
 def scores(data: Data, learning: Learning) -> pd.DataFrame:
@@ -97,7 +97,7 @@ def bands(curves: pd.DataFrame) -> dict[str, np.ndarray[Any, np.dtype[np.float64
 
     Updates where no seed has a finite value are left out.
     """
-    found = {}
+    by_metric = {}
     for name in (c for c in curves.columns if c not in KEYS):
         values = pd.to_numeric(curves[name], errors="coerce")
         values = values.where(np.isfinite(values))
@@ -106,8 +106,8 @@ def bands(curves: pd.DataFrame) -> dict[str, np.ndarray[Any, np.dtype[np.float64
         band = np.stack([low.index.to_numpy(np.float64), low, high, mean])
         band = band[:, np.isfinite(band).all(axis=0)]
         if band.shape[1]:
-            found[str(name)] = band
-    return found
+            by_metric[str(name)] = band
+    return by_metric
 
 
 def _round(value: float) -> float:

@@ -7,14 +7,15 @@ from typing import Any
 import pandas as pd
 
 from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.evaluation import Episodes
 from tasks.artifacts.files import read_json, sha256
-from tasks.evaluate import ESTIMATE, Episodes
+from tasks.estimate import ESTIMATE
 
 WEIGHTS = (  # of a weighting that the page shows
     *("params", "dataset_sha256", "v_plus.return", "v_plus.score", "start_return"),
     *("effective_sample_size", "mean_return.uniform", "mean_return.weighted"),
 )
-GUESS = (  # of an estimate that the page shows
+ESTIMATED = (  # of an estimate that the page shows
     *("kind", "method", "noise", "discount", "episodes", "dataset_sha256", "per_seed"),
     *("discounted.mean", "discounted.low", "discounted.high", "undiscounted"),
     *("logged.discounted", "logged.undiscounted"),
@@ -26,7 +27,16 @@ QDC = (  # of a dataset's figures that the page shows
 
 
 def document(path: Path, command: str, *fields: str) -> dict[str, Any]:
-    """A JSON file that holds at least ``fields``, dotted."""
+    """A JSON file that holds at least some fields.
+
+    Args:
+        path: The file.
+        command: What makes it, for errors.
+        *fields: Dotted names of what it must hold.
+
+    Raises:
+        RefusedError: If the file or a field is missing.
+    """
     document: dict[str, Any] = read_json(path, command)
     for field in fields:
         value: Any = document
@@ -58,12 +68,12 @@ def contract(folder: Path, seed: int, command: str) -> dict[str, Any]:
         "parity.max",
     )
     file = path.with_suffix(".onnx")
-    found = sha256(file) if file.exists() else "nothing"
-    if found != contract["onnx_sha256"]:
+    hashed = sha256(file) if file.exists() else "nothing"
+    if hashed != contract["onnx_sha256"]:
         raise RefusedError(
             file,
             "sha256",
-            found,
+            hashed,
             contract["onnx_sha256"],
             f"make it again with: {command}",
         )
@@ -103,7 +113,7 @@ def estimates(
     """Every estimate of a dataset's learners, in the order of the study.
 
     Args:
-        root: Folder of the artifacts.
+        root: Folder of everything the stages wrote, data/.
         dataset: Its name.
         study: The block ``study``; ``estimators`` may be empty or missing.
         sha256: Of the dataset that lies there now.
@@ -115,7 +125,7 @@ def estimates(
         RefusedError: If one is missing, does not call itself an estimate, or is of
             another dataset.
     """
-    found = {}
+    by_name = {}
     for learner in study["policies"]:
         for method in study.get("estimators") or ():
             path = root / "estimates" / dataset / learner / method / "metrics.json"
@@ -123,11 +133,11 @@ def estimates(
                 f"python -m tasks.estimate --dataset {dataset} "
                 f"--learner {learner} --estimator {method}"
             )
-            metrics = document(path, command, *GUESS)
+            metrics = document(path, command, *ESTIMATED)
             stated = {"kind": ESTIMATE, "method": method, "dataset_sha256": sha256}
             _check_stated(path, metrics, stated, command)
-            found[learner, method] = metrics
-    return found
+            by_name[learner, method] = metrics
+    return by_name
 
 
 def weights(
@@ -136,7 +146,7 @@ def weights(
     """Figures of each weighting of a dataset, in the order of the study.
 
     Args:
-        root: Folder of the artifacts.
+        root: Folder of everything the stages wrote, data/.
         dataset: Its name.
         study: The block ``study``; ``weighted`` may be empty or missing.
         sha256: Of the dataset that lies there now.
@@ -147,14 +157,14 @@ def weights(
     Raises:
         RefusedError: If one is missing, or is of another dataset.
     """
-    found = {}
+    by_name = {}
     for name in (study.get("weighted") or {}).get("weightings", ()):
         path = root / "weights" / dataset / name / "weights.json"
         command = f"python -m tasks.weigh --dataset {dataset} --weighting {name}"
-        told = document(path, command, *WEIGHTS)
-        _check_stated(path, told, {"dataset_sha256": sha256}, command)
-        found[name] = told
-    return found
+        figures = document(path, command, *WEIGHTS)
+        _check_stated(path, figures, {"dataset_sha256": sha256}, command)
+        by_name[name] = figures
+    return by_name
 
 
 def qdc(
@@ -163,7 +173,7 @@ def qdc(
     """Quality, diversity and complexity of a dataset; None where it is not measured.
 
     Args:
-        root: Folder of the artifacts.
+        root: Folder of everything the stages wrote, data/.
         dataset: Its name.
         study: The block ``study``; ``measured`` may be empty or missing.
         sha256: Of the dataset that lies there now.
@@ -175,16 +185,16 @@ def qdc(
         return None
     path = root / "qdc" / dataset / "metrics.json"
     command = f"python -m tasks.measure --dataset {dataset}"
-    found = document(path, command, *QDC)
-    _check_stated(path, found, {"dataset_sha256": sha256}, command)
-    return found
+    metrics = document(path, command, *QDC)
+    _check_stated(path, metrics, {"dataset_sha256": sha256}, command)
+    return metrics
 
 
 def _check_stated(
-    path: Path, told: Mapping[str, Any], stated: Mapping[str, Any], command: str
+    path: Path, content: Mapping[str, Any], stated: Mapping[str, Any], command: str
 ) -> None:
     """Refuse a file that states another value for a field."""
     for field, expected in stated.items():
-        if told[field] != expected:
+        if content[field] != expected:
             mend = f"make it again with: {command}"
-            raise RefusedError(path, field, told[field], expected, mend)
+            raise RefusedError(path, field, content[field], expected, mend)

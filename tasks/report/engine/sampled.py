@@ -17,7 +17,7 @@ from tasks.artifacts.files import json_sha256
 from tasks.artifacts.variants import sampled
 from tasks.report.engine import read
 
-TOLD = ("sampler", "calls", "fine.calls", "action_error.mean", "action_error.max")
+SHOWN = ("sampler", "calls", "fine.calls", "action_error.mean", "action_error.max")
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Sampled:
         variant: What it is made of.
         sampler: Its name.
         calls: Of the network, NFE.
-        told: sampler.json.
+        plan: sampler.json: the plan and its action error.
         metrics: metrics.json of evaluate.
         bytes: Mean size of the ONNX file over seeds.
         latency: latency.json, or None where it was not measured.
@@ -39,7 +39,7 @@ class Sampled:
     variant: str
     sampler: str
     calls: int
-    told: dict[str, Any]
+    plan: dict[str, Any]
     metrics: dict[str, Any]
     bytes: float
     latency: dict[str, Any] | None
@@ -51,7 +51,7 @@ def collect(
     """Every sampled variant of a dataset, in the order of the study.
 
     Args:
-        root: Folder of the artifacts.
+        root: Folder of everything the stages wrote, data/.
         dataset: Its name.
         study: The block ``study``.
         sha256: Of the dataset that lies there now.
@@ -61,13 +61,13 @@ def collect(
             one that was exported.
     """
     return [
-        _one(root, dataset, study, sha256, learner, name, source)
+        _read(root, dataset, study, sha256, learner, name, source)
         for learner in study["policies"]
         for name, source in sampled(study, learner).items()
     ]
 
 
-def _one(
+def _read(
     root: Path,
     dataset: str,
     study: Mapping[str, Any],
@@ -76,6 +76,7 @@ def _one(
     name: str,
     source: tuple[str, str, int],
 ) -> Sampled:
+    """Read one variant, made of ``source``: a variant, a sampler and its calls."""
     variant, sampler, calls = source
     leaf = Path(dataset) / learner / name
     options = f"--dataset {dataset} --learner {learner}"
@@ -84,16 +85,16 @@ def _one(
         f"--sampler {sampler} --steps {calls}"
     )
     path = root / "onnx" / leaf / "sampler.json"
-    told = read.document(path, export, *TOLD)
+    plan = read.document(path, export, *SHOWN)
     contracts = {
         seed: read.contract(path.parent, seed, export) for seed in study["seeds"]
     }
     for contract in contracts.values():
-        found = contract["dataset"]["sha256"]
-        if found != sha256:
+        made_from = contract["dataset"]["sha256"]
+        if made_from != sha256:
             mend = f"make it again with: {export}"
-            raise RefusedError(path.parent, "dataset.sha256", found, sha256, mend)
-    _check_plans(path, told, contracts, export)
+            raise RefusedError(path.parent, "dataset.sha256", made_from, sha256, mend)
+    _check_plans(path, plan, contracts, export)
     evaluate = f"python -m tasks.evaluate {options} --variant {name}"
     metrics = read.document(
         root / "evaluations" / leaf / "metrics.json",
@@ -108,14 +109,14 @@ def _one(
     static = read.document(profiled / "static.json", profile, "bytes")
     timed = profiled / "latency.json"
     return Sampled(
-        *(learner, *source, told, metrics, float(static["bytes"])),
+        *(learner, *source, plan, metrics, float(static["bytes"])),
         read.document(timed, profile, "batches.1") if timed.exists() else None,
     )
 
 
 def _check_plans(
     path: Path,
-    told: Mapping[str, Any],
+    plan: Mapping[str, Any],
     contracts: Mapping[int, Mapping[str, Any]],
     command: str,
 ) -> None:
@@ -125,7 +126,7 @@ def _check_plans(
         RefusedError: If the hash of a seed's plan is not the one its contract, which
             stands in the graph, says.
     """
-    plans = {one["seed"]: json_sha256(one["spec"]) for one in told.get("seeds", ())}
+    plans = {s["seed"]: json_sha256(s["spec"]) for s in plan.get("seeds", ())}
     for seed, contract in contracts.items():
         expected = (contract.get("sampler") or {}).get("plan_sha256")
         if plans.get(seed) != expected:

@@ -21,19 +21,20 @@ from tasks.report.html.measured import compositions
 
 @dataclass(frozen=True)
 class HtmlParams(Params):
-    """See params/report/html.yaml for units and ranges."""
+    """How the page is shown.
+
+    Attributes:
+        hash_digits: Of each hash that are shown; the whole one is shown on hover.
+    """
 
     hash_digits: Annotated[int, Range(8, 64)]
 
 
-class Html(Report):
-    """See the module."""
-
-    Parameters = HtmlParams
-    params: HtmlParams
+class Html(Report[HtmlParams]):
+    """One HTML file with everything in it."""
 
     def page(self, study: Study, rows: Sequence[Row]) -> str:
-        """See :meth:`Report.page`."""
+        """Fill the template with a section a dataset."""
         template = page_environment().get_template("page.html.jinja")
         return template.render(
             study=study,

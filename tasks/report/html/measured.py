@@ -5,18 +5,18 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from tasks.measure.qdc_metrics.composition import (
+from tasks.report.cores import words
+from tasks.report.cores.svg import COLOURS, Scale, axes, mark, padded, svg, tag
+from tasks.report.engine.collect import PARENT, Data
+from tasks.statistics.composition import (
     Composed,
     Correlation,
     compose,
     correlations,
 )
-from tasks.report.cores import words
-from tasks.report.cores.svg import COLOURS, Scale, axes, mark, padded, svg, tag
-from tasks.report.engine.collect import PARENT, Data
 
 ID, OOD = "ID score", "OOD score"
-TOLD = (
+ABOUT = (
     "of the best float32 policy trained on the dataset, from the starts of the world; "
     "no stage plays starts or goals that a dataset leaves out, so there is no OOD score"
 )
@@ -32,7 +32,7 @@ class Composition:
         scores: By kind and dataset.
         correlations: Of each letter with each kind of score.
         picture: Quality against diversity.
-        told: What the ID score is.
+        about: What the ID score is.
     """
 
     world: str
@@ -40,7 +40,7 @@ class Composition:
     scores: dict[str, dict[str, float | None]]
     correlations: tuple[Correlation, ...]
     picture: Markup
-    told: str = TOLD
+    about: str = ABOUT
 
 
 def compositions(datasets: Sequence[Data]) -> list[Composition]:
@@ -53,29 +53,29 @@ def compositions(datasets: Sequence[Data]) -> list[Composition]:
     for data in datasets:
         if data.qdc:
             worlds.setdefault(str(data.world["name"]), []).append(data)
-    found = []
+    compared = []
     for world, those in worlds.items():
-        told = {data.name: data.qdc for data in those if data.qdc}
-        if len(told) < 2:
+        metrics = {data.name: data.qdc for data in those if data.qdc}
+        if len(metrics) < 2:
             continue
-        rows = compose(told, f"data/qdc, world {world}")
+        rows = compose(metrics, f"data/qdc, world {world}")
         scores: dict[str, dict[str, float | None]] = {
             ID: {data.name: _best(data) for data in those},
             OOD: {data.name: None for data in those},
         }
-        seed = int(next(iter(told.values()))["seed"])
+        seed = int(next(iter(metrics.values()))["seed"])
         related = correlations(rows, scores, seed)
-        found.append(
+        compared.append(
             Composition(world, tuple(rows), scores, tuple(related), _picture(rows))
         )
-    return found
+    return compared
 
 
 def _best(data: Data) -> float | None:
-    """Score of the best learner's float32 artifact."""
+    """Score of the best learner's float32 variant."""
     known = [
-        float(artifact.metrics["score"]["iqm"])
-        for (_, variant), artifact in data.artifacts.items()
+        float(result.metrics["score"]["iqm"])
+        for (_, variant), result in data.results.items()
         if variant == PARENT
     ]
     return max(known, default=None)
@@ -84,10 +84,10 @@ def _best(data: Data) -> float | None:
 def _picture(rows: Sequence[Composed]) -> Markup:
     """Quality over diversity, a mark a dataset, those of the front in full colour."""
     known = [
-        (number, one, d, q)
-        for number, one in enumerate(rows)
-        if (d := one.letters["diversity"]) is not None
-        and (q := one.letters["quality"]) is not None
+        (number, row, d, q)
+        for number, row in enumerate(rows)
+        if (d := row.letters["diversity"]) is not None
+        and (q := row.letters["quality"]) is not None
     ]
     if not known:
         return Markup()
@@ -97,25 +97,25 @@ def _picture(rows: Sequence[Composed]) -> Markup:
     drawn: list[str] = [
         axes(x, y, words.short, words.short, titles=("diversity, mean z", "quality"))
     ]
-    for number, one, d, q in known:
+    for number, row, d, q in known:
         right = x(d) > width / 2
         name = tag(
             "text",
-            one.name,
+            row.name,
             x=x(d) + (-9 if right else 9),
             y=y(q) - 8,
             class_=f"label {'end' if right else ''}",
         )
         tip = (
-            f"{one.name}\ndiversity {words.signed(d, 2)}, quality {words.signed(q, 2)}"
+            f"{row.name}\ndiversity {words.signed(d, 2)}, quality {words.signed(q, 2)}"
         )
         drawn.append(
             tag(
                 "g",
                 mark(0, x(d), y(q), "", 1.15),
                 name,
-                class_=f"point c{number % COLOURS}{'' if one.front else ' behind'}",
-                data_tip=f"{one.name}\n{tip}",
+                class_=f"point c{number % COLOURS}{'' if row.front else ' behind'}",
+                data_tip=f"{row.name}\n{tip}",
                 tabindex="0",
             )
         )

@@ -19,7 +19,7 @@ from tasks.report.cores.pictures import (
     strip,
 )
 from tasks.report.cores.svg import COLOURS
-from tasks.report.engine.collect import Artifact, Data, Study
+from tasks.report.engine.collect import Data, Result, Study
 from tasks.report.engine.figures import bands, scores
 from tasks.report.engine.judge import Row, answer, best_of
 
@@ -58,10 +58,10 @@ class Section:
     """One dataset on the page."""
 
     data: Data
-    best: Artifact
+    best: Result
     choice: Row | None
     beats: bool  # whether the best learner scores above the data's own mean
-    verdicts: dict[str, int]  # how many compressed artifacts got which, against best
+    verdicts: dict[str, int]  # how many compressed variants got which, against best
     pace: str  # latency of the choice, in words
     ruler: Markup
     references: list[Line]
@@ -98,18 +98,18 @@ def section(study: Study, data: Data, rows: Sequence[Row]) -> Section:
         Line(
             row=row,
             name=row.name,
-            note="imitation baseline" if row.artifact.learner == "bc" else "",
+            note="imitation baseline" if row.result.learner == "bc" else "",
             score=row.score[1],
-            reward=float(row.artifact.metrics["return"]["iqm"]),
+            reward=float(row.result.metrics["return"]["iqm"]),
             strip=strip(
                 span,
                 levels,
                 row.score,
-                colours[row.artifact.learner],
-                shapes[row.artifact.variant],
+                colours[row.result.learner],
+                shapes[row.result.variant],
             ),
-            colour=colours[row.artifact.learner],
-            shape=shapes[row.artifact.variant],
+            colour=colours[row.result.learner],
+            shape=shapes[row.result.variant],
             latency={b: t for b in BATCHES if (t := _latency(row, b))},
         )
         for row in rows
@@ -119,8 +119,8 @@ def section(study: Study, data: Data, rows: Sequence[Row]) -> Section:
         best=best,
         choice=choice,
         beats=float(best.metrics["score"]["iqm"]) > levels[1],
-        verdicts=dict(Counter(r.best.word for r in rows if not r.is_parent)),
-        pace=_pace(choice.artifact, best, "1") if choice else "",
+        verdicts=dict(Counter(r.against_best.word for r in rows if not r.is_parent)),
+        pace=_pace(choice.result, best, "1") if choice else "",
         ruler=ruler(span, [("0", 0.0), ("data", levels[1]), ("100", 100.0)]),
         references=references,
         lines=lines,
@@ -134,15 +134,15 @@ def section(study: Study, data: Data, rows: Sequence[Row]) -> Section:
         ],
         learning=overlay("score", [
             (band, colours[learner])
-            for learner, told in data.learning.items()
-            for band in bands(scores(data, told)).values()
+            for learner, learning in data.learning.items()
+            for band in bands(scores(data, learning)).values()
         ], (540, 300)),
         moments=[
             (learner, colours[learner], {
-                moment: _scored(data, told.metrics[moment])
+                moment: _scored(data, learning.metrics[moment])
                 for moment in ("last", "best")
             })
-            for learner, told in data.learning.items()
+            for learner, learning in data.learning.items()
         ],
         histogram=histogram(
             data.card["return"]["histogram"]["edges"],
@@ -154,28 +154,28 @@ def section(study: Study, data: Data, rows: Sequence[Row]) -> Section:
     )  # fmt: skip
 
 
-def _scored(data: Data, told: Mapping[str, Any]) -> tuple[float, float, float]:
+def _scored(data: Data, figures: Mapping[str, Any]) -> tuple[float, float, float]:
     """Low end, score and high end of figures in units of the world."""
-    low, middle, high = (data.score(float(told[k])) for k in ("low", "iqm", "high"))
+    low, middle, high = (data.score(float(figures[k])) for k in ("low", "iqm", "high"))
     return low, middle, high
 
 
 def key(row: Row) -> str:
-    """What ties an artifact's row to its marks."""
-    return json.dumps([row.data.name, row.artifact.learner, row.artifact.variant])
+    """What ties a variant's row to its marks."""
+    return json.dumps([row.data.name, row.result.learner, row.result.variant])
 
 
 def _latency(row: Row, batch: str) -> tuple[float, float, str] | None:
     """p50 and p99 in microseconds, and the parent's pace in words."""
-    timed = (row.artifact.latency or {}).get("batches", {}).get(batch)
+    timed = (row.result.latency or {}).get("batches", {}).get(batch)
     if timed is None:
         return None
-    said = "" if row.is_parent else _pace(row.artifact, row.parent, batch)
+    said = "" if row.is_parent else _pace(row.result, row.parent, batch)
     return float(timed["p50_us"]), float(timed["p99_us"]), said
 
 
-def _pace(child: Artifact, parent: Artifact, batch: str) -> str:
-    """Latency (p50) against another artifact, where both were timed alike."""
+def _pace(child: Result, parent: Result, batch: str) -> str:
+    """Latency (p50) against another variant, where both were timed alike."""
     ours, theirs = child.latency, parent.latency
     if ours is None or theirs is None:
         return "parent not timed" if ours else "not timed"
@@ -193,19 +193,19 @@ def _pareto(
 ) -> list[tuple[str, Markup]]:
     """Score against bytes, and against latency where it was measured."""
 
-    def point(row: Row, seen: Line, x: float, cost: str) -> Point:
+    def point(row: Row, shown: Line, x: float, cost: str) -> Point:
         low, score, high = row.score
         tip = (
             f"{row.name}\n{words.number(score)} {words.interval(low, high)}\n{cost}"
-            f"\n{'parent' if row.is_parent else row.judged.word}"
+            f"\n{'parent' if row.is_parent else row.verdict.word}"
         )
-        label = f"{row.artifact.learner} {row.artifact.variant}"
-        shown = (seen.colour or 0, seen.shape)
-        return Point(key(row), label, tip, x, score, low, high, *shown)
+        label = f"{row.result.learner} {row.result.variant}"
+        marked = (shown.colour or 0, shown.shape)
+        return Point(key(row), label, tip, x, score, low, high, *marked)
 
     pairs_ = list(zip(rows, lines, strict=True))
     sized = [
-        point(r, s, r.artifact.bytes / 1e3, words.kilobytes(r.artifact.bytes))
+        point(r, s, r.result.bytes / 1e3, words.kilobytes(r.result.bytes))
         for r, s in pairs_
     ]
     timed = [
@@ -214,7 +214,7 @@ def _pareto(
         if "1" in s.latency
     ]
     mean = ("the data's mean", level)
-    found = [
+    pictures = [
         (
             "Score against file size",
             scatter(
@@ -224,29 +224,29 @@ def _pareto(
     ]
     if timed:
         title, name = "Score against latency", "p50 at batch 1, µs"
-        found.append((title, scatter(timed, title, name, words.short, mean)))
-    return found
+        pictures.append((title, scatter(timed, title, name, words.short, mean)))
+    return pictures
 
 
 def unmeasured(rows: Iterable[Row]) -> list[str]:
     """The command that measures it, for each latency that is missing."""
     return [
         f"python -m tasks.profile --dataset {a.dataset} --learner {a.learner}"
-        for a in (row.artifact for row in rows)
+        for a in (row.result for row in rows)
         if a.latency is None
     ]
 
 
 def timed(rows: Iterable[Row]) -> str:
     """How latencies were measured, one clause a way, and how busy the machine was."""
-    found = [row.artifact.latency for row in rows if row.artifact.latency]
+    latencies = [row.result.latency for row in rows if row.result.latency]
     ways = {
-        f"{one['machine'].get('cpu')}, {one['machine'].get('cores')} cores; "
-        f"onnxruntime {one.get('onnxruntime')}, threads {one.get('threads')}, "
-        f"{one.get('repeats')} calls of the first seed's file": None
-        for one in found
+        f"{timed['machine'].get('cpu')}, {timed['machine'].get('cores')} cores; "
+        f"onnxruntime {timed.get('onnxruntime')}, threads {timed.get('threads')}, "
+        f"{timed.get('repeats')} calls of the first seed's file": None
+        for timed in latencies
     }
-    loads = [float(one["load"]) for one in found if "load" in one]
+    loads = [float(timed["load"]) for timed in latencies if "load" in timed]
     busy = f"; load average {min(loads):.1f} to {max(loads):.1f}" if loads else ""
     return "; and ".join(ways) + busy
 
@@ -260,15 +260,15 @@ def mean_error(error: Any) -> str:
 
 def pairs(block: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
     """A block of JSON as names and texts, for tables of unknown content."""
-    found = []
+    lines = []
     for name, value in block.items():
         label = f"{prefix}{name}".replace("_", " ")
         if isinstance(value, Mapping):
-            found += pairs(value, f"{label}, ")
+            lines += pairs(value, f"{label}, ")
         elif isinstance(value, list):
-            found.append((label, ", ".join(map(str, value))))
+            lines.append((label, ", ".join(map(str, value))))
         elif isinstance(value, bool) or not isinstance(value, int | float):
-            found.append((label, str(value)))
+            lines.append((label, str(value)))
         else:
-            found.append((label, words.short(value)))
-    return found
+            lines.append((label, words.short(value)))
+    return lines

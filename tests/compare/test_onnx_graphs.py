@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from tasks.compare.collect import Side
-from tasks.compare.graphs import graphs, tensors
+from tasks.compare.onnx_graphs import graphs, tensors
+from tasks.compare.revision import Revision
 from tasks.report.cores.words import THIN
 from tests.compare.conftest import DATASET, network, put_network
 
-Sides = Callable[..., tuple[Side, Side]]
+Revisions = Callable[..., tuple[Revision, Revision]]
 LEAF = f"{DATASET}/bc/gptq4"
 
 
@@ -55,12 +55,12 @@ def test_the_same_values_stored_otherwise_did_not_change(tmp_path: Path):
     assert tensors(tmp_path / "a.onnx", tmp_path / "b.onnx") == ()
 
 
-def test_files_are_told_by_seed(sides: Sides):
+def test_files_are_told_by_seed(revisions: Revisions):
     def edit(folder: Path) -> None:
         put_network(folder, LEAF, 1, network(7.0))
         put_network(folder, LEAF, 2, network(3.0, width=8))
 
-    found = {g.key[2]: g for g in graphs(*sides(edit))}
+    found = {g.key[2]: g for g in graphs(*revisions(edit))}
     assert found["float32"].same
     changed = found["gptq4"]
     assert not changed.same
@@ -71,21 +71,21 @@ def test_files_are_told_by_seed(sides: Sides):
     assert changed.bytes[1] > changed.bytes[0]
 
 
-def test_operators_are_counted(sides: Sides):
+def test_operators_are_counted(revisions: Revisions):
     def edit(folder: Path) -> None:
         model = network(1.0)
         model.graph.node[1].op_type = "Relu"
         put_network(folder, LEAF, 0, model)
 
-    changed = next(g for g in graphs(*sides(edit)) if g.key[2] == "gptq4")
+    changed = next(g for g in graphs(*revisions(edit)) if g.key[2] == "gptq4")
     assert changed.nodes == (("Gemm", 1, 1), ("Relu", 0, 1), ("Tanh", 1, 0))
     assert changed.tensors == {}
 
 
-def test_a_seed_of_one_side_is_named(sides: Sides):
+def test_a_seed_of_one_revision_is_named(revisions: Revisions):
     def edit(folder: Path) -> None:
         (folder / "data/onnx" / LEAF / "seed-2.json").unlink()
 
-    changed = next(g for g in graphs(*sides(edit)) if g.key[2] == "gptq4")
+    changed = next(g for g in graphs(*revisions(edit)) if g.key[2] == "gptq4")
     assert changed.lonely == (2,)
     assert not changed.same

@@ -1,4 +1,4 @@
-"""ONNX graphs of two revisions: operators, bytes, and which tensors changed."""
+"""ONNX files of two revisions: operators, bytes, and which tensors changed."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -10,7 +10,8 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from tasks.compare.collect import Key, Side, model
+from tasks.compare.files import model
+from tasks.compare.revision import Key, Revision
 from tasks.report.cores import words
 
 KINDS = ("changed", "reshaped", "retyped", "added", "removed")
@@ -48,14 +49,14 @@ class File:
 
 @dataclass(frozen=True)
 class Graphs:
-    """One artifact's files in two revisions.
+    """One variant's files in two revisions.
 
     Attributes:
         key: Dataset, learner, variant.
         bytes: Mean size of the files, before and after.
         operators: Nodes by type in the first file, before and after.
-        files: By seed; seeds of one side alone are left out.
-        lonely: Seeds that only one side has.
+        files: By seed; seeds of one revision alone are left out.
+        lonely: Seeds that only one revision has.
     """
 
     key: Key
@@ -71,17 +72,17 @@ class Graphs:
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """Seeds both sides have."""
+        """Seeds both revisions have."""
         return tuple(file.seed for file in self.files)
 
     @property
     def tensors(self) -> dict[str, dict[int, Tensor]]:
         """Changed tensors by name, then by seed."""
-        found: dict[str, dict[int, Tensor]] = {}
+        by_name: dict[str, dict[int, Tensor]] = {}
         for file in self.files:
             for tensor in file.tensors:
-                found.setdefault(tensor.name, {})[file.seed] = tensor
-        return found
+                by_name.setdefault(tensor.name, {})[file.seed] = tensor
+        return by_name
 
     @property
     def nodes(self) -> tuple[tuple[str, int, int], ...]:
@@ -90,16 +91,16 @@ class Graphs:
         return tuple((op, a.get(op, 0), b.get(op, 0)) for op in sorted(a | b))
 
 
-def graphs(baseline: Side, other: Side) -> list[Graphs]:
-    """Every artifact whose files both revisions have."""
-    found = []
-    for key, a in baseline.leaves.items():
-        b = other.leaves.get(key)
+def graphs(baseline: Revision, other: Revision) -> list[Graphs]:
+    """Every variant whose files both revisions have."""
+    compared = []
+    for key, a in baseline.results.items():
+        b = other.results.get(key)
         common = sorted(a.graphs.keys() & b.graphs.keys()) if b else []
         if b is None or not common:
             continue
         ours, theirs = a.hashes(), b.hashes()
-        found.append(
+        compared.append(
             Graphs(
                 key=key,
                 bytes=(float(a.bytes or 0), float(b.bytes or 0)),
@@ -113,7 +114,7 @@ def graphs(baseline: Side, other: Side) -> list[Graphs]:
                 lonely=tuple(sorted(a.graphs.keys() ^ b.graphs.keys())),
             )
         )
-    return found
+    return compared
 
 
 def _operators(files: Mapping[int, Path]) -> dict[str, int]:
@@ -125,19 +126,21 @@ def _operators(files: Mapping[int, Path]) -> dict[str, int]:
 def tensors(before: Path, after: Path) -> tuple[Tensor, ...]:
     """Initialisers that are not the same in two files; the files were checked."""
     a, b = _initialisers(before), _initialisers(after)
-    found = []
+    changed = []
     for name in a | b:
         old, new = a.get(name), b.get(name)
         if old is None or new is None:
-            kind, one = ("added", new) if old is None else ("removed", old)
-            found.append(Tensor(name, kind, f"{kind}: {_type(one)} {_shape(one)}"))
+            kind, tensor = ("added", new) if old is None else ("removed", old)
+            changed.append(
+                Tensor(name, kind, f"{kind}: {_type(tensor)} {_shape(tensor)}")
+            )
         elif list(old.dims) != list(new.dims):
-            found.append(Tensor(name, "reshaped", f"{_shape(old)} to {_shape(new)}"))
+            changed.append(Tensor(name, "reshaped", f"{_shape(old)} to {_shape(new)}"))
         elif old.data_type != new.data_type:
-            found.append(Tensor(name, "retyped", f"{_type(old)} to {_type(new)}"))
+            changed.append(Tensor(name, "retyped", f"{_type(old)} to {_type(new)}"))
         elif _bytes(old) != _bytes(new):
-            found.append(Tensor(name, "changed", _moved(old, new)))
-    return tuple(found)
+            changed.append(Tensor(name, "changed", _moved(old, new)))
+    return tuple(changed)
 
 
 def _initialisers(path: Path) -> dict[str, Any]:

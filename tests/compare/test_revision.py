@@ -8,17 +8,17 @@ import yaml
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import sha256
 from tasks.compare import Missing, Source, wanted
-from tasks.compare.collect import collect
+from tasks.compare.revision import collect
 from tests.compare.conftest import DATASET, Make, rewrite
 
 LEAF = f"{DATASET}/bc/gptq4"
 
 
 def test_a_whole_revision_has_no_gap(make: Make):
-    side = collect(make("main"))
-    assert side.gaps == []
-    assert list(side.leaves) == [(DATASET, "bc", v) for v in ("float32", "gptq4")]
-    assert side.packages == {"numpy": "2.0", "torch": "2.13.0"}
+    revision = collect(make("main"))
+    assert revision.gaps == []
+    assert list(revision.results) == [(DATASET, "bc", v) for v in ("float32", "gptq4")]
+    assert revision.packages == {"numpy": "2.0", "torch": "2.13.0"}
 
 
 @pytest.mark.parametrize(
@@ -52,8 +52,8 @@ def test_a_corrupted_dataset_is_named_by_the_stage_that_makes_it():
 def test_what_the_source_names_is_not_named_again(make: Make, tmp_path: Path):
     source = make("main")
     told = Missing(f"data/evaluations/{LEAF}", "nowhere", "git checkout main")
-    side = collect(Source("main", "tag", "a" * 40, "", source.folder, (told,)))
-    assert side.gaps == [told]
+    revision = collect(Source("main", "tag", "a" * 40, "", source.folder, (told,)))
+    assert revision.gaps == [told]
 
 
 def test_a_file_that_is_no_onnx_is_a_gap(make: Make):

@@ -1,4 +1,8 @@
-"""Does an ONNX policy fit a world?"""
+"""Whether an ONNX policy fits a world: what its contract says, against what is there.
+
+A policy of another world may run without an error and be judged by returns that mean
+nothing. So widths, bounds, names and the control step are compared first.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -39,14 +43,16 @@ def check_fits(path: Path, contract: Mapping[str, Any], world: World) -> None:
     width = world.action_width
     noise = contract["inputs"].get("noise", {})
     draws = max(1, sum(noise.get("shape", [])[1:]) // width)  # of n * A numbers
-    given = {"noise": draws * width, "reward": 1, "legal": width}
+    widths = {"noise": draws * width, "reward": 1, "legal": width}
     acting = noise.get("acting", "zero")
     if acting not in ("zero", "normal"):
         stated.append(("inputs.noise.acting", acting, "zero or normal"))
     for name, entry in contract["inputs"].items():
         if name != "observation":
-            wide = [given[name]] if name in given else "one of " + ", ".join(given)
-            stated.append((f"inputs.{name}.shape", entry["shape"][1:], wide))
+            expected = (
+                [widths[name]] if name in widths else "one of " + ", ".join(widths)
+            )
+            stated.append((f"inputs.{name}.shape", entry["shape"][1:], expected))
     if world.masked:
         stated.append(("inputs.legal", "legal" in contract["inputs"], True))
     for field, found, expected in stated:
@@ -61,7 +67,7 @@ def check_fits(path: Path, contract: Mapping[str, Any], world: World) -> None:
 
 
 def _action(action: Mapping[str, Any], world: World) -> list[tuple[str, Any, Any]]:
-    """What the action must be: field, found, expected."""
+    """What is said of the action: field, what stands there, what the world takes."""
     where = "outputs.action"
     stated: list[tuple[str, Any, Any]] = [
         (f"{where}.dtype", action.get("dtype", "float32"), "float32"),

@@ -1,8 +1,15 @@
-"""Datasets side by side: z-scores, aggregates, Pareto front, correlations.
+"""Measured datasets side by side: z-scores, Pareto front, rank correlations.
 
-A figure's z-score is over the datasets that are compared; quality, diversity and
-complexity of one are the means of their members' z-scores, with the sign that makes
-more mean more. All of this is relative: with two datasets every z-score is 1 or -1.
+Stage measure gives each dataset figures of three kinds, here called its letters:
+quality, diversity and complexity. With x_j the figure of dataset j, a mean m and a
+population deviation s over the datasets that are compared, and a sign that makes more
+mean more,
+
+    z_j = sign (x_j - m) / s,   letter_j = mean of z_j over the letter's figures
+
+All of this is relative: with two datasets every z-score is 1 or -1. It reads the
+figures as they are written (metrics.json), so that report and comparison need nothing
+of the stage that measures.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,8 +19,9 @@ from typing import Any
 import numpy as np
 
 from tasks.artifacts.errors import RefusedError
-from tasks.measure.qdc_metrics.figures import LETTERS, Doubles
+from tasks.statistics.intervals import Floats
 
+LETTERS = ("quality", "diversity", "complexity")
 ENOUGH = 8  # datasets, below which nothing is said of correlations
 PERMUTATIONS = 10_000
 
@@ -56,11 +64,11 @@ class Composed:
     front: bool
 
 
-def compose(told: Mapping[str, Mapping[str, Any]], where: object) -> list[Composed]:
+def compose(metrics: Mapping[str, Mapping[str, Any]], where: object) -> list[Composed]:
     """Put datasets side by side.
 
     Args:
-        told: metrics.json by dataset, at least two.
+        metrics: metrics.json by dataset, at least two.
         where: For errors.
 
     Raises:
@@ -68,7 +76,7 @@ def compose(told: Mapping[str, Mapping[str, Any]], where: object) -> list[Compos
             another number of episodes or steps.
     """
     for field in ("world", "peers", "episodes", "steps", "seed", "bandwidth"):
-        stated = {name: str(one[field]) for name, one in told.items()}
+        stated = {name: str(block[field]) for name, block in metrics.items()}
         if len(set(stated.values())) > 1:
             raise RefusedError(
                 where,
@@ -77,18 +85,19 @@ def compose(told: Mapping[str, Mapping[str, Any]], where: object) -> list[Compos
                 "the same for all datasets that are compared",
                 "measure them together: name all of them in study.measured",
             )
-    names, known = list(told), next(iter(told.values()))
+    names, first = list(metrics), next(iter(metrics.values()))
     z: dict[str, dict[str, dict[str, float]]] = {n: {} for n in names}
     for letter in LETTERS:
         for n in names:
             z[n][letter] = {}
-        for figure in known[letter]:
-            values = [told[n][letter].get(figure, {}).get("value") for n in names]
+        for figure in first[letter]:
+            values = [metrics[n][letter].get(figure, {}).get("value") for n in names]
             if any(value is None for value in values):
                 continue
-            sign = known[letter][figure]["sign"]
-            for n, one in zip(names, sign * standard(np.array(values)), strict=True):
-                z[n][letter][figure] = float(one)
+            sign = first[letter][figure]["sign"]
+            scores = sign * standard(np.array(values))
+            for n, score in zip(names, scores, strict=True):
+                z[n][letter][figure] = float(score)
     letters = {
         n: {
             letter: float(np.mean(list(members.values()))) if members else None
@@ -104,7 +113,7 @@ def compose(told: Mapping[str, Mapping[str, Any]], where: object) -> list[Compos
     ]
 
 
-def standard(values: Doubles) -> Doubles:
+def standard(values: Floats) -> Floats:
     """z-scores (population deviation); zeros where all are equal."""
     spread = values - values.mean()
     deviation = float(np.sqrt((spread**2).mean()))
@@ -129,19 +138,19 @@ def pareto(pairs: Sequence[tuple[float | None, float | None]]) -> list[bool]:
     ]
 
 
-def ranks(values: Doubles) -> Doubles:
+def ranks(values: Floats) -> Floats:
     """1 for the smallest; equal ones share the mean of their places."""
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     last = np.cumsum(counts)
     return np.asarray((last - (counts - 1) / 2)[inverse])
 
 
-def spearman(x: Doubles, y: Doubles, seed: int) -> tuple[float, float]:
-    """Rank correlation, and its two-sided p-value by permutation.
+def spearman(x: Floats, y: Floats, seed: int) -> tuple[float, float]:
+    """Spearman's rank correlation, and its two-sided p-value by permutation.
 
     Args:
-        x: (n,).
-        y: (n,).
+        x: (n,), one number a dataset.
+        y: (n,), another one.
         seed: Of the permutations; the one observed counts among them, so p > 0.
     """
     a, b = standard(ranks(x)), standard(ranks(y))
@@ -157,15 +166,15 @@ def correlations(
     scores: Mapping[str, Mapping[str, float | None]],
     seed: int,
 ) -> list[Correlation]:
-    """Of each letter with each downstream score.
+    """Correlations over datasets, of each letter with each downstream score.
 
     Args:
-        composed: See :func:`compose`.
+        composed: The datasets, with their letters.
         scores: By kind (``ID score``, ``OOD score``) and dataset; None where there is
             none.
         seed: Of the permutations.
     """
-    found = []
+    related = []
     for kind, by in scores.items():
         for letter in LETTERS:
             pairs = [
@@ -179,8 +188,8 @@ def correlations(
             elif n < ENOUGH:
                 why = f"not enough datasets, {n} of {ENOUGH}"
             if why:
-                found.append(Correlation(letter, kind, None, None, n, why))
+                related.append(Correlation(letter, kind, None, None, n, why))
                 continue
             x, y = (np.array(column, np.float64) for column in zip(*pairs, strict=True))
-            found.append(Correlation(letter, kind, *spearman(x, y, seed), n))
-    return found
+            related.append(Correlation(letter, kind, *spearman(x, y, seed), n))
+    return related

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.compare.collect import Side
-from tasks.measure.qdc_metrics.figures import LETTERS
+from tasks.compare.revision import Revision
 from tasks.report.cores import words
+from tasks.statistics.composition import LETTERS
 
 NONE = "—"
 # of a card, what a line can say; the rest is behind its hash
@@ -19,7 +19,7 @@ CARD = (
     *("score_mean", "length.mean", "terminated", "truncated", "coverage", "sources"),
     "sha256",
 )
-SHOWN = 3  # names of files in a sentence
+CODE = ("data/code/", "tasks/")  # dependencies that stand for code
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Table:
-    """Lines, those that differ first looked at."""
+    """Names with their values in each revision, a line each."""
 
     lines: tuple[Line, ...]
 
@@ -50,8 +50,10 @@ class Table:
 def table(blocks: Sequence[Mapping[str, Any]]) -> Table:
     """Nested blocks, one a revision, side by side; names are dotted."""
     flats = [dict(flat(block)) for block in blocks]
-    keys = dict.fromkeys(name for one in flats for name in one)
-    return Table(tuple(Line(k, tuple(one.get(k, NONE) for one in flats)) for k in keys))
+    keys = dict.fromkeys(name for flattened in flats for name in flattened)
+    return Table(
+        tuple(Line(key, tuple(f.get(key, NONE) for f in flats)) for key in keys)
+    )
 
 
 def flat(block: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, str]]:
@@ -74,57 +76,56 @@ def text(value: Any) -> str:
     return json.dumps(value, default=str)
 
 
-def params(sides: Sequence[Side]) -> Table:
-    """params.yaml."""
-    return table([side.params for side in sides])
+def params(revisions: Sequence[Revision]) -> Table:
+    """The composed parameters, params.yaml."""
+    return table([revision.params for revision in revisions])
 
 
-def packages(sides: Sequence[Side]) -> Table:
-    """requirements.lock."""
-    return table([side.packages for side in sides])
+def packages(revisions: Sequence[Revision]) -> Table:
+    """Package versions, of requirements.lock."""
+    return table([revision.packages for revision in revisions])
 
 
-def cards(sides: Sequence[Side]) -> dict[str, Table]:
+def cards(revisions: Sequence[Revision]) -> dict[str, Table]:
     """card.json of every dataset, the fields of ``CARD``."""
-    datasets = dict.fromkeys(name for side in sides for name in side.cards)
-    found = {}
+    datasets = dict.fromkeys(name for revision in revisions for name in revision.cards)
+    tables = {}
     for name in datasets:
         blocks = []
-        for side in sides:
-            pairs = dict(flat(_shortened(side.cards.get(name, {}))))
-            blocks.append(
-                {
-                    k: v
-                    for k, v in pairs.items()
-                    if any(k == c or k.startswith(f"{c}.") for c in CARD)
-                }
-            )
-        found[name] = table(blocks)
-    return found
+        for revision in revisions:
+            facts = flat(_shortened(revision.cards.get(name, {})))
+            blocks.append({key: value for key, value in facts if _of_card(key)})
+        tables[name] = table(blocks)
+    return tables
 
 
-def qdc(sides: Sequence[Side]) -> dict[str, Table]:
+def _of_card(key: str) -> bool:
+    """Whether a fact of a card is one that a line can say."""
+    return any(key == field or key.startswith(f"{field}.") for field in CARD)
+
+
+def qdc(revisions: Sequence[Revision]) -> dict[str, Table]:
     """Quality, diversity and complexity of every dataset that is measured, as text."""
-    datasets = dict.fromkeys(name for side in sides for name in side.qdc)
+    datasets = dict.fromkeys(name for revision in revisions for name in revision.qdc)
     return {
-        name: table([_figures(side.qdc.get(name, {})) for side in sides])
+        name: table([_figures(revision.qdc.get(name, {})) for revision in revisions])
         for name in datasets
     }
 
 
-def _figures(told: Mapping[str, Any]) -> dict[str, Any]:
+def _figures(metrics: Mapping[str, Any]) -> dict[str, Any]:
     """Figures with their intervals, by letter and name."""
-    found: dict[str, Any] = {}
-    for letter in (one for one in LETTERS if one in told):
-        for name, one in told[letter].items():
+    lines: dict[str, Any] = {}
+    for letter in (name for name in LETTERS if name in metrics):
+        for name, figure in metrics[letter].items():
             said = "unavailable"
-            if one.get("value") is not None:
+            if figure.get("value") is not None:
                 value, low, high = (
-                    words.short(one[k]) for k in ("value", "low", "high")
+                    words.short(figure[k]) for k in ("value", "low", "high")
                 )
                 said = f"{value} [{low}, {high}]"
-            found[f"{letter}, {name.replace('_', ' ')}"] = said
-    return found
+            lines[f"{letter}, {name.replace('_', ' ')}"] = said
+    return lines
 
 
 def _shortened(card: Mapping[str, Any]) -> dict[str, Any]:
@@ -141,28 +142,28 @@ def _shortened(card: Mapping[str, Any]) -> dict[str, Any]:
     return {**card, "sources": named}
 
 
-def environment(sides: Sequence[Side]) -> Table:
+def environment(revisions: Sequence[Revision]) -> Table:
     """What ran it, as far as a revision records it.
 
     environment.json is in no revision; its hash stands in dvc.lock, as a dependency of
     every stage that computes floats. Its content is known where the file lies there.
     """
     blocks: list[dict[str, Any]] = []
-    for side in sides:
+    for revision in revisions:
         stages = {
             stage.partition("@")[0]: dep.get("md5")
-            for stage, block in side.stages.items()
+            for stage, block in revision.stages.items()
             for dep in block.get("deps", ())
             if dep.get("path") == "environment.json"
         }
-        known = side.environment or {}
+        known = revision.environment or {}
         blocks.append(
             {
                 "environment.json": {
                     f"hash, {stage}": md5 for stage, md5 in stages.items()
                 },
-                "onnxruntime": _sessions(side, "onnxruntime"),
-                "threads of onnxruntime": _sessions(side, "threads"),
+                "onnxruntime": _sessions(revision, "onnxruntime"),
+                "threads of onnxruntime": _sessions(revision, "threads"),
                 "python": known.get("python", NONE),
                 "processor": (known.get("cpu") or {}).get("model", NONE),
             }
@@ -170,59 +171,64 @@ def environment(sides: Sequence[Side]) -> Table:
     return table(blocks)
 
 
-def _sessions(side: Side, field: str) -> str:
-    """What the evaluations say of their sessions."""
-    said = {
-        text((leaf.metrics.get("session") or {}).get(field, NONE))
-        for leaf in side.leaves.values()
-        if leaf.metrics
+def _sessions(revision: Revision, field: str) -> str:
+    """What the evaluations say of their onnxruntime sessions, each value once."""
+    values = {
+        text((result.metrics.get("session") or {}).get(field, NONE))
+        for result in revision.results.values()
+        if result.metrics
     }
-    return ", ".join(sorted(said)) or NONE
+    return ", ".join(sorted(values)) or NONE
 
 
-def code(sides: Sequence[Side]) -> Table:
-    """Hashes of the code the stages ran, from the dependencies in dvc.lock."""
-    return table([_files(side, "deps", ("tasks/",)) for side in sides])
+def code(revisions: Sequence[Revision]) -> Table:
+    """Hashes of the code the stages ran, from the dependencies in dvc.lock.
+
+    A line a method, as ``data/code/<room>/<method>.json`` lists all its files. Locks
+    from before that have a line a file.
+    """
+    return table([_files(revision, "deps", CODE) for revision in revisions])
 
 
-def hashes(sides: Sequence[Side]) -> Table:
+def hashes(revisions: Sequence[Revision]) -> Table:
     """Hashes of the outputs, from dvc.lock."""
-    return table([_files(side, "outs", ("data/",)) for side in sides])
+    return table([_files(revision, "outs", ("data/",)) for revision in revisions])
 
 
-def _files(side: Side, field: str, below: tuple[str, ...]) -> dict[str, str]:
+def _files(revision: Revision, field: str, below: tuple[str, ...]) -> dict[str, str]:
     """MD5 by path; more than one where stages ran different versions of a file."""
-    found: dict[str, dict[str, None]] = {}
-    for block in side.stages.values():
+    md5s: dict[str, dict[str, None]] = {}
+    for block in revision.stages.values():
         for entry in block.get(field, ()):
             if str(entry.get("path")).startswith(below):
-                found.setdefault(entry["path"], {})[str(entry.get("md5"))] = None
-    return {path: ", ".join(md5s) for path, md5s in sorted(found.items())}
+                md5s.setdefault(entry["path"], {})[str(entry.get("md5"))] = None
+    return {path: ", ".join(several) for path, several in sorted(md5s.items())}
 
 
-def stale(side: Side) -> list[str]:
+def stale(revision: Revision) -> list[str]:
     """What a revision's dvc.lock was not made with: parameters, dotted, and code.
 
     Someone who edits and commits without running the graph leaves old numbers behind.
     """
-    current = dict(flat(side.params))
-    found = set()
-    for block in side.stages.values():
-        if not _of_study(side, block):
+    current = dict(flat(revision.params))
+    names = set()
+    for block in revision.stages.values():
+        if not _of_study(revision, block):
             continue
-        made = dict(flat(_nested((block.get("params") or {}).get("params.yaml") or {})))
-        found |= {name for name, value in made.items() if current.get(name) != value}
-        found |= {
+        params = (block.get("params") or {}).get("params.yaml") or {}
+        made_with = dict(flat(_nested(params)))
+        names |= {name for name, v in made_with.items() if current.get(name) != v}
+        names |= {
             dep["path"]
             for dep in block.get("deps", ())
-            if side.source.code.get(dep["path"], dep.get("md5")) != dep.get("md5")
+            if revision.source.code.get(dep["path"], dep.get("md5")) != dep.get("md5")
         }
-    return sorted(found)
+    return sorted(names)
 
 
-def _of_study(side: Side, block: Mapping[str, Any]) -> bool:
+def _of_study(revision: Revision, block: Mapping[str, Any]) -> bool:
     """Whether a stage belongs to the study: dvc.lock keeps stages of others too."""
-    mine = {"/".join(key[:length]) for key in side.leaves for length in (1, 2, 3)}
+    mine = {"/".join(key[:length]) for key in revision.results for length in (1, 2, 3)}
     for out in block.get("outs", ()):
         _, _, *parts = str(out.get("path")).split("/")
         if "/".join(parts).removesuffix("-v0") in mine:
@@ -232,11 +238,11 @@ def _of_study(side: Side, block: Mapping[str, Any]) -> bool:
 
 def _nested(dotted: Mapping[str, Any]) -> dict[str, Any]:
     """``{a.b: 1}`` as ``{a: {b: 1}}``."""
-    found: dict[str, Any] = {}
+    nested: dict[str, Any] = {}
     for name, value in dotted.items():
         *parents, last = name.split(".")
-        block = found
+        block = nested
         for parent in parents:
             block = block.setdefault(parent, {})
         block[last] = value
-    return found
+    return nested

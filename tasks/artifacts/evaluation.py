@@ -1,0 +1,89 @@
+"""The table of episodes that stage evaluate writes: one row an episode.
+
+Every variant of a policy is given the same list of start seeds, so the tables of two
+variants are compared row by row.
+
+Shapes: N rows, S training seeds, E episodes of each.
+"""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.artifacts.errors import RefusedError
+
+
+@dataclass(frozen=True)
+class Episodes:
+    """One row an episode, sorted by seed, then episode.
+
+    Attributes:
+        seed: (N,) int64, the training seed, i.e. which file acted.
+        episode: (N,) int64, 0...
+        start_seed: (N,) int64, what the world was reset with.
+        returns: (N,) float64, undiscounted sum of rewards, units of the world;
+            the column is called ``return``.
+        length: (N,) int64, steps.
+        terminated: (N,) bool; false where the time limit ended the episode.
+    """
+
+    seed: NDArray[np.int64]
+    episode: NDArray[np.int64]
+    start_seed: NDArray[np.int64]
+    returns: NDArray[np.float64]
+    length: NDArray[np.int64]
+    terminated: NDArray[np.bool_]
+
+    @classmethod
+    def join(cls, parts: "list[Episodes]") -> Self:
+        """One table of several, those of one training seed each, in their order."""
+        names = [field.name for field in fields(cls)]
+        return cls(*(np.concatenate([getattr(p, n) for p in parts]) for n in names))
+
+    @property
+    def seeds(self) -> list[int]:
+        """The training seeds in order."""
+        return [int(seed) for seed in np.unique(self.seed)]
+
+    def table(self) -> NDArray[np.float64]:
+        """Returns (S, E)."""
+        return self.returns.reshape(len(self.seeds), -1)
+
+    def write(self, path: Path) -> None:
+        """Write parquet; the same table gives the same bytes."""
+        import pyarrow
+        from pyarrow import parquet
+
+        columns = {_column(f.name): getattr(self, f.name) for f in fields(self)}
+        parquet.write_table(pyarrow.table(columns), path, compression="zstd")
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a table that was written.
+
+        Raises:
+            RefusedError: If the file is missing, or is no such table.
+        """
+        import pyarrow
+        from pyarrow import parquet
+
+        mend = "make it again with: dvc repro"
+        try:
+            table = parquet.read_table(path, use_threads=False)
+        except FileNotFoundError:
+            raise RefusedError(path, "file", "nothing", "a file", mend) from None
+        except pyarrow.ArrowInvalid as error:
+            reason = str(error).splitlines()[0]
+            raise RefusedError(path, "content", reason, "parquet", mend) from None
+        names = [_column(field.name) for field in fields(cls)]
+        if table.column_names != names:
+            raise RefusedError(path, "columns", table.column_names, names, mend)
+        return cls(*(table[name].to_numpy() for name in names))
+
+
+def _column(name: str) -> str:
+    """A field's column; ``return`` cannot name a field in Python."""
+    return "return" if name == "returns" else name

@@ -1,0 +1,228 @@
+"""Read what lies in a revision's folder; what is not there becomes a gap, not an end.
+
+Every file is checked before it is used: an ONNX file against the hash in its contract,
+JSON and parquet against the fields that are needed.
+"""
+
+import hashlib
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pandas as pd
+
+from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.evaluation import Episodes
+from tasks.artifacts.files import read_json, sha256
+from tasks.artifacts.params import load
+from tasks.compare import Missing, Source, Wanted, files, wanted
+from tasks.estimate import ESTIMATE
+from tasks.statistics.composition import LETTERS
+
+Key = tuple[str, str, str]  # dataset, learner, variant
+T = TypeVar("T")
+ESTIMATED = ("kind", "variant", "discounted.mean", "discounted.low", "discounted.high")
+
+
+@dataclass
+class Result:
+    """One variant of a revision.
+
+    Attributes:
+        metrics: metrics.json of evaluate, or None.
+        episodes: episodes.parquet, or None.
+        table: SHA-256 of episodes.parquet, or empty.
+        graphs: ONNX file by training seed.
+        contracts: Contract by training seed.
+        latency: latency.json, where it was measured and is still there.
+    """
+
+    metrics: dict[str, Any] | None = None
+    episodes: Episodes | None = None
+    table: str = ""
+    graphs: dict[int, Path] = field(default_factory=dict)
+    contracts: dict[int, dict[str, Any]] = field(default_factory=dict)
+    latency: dict[str, Any] | None = None
+
+    @property
+    def is_estimate(self) -> bool:
+        """Whether its numbers come from no world."""
+        return self.metrics is not None and self.metrics.get("kind") == ESTIMATE
+
+    @property
+    def played(self) -> Episodes:
+        """Its episodes, where an evaluation was read."""
+        if self.episodes is None:
+            raise LookupError("no evaluation was read")
+        return self.episodes
+
+    @property
+    def bytes(self) -> float | None:
+        """Mean size of its ONNX files."""
+        sizes = [path.stat().st_size for path in self.graphs.values()]
+        return sum(sizes) / len(sizes) if sizes else None
+
+    def hashes(self) -> dict[int, str]:
+        """SHA-256 of the ONNX files by training seed."""
+        return {seed: str(c["onnx_sha256"]) for seed, c in self.contracts.items()}
+
+
+@dataclass
+class Revision:
+    """One revision, read.
+
+    Attributes:
+        source: What it is.
+        params: params.yaml.
+        stages: ``stages`` of dvc.lock.
+        packages: Name to version, of requirements.lock.
+        environment: environment.json, if it lies there.
+        cards: card.json by dataset.
+        worlds: The block ``world`` of world.json by dataset.
+        curves: curves.csv by dataset and learner.
+        results: Every variant of the study, in its order.
+        estimates: metrics.json by dataset, learner and estimator.
+        qdc: Quality, diversity and complexity by dataset.
+        gaps: What is missing or unreadable.
+    """
+
+    source: Source
+    params: dict[str, Any]
+    stages: dict[str, Any]
+    packages: dict[str, str]
+    environment: dict[str, Any] | None
+    cards: dict[str, dict[str, Any]] = field(default_factory=dict)
+    worlds: dict[str, dict[str, Any]] = field(default_factory=dict)
+    curves: dict[tuple[str, str], pd.DataFrame] = field(default_factory=dict)
+    results: dict[Key, Result] = field(default_factory=dict)
+    estimates: dict[Key, dict[str, Any]] = field(default_factory=dict)
+    qdc: dict[str, dict[str, Any]] = field(default_factory=dict)
+    gaps: list[Missing] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """As the user gave it."""
+        return self.source.name
+
+
+def collect(source: Source) -> Revision:
+    """Read one revision.
+
+    Raises:
+        RefusedError: If it has no parameters, or they hold no study.
+    """
+    folder = source.folder
+    environment = folder / "environment.json"
+    revision = Revision(
+        source=source,
+        params=load(folder / "params.yaml"),
+        stages=files.stages(folder / "dvc.lock"),
+        packages=files.packages(folder / "requirements.lock"),
+        environment=read_json(environment, "make setup")
+        if environment.exists()
+        else None,
+        gaps=list(source.missing),
+    )
+    for out in wanted(revision.params, f"params.yaml of {source.name}"):
+        _read(revision, out)
+    return revision
+
+
+def _read(revision: Revision, out: Wanted) -> None:
+    """Read one output into a revision."""
+    folder = revision.source.folder / out.out
+    _, kind, *names = Path(out.out).parts
+    path = folder / "metrics.json"
+    if kind == "datasets":
+        _read_dataset(revision, out, names[0].removesuffix("-v0"))
+    elif kind == "policies":
+        curves = _kept(revision, out, lambda: files.curves(folder / "curves.csv"))
+        if curves is not None:
+            revision.curves[names[0], names[1]] = curves
+    elif kind == "qdc":
+        measured = _kept(revision, out, lambda: files.document(path, *LETTERS))
+        if measured is not None:
+            revision.qdc[names[0]] = measured
+    elif kind == "estimates":
+        estimate = _kept(revision, out, lambda: files.document(path, *ESTIMATED))
+        if estimate is not None:
+            revision.estimates[names[0], names[1], names[2]] = estimate
+    else:
+        _read_result(revision, out, kind, (names[0], names[1], names[2]))
+
+
+def _read_dataset(revision: Revision, out: Wanted, dataset: str) -> None:
+    """Read a dataset's card and world."""
+    folder = revision.source.folder / out.out
+    card = _kept(revision, out, lambda: files.card(folder / "card.json"))
+    if card is not None:
+        revision.cards[dataset] = card
+    world = _kept(revision, out, lambda: files.world(folder / "world.json"))
+    if world is not None:
+        revision.worlds[dataset] = world
+
+
+def _read_result(revision: Revision, out: Wanted, kind: str, key: Key) -> None:
+    """Read ONNX files or an evaluation, and latencies if they lie there."""
+    folder = revision.source.folder / out.out
+    result = revision.results.setdefault(key, Result())
+    read = _read_graphs if kind == "onnx" else _read_evaluation
+    _kept(revision, out, lambda: read(folder, result))
+    timed = revision.source.folder / "data/profiles" / Path(*key) / "latency.json"
+    if timed.exists():
+        result.latency = _kept(revision, out, lambda: read_json(timed, ""))
+
+
+def _kept(revision: Revision, out: Wanted, read: Callable[[], T]) -> T | None:
+    """What ``read`` gives; None and a gap where it is refused.
+
+    A gap that the source has named already is not named again.
+    """
+    if any(gap.path == out.out for gap in revision.gaps):
+        return None
+    try:
+        return read()
+    except RefusedError as error:
+        where = Path(error.where)
+        if where.is_relative_to(revision.source.folder):
+            where = where.relative_to(revision.source.folder)
+        found = error.found.replace(f"{revision.source.folder}/", "")
+        why = f"{where.name}, {error.field}: found {found}, expected {error.expected}"
+        command = f"dvc repro {shlex.quote(out.stage)}"
+        revision.gaps.append(Missing(out.out, why, command))
+        return None
+
+
+def _read_graphs(folder: Path, result: Result) -> None:
+    """Read ONNX files, which must be what their contracts speak of."""
+    contracts = sorted(folder.glob("seed-*.json"))
+    if not contracts:
+        raise RefusedError(folder, "seed-*.json", "nothing", "files", "dvc repro")
+    for path in contracts:
+        contract = files.document(path, "seed", "onnx_sha256", "dataset.sha256")
+        file = path.with_suffix(".onnx")
+        hashed = sha256(file) if file.exists() else "nothing"
+        if hashed != contract["onnx_sha256"]:
+            expected = contract["onnx_sha256"]
+            raise RefusedError(file, "sha256", hashed, expected, "dvc repro")
+        files.model(file)
+        result.graphs[int(contract["seed"])] = file
+        result.contracts[int(contract["seed"])] = contract
+
+
+def _read_evaluation(folder: Path, result: Result) -> None:
+    """Read metrics.json and, unless they are estimates, the table of episodes."""
+    metrics = files.document(folder / "metrics.json")
+    if metrics.get("kind") != ESTIMATE:
+        path = folder / "episodes.parquet"
+        episodes = Episodes.read(path)
+        counts = {int((episodes.seed == seed).sum()) for seed in episodes.seeds}
+        if len(counts) != 1 or (episodes.seed[1:] < episodes.seed[:-1]).any():
+            expected = "as many rows for each seed, in order"
+            raise RefusedError(path, "seed", sorted(counts), expected, "dvc repro")
+        result.episodes = episodes
+        result.table = hashlib.sha256(path.read_bytes()).hexdigest()
+        files.document(folder / "metrics.json", "score.iqm", "return.iqm", "mode")
+    result.metrics = metrics
