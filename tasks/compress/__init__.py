@@ -27,9 +27,10 @@ from torch import Tensor, nn
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import Params, Range
+from tasks.artifacts.seeding import generator
 from tasks.compress.cores.slices import Situation, layer_inputs
 from tasks.nets.integer import IntegerLinear
-from tasks.nets.layers import Linear, generator
+from tasks.nets.layers import Linear
 from tasks.nets.policy import Logged, Policy, stacked
 from tasks.nets.quantised import Int8Linear
 from tasks.nets.quest_packed import QuestLinear

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from tasks.artifacts.progress import Progress
+from tasks.artifacts.seeding import generator
 from tasks.compress.cores.slices import watched
 from tasks.compress.ptq4dm.ranges import Bits, quantised
 from tasks.compress.ptq4dm.states import (
@@ -28,7 +29,6 @@ from tasks.export.cores.schedule import Schedule
 from tasks.export.ddim import DDIM
 from tasks.export.unipc import UniPC
 from tasks.nets.diffusion import DiffusionPolicy
-from tasks.nets.layers import generator
 from tasks.nets.sampling import ddpm, variance_preserving
 from tasks.train import Spaces
 from tasks.train.cores.diffusion import fresh_policy

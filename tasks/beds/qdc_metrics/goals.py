@@ -17,10 +17,11 @@ import torch
 from torch import Tensor
 
 from tasks.artifacts.dataset import load_episodes, load_transitions
+from tasks.artifacts.seeding import seed_of
 from tasks.artifacts.transitions import STD_FLOOR, Transitions
 from tasks.beds import Report
 from tasks.beds.qdc_metrics.pool import Doubles
-from tasks.generate.cores.descriptors import Measures, seed_of
+from tasks.generate.cores.descriptors import Measures
 from tasks.generate.cores.policy_batch import Act, Arena, Array
 from tasks.nets.feedforward import Feedforward
 from tasks.train.cores.cloning import Cloning, CloningParams

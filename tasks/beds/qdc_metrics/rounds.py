@@ -28,8 +28,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.seeding import chance, torch_chance
 from tasks.beds import Report
-from tasks.generate.cores.descriptors import chance, torch_chance
 from tasks.measure.qdc_metrics import QdcParams
 from tasks.measure.qdc_metrics.corpora import measure
 from tasks.measure.qdc_metrics.corpus import TOPICS, Record, problem

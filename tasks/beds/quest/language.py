@@ -22,9 +22,9 @@ from torch.nn import functional
 from torch.optim import AdamW
 
 from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.seeding import generator
 from tasks.beds import Report
 from tasks.nets.language import CharacterModel
-from tasks.nets.layers import generator
 from tasks.nets.quest import Quest
 
 # modules of Python's standard library, in this order
