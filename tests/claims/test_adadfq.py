@@ -103,6 +103,7 @@ def study(root: Path, **changed: Any) -> Results:
         "world": "scenes",
         "env_id": "Scenes-v0",
         "step_seconds": 1.0,
+        "made_by": [],
     }
     save_policy(place, policy, origin)
     adadfq = yaml.safe_load(Path("params/compress/adadfq.yaml").read_text("utf-8"))
