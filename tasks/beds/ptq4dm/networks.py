@@ -6,6 +6,7 @@ Shapes: S networks, N samples, T calls of a chain.
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from tasks.artifacts.params import build
 from tasks.artifacts.progress import Progress
-from tasks.compress.cores.slices import watched
+from tasks.compress.cores.layer_inputs import inputs_during
 from tasks.compress.ptq4dm.ranges import Bits, quantised
 from tasks.compress.ptq4dm.states import (
     OWN,
@@ -114,7 +115,8 @@ def trained(given: Settings) -> DiffusionPolicy:
 def sampled(policy: DiffusionPolicy, sampler: str, calls: int) -> DiffusionPolicy:
     """The policy by one of ``SAMPLERS``, as the stage ``sample`` makes it."""
     path = PARAMS / f"export/{sampler}.yaml"
-    made: Sampler = build(yaml.safe_load(path.read_text("utf-8")), f"export.{sampler}")
+    block = yaml.safe_load(path.read_text("utf-8"))
+    made: Sampler[Any] = build(block, f"export.{sampler}")
     return policy.with_plan(made.plan(Schedule.of(policy.abar), calls))
 
 
@@ -188,7 +190,7 @@ def calibrated(
 def quantiles(policy: DiffusionPolicy, given: States) -> dict[str, list[float]]:
     """Of each layer's input at the ends and the middle of the chain: see ``Found``."""
     times = call_times(policy)
-    seen = watched(policy, lambda: call(policy, given))
+    seen = inputs_during(policy, lambda: call(policy, given))
     levels = torch.tensor([0.001, 0.5, 0.999])
     found = {}
     for name, x in seen.items():
