@@ -47,8 +47,8 @@ from tasks.compress.adadfq.game import AdaDFQParams, Game
 from tasks.compress.adadfq.losses import Watch
 from tasks.evaluate.returns import play
 from tasks.nets.policy import take
-from tasks.nets.residual import as_pictures
 from tasks.nets.resnet import ResNet
+from tasks.nets.resnet_base import as_pictures
 from tasks.train.engine.processes import side_by_side
 
 KEPT = Path(".offcut/claims")

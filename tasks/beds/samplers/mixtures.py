@@ -21,9 +21,9 @@ from torch import Tensor
 
 from tasks.artifacts.params import build
 from tasks.export import Sampler
-from tasks.export.cores.plan import make_nodes
 from tasks.export.cores.schedule import Schedule
-from tasks.export.cores.unipc_sums import Form, plan
+from tasks.export.cores.time_grid import make_nodes
+from tasks.export.cores.unipc_plan import Form, plan
 from tasks.export.dc_solver.ratios import Reference, search, trace
 from tasks.nets.guidance import guided
 from tasks.nets.sampling import Network, run
@@ -110,7 +110,7 @@ class Mixture:
         return torch.randn(shape, generator=generator, dtype=torch.float64)
 
 
-def sampler(name: str) -> Sampler:
+def sampler(name: str) -> Sampler[Any]:
     """A row of the table, from the parameters in params/export."""
     method, changes = SAMPLERS[name]
     block = yaml.safe_load((PARAMS / f"{method}.yaml").read_text(encoding="utf-8"))
@@ -164,7 +164,7 @@ def table(
 
 def _cell(
     bed: Mixture,
-    made: Sampler,
+    made: Sampler[Any],
     network: Network,
     calls: int,
     noise: Tensor,
