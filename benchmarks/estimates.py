@@ -30,11 +30,10 @@ from tasks.artifacts.params import build
 from tasks.estimate import Target, target
 from tasks.estimate.cores.fitted_q import Fitted
 from tasks.estimate.cores.importance import log_weights
-from tasks.generate import BEHAVIORS
-from tasks.generate.engine.behaviors import open_behavior
 from tasks.generate.engine.recording import Plan, collect
 from tasks.statistics.intervals import percentiles
 from tasks.worlds import World
+from tasks.worlds.engine.behaviors import BEHAVIORS, open_behavior
 
 HERE = Path(__file__).parent
 RESULTS, PAGE = HERE / "estimates.json", HERE / "estimates.md"

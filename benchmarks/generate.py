@@ -26,12 +26,12 @@ from tasks.artifacts.dataset import load_transitions, write_dataset
 from tasks.artifacts.episodes import Episode
 from tasks.artifacts.onnx_policy import OnnxPolicy, build_model, contract_of
 from tasks.artifacts.params import build
-from tasks.generate import BEHAVIORS
-from tasks.generate.engine.behaviors import Behavior, Network, open_behavior
+from tasks.artifacts.seeding import generator
 from tasks.generate.engine.recording import Plan, collect
 from tasks.nets.feedforward import Feedforward
-from tasks.nets.layers import Linear, generator
+from tasks.nets.layers import Linear
 from tasks.worlds import World
+from tasks.worlds.engine.behaviors import BEHAVIORS, Behavior, Network, open_behavior
 
 
 def untrained(world: World, hidden: int = 256) -> Behavior:
@@ -53,6 +53,7 @@ def untrained(world: World, hidden: int = 256) -> Behavior:
     )
     origin |= {
         "seeds": [0],
+        "made_by": [],
         "world": "hopper",
         "env_id": "Hopper-v5",
         "step_seconds": 0.008,
@@ -85,7 +86,7 @@ def bare(world: World, episodes: list[Episode], in_flight: int) -> float:
 
 
 def one_at_a_time(world: World, episodes: list[Episode]) -> float:
-    """Seconds of Gymnasium's own loop over the same episodes."""
+    """Seconds of Gymnasium's own loop over the same episodes and actions."""
     env = gymnasium.make(world.env_spec())
     begun = time.process_time()
     for episode in episodes:
@@ -101,7 +102,7 @@ def measure(
     in_flight: int = 16,
     rounds: int = 3,
 ) -> dict[str, Any]:
-    """All ways, in turns; the best round of each.
+    """Time all ways, in turns, and keep the best round of each.
 
     Args:
         policy: A name under data/behaviors/hopper, or None for an untrained network.
@@ -153,8 +154,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20_000)
     parser.add_argument("--in-flight", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=3)
-    given = vars(parser.parse_args())
-    print(json.dumps(measure(**given), indent=2))  # noqa: T201
+    options = vars(parser.parse_args())
+    print(json.dumps(measure(**options), indent=2))  # noqa: T201
 
 
 if __name__ == "__main__":

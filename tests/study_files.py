@@ -179,7 +179,7 @@ def write_study(
         dump(place / "card.json", card(dataset, world))
         block = {"_target_": f"tasks.worlds.{world}.X", "name": world,
                  "measured": "20 episodes each", **WORLDS[world]}  # fmt: skip
-        dump(place / "world.json", {"schema": 1, "world": block, "sources_sha256": {}})
+        dump(place / "world.json", {"schema": 2, "world": block, "made_by": []})
         for learner in learners:
             curves(root / "data/policies" / dataset / learner / "curves.csv", learner)
             for variant in variants:

@@ -35,10 +35,18 @@ def check_legal(legal: NDArray[Any], where: object, field: str = "legal") -> Non
 
 
 def pick_legal(share: NDArray[Any], legal: NDArray[Any]) -> NDArray[np.int64]:
-    """Allowed actions, evenly: numbers in [0, 1) (N,) and masks (N, A) -> (N,)."""
-    order = np.cumsum(np.asarray(legal) > 0.5, axis=1)  # (N, A)
-    wanted = np.floor(np.asarray(share) * order[:, -1]) + 1
-    picked: NDArray[np.int64] = np.argmax(order >= wanted[:, None], axis=1)
+    """Pick an allowed action for each of N numbers, evenly.
+
+    Args:
+        share: (N,), in [0, 1), drawn evenly.
+        legal: Masks (N, A).
+
+    Returns:
+        Actions (N,), 0..A-1.
+    """
+    order = np.cumsum(np.asarray(legal) > 0.5, axis=1)  # (N, A), counts legal ones
+    place = np.floor(np.asarray(share) * order[:, -1]) + 1  # among the legal, from 1
+    picked: NDArray[np.int64] = np.argmax(order >= place[:, None], axis=1)
     return picked
 
 
@@ -50,7 +58,7 @@ def action_bounds(space: Box | Discrete) -> tuple[NDArray[Any], NDArray[Any]]:
 
 
 def flat_actions(values: NDArray[Any], space: Box | Discrete) -> NDArray[np.float32]:
-    """(N, ...) actions as (N, A), discrete ones one-hot."""
+    """Actions (N, ...) as (N, A), float32; discrete ones one-hot."""
     if isinstance(space, Discrete):
         return np.eye(int(space.n), dtype=np.float32)[values]
     return values.reshape(len(values), -1).astype(np.float32)
@@ -73,7 +81,7 @@ def check_choices(
         where: For the error.
 
     Raises:
-        RefusedError: Also if the mask forbids every action.
+        RefusedError: If one is not, or the mask forbids every action.
     """
     if not np.issubdtype(actions.dtype, np.integer):
         raise RefusedError(
@@ -83,17 +91,17 @@ def check_choices(
             "whole numbers (int64)",
             "store the number of each action",
         )
-    wrong, found, expected = (actions < 0) | (actions >= count), "", f"0 to {count - 1}"
+    wrong, why, expected = (actions < 0) | (actions >= count), "", f"0 to {count - 1}"
     if legal is not None and not wrong.any():
         check_legal(legal, where, f"episode {number}, infos/legal")
         wrong = legal[np.arange(len(actions)), actions] <= 0.5
-        found, expected = ", which the mask forbids", "an allowed action"
+        why, expected = ", which the mask forbids", "an allowed action"
     if wrong.any():
         step = int(np.flatnonzero(wrong)[0])
         raise RefusedError(
             where,
             f"episode {number}, step {step}, actions",
-            f"{actions[step]}{found}",
+            f"{actions[step]}{why}",
             expected,
             "mend the log, the mask or the space",
         )

@@ -20,7 +20,7 @@ CELLS = 32  # a side of the coverage grid
 def card(
     dataset_id: str, episodes: Sequence[Episode], world: "World", sha256: str
 ) -> dict[str, Any]:
-    """What card.json says.
+    """Figures of a dataset, as card.json holds them.
 
     Args:
         dataset_id: With version.
@@ -74,11 +74,11 @@ def coverage(observations: Floats) -> dict[str, Any]:
     again fills few cells, many different ones fill many.
 
     Args:
-        observations: (N, O).
+        observations: (N, O), units of the world.
 
     Returns:
-        ``cells``, ``occupied`` and their quotient ``share``; ``axes`` is the number of
-        axes, 1 where O is 1.
+        ``cells``, ``occupied`` (how many hold an observation) and their quotient
+        ``share``, 0..1; ``axes`` is the number of axes, 1 where O is 1, else 2.
     """
     x = observations.astype(np.float64)
     x = (x - x.mean(axis=0)) / (x.std(axis=0) + 1e-3)
@@ -111,7 +111,7 @@ def _spread(values: NDArray[Any]) -> dict[str, list[float]]:
 
 
 def _sources(episodes: Sequence[Episode]) -> list[dict[str, Any]]:
-    """What each policy gave, and its share of all steps, in order of appearance."""
+    """What each policy that acted gave, in order of appearance."""
     parts: dict[str, list[Episode]] = {}
     total = sum(len(episode) for episode in episodes)
     for episode in episodes:

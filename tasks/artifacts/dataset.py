@@ -3,14 +3,13 @@
     <folder>/data/main_data.hdf5   episodes, as Minari 0.5.4 lays them out
     <folder>/data/metadata.json    spaces, environment, reference scores
     <folder>/card.json             what the dataset holds, and main_data.hdf5's hash
-    <folder>/world.json            the world it was made in
+    <folder>/world.json            the world and the code it was made with
 
 With ``MINARI_DATASETS_PATH`` set to the folder's parent, ``minari.load_dataset`` and
 ``recover_environment`` work. Reading goes straight to HDF5: no import of Minari, and
 nothing is believed before the hash in card.json fits.
 """
 
-import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -57,12 +56,16 @@ __all__ = [
     "write_dataset",
 ]
 
-SCHEMA = 1
+SCHEMA = 2  # of world.json
 ID = re.compile(r"^([-_\w][-_\w/]*[-_\w]+/)?[-_\w]+-v\d+$", re.ASCII)
 
 
 def check_id(folder: Path, dataset_id: str) -> None:
     """Refuse an id Minari could not read back, or that is not the folder's name.
+
+    Args:
+        folder: Where the dataset goes.
+        dataset_id: With version, e.g. ``hopper_medium-v0``.
 
     Raises:
         RefusedError: Before anything is created.
@@ -72,8 +75,9 @@ def check_id(folder: Path, dataset_id: str) -> None:
         mend = "name it like hopper-medium-v0"
         raise RefusedError(folder, "dataset_id", repr(dataset_id), form, mend)
     if not f"/{folder.absolute().as_posix()}".endswith(f"/{dataset_id}"):
-        found = "dataset_id", dataset_id, folder.name
-        raise RefusedError(folder, *found, "name both the same")
+        raise RefusedError(
+            folder, "dataset_id", dataset_id, folder.name, "name both the same"
+        )
 
 
 def write_dataset(
@@ -85,6 +89,7 @@ def write_dataset(
     description: str = "",
     about: Mapping[str, Any] | None = None,
     leave: Callable[[Path], None] = lambda _: None,
+    made_by: Sequence[Mapping[str, str]] = (),
 ) -> dict[str, Any]:
     """Check episodes and write them with card.json and world.json.
 
@@ -98,7 +103,9 @@ def write_dataset(
         world_block: Its block of params.yaml, for world.json.
         description: How they were made, in words.
         about: More for the card.
-        leave: Given the new folder to put further files into.
+        leave: Called with the new folder, to put further files into.
+        made_by: The methods that had a part in it, the world first, as
+            ``tasks.code.made_by`` gives them; none for data that no stage reads.
 
     Returns:
         The card.
@@ -112,51 +119,51 @@ def write_dataset(
     need = MIN_FREE_BYTES + 2 * sum(episode.nbytes for episode in episodes)
     with whole_folder(folder, need) as temporary:
         write_episodes(temporary, dataset_id, episodes, world, description)
-        told = card(dataset_id, episodes, world, sha256(temporary / MAIN))
+        figures = card(dataset_id, episodes, world, sha256(temporary / MAIN))
         leave(temporary)
-        told |= about or {}
-        write_json(temporary / "card.json", told)
-        write_json(temporary / "world.json", _world(world, world_block))
-    return told
-
-
-def _world(world: "World", block: Mapping[str, Any]) -> dict[str, Any]:
-    """What world.json says: parameters, control step, hashes of the code behind it."""
-    files = {
-        Path(inspect.getfile(cls))
-        for cls in type(world).__mro__
-        if cls.__module__.startswith("tasks.worlds")
-    }
-    hashes = {f"tasks/worlds/{file.name}": sha256(file) for file in files}
-    return {
-        "schema": SCHEMA,
-        "world": dict(block),
-        "step_seconds": world.step_seconds,
-        "sources_sha256": hashes,
-    }
+        figures |= about or {}
+        write_json(temporary / "card.json", figures)
+        write_json(
+            temporary / "world.json",
+            {
+                "schema": SCHEMA,
+                "world": dict(world_block),
+                "step_seconds": world.step_seconds,
+                # who loads the class that "world" names imports none of its code: the
+                # digests here change with it, and DVC runs that stage again
+                "made_by": [dict(method) for method in made_by],
+            },
+        )
+    return figures
 
 
 def load_episodes(folder: Path) -> tuple[list[Episode], dict[str, Any]]:
-    """All episodes of a dataset with all their infos, and world.json's block.
+    """Read all episodes of a dataset with all their infos.
 
-    Raises:
-        RefusedError: As :func:`load_transitions`.
-    """
-    _, metadata = open_dataset(folder)
-    spaces = box(folder, metadata, "observation_space"), actions(folder, metadata)
-    found = read_episodes(folder / MAIN, int(metadata["total_episodes"]), names=None)
-    world = read_json(folder / "world.json", "dvc repro")
-    return list(checked(found, *spaces, folder / MAIN)), dict(world["world"])
-
-
-def load_transitions(folder: Path) -> Transitions:
-    """Read a dataset by episodes; large arrays lie in files, see ``mapped.py``.
+    Returns:
+        The episodes, checked, and the world's block of params.yaml.
 
     Raises:
         RefusedError: If a file is missing, its hash is not the card's, the id is not
             the folder's, or an episode is refused.
     """
-    told, metadata = open_dataset(folder)
+    _, metadata = open_dataset(folder)
+    spaces = box(folder, metadata, "observation_space"), actions(folder, metadata)
+    stored = read_episodes(folder / MAIN, int(metadata["total_episodes"]), names=None)
+    world = read_json(folder / "world.json", "dvc repro")
+    return list(checked(stored, *spaces, folder / MAIN)), dict(world["world"])
+
+
+def load_transitions(folder: Path) -> Transitions:
+    """Read a dataset as flat arrays, episode by episode.
+
+    Arrays that may be larger than the memory lie in files.
+
+    Raises:
+        RefusedError: If a file is missing, its hash is not the card's, the id is not
+            the folder's, or an episode is refused.
+    """
+    figures, metadata = open_dataset(folder)
     observations = box(folder, metadata, "observation_space")
     space = actions(folder, metadata)
     low, high = action_bounds(space)
@@ -208,7 +215,7 @@ def load_transitions(folder: Path) -> Transitions:
         action_high=high.astype(np.float32),
         returns=np.array(returns),
         dataset_id=str(metadata["dataset_id"]),
-        sha256=str(told["sha256"]),
+        sha256=str(figures["sha256"]),
         log_prob=np.concatenate(likely) if len(likely) == count else None,
         discrete=isinstance(space, Discrete),
         legal=legal,
@@ -218,12 +225,12 @@ def load_transitions(folder: Path) -> Transitions:
 
 
 def _sum(total: NDArray[np.float64], rows: Array) -> NDArray[np.float64]:
-    """The sum so far and row after row: the same bits as of all rows at once."""
+    """Add rows (N, ...) to a sum (...): the same bits as of all rows at once."""
     return np.add.reduce(np.vstack([total, rows]), axis=0)
 
 
 def load_observations(folder: Path, rows: int, generator: np.random.Generator) -> Array:
-    """Observations of :func:`load_rows` alone."""
+    """Observations (rows, O) drawn evenly from a dataset, for calibration."""
     return load_rows(folder, rows, generator)[0]
 
 
@@ -251,23 +258,28 @@ def load_rows(
 
 
 def open_dataset(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """card.json and metadata.json, once the hash and the id fit."""
+    """Read card.json and metadata.json of a dataset nobody has changed.
+
+    Raises:
+        RefusedError: If a file is missing, main_data.hdf5 has another hash than the
+            card says, or one of them has another id than the folder.
+    """
     name = re.sub(r"-v[0-9]+$", "", folder.name)
-    made_by = f"python -m tasks.generate --dataset {name}"
-    told = read_json(folder / "card.json", made_by)
-    main = folder / MAIN
-    found = sha256(main) if main.exists() else "nothing"
-    if found != told.get("sha256"):
-        mend = f"make it again with: {made_by}"
-        raise RefusedError(main, "sha256", found, told.get("sha256", "a hash"), mend)
-    metadata = read_json(folder / METADATA, made_by)
-    for file, said in (("card.json", told), (METADATA, metadata)):
-        if said.get("dataset_id") != folder.name:
+    command = f"python -m tasks.generate --dataset {name}"
+    figures = read_json(folder / "card.json", command)
+    main, stated = folder / MAIN, figures.get("sha256", "a hash")
+    stored = sha256(main) if main.exists() else "nothing"
+    if stored != stated:
+        mend = f"make it again with: {command}"
+        raise RefusedError(main, "sha256", stored, stated, mend)
+    metadata = read_json(folder / METADATA, command)
+    for file, content in (("card.json", figures), (METADATA, metadata)):
+        if content.get("dataset_id") != folder.name:
             raise RefusedError(
                 folder / file,
                 "dataset_id",
-                said.get("dataset_id"),
+                content.get("dataset_id"),
                 folder.name,
                 "name the folder like the dataset",
             )
-    return told, metadata
+    return figures, metadata

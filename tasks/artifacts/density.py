@@ -28,7 +28,7 @@ ASYMPTOTIC = 10.0  # deviations; from here on a series is exact to 1e-6
 
 
 def scaled(action: NDArray[Any], low: NDArray[Any], high: NDArray[Any]) -> Doubles:
-    """Actions in units of the world -> [-1, 1]."""
+    """Actions (..., A) in units of the world, scaled so that bounds become +-1."""
     low, high = low.astype(np.float64), high.astype(np.float64)
     return (action.astype(np.float64) - (high + low) / 2) / ((high - low) / 2)
 
@@ -36,7 +36,7 @@ def scaled(action: NDArray[Any], low: NDArray[Any], high: NDArray[Any]) -> Doubl
 def log_tail(x: Doubles) -> Doubles:
     """Log of the probability that a standard normal exceeds x, any x; same shape.
 
-    scipy.special has it, and takes half a second to import.
+    scipy.special has it too, and takes half a second to import.
     """
     near = np.array([math.erfc(v / math.sqrt(2)) / 2 for v in x.ravel().tolist()])
     far = np.maximum(x, ASYMPTOTIC)
@@ -66,25 +66,26 @@ class Gaussian:
         return np.tanh(x) if self.squashed else np.clip(x, -1, 1)
 
     def log_prob(self, action: Doubles) -> Doubles:
-        """Log probability (...) of actions (..., A) in [-1, 1]; std must be positive.
+        """Log density (...) of actions (..., A) in [-1, 1]; std must be positive.
 
-        Inside, of a squashed one (Haarnoja et al. 2018, appendix C), log N(atanh a) -
-        log(1 - a^2); of a clipped one log N(a).
+        Inside the bounds Σ log N(atanh a) - log(1 - a²) of squashed actions (Haarnoja
+        et al. 2018, appendix C), Σ log N(a) of clipped ones; at the bounds the log of
+        the tail's probability.
         """
         inside = np.abs(action) < LIMIT
         cut = np.clip(action, -LIMIT, LIMIT)
         x = np.arctanh(cut) if self.squashed else cut
         z = (x - self.mean) / self.std
-        found = -0.5 * z**2 - np.log(self.std) - 0.5 * math.log(2 * math.pi)
+        density = -0.5 * z**2 - np.log(self.std) - 0.5 * math.log(2 * math.pi)
         if self.squashed:
-            found = found - np.log1p(-(cut**2))
+            density = density - np.log1p(-(cut**2))
         if not inside.all():
-            found[~inside] = log_tail(z[~inside] * np.sign(action[~inside]))
-        return np.asarray(found.sum(-1))
+            density[~inside] = log_tail(z[~inside] * np.sign(action[~inside]))
+        return np.asarray(density.sum(-1))
 
 
 def uniform_log_prob(action: Doubles) -> Doubles:
-    """Of actions (..., A) drawn evenly from [-1, 1]: (...)."""
+    """Log density (...) of actions (..., A) drawn evenly from [-1, 1]."""
     tail = math.log((1 - LIMIT) / 2)
     inside = np.abs(action) < LIMIT
     return np.asarray(np.where(inside, -math.log(2), tail).sum(-1))
@@ -105,13 +106,13 @@ def distribution(
         noise: >= 0; with 0 the deterministic action.
 
     Returns:
-        Of shape (N, A).
+        The distribution of N actions, (N, A).
     """
-    found = policy.step({"observation": observation}, {})[0]
+    outputs = policy.step({"observation": observation}, {})[0]
     if policy.has_head:
-        mean, log_std = (found[name].astype(np.float64) for name in HEAD)
+        mean, log_std = (outputs[name].astype(np.float64) for name in HEAD)
         return Gaussian(mean, noise * np.exp(log_std), squashed=True)
     bounds = policy.contract["outputs"]["action"]
     low, high = np.array(bounds["low"]), np.array(bounds["high"])
-    mean = scaled(found["action"], low, high)
+    mean = scaled(outputs["action"], low, high)
     return Gaussian(mean, np.full_like(mean, noise), squashed=False)

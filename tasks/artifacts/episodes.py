@@ -33,10 +33,10 @@ class Episode:
     | truncations | (T,) bool | only the last may be set: time ran out |
     | infos | (T+1, ...) each | the simulator's state, e.g. qpos and qvel |
 
-    ``infos["legal"]``, (T+1, A), is a discrete world's mask, 1.0 where an action is
-    allowed. What was read of a corrupted step stands in infos too, see ``readings.py``.
-
     Exactly one of the two end flags of the last step is set.
+
+    ``infos["legal"]``, (T+1, A), is a discrete world's mask, 1.0 where an action is
+    allowed. Corrupted fields of a step stand in infos too (``readings.py``).
 
     Attributes:
         seed: Start seed of the world; -1 if unknown.
@@ -80,12 +80,12 @@ def check_episodes(
 
     Args:
         episodes: At least one.
-        observation_space: See :func:`checked`.
-        action_space: See :func:`checked`.
+        observation_space: A Box; observations must lie in it.
+        action_space: A Box, or a Discrete space; actions must lie in it.
         where: File or dataset, for errors.
 
     Raises:
-        RefusedError: As :func:`checked`.
+        RefusedError: For any of the reasons :func:`checked` lists.
     """
     for _ in checked(episodes, observation_space, action_space, where):
         pass
@@ -124,7 +124,7 @@ def checked(
             "a Box of observations, a Box or Discrete space of actions",
             "flatten observations and actions first",
         )
-    seen: dict[bytes, int] = {}
+    numbers: dict[bytes, int] = {}  # of the first episode with a digest
     same: list[tuple[int, int]] = []
     rewards: set[float] = set()
     ends = False  # where an episode terminates, their lengths tell good from bad
@@ -138,11 +138,11 @@ def checked(
         ends |= bool(episode.terminations[-1])
         if len(rewards) < 2:  # more than one says enough
             rewards |= {float(episode.rewards.min()), float(episode.rewards.max())}
-        other = seen.setdefault(_digest(episode), number)
+        other = numbers.setdefault(_digest(episode), number)
         if other != number:
             same.append((number, other))
         yield episode
-    if not seen:
+    if not numbers:
         raise RefusedError(
             where, "episodes", "none", "at least one", "collect some experience"
         )
@@ -165,7 +165,7 @@ def _check_shapes(
     actions: Box | Discrete,
     where: object,
 ) -> None:
-    """Every array has the length and width its field's table says."""
+    """Refuse an array that has not the shape the table of :class:`Episode` says."""
     steps = len(episode)
     if steps == 0:
         raise RefusedError(
@@ -194,12 +194,12 @@ def _check_shapes(
     for name, rest in widths(int(np.prod(observations.shape)), n).items():
         if name in episode.infos:
             shapes[f"infos/{name}"] = (episode.infos[name], (steps + 1, *rest))
-    for name, (found, shape) in shapes.items():
-        if found.shape != shape:
+    for name, (values, shape) in shapes.items():
+        if values.shape != shape:
             raise RefusedError(
                 where,
                 f"episode {number}, step 0, {name}",
-                f"shape {found.shape}",
+                f"shape {values.shape}",
                 f"shape {shape}",
                 MEND,
             )
@@ -212,7 +212,7 @@ def _check_values(
     actions: Box | Discrete,
     where: object,
 ) -> None:
-    """Every number is finite and inside its space."""
+    """Refuse a number that is not finite or outside its space."""
     fields: dict[str, NDArray[Any]] = {
         "observations": episode.observations,
         "actions": episode.actions,
@@ -248,7 +248,7 @@ def _check_values(
 
 
 def _check_end(number: int, episode: Episode, where: object) -> None:
-    """One end flag, at the last step only."""
+    """Refuse end flags unless exactly one is set, at the last step."""
     flags = np.stack([episode.terminations, episode.truncations]).astype(bool)
     early = flags[:, :-1].any(axis=0)
     if early.any():
@@ -271,7 +271,7 @@ def _check_end(number: int, episode: Episode, where: object) -> None:
 
 
 def _digest(episode: Episode) -> bytes:
-    """Two episodes with the same observations and actions have the same."""
+    """A hash of observations and actions: the same of episodes that are the same."""
     digest = hashlib.blake2b(np.ascontiguousarray(episode.observations).data)
     digest.update(np.ascontiguousarray(episode.actions).data)
     return digest.digest()

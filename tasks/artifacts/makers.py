@@ -56,7 +56,11 @@ def known_dataset(params: Mapping[str, Any], name: str, where: str) -> None:
 
 
 def of_block(block: Mapping[str, Any], where: str) -> CorruptionOf:
-    """What a block of ``corruption`` or ``attack`` says beside ``generate``.
+    """Parse a block of ``corruption`` or ``attack``, but for its ``generate``.
+
+    Args:
+        block: The block.
+        where: Its dotted path, which begins with the group.
 
     Raises:
         RefusedError: On an unknown or missing key.
@@ -80,10 +84,10 @@ def check_makers(params: Mapping[str, Any]) -> None:
     for group in KINDS:
         for name, block in blocks[group].items():
             where = f"{group}.{name}"
-            twice = [one for one in MAKERS if one != group and name in blocks[one]]
-            if twice:
-                found = f"a name that {twice[0]} has too"
-                raise RefusedError(PARAMS, where, found, "a name of its own", MEND)
+            others = [g for g in MAKERS if g != group and name in blocks[g]]
+            if others:
+                taken = f"a name that {others[0]} has too"
+                raise RefusedError(PARAMS, where, taken, "a name of its own", MEND)
             told = of_block(block, where)
             known(told.source, blocks["dataset"], f"{where}.source")
             method = block["generate"]

@@ -22,8 +22,8 @@ def blank(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
     removes it when the last of them ends, however it ends.
 
     Args:
-        shape: Its axes.
-        dtype: Its numbers.
+        shape: Length of each axis.
+        dtype: Type of its numbers.
 
     Raises:
         RefusedError: If the disk has too little room for it.
@@ -43,7 +43,9 @@ def blank(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
 def release(*arrays: NDArray[Any] | None) -> None:
     """Give back the memory that mapped arrays hold; their content stays in the file.
 
-    Arrays that lie in memory are left alone.
+    Args:
+        arrays: Of :func:`blank`; those that lie in memory are left alone, and so is
+            None.
     """
     for array in arrays:
         base: Any = array

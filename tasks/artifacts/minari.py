@@ -36,7 +36,15 @@ def write_episodes(
     world: "World",
     description: str,
 ) -> None:
-    """Let Minari write ``folder/data``."""
+    """Let Minari write ``folder/data``.
+
+    Args:
+        folder: Existing folder.
+        dataset_id: With version; checked, as Minari does not.
+        episodes: Checked.
+        world: Where they were made.
+        description: How they were made, in words.
+    """
     import minari  # costs a second that readers need not spend
     from minari.data_collector.episode_buffer import EpisodeBuffer
 
@@ -105,12 +113,12 @@ def box(file: Path, metadata: Mapping[str, Any], name: str) -> Box:
         RefusedError: If it is another space, or none.
     """
     try:
-        told = json.loads(metadata[name])
-        if told["type"] != "Box":
-            raise ValueError(told["type"])
-        dtype = np.dtype(told["dtype"])
-        low, high = (np.array(told[end], dtype=dtype) for end in ("low", "high"))
-        return Box(low, high, tuple(told["shape"]), dtype.type)
+        space = json.loads(metadata[name])
+        if space["type"] != "Box":
+            raise ValueError(space["type"])
+        dtype = np.dtype(space["dtype"])
+        low, high = (np.array(space[end], dtype=dtype) for end in ("low", "high"))
+        return Box(low, high, tuple(space["shape"]), dtype.type)
     except (KeyError, TypeError, ValueError) as error:
         raise RefusedError(
             file, name, repr(error), "a Box space", "write the dataset again"
@@ -118,19 +126,23 @@ def box(file: Path, metadata: Mapping[str, Any], name: str) -> Box:
 
 
 def actions(file: Path, metadata: Mapping[str, Any]) -> Box | Discrete:
-    """The action space of metadata.json, see :func:`box`.
+    """The action space of metadata.json.
+
+    Args:
+        file: For errors.
+        metadata: Its content.
 
     Raises:
         RefusedError: If it is neither a Box nor a Discrete space that begins at 0.
     """
     name = "action_space"
     try:
-        told = json.loads(metadata[name])
-        if told["type"] != "Discrete":
+        space = json.loads(metadata[name])
+        if space["type"] != "Discrete":
             return box(file, metadata, name)
-        if told["start"] != 0:
-            raise ValueError(f"a start of {told['start']}")
-        return Discrete(int(told["n"]))
+        if space["start"] != 0:
+            raise ValueError(f"a start of {space['start']}")
+        return Discrete(int(space["n"]))
     except (AssertionError, KeyError, TypeError, ValueError) as error:
         expected = "a Box space, or a Discrete one that begins at 0"
         raise RefusedError(

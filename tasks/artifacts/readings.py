@@ -39,7 +39,7 @@ COLUMNS = {
 
 @dataclass(frozen=True)
 class Steps:
-    """The T steps of an episode as they are read.
+    """The T steps of an episode as a learner reads them.
 
     Attributes:
         observation: (T, O).
@@ -57,30 +57,35 @@ class Steps:
 
 
 def steps(episode: "Episode", space: "Box | Discrete") -> Steps:
-    """Every field from its column, where there is one, else from the episode.
+    """The steps of an episode: each field from its column, else as it was played.
 
     Args:
         episode: Checked.
         space: Of its actions.
     """
     count, infos = len(episode), episode.infos
-    seen = episode.observations.reshape(count + 1, -1)
-    plain = {
-        "obs": seen[:-1],
+    observations = episode.observations.reshape(count + 1, -1)
+    played = {
+        "obs": observations[:-1],
         "act": flat_actions(episode.actions, space),
         "rew": episode.rewards,
-        "next_obs": seen[1:],
+        "next_obs": observations[1:],
     }
     read = {
         field: infos[COLUMNS[field]][:-1] if COLUMNS[field] in infos else values
-        for field, values in plain.items()
+        for field, values in played.items()
     }
     mask = infos[MASK][:-1] if MASK in infos else np.zeros(count, np.float32)
     return Steps(read["obs"], read["act"], read["rew"], read["next_obs"], mask)
 
 
 def widths(observation: int, action: int) -> dict[str, tuple[int, ...]]:
-    """What follows the axis of steps in each column, and in the mask."""
+    """Shape of one step in each column, and in the mask.
+
+    Args:
+        observation: O, numbers in an observation.
+        action: A, numbers in an action, one-hot of a discrete one.
+    """
     of = {"obs": (observation,), "act": (action,), "rew": ()}
     of |= {"next_obs": (observation,)}
     return {COLUMNS[field]: shape for field, shape in of.items()} | {MASK: ()}

@@ -31,8 +31,8 @@ class Transitions:
         discrete: Actions are one-hot, their bounds 0 and 1.
         legal: (N, A), 1.0 where an action is allowed; None if all always are.
         next_legal: (N, A), the same at the next observation.
-        log_prob: (N,) float64, how likely the behaviour was to take the action, see
-            ``density.py``; None where it could not tell.
+        log_prob: (N,) float64, log density of the action under the behaviour that took
+            it (``density.py``); None where it could not tell.
         attacked: (N,), 1.0 where a step was corrupted; None unless the dataset was
             made by corrupting another. Its fields are then the corrupted ones, actions
             may lie outside their bounds, and so may observations.

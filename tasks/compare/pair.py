@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks.artifacts.params import build, pick
+from tasks.artifacts.params import pick
 from tasks.compare.revision import Key, Result, Revision
 from tasks.statistics.rule import VerdictParams
 from tasks.statistics.verdict import Verdict, judge_scores
@@ -109,9 +109,7 @@ def rules(revision: Revision) -> VerdictParams:
         RefusedError: If it has no such block, or a value is out of range.
     """
     where = f"evaluate.{EVALUATION}"
-    block = pick(revision.params, "evaluate", EVALUATION)
-    params: VerdictParams = build(block, where).params
-    return params
+    return VerdictParams.of(pick(revision.params, "evaluate", EVALUATION), where)
 
 
 def versus(baseline: Revision, other: Revision, params: VerdictParams) -> Versus:

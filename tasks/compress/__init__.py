@@ -20,9 +20,10 @@ from torch import Tensor, nn
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.method import Method, P
 from tasks.artifacts.params import Params, Range
+from tasks.artifacts.seeding import generator
 from tasks.compress.cores.layer_inputs import Situation
 from tasks.compress.engine.measures import layer_errors, parameters, stored_bytes
-from tasks.nets.layers import Linear, generator
+from tasks.nets.layers import Linear
 from tasks.nets.policy import Logged, Policy
 
 if TYPE_CHECKING:

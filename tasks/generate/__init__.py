@@ -1,20 +1,23 @@
 """Generate: a world and behaviour policies become a dataset, or another dataset does.
 
-A method's file defines one :class:`Generator`. Which episodes there are is a pure
-function of its parameters: an episode's start seed and its noise depend on the seed,
-the part and the episode's own number alone, so neither the number of sub-environments
-in flight nor the order in which episodes end changes a result (but for float rounding
-inside the behaviour network, whose batch they share). A :class:`Corruption` makes a
-dataset out of another.
+A method's file defines one :class:`Generator`, which makes episodes, or one
+:class:`Corruption`, which makes a dataset out of another.
+
+Which episodes a generator makes is a pure function of its parameters. An episode's
+start seed and its noise depend on the seed, the part and the episode's own number
+alone. So neither the number of sub-environments in flight nor the order in which
+episodes end changes a result, but for float rounding inside the behaviour network,
+whose batch they share.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from tasks.artifacts.episodes import Episode
-from tasks.artifacts.params import Params
+from tasks.artifacts.method import Method, P
+from tasks.worlds.engine.behaviors import BEHAVIORS
 
 if TYPE_CHECKING:
     from gymnasium.spaces import Box, Discrete
@@ -23,28 +26,26 @@ if TYPE_CHECKING:
     from tasks.generate.corrupt.attack import Attacker
     from tasks.worlds import World
 
-BEHAVIORS = Path("data/behaviors")
-
 # called now and then with the share of the work done, 0..1, and words on where it is
 Progress = Callable[[float, str], None]
 
 
-class Generator(ABC):
+class Generator(Method[P], ABC):
     """One way of making experience.
 
     Args:
-        params: Its block of ``params/generate/``.
+        params: Its block of ``params/generate/``, checked.
         behaviors: Folder of behaviour policies, ``<world>/<name>.onnx`` inside.
 
     Attributes:
         figures: What :meth:`episodes` adds to the dataset's card; empty by default.
-        checkpoint: Where long work is kept meanwhile; removed with the dataset written.
+        checkpoint: Where long work is kept meanwhile; removed once the dataset is
+            written.
     """
 
-    Parameters: ClassVar[type[Params]]
-
-    def __init__(self, params: Params, behaviors: Path = BEHAVIORS) -> None:
-        self.params, self.behaviors = params, behaviors
+    def __init__(self, params: P, behaviors: Path = BEHAVIORS) -> None:
+        super().__init__(params)
+        self.behaviors = behaviors
         self.figures: dict[str, Any] = {}
         self.checkpoint: Checkpoint | None = None
 
@@ -57,24 +58,32 @@ class Generator(ABC):
             progress: Called as the work goes on.
 
         Raises:
-            RefusedError: If a behaviour policy is missing or does not fit the world.
+            RefusedError: If a behaviour policy is missing or does not fit the world, or
+                the world cannot do what the method needs.
         """
 
-    def leave(self, folder: Path) -> None:  # noqa: B027  # most have nothing
-        """Put further files into the dataset's folder, after :meth:`episodes`."""
+    def leave(self, folder: Path) -> None:  # most have nothing
+        """Put further files into the dataset's folder, after :meth:`episodes`.
+
+        Args:
+            folder: The dataset's, still under a temporary name.
+        """
 
 
-class Corruption(ABC):
-    """One way of making a dataset out of another.
+class Corruption(Method[P], ABC):
+    """One way of making a dataset out of another."""
 
-    Args:
-        params: Its block of ``params/generate/``.
-    """
+    @abstractmethod
+    def open_attacker(self, folder: Path, dataset_sha256: str) -> "Attacker":
+        """Load the trained agent that an attack asks.
 
-    Parameters: ClassVar[type[Params]]
+        Args:
+            folder: With its policy and critics.
+            dataset_sha256: Of the dataset to corrupt, which it must have learned from.
 
-    def __init__(self, params: Params) -> None:
-        self.params = params
+        Raises:
+            RefusedError: If there are no critics, or they learned from other data.
+        """
 
     @abstractmethod
     def corrupt(
@@ -89,11 +98,11 @@ class Corruption(ABC):
         Args:
             played: Of the source.
             space: Of their actions.
-            attacker: Whom an attack asks; None of a block ``corruption``.
+            attacker: The trained agent an attack asks; None of a block ``corruption``.
             progress: Called as the work goes on.
 
         Returns:
-            The episodes, with what is read of them among their infos (see
-            ``tasks.artifacts.readings``), and what the card says of it: at least
-            ``field``, ``mode``, ``rate``.
+            The episodes as they were played, with the corrupted fields among their
+            infos (``tasks.artifacts.readings`` says how), and what the card says of
+            the corruption: at least ``field``, ``mode``, ``rate``.
         """

@@ -16,6 +16,7 @@ from tasks.artifacts.makers import pick_dataset
 from tasks.artifacts.params import build, load
 from tasks.artifacts.progress import Progress
 from tasks.artifacts.stage import run_stage
+from tasks.code import made_by
 from tasks.generate.engine.derived import corrupted
 
 DATASETS = Path("data/datasets")
@@ -44,11 +45,11 @@ def main() -> None:
 
 
 def collected(folder: Path, where: str, block: Mapping[str, Any]) -> dict[str, Any]:
-    """Play a world and write what came of it.
+    """Let a generator play in a world and write the episodes.
 
     Args:
         folder: Where the dataset goes.
-        where: The block's dotted path.
+        where: The block's dotted path, for errors.
         block: Of ``dataset`` in params.yaml.
 
     Returns:
@@ -66,6 +67,10 @@ def collected(folder: Path, where: str, block: Mapping[str, Any]) -> dict[str, A
         block["world"],
         about=generator.figures,
         leave=generator.leave,
+        made_by=[
+            made_by("worlds", block["world"]["name"], block["world"]),
+            made_by("generate", block["method"], block["generate"]),
+        ],
     )
     if generator.checkpoint:
         generator.checkpoint.remove()

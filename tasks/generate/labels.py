@@ -1,9 +1,10 @@
 """A teacher who knows the right answer labels pictures, and errs at times.
 
-For worlds whose batch has the capability ``answers`` and whose episodes are all of one
-length. The action is the right one; with probability ``noise`` it is drawn evenly from
-all, so that the share of wrong labels is noise (A - 1) / A. Start seeds and noise are
-those of ``_collect.Plan``, so an episode depends on its number alone.
+For worlds whose batch has the capability ``answers`` and whose episodes all have the
+same length. The action is the right one; with probability ``noise`` it is drawn evenly
+from all, so that the share of wrong labels is noise (A - 1) / A. Start seeds and noise
+are those of :class:`tasks.generate.engine.recording.Plan`, so an episode depends on its
+number alone.
 """
 
 from collections.abc import Sequence
@@ -14,8 +15,9 @@ import numpy as np
 
 from tasks.artifacts.episodes import Episode
 from tasks.artifacts.params import Params, Range
+from tasks.artifacts.seeding import PER_PART
 from tasks.generate import Generator, Progress
-from tasks.generate.engine.recording import PER_PART, Plan
+from tasks.generate.engine.recording import Plan
 from tasks.worlds import Batch, World, require
 
 TEACHER = "teacher"
@@ -23,7 +25,7 @@ TEACHER = "teacher"
 
 @dataclass(frozen=True)
 class LabelsParams(Params):
-    """See params/generate/labels.yaml for units and ranges."""
+    """Units and ranges stand in params/generate/labels.yaml."""
 
     noise: Annotated[float, Range(0, 1)]
     episodes: Annotated[int, Range(1, PER_PART)]
@@ -31,42 +33,45 @@ class LabelsParams(Params):
     in_flight: Annotated[int, Range(1, 1024)]
 
 
-class Labels(Generator):
-    """See the module."""
-
-    Parameters = LabelsParams
-    params: LabelsParams
+class Labels(Generator[LabelsParams]):
+    """Episodes of the teacher."""
 
     def episodes(self, world: World, progress: Progress) -> list[Episode]:
-        """See :meth:`tasks.generate.Generator.episodes`."""
+        """Label pictures; refuses a world that does not know the answers."""
         p = self.params
         plan = Plan(p.seed, 0, p.episodes, None, p.in_flight)
         batch = world.make(plan.slots)
         require(batch, "answers")
-        made: list[Episode] = []
+        labelled: list[Episode] = []
         for first in range(0, p.episodes, plan.slots):
             numbers = range(first, first + plan.slots)
-            made += self._side_by_side(batch, plan, numbers)[: p.episodes - first]
-            progress(len(made) / p.episodes, TEACHER)
+            labelled += self._side_by_side(batch, plan, numbers)[: p.episodes - first]
+            progress(len(labelled) / p.episodes, TEACHER)
         batch.close()
-        return made
+        return labelled
 
     def _side_by_side(
         self, batch: Batch, plan: Plan, numbers: Sequence[int]
     ) -> list[Episode]:
-        """One episode in each sub-environment, to their end."""
+        """Play one whole episode in each sub-environment.
+
+        Args:
+            batch: With N sub-environments.
+            plan: Gives start seeds and noise.
+            numbers: Of the N episodes.
+        """
         world = batch.world
-        shape = (world.params.max_steps, 2)  # whether, which
+        shape = (world.params.max_steps, 2)  # whether it errs, what it then says
         draws = np.stack([plan.generator(n).random(shape) for n in numbers], axis=1)
-        seen, _ = batch.reset(seed=[plan.start_seed(n) for n in numbers])
-        rows, steps = [seen], []
+        first, _ = batch.reset(seed=[plan.start_seed(n) for n in numbers])
+        rows, steps = [first], []
         for err, other in draws.transpose(0, 2, 1):
             guess = (other * world.action_width).astype(np.int64)
             right = require(batch, "answers")()
             action = np.where(err < self.params.noise, guess, right)
-            after, *told, _ = batch.step(action)
+            after, *outcome, _ = batch.step(action)
             rows.append(after)
-            steps.append((action, *told))
+            steps.append((action, *outcome))
             if batch.ended.all():
                 break
         actions, rewards, terminated, truncated = (

@@ -11,29 +11,22 @@ from tasks.artifacts.episodes import Episode
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import PARAMS, Params, Range
 from tasks.generate import Generator, Progress
-from tasks.generate.engine.behaviors import open_behavior
-from tasks.generate.engine.recording import PER_PART, Plan, check_budget, collect
+from tasks.generate.engine.recording import BudgetParams, Plan, collect
 from tasks.worlds import World
+from tasks.worlds.engine.behaviors import open_behavior
 
 
 @dataclass(frozen=True)
-class PartParams(Params):
-    """One part; what it does not say itself, it takes from the mixture's ``noise``."""
+class PartParams(BudgetParams):
+    """One part; a part without ``noise`` has the mixture's."""
 
     policy: str
     noise: Annotated[float, Range(0, 10)]
-    episodes: Annotated[int | None, Range(1, PER_PART)]
-    steps: Annotated[int | None, Range(1)]
-
-    def __post_init__(self) -> None:
-        """Also check the budget."""
-        super().__post_init__()
-        check_budget(self.episodes, self.steps)
 
 
 @dataclass(frozen=True)
 class MixtureParams(Params):
-    """See params/generate/mixture.yaml for units and ranges."""
+    """Units and ranges stand in params/generate/mixture.yaml."""
 
     parts: tuple[dict[str, Any], ...]
     noise: Annotated[float, Range(0, 10)]
@@ -50,7 +43,7 @@ class MixtureParams(Params):
         self.parsed()
 
     def parsed(self) -> list[PartParams]:
-        """The parts."""
+        """The parts, each checked and complete."""
         return [
             PartParams.parse(
                 {"noise": self.noise, "episodes": None, "steps": None} | part,
@@ -60,14 +53,11 @@ class MixtureParams(Params):
         ]
 
 
-class Mixture(Generator):
-    """See the module."""
-
-    Parameters = MixtureParams
-    params: MixtureParams
+class Mixture(Generator[MixtureParams]):
+    """Episodes of several behaviours, part by part."""
 
     def episodes(self, world: World, progress: Progress) -> list[Episode]:
-        """See :meth:`tasks.generate.Generator.episodes`."""
+        """Let one behaviour play after the other."""
         p = self.params
         return collect(
             world,
@@ -76,7 +66,7 @@ class Mixture(Generator):
                     open_behavior(self.behaviors, world, part.policy, part.noise),
                     Plan(p.seed, number, part.episodes, part.steps, p.in_flight),
                 )
-                for number, part in enumerate(self.params.parsed())
+                for number, part in enumerate(p.parsed())
             ],
             progress,
         )

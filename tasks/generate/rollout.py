@@ -4,38 +4,28 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from tasks.artifacts.episodes import Episode
-from tasks.artifacts.params import Params, Range
+from tasks.artifacts.params import Range
 from tasks.generate import Generator, Progress
-from tasks.generate.engine.behaviors import open_behavior
-from tasks.generate.engine.recording import PER_PART, Plan, check_budget, collect
+from tasks.generate.engine.recording import BudgetParams, Plan, collect
 from tasks.worlds import World
+from tasks.worlds.engine.behaviors import open_behavior
 
 
 @dataclass(frozen=True)
-class RolloutParams(Params):
-    """See params/generate/rollout.yaml for units and ranges."""
+class RolloutParams(BudgetParams):
+    """Units and ranges stand in params/generate/rollout.yaml."""
 
     policy: str
     noise: Annotated[float, Range(0, 10)]
-    episodes: Annotated[int | None, Range(1, PER_PART)]
-    steps: Annotated[int | None, Range(1)]
     seed: Annotated[int, Range(0, 100)]
     in_flight: Annotated[int, Range(1, 1024)]
 
-    def __post_init__(self) -> None:
-        """Also check the budget."""
-        super().__post_init__()
-        check_budget(self.episodes, self.steps)
 
-
-class Rollout(Generator):
-    """See the module."""
-
-    Parameters = RolloutParams
-    params: RolloutParams
+class Rollout(Generator[RolloutParams]):
+    """Episodes of one behaviour."""
 
     def episodes(self, world: World, progress: Progress) -> list[Episode]:
-        """See :meth:`tasks.generate.Generator.episodes`."""
+        """Let the behaviour play."""
         p = self.params
         behavior = open_behavior(self.behaviors, world, p.policy, p.noise)
         plan = Plan(p.seed, 0, p.episodes, p.steps, p.in_flight)

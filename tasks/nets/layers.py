@@ -1,6 +1,5 @@
-"""Stacked float layers and their seeding."""
+"""Stacked float layers."""
 
-import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
@@ -10,19 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tasks.artifacts.seeding import generator
 from tasks.nets.graph import Graph
 
 # 1e-5 as ONNX holds it, which float64 tells from 1e-5
 EPSILON = float(torch.tensor(1e-5))
-
-
-def generator(seed: int, name: str) -> torch.Generator:
-    """A generator that depends on the seed and the name alone.
-
-    So adding a network, or a seed, never changes another one's numbers.
-    """
-    digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
 
 
 def affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from tasks.report import Report
 from tasks.report.engine.collect import collect
 from tasks.report.engine.figures import metrics, plots
 from tasks.report.engine.judge import rows
+from tasks.statistics.rule import VerdictParams
 
 OUT = Path("data/report")
 METHOD, EVALUATION = "html", "returns"
@@ -24,9 +25,9 @@ def main() -> None:
     params = load()
     report: Report[Any] = build(pick(params, "report", METHOD), f"report.{METHOD}")
     where = f"evaluate.{EVALUATION}"
-    evaluation = build(pick(params, "evaluate", EVALUATION), where).params
+    rule = VerdictParams.of(pick(params, "evaluate", EVALUATION), where)
     study = collect(params)
-    judged = rows(study, evaluation)
+    judged = rows(study, rule)
     numbers, drawn = metrics(judged), plots(study, judged)
     page = report.page(study, judged)
     check_writable(OUT)

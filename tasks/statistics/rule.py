@@ -4,8 +4,9 @@ They are in a file of their own because evaluations carry them (``evaluate.retur
 change of how verdicts are told apart must not play every episode again.
 """
 
-from dataclasses import dataclass
-from typing import Annotated
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, Self
 
 from tasks.artifacts.params import Params, Range
 
@@ -25,3 +26,19 @@ class VerdictParams(Params):
     confidence: Annotated[float, Range(0, 1, open=True)]
     resamples: Annotated[int, Range(100)]
     resample_seed: Annotated[int, Range(0)]
+
+    @classmethod
+    def of(cls, block: Mapping[str, Any], where: str) -> Self:
+        """From the block of an evaluation, which also says how episodes are played.
+
+        Who only judges reads the block so, and loads nothing that plays.
+
+        Args:
+            block: E.g. ``evaluate.returns``.
+            where: Its dotted path, for errors.
+
+        Raises:
+            RefusedError: On a missing key, a wrong type or range.
+        """
+        names = [field.name for field in fields(cls)]
+        return cls.parse({key: block[key] for key in names if key in block}, where)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import PARAMS, Params, Range
-from tasks.nets.layers import generator
+from tasks.artifacts.seeding import generator
 from tasks.nets.optimisers import adam
 from tasks.nets.resnet import ResNet, build
 from tasks.nets.resnet_base import as_pictures

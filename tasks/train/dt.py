@@ -25,7 +25,7 @@ from torch.optim import AdamW
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import PARAMS, Params, Range
-from tasks.nets.layers import generator
+from tasks.artifacts.seeding import generator
 from tasks.nets.optimisers import clip_by_seed
 from tasks.nets.policy import Policy
 from tasks.nets.transformer import DecisionTransformer

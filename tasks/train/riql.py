@@ -41,8 +41,8 @@ from torch.nn.functional import huber_loss
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import MEND, PARAMS, OneOf, Range
+from tasks.artifacts.seeding import generator
 from tasks.artifacts.transitions import STD_FLOOR
-from tasks.nets.layers import generator
 from tasks.train import Batch, Spaces
 from tasks.train.cores.actor_critic import gentle_start
 from tasks.train.cores.implicit_q import ImplicitParams, ImplicitQ, expectile_loss

@@ -1,9 +1,13 @@
 """Worlds: Gymnasium environments as batches, with reference scores and capabilities.
 
-A world's file defines one class, a :class:`World`. Its :meth:`World.make` returns a
-:class:`Batch`: a ``gymnasium.vector.VectorEnv`` whose sub-environments are reset only
-when asked. One that has ended stays parked (its last observation, reward 0) until it
-is reset, so that an episode is never mixed with the next.
+A world is one kind of environment. Its file defines one :class:`World`, whose
+:meth:`World.make` returns a :class:`Batch`: a ``gymnasium.vector.VectorEnv`` whose
+sub-environments are reset only when asked. One whose episode has ended stays parked
+(its last observation, reward 0) until it is reset, so that an episode is never mixed
+with the next.
+
+Shapes everywhere in this room: N sub-environments, O numbers in an observation, A in an
+action.
 
 Actions are (N, A) within a Box, or (N,) whole numbers of a Discrete space. Where some
 are forbidden, ``state()["legal"]`` is (N, A), 1.0 where one is allowed.
@@ -14,8 +18,10 @@ What a world can do beyond stepping is a capability, asked for with :func:`requi
 |---|---|---|
 | ``reset_to`` | batch | start an episode in a given state |
 | ``set_params`` | batch | change physical parameters |
+| ``answers`` | batch | the right action of each sub-environment, (N,) |
 | ``termination_fn`` | world | whether (s, a, s') ends an episode, no simulator |
 | ``descriptor`` | world | what an episode did, D numbers |
+| ``maze`` | world | walls and sizes of a maze's cells |
 
 ``descriptor(episode)`` gives (D,) of a whole episode with its infos, units of the
 world, between its ``descriptor_low`` and ``descriptor_high``, (D,) each.
@@ -25,7 +31,7 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 import gymnasium
 import numpy as np
@@ -38,6 +44,7 @@ from numpy.typing import NDArray
 
 from tasks.artifacts.actions import check_legal
 from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.method import Method
 from tasks.artifacts.params import PARAMS, Params, Range
 
 Floats = NDArray[np.floating[Any]]
@@ -116,8 +123,8 @@ class Batch(VectorEnv[Floats, Actions, Any], ABC):
         """Start episodes.
 
         Args:
-            seed: One a sub-environment; an integer stands for seed, seed+1, ...
-                The start state depends on that seed alone.
+            seed: One start seed for each sub-environment; an integer stands for seed,
+                seed+1, ... The start state depends on that seed alone.
             options: ``reset_mask``, (N,) bool: which to reset; all if missing.
 
         Returns:
@@ -161,7 +168,7 @@ class Batch(VectorEnv[Floats, Actions, Any], ABC):
         return self.observation, rewards, terminated, truncated, self._infos()
 
     def _infos(self) -> dict[str, NDArray[Any]]:
-        """:meth:`state`, once its mask has been looked at."""
+        """:meth:`state`; refuses a mask that leaves no legal action."""
         infos = self.state()
         if "legal" in infos:
             check_legal(infos["legal"], f"world {self.world.params.name}")
@@ -170,6 +177,16 @@ class Batch(VectorEnv[Floats, Actions, Any], ABC):
     def state(self) -> dict[str, NDArray[Any]]:
         """The simulator's state, (N, ...) each, e.g. qpos and qvel; may be empty."""
         return {}
+
+    def _restarted(self) -> Floats:
+        """Begin episodes in the state all sub-environments were just put into.
+
+        Returns:
+            Observations (N, O).
+        """
+        self.ended[:], self.steps[:] = False, 0
+        self.observation = self._observe()
+        return self.observation
 
     @abstractmethod
     def _reset_one(self, i: int, seed: int) -> None:
@@ -184,11 +201,11 @@ class Batch(VectorEnv[Floats, Actions, Any], ABC):
         """Observations (N, O) of the present state, a new array each time."""
 
 
-class World(ABC):
+class World(Method[WorldParams], ABC):
     """One kind of environment.
 
     Args:
-        params: Its block of ``params/world/``.
+        params: Its block of ``params/world/``, checked.
 
     Attributes:
         observation_space: Of one sub-environment.
@@ -197,18 +214,14 @@ class World(ABC):
         masked: Some actions are forbidden at times; see ``Batch.state``.
     """
 
-    Parameters: ClassVar[type[WorldParams]] = WorldParams
     observation_space: Space[Any]
     action_space: Box | Discrete
     step_seconds: float
     masked: bool = False
 
-    def __init__(self, params: WorldParams) -> None:
-        self.params = params
-
     @property
     def discrete(self) -> bool:
-        """Actions are whole numbers 0..A-1."""
+        """Whether actions are whole numbers 0..A-1."""
         return isinstance(self.action_space, Discrete)
 
     @property
@@ -234,13 +247,17 @@ class World(ABC):
 
 
 def require(owner: World | Batch, capability: str) -> Any:
-    """A capability of a world or batch.
+    """A capability of a world or batch, usually a method; the module lists them.
+
+    Args:
+        owner: Whose.
+        capability: Its name.
 
     Raises:
-        RefusedError: If it has none of that name.
+        RefusedError: If the owner has none of that name.
     """
-    found = getattr(owner, capability, None)
-    if found is None:
+    value = getattr(owner, capability, None)
+    if value is None:
         world = owner.world if isinstance(owner, Batch) else owner
         raise RefusedError(
             PARAMS,
@@ -249,4 +266,4 @@ def require(owner: World | Batch, capability: str) -> Any:
             f"a world that can {capability}",
             "choose another world; docs/methods.md lists capabilities",
         )
-    return found
+    return value

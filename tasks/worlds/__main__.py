@@ -2,8 +2,8 @@
 
 Prints, as JSON, the mean return of the random policy (uniform actions), which is a
 world's ``ref_min``, and with ``--policy`` that of a behaviour policy without noise, a
-candidate for ``ref_max``. Start seeds and noise are those of ``tasks.generate`` with
-seed 100, which no dataset should use.
+candidate for ``ref_max``. Episodes are those a dataset of seed 100 would begin with,
+which no dataset should use.
 """
 
 import argparse
@@ -14,14 +14,15 @@ import yaml
 
 from tasks.artifacts.files import canonical
 from tasks.artifacts.params import build, pick
+from tasks.artifacts.seeding import episode_generator, start_seed
 from tasks.artifacts.stage import run_stage
-from tasks.generate import BEHAVIORS
-from tasks.generate.controller import Controller, Waypoints
-from tasks.generate.engine.behaviors import RANDOM, Behavior, open_behavior
-from tasks.generate.engine.recording import Plan, collect
-from tasks.worlds import World
+from tasks.worlds import Actions, World
+from tasks.worlds.cores import waypoints
+from tasks.worlds.engine.behaviors import BEHAVIORS, RANDOM, Behavior, open_behavior
+from tasks.worlds.engine.episodes import Moment, Played, play
 
-SEED = 100
+SEED, PART = 100, 0
+CONTROLLER = Path("params/generate/controller.yaml")
 
 
 def main() -> None:
@@ -30,36 +31,65 @@ def main() -> None:
     parser.add_argument("--world", required=True, help="a name under params/world")
     parser.add_argument("--policy", default=RANDOM, help="behaviour, or controller")
     parser.add_argument("--episodes", type=int, default=100)
-    given = parser.parse_args()
+    options = parser.parse_args()
     blocks = {
         p.stem: yaml.safe_load(p.read_text())
         for p in Path("params/world").glob("*.yaml")
     }
-    world: World = build(pick({"world": blocks}, "world", given.world), "world")
-    behavior: Behavior
-    if given.policy == "controller":
-        block = yaml.safe_load(Path("params/generate/controller.yaml").read_text())
-        p = Controller.Parameters.parse(block, "generate")
-        behavior = Waypoints(world, p.gain, p.damping, 0.0)
-    else:
-        behavior = open_behavior(BEHAVIORS, world, given.policy, 0.0)
-    plan = Plan(SEED, 0, given.episodes, None, 16)
-    episodes = collect(world, [(behavior, plan)], lambda *_: None)
-    returns = np.array([episode.ret for episode in episodes])
-    found = {
-        "world": given.world,
-        "policy": given.policy,
-        "episodes": len(episodes),
-        "start_seeds": [plan.start_seed(0), plan.start_seed(given.episodes - 1)],
+    world: World = build(pick({"world": blocks}, "world", options.world), "world")
+    played = measure(world, quiet_behavior(world, options.policy), options.episodes)
+    returns = played.returns
+    figures = {
+        "world": options.world,
+        "policy": options.policy,
+        "episodes": len(returns),
+        "start_seeds": [start(0), start(options.episodes - 1)],
         "return": {
             "mean": float(returns.mean()),
             "std": float(returns.std()),
             "min": float(returns.min()),
             "max": float(returns.max()),
         },
-        "length_mean": sum(len(episode) for episode in episodes) / len(episodes),
+        "length_mean": float(played.lengths.mean()),
     }
-    print(canonical(found), end="")
+    print(canonical(figures), end="")
+
+
+def start(number: int) -> int:
+    """Start seed of an episode."""
+    return start_seed(SEED, PART, number)
+
+
+def quiet_behavior(world: World, policy: str) -> Behavior:
+    """A behaviour without noise, by its name; ``controller`` is that of the mazes."""
+    if policy != waypoints.NAME:
+        return open_behavior(BEHAVIORS, world, policy, 0.0)
+    block = yaml.safe_load(CONTROLLER.read_text(encoding="utf-8"))
+    return waypoints.Waypoints(world, block["gain"], block["damping"], 0.0)
+
+
+def measure(world: World, behavior: Behavior, episodes: int) -> Played:
+    """Let a behaviour play.
+
+    Args:
+        world: Where.
+        behavior: Who acts.
+        episodes: How many; the first ones of a dataset of :data:`SEED`.
+    """
+    numbers, limit = range(episodes), world.params.max_steps
+    noise = np.stack(
+        [behavior.draw(episode_generator(SEED, PART, n), limit) for n in numbers]
+    )  # (N, T, W)
+
+    def act(moment: Moment) -> Actions:
+        now = noise[moment.episode, moment.step]
+        return behavior.actions(moment.observation, now, moment.legal)
+
+    batch = world.make(episodes)
+    try:
+        return play(batch, act, [start(n) for n in numbers])
+    finally:
+        batch.close()
 
 
 if __name__ == "__main__":

@@ -13,33 +13,22 @@ Source: Gymnasium 1.x ``HalfCheetah-v5`` (Wawrzynski 2009).
 
 import numpy as np
 
-from tasks.worlds import Flags, Floats
+from tasks.worlds import Floats
+from tasks.worlds.cores.endless import Endless
 from tasks.worlds.cores.mujoco import MujocoWorld
 
 
-class HalfCheetah(MujocoWorld):
-    """See the module."""
+class HalfCheetah(Endless, MujocoWorld):
+    """A robot that shall run; the module says what it observes and earns."""
 
     def observe(self, qpos: Floats, qvel: Floats) -> Floats:
         """Positions without x, velocities: (N, 17)."""
         return np.concatenate([qpos[:, 1:], qvel], axis=1)
 
-    def unhealthy(self, qpos: Floats, qvel: Floats) -> Flags:
-        """Nowhere; (N,)."""
-        del qvel
-        return np.zeros(len(qpos), dtype=bool)
-
     def reward(
         self, before: Floats, qpos: Floats, qvel: Floats, actions: Floats
     ) -> Floats:
-        """See the module; (N,)."""
+        """Forward speed less the cost of control, (N,)."""
         del qvel
         forward, cost = self.forward_reward(before, qpos, actions)
         return forward - cost
-
-    def termination_fn(
-        self, state: Floats, action: Floats, next_state: Floats
-    ) -> Flags:
-        """Nowhere; (N,)."""
-        del action, next_state
-        return np.zeros(len(state), dtype=bool)

@@ -21,14 +21,14 @@ from tasks.worlds.cores.mujoco import MujocoWorld
 
 
 class Hopper(MujocoWorld):
-    """See the module."""
+    """A robot that shall hop; the module says what it observes and earns."""
 
     def observe(self, qpos: Floats, qvel: Floats) -> Floats:
         """Positions without x, velocities clipped: (N, 11)."""
         return np.concatenate([qpos[:, 1:], np.clip(qvel, -10, 10)], axis=1)
 
     def unhealthy(self, qpos: Floats, qvel: Floats) -> Flags:
-        """See the module; (N,)."""
+        """Which states (N,) have fallen, or run out of bounds."""
         rest = np.concatenate([qpos[:, 2:], qvel], axis=1)
         return ~(
             (qpos[:, 1] > 0.7)
@@ -39,16 +39,17 @@ class Hopper(MujocoWorld):
     def reward(
         self, before: Floats, qpos: Floats, qvel: Floats, actions: Floats
     ) -> Floats:
-        """See the module; (N,)."""
+        """Forward speed, plus 1 if healthy, less the cost of control, (N,)."""
         forward, cost = self.forward_reward(before, qpos, actions)
         return (forward + ~self.unhealthy(qpos, qvel) * 1.0) - cost
 
     def termination_fn(
         self, state: Floats, action: Floats, next_state: Floats
     ) -> Flags:
-        """From observations alone: velocities are clipped there, which is no loss.
+        """Which steps (N,) end an episode, from observations (N, 11).
 
-        A velocity beyond +-100 would show as +-10; it has not been seen in practice.
+        Velocities are clipped there, so one beyond +-100 would show as +-10; none has
+        been seen in practice.
         """
         del state, action
         return ~(

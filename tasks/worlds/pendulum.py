@@ -13,33 +13,42 @@ Source: Gymnasium 1.x ``Pendulum-v1``; the arithmetic follows it to the last bit
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import ClassVar
 
-import gymnasium
 import numpy as np
-from gymnasium.utils.seeding import np_random
 
-from tasks.worlds import Batch, Flags, Floats, World, WorldParams
+from tasks.worlds import Flags, Floats, World
+from tasks.worlds.cores.classic_control import (
+    ClassicBatch,
+    ClassicWorld,
+    uniform_start,
+)
+from tasks.worlds.cores.endless import Endless
 
 MAX_SPEED, MAX_TORQUE, DT = 8.0, 2.0, 0.05
-NOMINAL = {"gravity": 10.0, "mass": 1.0, "length": 1.0}
+START = np.array([np.pi, 1.0])  # widest start: rad, rad/s
 
 
-class PendulumBatch(Batch):
-    """Pendulums as arrays."""
+class PendulumBatch(ClassicBatch):
+    """Pendulums as arrays: angle (N,) from upright in rad, speed (N,) in rad/s."""
+
+    # m/s^2, kg, m
+    nominal: ClassVar[Mapping[str, float]] = {
+        "gravity": 10.0,
+        "mass": 1.0,
+        "length": 1.0,
+    }
 
     def __init__(self, world: World, num_envs: int) -> None:
         super().__init__(world, num_envs)
         self.angle: Floats = np.zeros(num_envs)
         self.speed: Floats = np.zeros(num_envs)
-        self.psi = dict(NOMINAL)
 
     def _reset_one(self, i: int, seed: int) -> None:
-        high = np.array([np.pi, 1.0])
-        self.angle[i], self.speed[i] = np_random(seed)[0].uniform(low=-high, high=high)
+        self.angle[i], self.speed[i] = uniform_start(seed, START)
 
     def _step(self, actions: Floats, live: Flags) -> tuple[Floats, Flags]:
-        g, m, length = (self.psi[k] for k in NOMINAL)
+        g, m, length = (self.psi[name] for name in self.nominal)
         torque = np.clip(actions[:, 0], -MAX_TORQUE, MAX_TORQUE)
         wrapped = ((self.angle + np.pi) % (2 * np.pi)) - np.pi
         cost = wrapped**2 + 0.1 * self.speed**2 + 0.001 * (torque**2)
@@ -60,47 +69,17 @@ class PendulumBatch(Batch):
         return {"qpos": self.angle[:, None].copy(), "qvel": self.speed[:, None].copy()}
 
     def reset_to(self, state: Mapping[str, Floats]) -> Floats:
-        """Start every episode at ``qpos`` (N, 1) and ``qvel`` (N, 1)."""
-        self.angle, self.speed = state["qpos"][:, 0].copy(), state["qvel"][:, 0].copy()
-        self.ended[:], self.steps[:] = False, 0
-        self.observation = self._observe()
-        return self.observation
+        """Start every episode at ``qpos`` (N, 1) and ``qvel`` (N, 1).
 
-    def set_params(self, psi: Mapping[str, float]) -> None:
-        """Scale ``gravity``, ``mass``, ``length``; 1 is nominal.
-
-        Raises:
-            ValueError: On another name, or a factor that is not positive.
+        Returns:
+            Observations (N, 3).
         """
-        for name, factor in psi.items():
-            if name not in NOMINAL or not factor > 0:
-                raise ValueError(
-                    f"{name}={factor}: known are {', '.join(NOMINAL)}, > 0"
-                )
-        self.psi = {name: value * psi.get(name, 1.0) for name, value in NOMINAL.items()}
+        self.angle, self.speed = state["qpos"][:, 0].copy(), state["qvel"][:, 0].copy()
+        return self._restarted()
 
 
-class Pendulum(World):
-    """See the module."""
+class Pendulum(Endless, ClassicWorld):
+    """A pendulum to swing up; the module says what it observes and earns."""
 
-    def __init__(self, params: WorldParams) -> None:
-        super().__init__(params)
-        env = self.single()
-        self.observation_space = env.observation_space
-        self.action_space = env.action_space
-        self.step_seconds = DT
-
-    def single(self) -> Any:
-        """One bare environment of Gymnasium, without wrappers."""
-        return gymnasium.make(self.params.env_id).unwrapped
-
-    def make(self, num_envs: int) -> PendulumBatch:
-        """See :meth:`tasks.worlds.World.make`."""
-        return PendulumBatch(self, num_envs)
-
-    def termination_fn(
-        self, state: Floats, action: Floats, next_state: Floats
-    ) -> Flags:
-        """Nowhere; (N,)."""
-        del action, next_state
-        return np.zeros(len(state), dtype=bool)
+    batch = PendulumBatch
+    step_seconds = DT

@@ -10,4 +10,4 @@ from tasks.worlds.cores.pointmaze import PointMaze
 
 
 class PointMazeUMaze(PointMaze):
-    """See the module."""
+    """The maze that the id in its parameters names; everything else is shared."""

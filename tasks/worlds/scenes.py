@@ -38,6 +38,7 @@ from gymnasium.spaces import Box, Discrete
 from numpy.typing import NDArray
 
 from tasks.worlds import Actions, Batch, Flags, Floats, World, WorldParams
+from tasks.worlds.cores.endless import Endless
 
 SIDE, COLOURS, CLASSES = 16, 3, 10
 WIDTH = COLOURS * SIDE * SIDE
@@ -46,11 +47,14 @@ CONTRAST, NOISE = 0.28, 0.06
 
 
 def render(seed: int, number: int) -> tuple[NDArray[np.float32], int]:
-    """A picture, (768,), and its class; see the module.
+    """Draw a picture: the seed and the number decide all that the tables above list.
 
     Args:
         seed: Start seed of the episode.
         number: Of the picture in it, 0...
+
+    Returns:
+        Its colours (768,), channel by channel, and its class, 0..9.
     """
     draw = np.random.default_rng([seed, number])
     label = int(draw.integers(CLASSES))
@@ -75,8 +79,9 @@ def render(seed: int, number: int) -> tuple[NDArray[np.float32], int]:
     scene = np.where(inside, shape, ground[:, None, None])
     light = bright * (1 + slope * (x * math.cos(sun) + y * math.sin(sun)))
     fine = (scene * light).reshape(COLOURS, SIDE, FINE, SIDE, FINE)
-    seen = fine.mean(axis=(2, 4)) + NOISE * draw.standard_normal((COLOURS, SIDE, SIDE))
-    return np.clip(seen, 0, 1).astype(np.float32).ravel(), label
+    colours = fine.mean(axis=(2, 4))
+    colours += NOISE * draw.standard_normal((COLOURS, SIDE, SIDE))
+    return np.clip(colours, 0, 1).astype(np.float32).ravel(), label
 
 
 def _turned(x: Floats, y: Floats, angle: float) -> tuple[Floats, Floats]:
@@ -108,7 +113,7 @@ class ScenesEnv(gymnasium.Env[Any, Any]):
         self.observation_space = Box(0, 1, (WIDTH,), np.float32)
         self.action_space = Discrete(CLASSES)
         self._seed, self._number = 0, 0
-        self._seen, self._label = render(0, 0)
+        self._picture, self._label = render(0, 0)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -128,8 +133,8 @@ class ScenesEnv(gymnasium.Env[Any, Any]):
         return self._show(), reward, False, False, {}
 
     def _show(self) -> NDArray[np.float32]:
-        self._seen, self._label = render(self._seed, self._number)
-        return self._seen
+        self._picture, self._label = render(self._seed, self._number)
+        return self._picture
 
 
 class ScenesBatch(Batch):
@@ -139,7 +144,7 @@ class ScenesBatch(Batch):
         super().__init__(world, num_envs)
         self.seed: NDArray[np.int64] = np.zeros(num_envs, np.int64)
         self.number: NDArray[np.int64] = np.zeros(num_envs, np.int64)
-        self.seen = np.zeros((num_envs, WIDTH), np.float32)
+        self.picture = np.zeros((num_envs, WIDTH), np.float32)
         self.label: NDArray[np.int64] = np.zeros(num_envs, np.int64)
 
     def _reset_one(self, i: int, seed: int) -> None:
@@ -147,7 +152,7 @@ class ScenesBatch(Batch):
         self._show(i)
 
     def _show(self, i: int) -> None:
-        self.seen[i], self.label[i] = render(int(self.seed[i]), int(self.number[i]))
+        self.picture[i], self.label[i] = render(int(self.seed[i]), int(self.number[i]))
 
     def _step(self, actions: Actions, live: Flags) -> tuple[Floats, Flags]:
         rewards = np.where(live & (actions == self.label), 1.0, 0.0)
@@ -157,7 +162,7 @@ class ScenesBatch(Batch):
         return rewards, np.zeros(self.num_envs, dtype=bool)
 
     def _observe(self) -> Floats:
-        return self.seen.copy()
+        return self.picture.copy()
 
     def answers(self) -> NDArray[np.int64]:
         """The right action of each picture, (N,): what a teacher knows."""
@@ -173,13 +178,11 @@ class ScenesBatch(Batch):
         self.number = np.array(state["number"], np.int64)
         for i in range(self.num_envs):
             self._show(i)
-        self.ended[:], self.steps[:] = False, 0
-        self.observation = self._observe()
-        return self.observation
+        return self._restarted()
 
 
-class Scenes(World):
-    """See the module."""
+class Scenes(Endless, World):
+    """Pictures to tell apart; the module says what is drawn."""
 
     def __init__(self, params: WorldParams) -> None:
         super().__init__(params)
@@ -188,7 +191,7 @@ class Scenes(World):
         self.step_seconds = 1.0
 
     def make(self, num_envs: int) -> ScenesBatch:
-        """See :meth:`tasks.worlds.World.make`."""
+        """A batch of sub-environments, to be reset before the first step."""
         return ScenesBatch(self, num_envs)
 
     def env_spec(self) -> EnvSpec:
@@ -198,10 +201,3 @@ class Scenes(World):
             entry_point=f"{ScenesEnv.__module__}:{ScenesEnv.__name__}",
             max_episode_steps=self.params.max_steps,
         )
-
-    def termination_fn(
-        self, state: Floats, action: Floats, next_state: Floats
-    ) -> Flags:
-        """Nowhere; (N,)."""
-        del action, next_state
-        return np.zeros(len(state), dtype=bool)

@@ -23,15 +23,16 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tasks.artifacts.episodes import Episode
-from tasks.worlds import Flags, Floats
+from tasks.worlds import Floats
+from tasks.worlds.cores.endless import Endless
 from tasks.worlds.cores.mujoco import MujocoWorld
 
 BONUS, COST = 1.0, 0.5
 REACH = 2.0  # m
 
 
-class SwimmerOmni(MujocoWorld):
-    """See the module."""
+class SwimmerOmni(Endless, MujocoWorld):
+    """A swimmer whom staying pays; the module says what it observes and earns."""
 
     recipe: ClassVar[Mapping[str, Any]] = {
         "exclude_current_positions_from_observation": False,
@@ -42,29 +43,17 @@ class SwimmerOmni(MujocoWorld):
     descriptor_high = np.array([REACH, REACH])
 
     def descriptor(self, episode: Episode) -> Floats:
-        """Where it ended, see the module; (2,)."""
+        """Where an episode ended: x and y (m), clipped to +-2, (2,)."""
         return np.clip(episode.infos["qpos"][-1, :2], -REACH, REACH)
 
     def observe(self, qpos: Floats, qvel: Floats) -> Floats:
         """Positions and velocities: (N, 10)."""
         return np.concatenate([qpos, qvel], axis=1)
 
-    def unhealthy(self, qpos: Floats, qvel: Floats) -> Flags:
-        """Nowhere; (N,)."""
-        del qvel
-        return np.zeros(len(qpos), dtype=bool)
-
     def reward(
         self, before: Floats, qpos: Floats, qvel: Floats, actions: Floats
     ) -> Floats:
-        """See the module; (N,)."""
+        """The bonus less the cost of control, (N,)."""
         del qvel
         forward, cost = self.forward_reward(before, qpos, actions)
         return BONUS + (forward - cost)  # forward counts 0 times
-
-    def termination_fn(
-        self, state: Floats, action: Floats, next_state: Floats
-    ) -> Flags:
-        """Nowhere; (N,)."""
-        del action, next_state
-        return np.zeros(len(state), dtype=bool)

@@ -53,7 +53,7 @@ class OneHot(
     gymnasium.ObservationWrapper[Any, Any, Any],
     RecordConstructorArgs,
 ):
-    """The number of a state as the observation above."""
+    """Turns the number of a state into the observation above."""
 
     def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
         RecordConstructorArgs.__init__(self)
@@ -62,7 +62,7 @@ class OneHot(
         self.table = one_hot()
 
     def observation(self, observation: int) -> NDArray[np.float32]:
-        """(19,)."""
+        """The observation (19,) of a state's number."""
         return self.table[observation].copy()
 
 
@@ -89,19 +89,26 @@ class TaxiBatch(Batch):
         return self.world.table[self.place]
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Number of the state, place (N,), and legal actions, legal (N, 6)."""
+        """Number of the state, ``place`` (N,), and legal actions, ``legal`` (N, 6)."""
         return {"place": self.place.copy(), "legal": self.world.legal[self.place]}
 
     def reset_to(self, state: Mapping[str, Floats]) -> Floats:
         """Start every episode at ``place`` (N,)."""
         self.place = np.array(state["place"], np.int64)
-        self.ended[:], self.steps[:] = False, 0
-        self.observation = self._observe()
-        return self.observation
+        return self._restarted()
 
 
 class Taxi(World):
-    """See the module."""
+    """A taxi on a grid; the module says what it observes and earns.
+
+    Attributes:
+        table: Observations of all states, (500, 19).
+        starts: Probability of each state as a start, (500,).
+        after: The state that follows each state and action, (500, 6).
+        rewards: Of each state and action, (500, 6).
+        ends: Whether the episode then ends, (500, 6).
+        legal: 1.0 where an action is allowed, (500, 6).
+    """
 
     masked = True
 
@@ -125,11 +132,11 @@ class Taxi(World):
         return gymnasium.make(self.params.env_id).unwrapped
 
     def make(self, num_envs: int) -> TaxiBatch:
-        """See :meth:`tasks.worlds.World.make`."""
+        """A batch of sub-environments, to be reset before the first step."""
         return TaxiBatch(self, num_envs)
 
     def env_spec(self) -> EnvSpec:
-        """With the wrapper that gives the observation above."""
+        """Gymnasium's recipe, with the wrapper that gives the observation above."""
         env = gymnasium.make(
             self.params.env_id, max_episode_steps=self.params.max_steps
         )
@@ -141,7 +148,10 @@ class Taxi(World):
     def termination_fn(
         self, state: Floats, action: Floats, next_state: Floats
     ) -> Flags:
-        """The passenger has left the taxi at his destination; (N,)."""
+        """Which steps (N,) end an episode, from observations (N, 19).
+
+        It ends when the passenger leaves the taxi at his destination.
+        """
         del action
         inside, there = state[:, 14] > 0.5, next_state[:, 10:14] * next_state[:, 15:]
         return inside & (there.sum(1) > 0.5)

@@ -21,31 +21,32 @@ from tasks.worlds.cores.mujoco import MujocoWorld
 
 
 class Walker2d(MujocoWorld):
-    """See the module."""
+    """A robot that shall walk; the module says what it observes and earns."""
 
     def observe(self, qpos: Floats, qvel: Floats) -> Floats:
         """Positions without x, velocities clipped: (N, 17)."""
         return np.concatenate([qpos[:, 1:], np.clip(qvel, -10, 10)], axis=1)
 
     def unhealthy(self, qpos: Floats, qvel: Floats) -> Flags:
-        """See the module; (N,)."""
+        """Which states (N,) have fallen."""
         del qvel
         return _outside(qpos[:, 1], qpos[:, 2])
 
     def reward(
         self, before: Floats, qpos: Floats, qvel: Floats, actions: Floats
     ) -> Floats:
-        """See the module; (N,)."""
+        """Forward speed, plus 1 if healthy, less the cost of control, (N,)."""
         forward, cost = self.forward_reward(before, qpos, actions)
         return (forward + ~self.unhealthy(qpos, qvel) * 1.0) - cost
 
     def termination_fn(
         self, state: Floats, action: Floats, next_state: Floats
     ) -> Flags:
-        """From observations alone; (N,)."""
+        """Which steps (N,) end an episode, from observations (N, 17)."""
         del state, action
         return _outside(next_state[:, 0], next_state[:, 1])
 
 
 def _outside(height: Floats, angle: Floats) -> Flags:
+    """Which heights (m) and torso angles (rad), (N,) each, are those of a fall."""
     return ~((height > 0.8) & (height < 2.0) & (np.abs(angle) < 1.0))

@@ -27,10 +27,10 @@ def test_the_tail_is_scipys() -> None:
 @pytest.mark.parametrize(("mean", "std"), [(0.3, 0.4), (-1.2, 0.8), (0.97, 0.05)])
 def test_probabilities_sum_to_one(mean: float, std: float, squashed: bool) -> None:
     """Inside by the trapezium rule, beyond the limits two masses: to 1e-3."""
-    made = one(mean, std, squashed)
+    gaussian = one(mean, std, squashed)
     grid = np.linspace(-LIMIT, LIMIT, 400_001)[1:-1]
-    inside = np.trapezoid(np.exp(made.log_prob(grid[:, None])), grid)
-    ends = np.exp(made.log_prob(np.array([[-1.0], [1.0]]))).sum()
+    inside = np.trapezoid(np.exp(gaussian.log_prob(grid[:, None])), grid)
+    ends = np.exp(gaussian.log_prob(np.array([[-1.0], [1.0]]))).sum()
     assert inside + ends == pytest.approx(1, abs=1e-3)
 
 
@@ -46,26 +46,26 @@ def test_inside_it_is_the_density() -> None:
 @pytest.mark.parametrize("squashed", [True, False])
 def test_at_the_bounds_it_is_what_piles_up_there(squashed: bool) -> None:
     """A fifth of 200 000 samples or so lies there; four standard errors."""
-    made = one(0.6 if not squashed else 4.8, 0.5, squashed)
+    gaussian = one(0.6 if not squashed else 4.8, 0.5, squashed)
     draws = np.random.default_rng(0).standard_normal((200_000, 1))
-    at = made.sample(draws) >= LIMIT
-    share = float(np.exp(made.log_prob(np.array([1.0]))))
+    at = gaussian.sample(draws) >= LIMIT
+    share = float(np.exp(gaussian.log_prob(np.array([1.0]))))
     assert 0.1 < share < 0.4
     assert at.mean() == pytest.approx(share, abs=4 * (share / 200_000) ** 0.5)
 
 
 def test_dimensions_multiply_and_float32_at_the_bound_is_finite() -> None:
-    made = Gaussian(np.array([[0.0, 9.0, -30.0]]), np.ones((1, 3)), squashed=True)
+    gaussian = Gaussian(np.array([[0.0, 9.0, -30.0]]), np.ones((1, 3)), squashed=True)
     action = np.tanh(np.array([[0.3, 9.5, 2.0]])).astype(np.float32)
-    found = made.log_prob(action.astype(np.float64))
+    log_prob = gaussian.log_prob(action.astype(np.float64))
     parts = [
-        Gaussian(made.mean[:, k : k + 1], made.std[:, :1], squashed=True).log_prob(
-            action[:, k : k + 1].astype(np.float64)
-        )
+        Gaussian(
+            gaussian.mean[:, k : k + 1], gaussian.std[:, :1], squashed=True
+        ).log_prob(action[:, k : k + 1].astype(np.float64))
         for k in range(3)
     ]
-    np.testing.assert_allclose(found, np.sum(parts, axis=0))
-    assert np.isfinite(found).all()
+    np.testing.assert_allclose(log_prob, np.sum(parts, axis=0))
+    assert np.isfinite(log_prob).all()
 
 
 def test_a_mean_importance_ratio_is_one() -> None:
@@ -84,5 +84,5 @@ def test_a_mean_importance_ratio_is_one() -> None:
 
 def test_scaling() -> None:
     low, high = np.array([-2, 0], np.float32), np.array([2, 1], np.float32)
-    found = scaled(np.array([[1, 0.25], [-2, 1]], np.float32), low, high)
-    np.testing.assert_allclose(found, [[0.5, -0.5], [-1, 1]])
+    actions = scaled(np.array([[1, 0.25], [-2, 1]], np.float32), low, high)
+    np.testing.assert_allclose(actions, [[0.5, -0.5], [-1, 1]])

@@ -12,8 +12,8 @@ import pytest
 from tasks.artifacts.dataset import load_rows, load_transitions, write_dataset
 from tasks.artifacts.episodes import Episode, check_episodes
 from tasks.artifacts.errors import RefusedError
-from tasks.generate.engine.behaviors import Chooser
 from tasks.generate.engine.recording import Plan, collect
+from tasks.worlds.engine.behaviors import Chooser
 from tests.worlds.harness import load
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*rewards. all equal")
@@ -23,23 +23,23 @@ def episodes(name: str = "taxi", count: int = 4) -> tuple[Any, list[Episode]]:
     """Random legal ones."""
     world = load(name, max_steps=12)
     behavior = Chooser("random", world.action_width, 1.0)
-    made = collect(world, [(behavior, Plan(3, 0, count, None, 2))], lambda *_: None)
-    return world, made
+    recorded = collect(world, [(behavior, Plan(3, 0, count, None, 2))], lambda *_: None)
+    return world, recorded
 
 
 def write(folder: Path, name: str) -> tuple[Path, list[Episode], dict[str, Any]]:
-    world, made = episodes(name)
+    world, recorded = episodes(name)
     target = folder / f"{name}_some-v0"
-    told = write_dataset(target, target.name, made, world, {"name": name})
-    return target, made, told
+    card = write_dataset(target, target.name, recorded, world, {"name": name})
+    return target, recorded, card
 
 
 @pytest.mark.parametrize("name", ["taxi", "cartpole"])
 def test_written_and_read_again(name: str, tmp_path: Path):
-    folder, made, told = write(tmp_path, name)
+    folder, recorded, card = write(tmp_path, name)
     data = load_transitions(folder)
     width = {"taxi": 6, "cartpole": 2}[name]
-    actions = np.concatenate([e.actions for e in made])
+    actions = np.concatenate([e.actions for e in recorded])
     assert actions.dtype == np.int64
     assert actions.ndim == 1
     assert data.discrete
@@ -47,14 +47,14 @@ def test_written_and_read_again(name: str, tmp_path: Path):
     assert data.action_low.tolist() == [0] * width
     assert data.action_high.tolist() == [1] * width
     share = np.bincount(actions, minlength=width) / len(actions)
-    np.testing.assert_allclose(told["action"]["mean"], share)
+    np.testing.assert_allclose(card["action"]["mean"], share)
     if name == "cartpole":
         assert data.legal is None
         assert load_rows(folder, 5, np.random.default_rng(0))[1] is None
         return
     assert data.legal is not None
     assert data.next_legal is not None
-    masks = [e.infos["legal"] for e in made]
+    masks = [e.infos["legal"] for e in recorded]
     assert np.array_equal(data.legal, np.concatenate([m[:-1] for m in masks]))
     assert np.array_equal(data.next_legal, np.concatenate([m[1:] for m in masks]))
     assert ((data.legal * data.action).sum(1) == 1).all()
@@ -68,23 +68,23 @@ def test_written_and_read_again(name: str, tmp_path: Path):
 def test_minari_loads_it_and_its_world(tmp_path: Path, monkeypatch: Any):
     import minari
 
-    folder, made, _ = write(tmp_path, "taxi")
+    folder, recorded, _ = write(tmp_path, "taxi")
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         stored = minari.load_dataset(folder.name)
         env = stored.recover_environment()
     assert stored.action_space.n == 6
-    for ours, theirs in zip(made, stored.iterate_episodes(), strict=True):
+    for ours, theirs in zip(recorded, stored.iterate_episodes(), strict=True):
         assert np.array_equal(ours.actions, theirs.actions)
         assert np.array_equal(ours.observations, theirs.observations)
         assert np.array_equal(ours.infos["legal"], theirs.infos["legal"])
-    seen, _ = env.reset(seed=made[0].seed)
-    assert np.array_equal(seen, made[0].observations[0])
-    for t, action in enumerate(made[0].actions):
+    seen, _ = env.reset(seed=recorded[0].seed)
+    assert np.array_equal(seen, recorded[0].observations[0])
+    for t, action in enumerate(recorded[0].actions):
         seen, reward, *_ = env.step(int(action))
-        assert np.array_equal(seen, made[0].observations[t + 1])
-        assert reward == made[0].rewards[t]
+        assert np.array_equal(seen, recorded[0].observations[t + 1])
+        assert reward == recorded[0].rewards[t]
 
 
 def changed(episode: Episode, **fields: Any) -> Episode:
@@ -104,18 +104,18 @@ def changed(episode: Episode, **fields: Any) -> Episode:
     ],
 )
 def test_bad_episodes_are_refused(change: Any, words: str, tmp_path: Path):
-    world, made = episodes()
-    actions, mask = change(made[1].actions, made[1].infos["legal"])
+    world, recorded = episodes()
+    actions, mask = change(recorded[1].actions, recorded[1].infos["legal"])
     if words == "the mask forbids":  # but allows another, so that only this is wrong
-        mask[:, (made[1].actions[2] + 1) % 6] = 1
-    infos = {**made[1].infos, "legal": mask}
-    made[1] = changed(made[1], actions=actions, infos=infos)
+        mask[:, (recorded[1].actions[2] + 1) % 6] = 1
+    infos = {**recorded[1].infos, "legal": mask}
+    recorded[1] = changed(recorded[1], actions=actions, infos=infos)
     spaces = world.observation_space, world.action_space
     with pytest.raises(RefusedError, match=f"episode 1.*{words}"):
-        check_episodes(made, *spaces, "some")
+        check_episodes(recorded, *spaces, "some")
     folder = tmp_path / "bad-v0"
     with pytest.raises(RefusedError):
-        write_dataset(folder, folder.name, made, world, {})
+        write_dataset(folder, folder.name, recorded, world, {})
     assert not folder.exists()
 
 
@@ -126,7 +126,7 @@ def test_bad_episodes_are_refused(change: Any, words: str, tmp_path: Path):
 def test_other_spaces_are_refused(space: dict[str, Any], tmp_path: Path):
     folder, _, _ = write(tmp_path, "taxi")
     path = folder / "data/metadata.json"
-    told = json.loads(path.read_text())
-    path.write_text(json.dumps(told | {"action_space": json.dumps(space)}))
+    metadata = json.loads(path.read_text())
+    path.write_text(json.dumps(metadata | {"action_space": json.dumps(space)}))
     with pytest.raises(RefusedError, match="action_space.*expected a Box space"):
         load_transitions(folder)

@@ -11,10 +11,10 @@ import torch
 from tasks.artifacts.dataset import load_episodes, load_transitions
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import read_json
+from tasks.artifacts.seeding import seed_of
 from tasks.beds.qdc_metrics.arms import Cloned, cloned, hindsight, played
 from tasks.beds.qdc_metrics.datasets import goals_of, ranked, rows_of, write_datasets
 from tasks.beds.qdc_metrics.pool import Pool, pools, read_elites, sector_of
-from tasks.generate.cores.descriptors import seed_of
 from tests.claims.archive_files import STEPS, design, write_archive
 from tests.worlds.harness import load
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from tasks.artifacts.seeding import generator
 from tasks.compress.ptq4dm.ranges import averaged, find_range, quantise
 from tasks.compress.ptq4dm.states import OWN, States, call, call_times, chain, states
 from tasks.nets.diffusion import DiffusionPolicy
-from tasks.nets.layers import generator
 from tasks.nets.policy import take
 from tests.compress.harness import make_rows
 from tests.compress.ptq4dm_policies import ROWS, compressed, drawn

@@ -16,8 +16,8 @@ from tasks.artifacts.onnx_policy import OnnxPolicy
 from tasks.artifacts.stage import run_stage
 from tasks.estimate import target
 from tasks.estimate.__main__ import main
-from tasks.generate.engine.behaviors import Network, open_behavior
 from tasks.generate.engine.recording import Plan, collect
+from tasks.worlds.engine.behaviors import Network, open_behavior
 from tests.estimate.logged import estimator, quiet
 from tests.variant_files import (
     DATASET,

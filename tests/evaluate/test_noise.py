@@ -13,8 +13,8 @@ from tasks.estimate import target
 from tasks.evaluate.engine.compatibility import check_fits
 from tasks.evaluate.engine.noise import BLOCK, Noise
 from tasks.evaluate.returns import play
-from tasks.generate.engine.behaviors import Network
 from tasks.nets.diffusion import DiffusionPolicy
+from tasks.worlds.engine.behaviors import Network
 from tests.evaluate.test_learning import learning
 from tests.evaluate.test_returns import quiet, returns
 from tests.nets.diffusions import diffusion

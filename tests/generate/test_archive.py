@@ -12,13 +12,14 @@ from tasks.artifacts.dataset import load_transitions, write_dataset
 from tasks.artifacts.episodes import Episode
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.minari import read_episodes
+from tasks.artifacts.seeding import seed_of
 from tasks.generate.cores.archive_dataset import (
     ReplayParams,
+    episode_counts,
     genome_sha256,
     replay,
-    taken,
 )
-from tasks.generate.cores.descriptors import Measures, seed_of
+from tasks.generate.cores.descriptors import Measures
 from tasks.generate.cores.policy_batch import Arena, Policies, genes
 from tasks.generate.cores.quality_diversity import (
     RANDOM,
@@ -56,21 +57,21 @@ def _torch(seed: int) -> Any:
 
 
 def test_the_better_one_holds_the_cell():
-    made, here = archive(), np.array([[0.5, 0.5]])
+    store, here = archive(), np.array([[0.5, 0.5]])
 
     def offer(objective: float, gene: float, at: Any = here) -> int:
         genome = np.full((1, 3), gene, np.float32)
-        return int(made.add(genome, np.array([objective]), at, 7, RANDOM)[0])
+        return int(store.add(genome, np.array([objective]), at, 7, RANDOM)[0])
 
     assert [offer(1, 10), offer(0.5, 11), offer(2, 12)] == [2, 0, 1]
     assert offer(-3, 13, -here) == 2
-    held = made.elites()
+    held = store.elites()
     assert sorted(held.objective) == [-3, 2]
     assert (np.diff(held.cell) > 0).all()
-    nearest = np.linalg.norm(made.centroids - here, axis=1).argmin()
+    nearest = np.linalg.norm(store.centroids - here, axis=1).argmin()
     assert held.genome[list(held.cell).index(nearest)].tolist() == [12, 12, 12]
-    assert made.figures() == {"qd_score": 2 - 3 + 2 * 1, "coverage": 2 / 8, "best": 2}
-    assert made.cell_width == 2 / 8**0.5
+    assert store.figures() == {"qd_score": 2 - 3 + 2 * 1, "coverage": 2 / 8, "best": 2}
+    assert store.cell_width == 2 / 8**0.5
 
 
 def test_an_archive_is_restored_whole():
@@ -145,9 +146,9 @@ def test_measures_scale_each_dimension():
     world: Any = load("swimmer_omni")
     world.descriptor_low = np.array([-2.0, 0.0])
     measures = Measures(world)
-    found = measures.of([episode((-2, 0)), episode((1, 2)), episode((0, 0.5))])
-    assert found.tolist() == [[-1, -1], [0.5, 1], [0, -0.5]]
-    assert measures.units(found).tolist() == [[-2, 0], [1, 2], [0, 0.5]]
+    measured = measures.of([episode((-2, 0)), episode((1, 2)), episode((0, 0.5))])
+    assert measured.tolist() == [[-1, -1], [0.5, 1], [0, -0.5]]
+    assert measures.units(measured).tolist() == [[-2, 0], [1, 2], [0, 0.5]]
 
 
 def test_measures_refuse_what_is_no_descriptor():
@@ -168,13 +169,23 @@ def test_measures_refuse_what_is_no_descriptor():
 
 def test_cells_are_taken_as_asked():
     held = elites(4)  # objectives 3, 2, 1, 0
-    assert taken(held, REPLAY).tolist() == [2, 2, 2, 2]
-    assert taken(held, replace(REPLAY, top_fraction=0.5)).tolist() == [2, 2, 0, 0]
-    assert taken(held, replace(REPLAY, top_fraction=0.0)).tolist() == [2, 0, 0, 0]
+    assert episode_counts(held, REPLAY).tolist() == [2, 2, 2, 2]
+    assert episode_counts(held, replace(REPLAY, top_fraction=0.5)).tolist() == [
+        2,
+        2,
+        0,
+        0,
+    ]
+    assert episode_counts(held, replace(REPLAY, top_fraction=0.0)).tolist() == [
+        2,
+        0,
+        0,
+        0,
+    ]
     weighted = replace(REPLAY, episodes_per_cell=6, cell_weights="objective")
-    assert taken(held, weighted).tolist() == [12, 8, 4, 1]
+    assert episode_counts(held, weighted).tolist() == [12, 8, 4, 1]
     flat = replace(held, objective=np.ones(4))
-    assert taken(flat, weighted).tolist() == [6, 6, 6, 6]
+    assert episode_counts(flat, weighted).tolist() == [6, 6, 6, 6]
 
 
 def again(held: Elites, params: ReplayParams, slots: int = 4, **changes: Any) -> Any:
@@ -194,13 +205,14 @@ def again(held: Elites, params: ReplayParams, slots: int = 4, **changes: Any) ->
 
 def test_elites_play_again_in_the_order_of_cells(tmp_path: Path):
     held = elites()
-    world, made, figures = again(held, REPLAY)
-    assert [e.metadata["cell"] for e in made] == [0, 0, 2, 2, 4, 4, 6, 6, 8, 8, 10, 10]
-    assert [e.seed for e in made] == [
+    world, episodes, figures = again(held, REPLAY)
+    cells = [e.metadata["cell"] for e in episodes]
+    assert cells == [0, 0, 2, 2, 4, 4, 6, 6, 8, 8, 10, 10]
+    assert [e.seed for e in episodes] == [
         seed_of(5, cell, k) for cell in range(0, 12, 2) for k in (0, 1)
     ]
     measures, distances = Measures(world), []
-    for number, one in enumerate(made):
+    for number, one in enumerate(episodes):
         row, about = number // 2, one.metadata
         policy = Policies.of(held.genome[row : row + 1], WIDTHS)
         acted = np.stack(
@@ -216,21 +228,21 @@ def test_elites_play_again_in_the_order_of_cells(tmp_path: Path):
         np.testing.assert_allclose(about["measured"], one.observations[-1, :2])
         ends = measures.of([one])[0] - held.measures[row]
         distances.append(np.linalg.norm(ends))
-    told = figures["reproducibility"]
-    assert told["descriptor_error"] == pytest.approx(np.mean(distances))
-    away = [abs(one.ret - one.metadata["objective"]) for one in made]
-    assert told["return_error"] == pytest.approx(np.mean(away))
+    errors = figures["reproducibility"]
+    assert errors["descriptor_error"] == pytest.approx(np.mean(distances))
+    away = [abs(one.ret - one.metadata["objective"]) for one in episodes]
+    assert errors["return_error"] == pytest.approx(np.mean(away))
     assert (figures["cells_taken"], figures["episodes_short"]) == (6, 0)
 
     folder = tmp_path / "swim-v0"
-    card = write_dataset(folder, folder.name, made, world, {}, about={"more": 1})
+    card = write_dataset(folder, folder.name, episodes, world, {}, about={"more": 1})
     assert card["more"] == 1
     assert len(load_transitions(folder).reward) == 12 * 6
     stored = list(read_episodes(folder / "data/main_data.hdf5", 12))
     about = stored[3].metadata
-    assert about.keys() == made[3].metadata.keys()
+    assert about.keys() == episodes[3].metadata.keys()
     assert (about["cell"], about["generator"], stored[3].source) == (2, "test", "test")
-    assert about["measured"].tolist() == made[3].metadata["measured"].tolist()
+    assert about["measured"].tolist() == episodes[3].metadata["measured"].tolist()
 
 
 def test_results_do_not_depend_on_the_slots():
@@ -242,11 +254,11 @@ def test_results_do_not_depend_on_the_slots():
 
 def test_a_cell_has_no_more_steps_than_allowed():
     params = replace(REPLAY, episodes_per_cell=3, max_per_cell_steps=13)
-    _, made, figures = again(elites(2), params)
-    assert [e.metadata["cell"] for e in made] == [0, 0, 2, 2]  # 12 steps each
+    _, episodes, figures = again(elites(2), params)
+    assert [e.metadata["cell"] for e in episodes] == [0, 0, 2, 2]  # 12 steps each
     assert figures["episodes_over_steps"] == 2
-    _, made, _ = again(elites(2), replace(params, max_per_cell_steps=1))
-    assert [e.metadata["cell"] for e in made] == [0, 2]
+    _, episodes, _ = again(elites(2), replace(params, max_per_cell_steps=1))
+    assert [e.metadata["cell"] for e in episodes] == [0, 2]
 
 
 def falls(first: bool) -> Any:
@@ -262,10 +274,10 @@ def falls(first: bool) -> Any:
 
 
 def test_short_episodes_are_dropped_and_counted():
-    _, made, figures = again(elites(), REPLAY, unhealthy=falls(first=False))
-    assert [e.metadata["cell"] for e in made] == [0, 2, 4, 6, 8, 10]
+    _, episodes, figures = again(elites(), REPLAY, unhealthy=falls(first=False))
+    assert [e.metadata["cell"] for e in episodes] == [0, 2, 4, 6, 8, 10]
     assert (figures["episodes_short"], figures["episodes_over_steps"]) == (6, 0)
-    assert min(len(e) for e in made) > 1
+    assert min(len(e) for e in episodes) > 1
     with pytest.raises(RefusedError, match="12, all shorter than 2 steps"):
         again(elites(), REPLAY, unhealthy=falls(first=True))
 

@@ -9,11 +9,11 @@ import torch
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.onnx_policy import build_model, contract_of, write_onnx
-from tasks.generate.engine.behaviors import Chooser, open_behavior
 from tasks.generate.engine.recording import Plan, collect
 from tasks.nets.feedforward import Feedforward
 from tasks.nets.layers import MLP
 from tasks.worlds import World
+from tasks.worlds.engine.behaviors import Chooser, open_behavior
 from tests.nets.test_categorical import ORIGIN
 from tests.worlds.harness import load
 

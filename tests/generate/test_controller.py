@@ -4,22 +4,8 @@ import numpy as np
 import pytest
 
 from tasks.artifacts.errors import RefusedError
-from tasks.generate.controller import shortest_ways
 from tests.generate.test_rollout import assert_equal, make, quiet
 from tests.worlds.harness import load
-
-
-def test_shortest_ways_go_around_the_wall():
-    free = np.array([[1, 1, 1], [0, 0, 1], [1, 1, 1]], bool)
-    way = shortest_ways(free)
-    cell, seen = (0, 0), []
-    while cell != (2, 0):
-        cell = tuple(way[(*cell, 2, 0)])
-        seen.append(cell)
-    assert seen == [(0, 1), (0, 2), (1, 2), (2, 2), (2, 1), (2, 0)]
-    assert tuple(way[1, 2, 1, 2]) == (1, 2)
-    free[1, 2] = False
-    assert tuple(shortest_ways(free)[0, 0, 2, 0]) == (0, 0)
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.5])

@@ -51,7 +51,7 @@ def flat(episodes: list[Episode], world: World, place: str) -> Any:
 def test_exactly_the_chosen_field_and_steps(
     field: str, world: World, played: list[Episode]
 ):
-    done, told = method(field=field, scale=0.5).corrupt(
+    done, figures = method(field=field, scale=0.5).corrupt(
         played, world.action_space, None, quiet
     )
     hit = flat(done, world, MASK) == 1
@@ -77,8 +77,8 @@ def test_exactly_the_chosen_field_and_steps(
         assert np.abs(z).max() <= 0.5 + 1e-6
         assert np.abs(z).max(axis=0).min() > 0.49
         assert abs(z.mean()) < 0.05
-    assert told["steps"] == hit.sum()
-    assert told["share"] == hit.mean()
+    assert figures["steps"] == hit.sum()
+    assert figures["share"] == hit.mean()
 
 
 def test_the_seed_gives_the_mask_and_its_share_is_the_rate(
@@ -131,10 +131,10 @@ def test_what_is_read_is_the_corrupted_data(
 ):
     import minari
 
-    done, told = method(field=field).corrupt(played, world.action_space, None, quiet)
+    done, figures = method(field=field).corrupt(played, world.action_space, None, quiet)
     folders = tmp_path / "clean" / ID, tmp_path / "wrong" / ID
     for folder, episodes in zip(folders, (played, done), strict=True):
-        about = {"corruption": told} if episodes is done else None
+        about = {"corruption": figures} if episodes is done else None
         write_dataset(folder, ID, episodes, world, BLOCK, about=about)
     clean, wrong = (load_transitions(folder) for folder in folders)
     assert clean.sha256 != wrong.sha256
@@ -197,12 +197,12 @@ def test_an_attack_lowers_q_inside_its_box(
     field: str, world: World, played: list[Episode], attacker: Attacker
 ):
     def corrupt(chunks: int) -> tuple[list[Episode], dict[str, Any]]:
-        found: tuple[list[Episode], dict[str, Any]] = method(
+        result: tuple[list[Episode], dict[str, Any]] = method(
             field=field, mode="adversarial", scale=0.7, steps=40, chunks=chunks
         ).corrupt(played, world.action_space, attacker, quiet)
-        return found
+        return result
 
-    done, told = corrupt(10)
+    done, figures = corrupt(10)
     hit = flat(done, world, MASK) == 1
     before, after = (flat(e, world, PLACES[field]) for e in (played, done))
     assert np.array_equal((before != after).any(1), hit)
@@ -223,12 +223,16 @@ def test_an_attack_lowers_q_inside_its_box(
         ]
     lowered = (q[1] < q[0]).numpy()
     assert lowered[hit].mean() > 0.99
-    assert told["q"]["share_lowered"] == pytest.approx(lowered[hit].mean(), abs=0.01)
-    assert told["q"]["mean_before"] == pytest.approx(q[0][hit].mean().item(), abs=1e-5)
-    assert told["q"]["mean_after"] == pytest.approx(q[1][hit].mean().item(), abs=1e-4)
-    assert told["q"]["mean_after"] < told["q"]["mean_before"] - 0.005
+    assert figures["q"]["share_lowered"] == pytest.approx(lowered[hit].mean(), abs=0.01)
+    assert figures["q"]["mean_before"] == pytest.approx(
+        q[0][hit].mean().item(), abs=1e-5
+    )
+    assert figures["q"]["mean_after"] == pytest.approx(
+        q[1][hit].mean().item(), abs=1e-4
+    )
+    assert figures["q"]["mean_after"] < figures["q"]["mean_before"] - 0.005
     for side in ("before", "after"):
-        assert sum(told["q"][side]) == hit.sum()
+        assert sum(figures["q"][side]) == hit.sum()
     whole = flat(corrupt(1)[0], world, PLACES[field])
     np.testing.assert_allclose(whole, after, atol=1e-5)
 

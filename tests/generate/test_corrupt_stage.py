@@ -39,6 +39,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         "dataset": {
             "tiny": {
                 "world": block("world/pendulum"),
+                "method": "rollout",
                 "generate": rollout | {"steps": None},
             }
         },
@@ -68,8 +69,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 def train_attacker(**origin: Any) -> None:
     """Leave what the stage train leaves of an edac that has not learned yet."""
     data = load_transitions(Path("data/datasets/tiny-v0"))
-    told = harness.block("edac", members=3)
-    learner = build(told, "train.edac", spaces=spaces(data), seeds=(2, 5), updates=1)
+    params = harness.block("edac", members=3)
+    learner = build(params, "train.edac", spaces=spaces(data), seeds=(2, 5), updates=1)
     folder = Path("data/policies/tiny/edac")
     folder.mkdir(parents=True, exist_ok=True)
     about = {"seeds": [2, 5], "dataset_sha256": data.sha256, **origin}
@@ -102,7 +103,11 @@ def test_it_writes_the_same_dataset_again(
     if name == "hurt":
         assert card["q"]["mean_after"] < card["q"]["mean_before"]
     worlds = [json.loads((f / "world.json").read_text()) for f in (folder, TINY)]
-    assert worlds[0] == worlds[1]
+    for key in ("world", "step_seconds"):
+        assert worlds[0][key] == worlds[1][key]
+    (of_world, of_method), (of_source, _) = (w["made_by"] for w in worlds)
+    assert of_world == of_source
+    assert of_method["method"] == "generate.corrupt"
     states = [load_episodes(f)[0][0].infos for f in (folder, TINY)]
     for key, values in states[1].items():  # reset_to still works
         assert np.array_equal(states[0][key], values)
@@ -164,9 +169,9 @@ def test_saved_critics_say_what_the_learners_do(project: Any):
         data.observation_std
     )
     truth = learner.critics(*(x.expand(2, -1, -1) for x in (normal, a / 2)))
-    found = critic(*(x.expand(2, -1, -1) for x in (o, a)))
-    assert found.shape == (2, 3, 50)
-    torch.testing.assert_close(found, truth)
+    values = critic(*(x.expand(2, -1, -1) for x in (o, a)))
+    assert values.shape == (2, 3, 50)
+    torch.testing.assert_close(values, truth)
     torch.testing.assert_close(critic.alone(1)(o[None], a[None]), truth[1:])
     assert not torch.allclose(truth[0], truth[1])
 

@@ -1,5 +1,6 @@
 """The stage's command."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -10,6 +11,9 @@ from tasks.artifacts.dataset import load_transitions
 from tasks.artifacts.files import sha256
 from tasks.artifacts.stage import run_stage
 from tasks.generate.__main__ import main
+from tests.code.edited import edited
+
+ROOT = Path(__file__).parents[2]
 
 
 def study(folder: Path, **changes: object) -> None:
@@ -17,7 +21,8 @@ def study(folder: Path, **changes: object) -> None:
     world = yaml.safe_load(Path("params/world/pendulum.yaml").read_text("utf-8"))
     block = yaml.safe_load(Path("params/generate/rollout.yaml").read_text("utf-8"))
     block |= {"policy": "random", "episodes": 2, "steps": None}
-    dataset = {"tiny": {"world": world, "generate": block | changes}}
+    block |= changes
+    dataset = {"tiny": {"world": world, "method": "rollout", "generate": block}}
     (folder / "params.yaml").write_text(yaml.safe_dump({"dataset": dataset}))
 
 
@@ -39,6 +44,31 @@ def test_it_writes_the_same_dataset_again(
     assert run("tiny", monkeypatch) == 0
     assert sha256(folder) == before
     assert [p.name for p in folder.parent.iterdir()] == ["tiny-v0"]
+
+
+def test_it_says_which_code_made_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Who loads the class that world.json names runs again when its code changes."""
+    study(tmp_path)
+    monkeypatch.chdir(tmp_path)
+
+    def made_by() -> list[dict[str, str]]:
+        assert run("tiny", monkeypatch) == 0
+        text = Path("data/datasets/tiny-v0/world.json").read_text()
+        return json.loads(text)["made_by"]
+
+    before = made_by()
+    assert [m["method"] for m in before] == ["worlds.pendulum", "generate.rollout"]
+    edited(monkeypatch, "tasks/worlds/cores/classic_control.py")
+    after = made_by()
+    assert after[0]["code_sha256"] != before[0]["code_sha256"]
+    assert after[0]["params_sha256"] == before[0]["params_sha256"]
+    assert after[1] == before[1]
+    with monkeypatch.context() as elsewhere:
+        elsewhere.chdir(ROOT)
+        study(tmp_path, seed=1)
+    changed = made_by()
+    assert changed[0] == after[0]
+    assert changed[1]["params_sha256"] != before[1]["params_sha256"]
 
 
 @pytest.mark.parametrize(

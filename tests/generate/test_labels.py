@@ -13,22 +13,24 @@ from tests.worlds.harness import load
 @pytest.mark.filterwarnings("ignore:.*all equal")  # it never errs
 def test_labels_are_the_classes_of_the_pictures():
     world = load("scenes", max_steps=7)
-    made = make("labels", noise=0.0, episodes=5).episodes(world, quiet)
-    for episode in made:
-        told = [render(episode.seed, number) for number in range(8)]
-        assert np.array_equal(episode.observations, [picture for picture, _ in told])
-        assert episode.actions.tolist() == [label for _, label in told[:-1]]
+    episodes = make("labels", noise=0.0, episodes=5).episodes(world, quiet)
+    for episode in episodes:
+        pictures = [render(episode.seed, number) for number in range(8)]
+        assert np.array_equal(
+            episode.observations, [picture for picture, _ in pictures]
+        )
+        assert episode.actions.tolist() == [label for _, label in pictures[:-1]]
         assert episode.rewards.tolist() == [1] * 7
         assert episode.source == "teacher"
-    check_episodes(made, world.observation_space, world.action_space, "made")
+    check_episodes(episodes, world.observation_space, world.action_space, "made")
 
 
 def test_noise_is_the_share_drawn_evenly():
-    made = make("labels", noise=0.5, episodes=20).episodes(load("scenes"), quiet)
-    rewards = np.stack([e.rewards for e in made])
+    episodes = make("labels", noise=0.5, episodes=20).episodes(load("scenes"), quiet)
+    rewards = np.stack([e.rewards for e in episodes])
     assert rewards.shape == (20, 50)
     assert rewards.mean() == pytest.approx(0.55, abs=0.05)
-    wrong = np.stack([e.actions for e in made])[rewards == 0]
+    wrong = np.stack([e.actions for e in episodes])[rewards == 0]
     assert (np.bincount(wrong, minlength=10) > 20).all()
 
 

@@ -46,10 +46,10 @@ def test_parts_share_one_batch_and_none_sees_what_another_left(
     world = load("hopper")
     parts = [{"policy": "random", "steps": 5}, {"policy": "random", "episodes": 6}]
     together = make("mixture", parts=parts).episodes(world, quiet)
-    made, real = [], world.make
-    monkeypatch.setattr(world, "make", lambda n: (made.append(n), real(n))[1])
+    counts, real = [], world.make
+    monkeypatch.setattr(world, "make", lambda n: (counts.append(n), real(n))[1])
     again = make("mixture", parts=parts, in_flight=3).episodes(world, quiet)
-    assert made == [3]
+    assert counts == [3]
     assert_equal(together, again)
     assert [e.seed - together[-1].seed for e in together[-6:]] == [
         -5,
@@ -77,8 +77,8 @@ def test_probabilities_are_known_of_all_actions_or_of_none(tmp_path: Path):
 
     def infos(*parts: dict[str, Any]) -> list[bool]:
         each = [{"episodes": 1} | part for part in parts]
-        made = make("mixture", parts=each, behaviors=behaviors).episodes(world, quiet)
-        return ["log_prob" in e.infos for e in made]
+        mixture = make("mixture", parts=each, behaviors=behaviors)
+        return ["log_prob" in e.infos for e in mixture.episodes(world, quiet)]
 
     known = [{"policy": "small", "noise": 0.5}, {"policy": "other", "noise": 0.1}]
     assert infos(*known, {"policy": "random"}) == [True] * 3
@@ -122,8 +122,8 @@ def test_the_card_says_what_share_of_the_steps_a_part_has(
     tmp_path: Path, name: str, share: float
 ):
     """A tenth of the dataset's budget; the part's last episode is whole."""
-    told = yaml.safe_load((ROOT / f"params/dataset/{name}.yaml").read_text())
-    parts = [p | {"steps": p["steps"] // 10} for p in told["generate"]["parts"]]
+    block = yaml.safe_load((ROOT / f"params/dataset/{name}.yaml").read_text())
+    parts = [p | {"steps": p["steps"] // 10} for p in block["generate"]["parts"]]
     world = load("pendulum")
     mixture = make("mixture", parts=parts, behaviors=ROOT / "data/behaviors")
     episodes = mixture.episodes(world, quiet)

@@ -12,11 +12,12 @@ from tasks.artifacts.episodes import Episode, check_episodes
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.onnx_policy import build_model, contract_of, write_onnx
 from tasks.artifacts.params import build
-from tasks.generate.engine.behaviors import open_behavior
+from tasks.artifacts.seeding import generator
 from tasks.generate.engine.recording import Plan, collect
 from tasks.nets.feedforward import Feedforward
-from tasks.nets.layers import Linear, generator
+from tasks.nets.layers import Linear
 from tasks.worlds import World
+from tasks.worlds.engine.behaviors import open_behavior
 from tests.nets.transformers import transformer
 from tests.variant_files import write
 from tests.worlds.harness import load
@@ -59,6 +60,7 @@ def behavior(folder: Path, world: World, name: str, head: str, hidden: int = 8) 
         "step_seconds": world.step_seconds,
         "weights_sha256": "",
         "statistics_sha256": "",
+        "made_by": [],
     }
     place = folder / world.params.name
     place.mkdir(parents=True, exist_ok=True)
@@ -147,8 +149,8 @@ def test_network_acts_with_its_noise(head: str, tmp_path: Path):
     behaviors = behavior(tmp_path, world, "small", head)
 
     def run(**changes: Any) -> list[Episode]:
-        given = {"policy": "small", "episodes": 4, "steps": None} | changes
-        return make("rollout", behaviors=behaviors, **given).episodes(world, quiet)
+        params = {"policy": "small", "episodes": 4, "steps": None} | changes
+        return make("rollout", behaviors=behaviors, **params).episodes(world, quiet)
 
     still, noisy = run(noise=0.0), run(noise=0.5)
     assert {e.source for e in still} == {"small"}
@@ -180,10 +182,10 @@ def test_probabilities_are_the_slope_of_the_sampled_action(tmp_path: Path):
         expected = -0.5 * noise[:, 0] ** 2 - np.log(slope) - np.log(2 * np.pi) / 2
         inside = np.abs(episode.actions[:, 0]) < 1.98
         assert inside.sum() > 30
-        found = episode.infos["log_prob"]
-        assert found.shape == (51,)
-        assert found[-1] == 0
-        np.testing.assert_allclose(found[:-1][inside], expected[inside], atol=1e-2)
+        log_prob = episode.infos["log_prob"]
+        assert log_prob.shape == (51,)
+        assert log_prob[-1] == 0
+        np.testing.assert_allclose(log_prob[:-1][inside], expected[inside], atol=1e-2)
 
 
 def test_random_actions_have_an_even_density():
@@ -196,21 +198,21 @@ def test_random_actions_have_an_even_density():
 def test_bad_policies_are_refused(tmp_path: Path):
     world = load("hopper")
     behaviors = behavior(tmp_path, world, "small", "tanh")
-    wanted = {"behaviors": behaviors, "episodes": 1, "steps": None}
+    options = {"behaviors": behaviors, "episodes": 1, "steps": None}
     with pytest.raises(RefusedError, match=r"expected random, small; run: .*behaviors"):
-        make("rollout", policy="smal", **wanted).episodes(world, quiet)
+        make("rollout", policy="smal", **options).episodes(world, quiet)
     carries = transformer((0,), observation=11, action=3)
     write(tmp_path / "hopper", carries, world, "float32")
     with pytest.raises(RefusedError, match="carry: found actions, .* no memory"):
-        make("rollout", policy="seed-0", **wanted).episodes(world, quiet)
+        make("rollout", policy="seed-0", **options).episodes(world, quiet)
     walker = load("walker2d")
     (tmp_path / "hopper").rename(tmp_path / "walker2d")
     with pytest.raises(RefusedError, match=r"found \[11, 3, False\].*\[17, 6, False\]"):
-        make("rollout", policy="small", **wanted).episodes(walker, quiet)
+        make("rollout", policy="small", **options).episodes(walker, quiet)
     with (tmp_path / "walker2d/small.onnx").open("ab") as file:
         file.write(b"x")
     with pytest.raises(RefusedError, match="sha256"):
-        make("rollout", policy="small", **wanted).episodes(walker, quiet)
+        make("rollout", policy="small", **options).episodes(walker, quiet)
 
 
 @pytest.mark.parametrize(

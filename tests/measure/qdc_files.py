@@ -10,9 +10,9 @@ import yaml
 
 from tasks.artifacts.dataset import write_dataset
 from tasks.artifacts.episodes import Episode
-from tasks.generate.engine.behaviors import open_behavior
 from tasks.generate.engine.recording import Plan, collect
 from tasks.measure.qdc_metrics import QdcMetrics, QdcParams
+from tasks.worlds.engine.behaviors import open_behavior
 from tests.worlds.harness import load
 
 HERE = Path(__file__).parents[2]

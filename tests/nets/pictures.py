@@ -2,7 +2,7 @@
 
 import torch
 
-from tasks.nets.layers import generator
+from tasks.artifacts.seeding import generator
 from tasks.nets.resnet import ResNet, build
 
 IMAGE = (3, 8, 8)

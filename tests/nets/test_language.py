@@ -9,9 +9,9 @@ import onnxruntime
 import pytest
 import torch
 
+from tasks.artifacts.seeding import generator
 from tasks.beds.quest.arms import as_packed, model_of
 from tasks.nets.language import CharacterModel, RMSNorm, rotations, turned
-from tasks.nets.layers import generator
 from tasks.nets.quest import Quest
 
 torch.set_num_threads(1)

@@ -5,8 +5,9 @@ import onnxruntime
 import pytest
 import torch
 
+from tasks.artifacts.seeding import generator
 from tasks.nets.graph import Graph
-from tasks.nets.layers import MLP, Linear, generator
+from tasks.nets.layers import MLP, Linear
 from tests.nets.harness import run_layer
 
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from tasks.nets.layers import generator
+from tasks.artifacts.seeding import generator
 from tasks.nets.transformer import DecisionTransformer
 
 torch.set_num_threads(1)

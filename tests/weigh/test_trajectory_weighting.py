@@ -11,9 +11,9 @@ import yaml
 from tasks.artifacts.dataset import load_transitions, write_dataset
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import build
-from tasks.generate.engine.behaviors import open_behavior
 from tasks.generate.engine.recording import Plan, collect
 from tasks.weigh import figures, start_values, trajectories
+from tasks.worlds.engine.behaviors import open_behavior
 from tests.train.mixed import mixed
 from tests.worlds.harness import load
 

@@ -181,8 +181,8 @@ class WorldTests:
         for action in plan:
             live = ~batch.ended
             after, _, terminated, _, _ = batch.step(action)
-            told = require(world, "termination_fn")(seen, action, after)
-            assert np.array_equal(told[live], terminated[live])
+            ends_here = require(world, "termination_fn")(seen, action, after)
+            assert np.array_equal(ends_here[live], terminated[live])
             ends += int(terminated.sum())
             seen = after
         assert (ends > 0) == self.terminates

@@ -19,9 +19,9 @@ def test_an_episode_is_described_by_its_end():
     episode = make("rollout", policy="random", episodes=1, steps=None).episodes(
         world, quiet
     )[0]
-    found = require(world, "descriptor")(episode)
-    assert found.tolist() == episode.observations[-1, :2].tolist()
-    assert np.abs(found - episode.observations[0, :2]).max() > 1e-4
+    descriptor = require(world, "descriptor")(episode)
+    assert descriptor.tolist() == episode.observations[-1, :2].tolist()
+    assert np.abs(descriptor - episode.observations[0, :2]).max() > 1e-4
     episode.infos["qpos"][-1, :2] = [7, -0.5]
     assert world.descriptor(episode).tolist() == [2, -0.5]  # type: ignore[attr-defined]
     pushes = np.square(episode.actions).sum()

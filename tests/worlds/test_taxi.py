@@ -44,8 +44,8 @@ def test_every_step_and_mask_is_gymnasiums():
         env.reset(seed=0)
     reached = before[:, 10:14] * before[:, 15:]
     waiting = reached.sum(1) == 0  # the others are met after the end alone
-    told = world.termination_fn(before, actions, seen)
-    assert np.array_equal(told[waiting], terminated[waiting])
+    ended = world.termination_fn(before, actions, seen)
+    assert np.array_equal(ended[waiting], terminated[waiting])
     assert terminated.sum() == 4
 
 
@@ -54,8 +54,8 @@ def test_one_hot_says_row_column_passenger_and_destination():
     seen = world.make(1)
     row, column, passenger, destination = 3, 1, 4, 2
     place = ((row * 5 + column) * 5 + passenger) * 4 + destination
-    found = np.flatnonzero(seen.reset_to({"place": np.array([place])})[0])
-    assert found.tolist() == [3, 5 + 1, 10 + 4, 15 + 2]
+    ones = np.flatnonzero(seen.reset_to({"place": np.array([place])})[0])
+    assert ones.tolist() == [3, 5 + 1, 10 + 4, 15 + 2]
 
 
 def test_random_legal_actions_are_even():

@@ -9,8 +9,8 @@ from tasks.artifacts.stage import run_stage
 from tasks.worlds.__main__ import main
 
 
-def run(monkeypatch: pytest.MonkeyPatch, *given: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["worlds", *given, "--episodes", "2"])
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["worlds", *arguments, "--episodes", "2"])
     return run_stage(main)
 
 
@@ -19,10 +19,10 @@ def test_it_measures_and_repeats(
 ):
     assert run(monkeypatch, "--world", "pendulum") == 0
     first = capsys.readouterr().out
-    told = json.loads(first)
-    assert (told["policy"], told["episodes"]) == ("random", 2)
-    assert told["length_mean"] == 200
-    assert -2000 < told["return"]["mean"] < -500
+    figures = json.loads(first)
+    assert (figures["policy"], figures["episodes"]) == ("random", 2)
+    assert figures["length_mean"] == 200
+    assert -2000 < figures["return"]["mean"] < -500
     assert run(monkeypatch, "--world", "pendulum") == 0
     assert capsys.readouterr().out == first
 

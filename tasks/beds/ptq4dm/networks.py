@@ -14,6 +14,7 @@ from torch import Tensor
 
 from tasks.artifacts.params import build
 from tasks.artifacts.progress import Progress
+from tasks.artifacts.seeding import generator
 from tasks.compress.cores.layer_inputs import inputs_during
 from tasks.compress.ptq4dm.ranges import Bits, quantised
 from tasks.compress.ptq4dm.states import (
@@ -29,7 +30,6 @@ from tasks.compress.ptq4dm.states import (
 from tasks.export import Sampler
 from tasks.export.cores.schedule import Schedule
 from tasks.nets.diffusion import DiffusionPolicy
-from tasks.nets.layers import generator
 from tasks.nets.sampling import ddpm, variance_preserving
 from tasks.train import Spaces
 from tasks.train.cores.diffusion import fresh_policy

@@ -25,11 +25,12 @@ from tasks.artifacts.dataset import load_episodes, load_transitions
 from tasks.artifacts.files import canonical, read_json, sha256, write_json
 from tasks.artifacts.params import build
 from tasks.artifacts.progress import Progress
+from tasks.artifacts.seeding import seed_of
 from tasks.artifacts.transitions import STD_FLOOR, Transitions
 from tasks.beds.qdc_metrics.datasets import write_datasets
 from tasks.beds.qdc_metrics.design import Design
 from tasks.beds.qdc_metrics.pool import Doubles
-from tasks.generate.cores.descriptors import Measures, seed_of
+from tasks.generate.cores.descriptors import Measures
 from tasks.generate.cores.policy_batch import Act, Arena, Array
 from tasks.measure.qdc_metrics import QdcMetrics, QdcParams, world_of
 from tasks.measure.qdc_metrics.embedding import Yardstick

@@ -30,10 +30,10 @@ from numpy.typing import NDArray
 from tasks.artifacts.dataset import write_dataset
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import whole_folder, write_json
+from tasks.artifacts.seeding import chance
 from tasks.beds.qdc_metrics.design import QUALITIES, Design
 from tasks.beds.qdc_metrics.pool import Counts, Doubles, Pool, pools, read_elites
 from tasks.generate import Progress
-from tasks.generate.cores.descriptors import chance
 from tasks.worlds import World
 
 THIRDS = {"top": (2 / 3, 1.1), "middle": (1 / 3, 2 / 3)}  # of the rank, from and below

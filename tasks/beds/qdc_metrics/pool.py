@@ -11,10 +11,11 @@ from safetensors.numpy import load_file
 from tasks.artifacts.episodes import Episode
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import read_json, sha256
+from tasks.artifacts.seeding import chance
 from tasks.beds.qdc_metrics.design import Design
 from tasks.generate import Progress
 from tasks.generate.cores.archive_dataset import Decode, ReplayParams, replay
-from tasks.generate.cores.descriptors import Measures, chance
+from tasks.generate.cores.descriptors import Measures
 from tasks.generate.cores.policy_batch import Act, Arena, Array, Policies
 from tasks.generate.cores.quality_diversity import Elites
 from tasks.worlds import World

@@ -33,8 +33,8 @@ import tasks
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import canonical, read_json, sha256, write_json
 from tasks.artifacts.progress import Progress
+from tasks.artifacts.seeding import chance, torch_chance
 from tasks.beds.qdc_metrics.arms import KEPT, MADE_BY
-from tasks.generate.cores.descriptors import chance, torch_chance
 from tasks.measure.qdc_metrics import QdcParams
 from tasks.measure.qdc_metrics.corpora import measure
 from tasks.measure.qdc_metrics.corpus import TOPICS, Record, problem

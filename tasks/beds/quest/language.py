@@ -23,8 +23,8 @@ from torch.optim import AdamW
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.progress import Progress
+from tasks.artifacts.seeding import generator
 from tasks.nets.language import CharacterModel
-from tasks.nets.layers import generator
 from tasks.nets.quest import Quest
 
 # modules of Python's standard library, in this order

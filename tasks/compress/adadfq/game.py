@@ -15,6 +15,7 @@ from torch.optim import SGD, Adam, Optimizer
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import PARAMS, OneOf, Params, Range
+from tasks.artifacts.seeding import generator
 from tasks.compress.adadfq.generator import LATENT, Generator
 from tasks.compress.adadfq.losses import (
     Watch,
@@ -25,7 +26,6 @@ from tasks.compress.adadfq.losses import (
     margin_loss,
 )
 from tasks.compress.adadfq.student import Student
-from tasks.nets.layers import generator
 from tasks.nets.resnet import NormedConv, ResNet
 from tasks.nets.resnet_base import through
 from tasks.nets.resnet_coded import CodedResNet

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.optim import Adam
 
 from tasks.artifacts.progress import Progress
-from tasks.nets.layers import generator
+from tasks.artifacts.seeding import generator
 
 
 class Fit:

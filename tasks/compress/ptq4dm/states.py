@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 
 from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.seeding import generator
 from tasks.nets.diffusion import DiffusionPolicy
-from tasks.nets.layers import generator
 from tasks.nets.sampling import Call, run
 
 # what a policy can be calibrated on without logged actions, and what needs them

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from tasks.artifacts.episodes import Episode
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import OneOf, Params, Range
-from tasks.generate.cores.descriptors import Doubles, Measures, seed_of
+from tasks.artifacts.seeding import seed_of
+from tasks.generate.cores.descriptors import Doubles, Measures
 from tasks.generate.cores.policy_batch import Act, Arena
 from tasks.generate.cores.quality_diversity import OPERATORS, Array, Elites
 
@@ -31,7 +32,7 @@ Counts = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class ReplayParams(Params):
-    """What of an archive becomes episodes; see params/generate/dcg_map_elites.yaml."""
+    """How much of an archive becomes episodes; a method's YAML has the ranges."""
 
     episodes_per_cell: Annotated[int, Range(1, 1000)]
     top_fraction: Annotated[float, Range(0, 1)]
@@ -39,7 +40,7 @@ class ReplayParams(Params):
     cell_weights: Annotated[str, OneOf(("uniform", "objective"))]
 
 
-def taken(elites: Elites, params: ReplayParams) -> Counts:
+def episode_counts(elites: Elites, params: ReplayParams) -> Counts:
     """How many episodes each elite plays, (N,); 0 outside the best ``top_fraction``.
 
     ``uniform``: ``episodes_per_cell`` each. ``objective``: as many in all, shared in
@@ -47,14 +48,14 @@ def taken(elites: Elites, params: ReplayParams) -> Counts:
     """
     count = max(1, round(params.top_fraction * len(elites)))
     best = np.sort(np.argsort(-elites.objective, kind="stable")[:count])
-    made = np.zeros(len(elites), np.int64)
-    made[best] = params.episodes_per_cell
+    counts = np.zeros(len(elites), np.int64)
+    counts[best] = params.episodes_per_cell
     if params.cell_weights == "objective":
         above = elites.objective[best] - elites.objective[best].min()
         if above.sum() > 0:
             share = above / above.sum() * params.episodes_per_cell * count
-            made[best] = np.maximum(1, np.rint(share).astype(np.int64))
-    return made
+            counts[best] = np.maximum(1, np.rint(share).astype(np.int64))
+    return counts
 
 
 def genome_sha256(genome: Array) -> str:
@@ -73,14 +74,14 @@ def replay(
     seed: int,
     source: str,
 ) -> tuple[list[Episode], dict[str, Any]]:
-    """Let elites act again.
+    """Let the elites of an archive act again.
 
     Args:
         elites: Of the archive, at least one.
         decode: Makes policies of genomes.
         arena: Where they act.
         measures: Of the same world.
-        params: Which, and how often.
+        params: Which elites, and how often.
         seed: Of the dataset.
         source: Name of the method; marks the episodes.
 
@@ -93,7 +94,7 @@ def replay(
     Raises:
         RefusedError: If no episode is left.
     """
-    counts = taken(elites, params)
+    counts = episode_counts(elites, params)
     rows = np.repeat(np.arange(len(elites)), counts)
     numbers = np.concatenate([np.arange(count) for count in counts])
     seeds = [
@@ -101,7 +102,7 @@ def replay(
         for row, k in zip(rows, numbers, strict=True)
     ]
     played = arena.play(lambda part: decode(elites.genome[rows[part]]), seeds, source)
-    found = measures.of(played)  # (episodes, D)
+    reached = measures.of(played)  # (episodes, D)
     kept = _kept(rows, [len(episode) for episode in played], params.max_per_cell_steps)
     if not kept.any():
         raise RefusedError(
@@ -111,8 +112,8 @@ def replay(
             f"at least one of {SHORTEST} steps",
             "search longer, or start where the task does not end at once",
         )
-    own, again = measures.units(elites.measures), measures.units(found)
-    made = [
+    own, again = measures.units(elites.measures), measures.units(reached)
+    episodes = [
         replace(
             played[i],
             metadata={
@@ -134,18 +135,18 @@ def replay(
     figures = {
         "cells_taken": int((counts > 0).sum()),
         "episodes_short": short,
-        "episodes_over_steps": len(played) - len(made) - short,
+        "episodes_over_steps": len(played) - len(episodes) - short,
         "reproducibility": {
-            "descriptor_error": error(found, elites.measures[rows]),
+            "descriptor_error": error(reached, elites.measures[rows]),
             "return_error": float(np.abs(returns - elites.objective[rows]).mean()),
         },
     }
-    return made, figures
+    return episodes, figures
 
 
-def error(found: Doubles, wanted: Doubles) -> float:
-    """Mean distance of measures (N, D), normalised: 2 is a whole axis."""
-    return float(np.linalg.norm(found - wanted, axis=1).mean())
+def error(reached: Doubles, expected: Doubles) -> float:
+    """Mean distance between measures (N, D), normalised: 2 is a whole axis."""
+    return float(np.linalg.norm(reached - expected, axis=1).mean())
 
 
 def _kept(
@@ -154,6 +155,11 @@ def _kept(
     """Which episodes stay: long enough, and a cell's steps within its budget.
 
     The first one of a cell that is long enough always stays.
+
+    Args:
+        rows: Which elite played each episode.
+        lengths: Of the episodes, steps.
+        most: Steps a cell may have; None for no bound.
     """
     kept = np.array(lengths) >= SHORTEST
     steps: dict[int, int] = {}

@@ -1,43 +1,19 @@
-"""Descriptors of episodes as measures in [-1, 1]^D, and seeds of what is done.
+"""Descriptors of episodes as measures in [-1, 1]^D."""
 
-Chance is drawn from generators made of a seed and words, so a search that was killed
-goes on without the state of one.
-"""
-
-import hashlib
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from tasks.artifacts.episodes import Episode
 from tasks.artifacts.errors import RefusedError
-from tasks.generate.engine.recording import FIRST_START
 from tasks.worlds import World, require
 
 Doubles = NDArray[np.float64]
 
 
-def seed_of(*parts: object) -> int:
-    """A start seed or a seed of chance that depends on the parts alone, 2^30..2^61."""
-    text = "/".join(map(str, parts))
-    digest = hashlib.sha256(text.encode()).digest()
-    return FIRST_START + (int.from_bytes(digest[:8], "little") >> 4)
-
-
-def chance(*parts: object) -> np.random.Generator:
-    """A generator of the parts, so that a search resumes without the state of one."""
-    return np.random.default_rng(seed_of(*parts))
-
-
-def torch_chance(*parts: object) -> torch.Generator:
-    """The same for torch."""
-    return torch.Generator().manual_seed(seed_of(*parts))
-
-
 class Measures:
-    """What a world's descriptors say, each dimension in [-1, 1].
+    """Measures of episodes: a world's descriptors, each dimension scaled to [-1, 1].
 
     Args:
         world: One that can ``descriptor``.
@@ -67,13 +43,13 @@ class Measures:
             )
 
     def of(self, episodes: Sequence[Episode]) -> Doubles:
-        """Of whole episodes: (N, D).
+        """The measures of N whole episodes, (N, D).
 
         Raises:
             RefusedError: If an episode has no steps, or its descriptor is NaN or
                 outside the bounds.
         """
-        found = np.zeros((len(episodes), len(self.low)))
+        raw = np.zeros((len(episodes), len(self.low)))  # units of the world
         for number, episode in enumerate(episodes):
             if not len(episode):
                 raise RefusedError(
@@ -83,7 +59,7 @@ class Measures:
                     "at least one step",
                     "start where the task has not already ended",
                 )
-            found[number] = d = self._describe(episode)
+            raw[number] = d = self._describe(episode)
             if not ((self.low <= d) & (d <= self.high)).all():
                 raise RefusedError(
                     self._where,
@@ -92,8 +68,8 @@ class Measures:
                     f"{self.low.tolist()} to {self.high.tolist()}",
                     "mend the world's descriptor or widen its bounds",
                 )
-        return 2 * (found - self.low) / (self.high - self.low) - 1
+        return 2 * (raw - self.low) / (self.high - self.low) - 1
 
     def units(self, measures: Doubles) -> Doubles:
-        """(N, D) in [-1, 1] -> the same in units of the world."""
+        """Measures (N, D) back in units of the world."""
         return self.low + (measures + 1) / 2 * (self.high - self.low)

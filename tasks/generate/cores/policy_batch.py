@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from tasks.artifacts.episodes import Episode
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import PARAMS
-from tasks.generate.engine.behaviors import Bounded
-from tasks.generate.engine.recording import Recorder
+from tasks.generate.engine.recorder import Recorder
 from tasks.nets.layers import Linear, perceptron
 from tasks.worlds import Floats, World
+from tasks.worlds.engine.behaviors import Bounded
 
 Array = NDArray[np.float32]
 # actions (n, A) in [-1, 1] of observations (n, O); row i is that of episode i
@@ -58,47 +58,47 @@ class Policies(nn.Module):
     @classmethod
     def of(cls, genomes: Array, widths: Sequence[int]) -> "Policies":
         """Decode genomes (N, G)."""
-        made, rows = cls(len(genomes), widths), torch.from_numpy(np.array(genomes))
-        at = 0
+        policies = cls(len(genomes), widths)
+        rows, at = torch.from_numpy(np.array(genomes)), 0
         with torch.no_grad():
-            for layer in made.layers:
+            for layer in policies.layers:
                 for tensor in (layer.weight, layer.bias):
                     size = tensor[0].numel()
                     tensor.copy_(rows[:, at : at + size].view_as(tensor))
                     at += size
-        return made
+        return policies
 
     @classmethod
     def random(
         cls, count: int, widths: Sequence[int], draw: torch.Generator
     ) -> "Policies":
-        """See :func:`lecun`."""
-        made = cls(count, widths)
-        lecun(made.layers, draw)
-        return made
+        """Policies with weights drawn by :func:`lecun`."""
+        policies = cls(count, widths)
+        lecun(policies.layers, draw)
+        return policies
 
     def genomes(self) -> Array:
-        """(N, G)."""
+        """Encode all policies, (N, G)."""
         parts = [t.flatten(1) for x in self.layers for t in (x.weight, x.bias)]
         return torch.cat(parts, 1).detach().numpy()
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, B, O) -> (N, B, A), in [-1, 1]."""
+        """Act on batches: (N, B, O) -> (N, B, A), in [-1, 1]."""
         return torch.tanh(perceptron(x, cast("Sequence[Linear]", self.layers)))
 
     def act(self, observation: Array) -> Array:
-        """Policy i on row i; see :data:`Act`."""
+        """Let policy i act on row i: (N, O) -> (N, A), in [-1, 1]."""
         with torch.no_grad():
             return self(torch.from_numpy(observation)[:, None])[:, 0].numpy()
 
 
 def genes(widths: Sequence[int]) -> int:
-    """G of policies with these widths."""
+    """G, numbers in the genome of a policy with these widths."""
     return sum((i + 1) * o for i, o in pairwise(widths))
 
 
 class _Rowwise(Bounded):
-    """Acts in the first rows of a batch, the others are parked."""
+    """A behaviour for the first rows of a batch; the other rows are parked."""
 
     noise_width = 0
 
@@ -111,12 +111,12 @@ class _Rowwise(Bounded):
     def actions(
         self, observation: Floats, noise: Array, legal: Floats | None = None
     ) -> Array:
-        """See :meth:`tasks.generate.engine.behaviors.Behavior.actions`."""
+        """Each row's own policy acts on it; parked rows get the middle action."""
         del noise, legal
-        found = np.tile(self.middle, (len(observation), 1))
-        acted = self.act(observation[: self.count].astype(np.float32))
-        found[: self.count] += acted * self.half
-        return self.clip(found)
+        actions = np.tile(self.middle, (len(observation), 1))
+        scaled = self.act(observation[: self.count].astype(np.float32))
+        actions[: self.count] += scaled * self.half
+        return self.clip(actions)
 
 
 class Arena:
@@ -145,20 +145,21 @@ class Arena:
     def play(
         self, make: Callable[[slice], Act], seeds: Sequence[int], name: str
     ) -> list[Episode]:
-        """One whole episode a seed, in order, as many at once as there are slots.
+        """Play one whole episode for each seed, in order.
 
         Args:
-            make: The policies of some of the episodes.
+            make: Gives the policies of a slice of the episodes.
             seeds: Start seed of each episode.
             name: The episodes' source.
         """
-        made: list[Episode] = []
+        played: list[Episode] = []
         for first in range(0, len(seeds), self.slots):
             rows = slice(first, min(first + self.slots, len(seeds)))
-            made += self._together(make(rows), seeds[rows], name)
-        return made
+            played += self._together(make(rows), seeds[rows], name)
+        return played
 
     def _together(self, act: Act, seeds: Sequence[int], name: str) -> list[Episode]:
+        """Play as many episodes as there are slots, or fewer, side by side."""
         n, batch = len(seeds), self.batch
         behavior = _Rowwise(name, self.space, act, n)
         live = np.arange(self.slots) < n

@@ -47,12 +47,12 @@ class Elites:
         return len(self.cell)
 
     def tensors(self) -> dict[str, torch.Tensor]:
-        """All, for files."""
+        """All fields as tensors, for files."""
         return {k: torch.from_numpy(np.array(v)) for k, v in vars(self).items()}
 
     @classmethod
     def of(cls, tensors: Mapping[str, torch.Tensor]) -> "Elites":
-        """What :meth:`tensors` gave."""
+        """Elites from what :meth:`tensors` gave."""
         names = cls.__dataclass_fields__
         return cls(**{name: tensors[name].numpy() for name in names})
 
@@ -107,10 +107,18 @@ class Archive:
         generation: int | Counts,
         operator: int | Counts,
     ) -> Counts:
-        """Offer N solutions, shapes as in :class:`Elites`; how each fared (N,).
+        """Offer N solutions.
 
-        0 it was not better than what its cell held, 1 it replaced that, 2 the cell
-        was empty.
+        Args:
+            genome: (N, G).
+            objective: (N,), undiscounted return.
+            measures: (N, D), normalised.
+            generation: The iteration, one for all or (N,).
+            operator: Who made them, one for all or (N,), a number of ``OPERATORS``.
+
+        Returns:
+            How each fared, (N,): 0 it was not better than what its cell held, 1 it
+            replaced that, 2 the cell was empty.
 
         Raises:
             RefusedError: If an objective or a measure is not finite or outside [-1, 1].
@@ -126,17 +134,17 @@ class Archive:
                 "mend the world's reward or descriptor",
             )
         count = len(genome)
-        told = self._archive.add(
+        added = self._archive.add(
             genome,
             objective,
             measures,
             generation=np.broadcast_to(generation, count),
             operator=np.broadcast_to(operator, count),
         )
-        return np.asarray(told["status"], np.int64)
+        return np.asarray(added["status"], np.int64)
 
     def elites(self) -> Elites:
-        """What it holds."""
+        """The best solution of each filled cell."""
         data = self._archive.data()
         order = np.argsort(data["index"])
         return Elites(
@@ -149,7 +157,7 @@ class Archive:
         )
 
     def restore(self, elites: Elites) -> None:
-        """Hold these and nothing else."""
+        """Hold these elites and nothing else."""
         self._archive.clear()
         e = elites
         self.add(e.genome, e.objective, e.measures, e.generation, e.operator)
@@ -192,14 +200,14 @@ def archives() -> Any:
 def _centroids(
     ribs: Any, cells: int, ranges: list[tuple[float, float]], samples: int, seed: int
 ) -> Doubles:
-    """With one thread, as a sum of several may come out otherwise."""
+    """Centres of k-means, (C, D); by one thread, as several may sum differently."""
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):
-        found = ribs.k_means_centroids(
+        centroids = ribs.k_means_centroids(
             centroids=cells, ranges=ranges, samples=samples, seed=seed
         )
-    return np.asarray(found[0], np.float64)
+    return np.asarray(centroids[0], np.float64)
 
 
 def iso_line(
@@ -209,10 +217,18 @@ def iso_line(
     line_sigma: float,
     draw: np.random.Generator,
 ) -> Array:
-    """Iso+LineDD variation (Vassiliades & Mouret 2018, arXiv 1804.03906): (count, G).
+    """Iso+LineDD variation: (count, G). Vassiliades & Mouret 2018, arXiv 1804.03906.
 
-    child = x1 + N(0, iso_sigma^2 I) + (x2 - x1) n, n ~ N(0, line_sigma^2) one scalar a
-    child; x1 and x2 uniform over the elites.
+        child = x1 + N(0, iso_sigma² I) + (x2 - x1) n,  n ~ N(0, line_sigma²)
+
+    with one scalar n a child, x1 and x2 drawn evenly from the elites.
+
+    Args:
+        elites: The parents, N of them.
+        count: Children.
+        iso_sigma: Deviation in every direction, >= 0.
+        line_sigma: Deviation along the line to the other parent, >= 0.
+        draw: The only source of chance.
 
     Raises:
         RefusedError: If there are fewer than two elites.
@@ -225,7 +241,7 @@ def iso_line(
             "at least 2, as every child has two parents",
             "raise evaluations, or mend the world's descriptor",
         )
-    one, two = elites.genome[draw.integers(0, len(elites), (2, count))]
-    noise = draw.standard_normal(one.shape, np.float32) * np.float32(iso_sigma)
+    x1, x2 = elites.genome[draw.integers(0, len(elites), (2, count))]
+    noise = draw.standard_normal(x1.shape, np.float32) * np.float32(iso_sigma)
     along = draw.standard_normal((count, 1), np.float32) * np.float32(line_sigma)
-    return one + noise + (two - one) * along
+    return x1 + noise + (x2 - x1) * along

@@ -2,26 +2,28 @@
 
 Paper: Yang et al. 2024, "Towards Robust Offline Reinforcement Learning under Diverse
 Data Corruption" (arXiv 2310.12955). Reference implementation: YangRui2015/RIQL
-``attack.py``. Each step is chosen with probability ``rate``, on its own; e is ``scale``
-and std the deviation of the field over the dataset, a number a dimension.
+``attack.py``. Each step (s, a, r, s') is chosen with probability ``rate``, on its own;
+e is ``scale`` and std the deviation of the field over the dataset, per dimension.
 
 | field | random | adversarial |
 |---|---|---|
-| ``obs`` | s + U(-e, e) std | lowers Q(s + z std, a), abs(z) <= e |
-| ``act`` | a + U(-e, e) std | lowers Q(s, a + z std) |
+| ``obs`` | s + U(-e, e) std | s + z std, z lowers Q(s + z std, a), abs(z) <= e |
+| ``act`` | a + U(-e, e) std | a + z std, z lowers Q(s, a + z std) |
 | ``rew`` | U(-e, e) x ``reward_bound`` | -e r |
-| ``next_obs`` | s' + U(-e, e) std | lowers Q(s' + z std, pi(s' + z std)) |
+| ``next_obs`` | s' + U(-e, e) std | s' + z std, z lowers Q(s' + z std, π(s' + z std)) |
 
-Q is the mean over the critics of an agent trained on the clean data, see
-``corrupt/attack.py``. Nothing else changes: the observation of a step and the next
-observation of the step before are corrupted apart, which breaks the trajectory, as
-intended, and actions may leave their bounds and are not clipped back. Which steps were
-chosen is kept as a mask for logs. ``log_prob`` in infos stays that of what was played.
+Q is the mean over the critics of an agent trained on the clean data, π its policy; z is
+found by the gradient descent of ``corrupt/attack.py``. Nothing else changes: the
+observation of a step and the next observation of the step before are corrupted apart,
+which breaks the trajectory, as intended, and actions may leave their bounds and are not
+clipped back. Which steps were chosen is kept as a mask for logs. ``log_prob`` in infos
+stays that of what was played.
 """
 
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CorruptParams(Params):
-    """See params/generate/corrupt.yaml for units and ranges."""
+    """Units and ranges stand in params/generate/corrupt.yaml."""
 
     field: Annotated[str, OneOf(tuple(COLUMNS))]
     mode: Annotated[str, OneOf(("random", "adversarial"))]
@@ -53,11 +55,14 @@ class CorruptParams(Params):
     seed: Annotated[int, Range(0)]
 
 
-class Corrupt(Corruption):
-    """See the module."""
+class Corrupt(Corruption[CorruptParams]):
+    """The corruption of one field, at random or against an attacker."""
 
-    Parameters = CorruptParams
-    params: CorruptParams
+    def open_attacker(self, folder: Path, dataset_sha256: str) -> "Attacker":
+        """Load an agent's policy and critics."""
+        from tasks.generate.corrupt.attack import Attacker  # torch, spared at random
+
+        return Attacker.open(folder, dataset_sha256)
 
     def corrupt(
         self,
@@ -66,18 +71,23 @@ class Corrupt(Corruption):
         attacker: "Attacker | None",
         progress: Progress,
     ) -> tuple[list[Episode], dict[str, Any]]:
-        """See :meth:`tasks.generate.Corruption.corrupt`."""
+        """Corrupt the field; warns of dimensions that never change in the data.
+
+        Raises:
+            RefusedError: If actions to corrupt are discrete, or an attack has no
+                attacker.
+        """
         p = self.params
         if p.field == "act" and isinstance(space, Discrete):
-            found = "act, of a world with discrete actions"
+            field = "act, of a world with discrete actions"
             what = "a field of numbers: obs, rew, next_obs"
-            raise RefusedError(PARAMS, "field", found, what, "change field")
+            raise RefusedError(PARAMS, "field", field, what, "change field")
         read = [steps(episode, space) for episode in played]
         fields = {
-            "obs": np.concatenate([one.observation for one in read]),
-            "act": np.concatenate([one.action for one in read]),
-            "rew": np.concatenate([one.reward for one in read]),
-            "next_obs": np.concatenate([one.next_observation for one in read]),
+            "obs": np.concatenate([part.observation for part in read]),
+            "act": np.concatenate([part.action for part in read]),
+            "rew": np.concatenate([part.reward for part in read]),
+            "next_obs": np.concatenate([part.next_observation for part in read]),
         }
         values = fields[p.field]
         hit = np.random.default_rng([p.seed, 0]).random(len(values)) < p.rate
@@ -88,15 +98,15 @@ class Corrupt(Corruption):
                 "data, and so no corruption changes it",
                 stacklevel=2,
             )
-        told: dict[str, Any] = {}
+        opinion: dict[str, Any] = {}
         if p.mode == "random" or p.field == "rew":
             new = self._plain(values, std)[hit]
         else:
-            new, told = self._attacked(attacker, fields, hit, std, progress)
+            new, opinion = self._attacked(attacker, fields, hit, std, progress)
         wrong = values.copy()
         wrong[hit] = new
         progress(1.0, f"{hit.sum()} of {len(hit)} steps")
-        told = {
+        figures = {
             "field": p.field,
             "mode": p.mode,
             "rate": p.rate,
@@ -104,14 +114,24 @@ class Corrupt(Corruption):
             "seed": p.seed,
             "steps": int(hit.sum()),
             "share": float(hit.mean()),
-            **told,
+            **opinion,
         }
         ends = np.cumsum([len(episode) for episode in played])[:-1]
         parts = zip(played, np.split(wrong, ends), np.split(hit, ends), strict=True)
-        return [self._beside(*part) for part in parts], told
+        return [self._beside(*part) for part in parts], figures
 
     def _plain(self, values: NDArray[Any], std: NDArray[Any]) -> NDArray[Any]:
-        """What needs no attacker, for all steps: a step's draw is its own."""
+        """Corruption that needs no attacker.
+
+        It is drawn for all steps, chosen or not, so that a step's draw is its own.
+
+        Args:
+            values: The field, (T, ...), T steps of all episodes.
+            std: Its deviation, (...).
+
+        Returns:
+            The corrupted field, (T, ...).
+        """
         p = self.params
         if p.mode == "adversarial":
             return -p.scale * values
@@ -127,7 +147,19 @@ class Corrupt(Corruption):
         std: NDArray[Any],
         progress: Progress,
     ) -> tuple[NDArray[Any], dict[str, Any]]:
-        """The chosen steps' new values, and what the attacker thought of them."""
+        """Corruption against an attacker.
+
+        Args:
+            attacker: Whom to ask.
+            fields: All fields, (T, ...) each.
+            hit: Which steps are chosen, (T,).
+            std: Deviation of the field, (...).
+            progress: Called as the work goes on.
+
+        Returns:
+            New values of the chosen steps, (hits, ...), and for the card the attacker's
+            hash and its opinion before and after.
+        """
         p = self.params
         if attacker is None:
             raise RefusedError(
@@ -142,8 +174,8 @@ class Corrupt(Corruption):
         chosen = {name: values[hit] for name, values in fields.items()}
         options = {"scale": p.scale, "steps": p.steps, "rate": p.step_size}
         options |= {"chunks": p.chunks}
-        z, told = attack(attacker, p.field, chosen, std, options, progress)
-        return chosen[p.field] + z * std, told
+        z, opinion = attack(attacker, p.field, chosen, std, options, progress)
+        return chosen[p.field] + z * std, opinion
 
     def _beside(
         self, episode: Episode, wrong: NDArray[Any], hit: NDArray[np.bool_]

@@ -1,10 +1,13 @@
-"""What lowers a trained critic's opinion of a step: projected gradient descent.
+"""Adversarial shifts of a field of a step: projected gradient descent on a critic.
 
 Paper: Yang et al. 2024 (arXiv 2310.12955). Reference implementation: YangRui2015/RIQL
-``attack.py``. Shifts are z in deviations of
-the field, each component in [-scale, scale]; Adam moves them, and they are cut to the
-box after every step. They start at 0, and losses are summed over rows, so that a row's
-shift does not depend on which others share its chunk; both are choices of ours.
+``attack.py``. For a field x with deviation std and a critic's opinion Q of steps,
+
+    z <- clip(Adam(z, gradient of Q(x + z std)), -scale, scale)
+
+with learning rate ``rate`` scale, ``steps`` times. z starts at 0, and losses are summed
+over rows, so that a row's shift does not depend on which others share its chunk; both
+are choices of ours.
 
 Shapes: B rows, O observation, A action, E critics.
 """
@@ -30,7 +33,7 @@ BINS = 20  # of the histograms
 
 @dataclass(frozen=True)
 class Attacker:
-    """A trained agent that says how good a step looks, the first seed of its stack.
+    """A trained agent that is asked how good a step looks; the first seed of its stack.
 
     Attributes:
         critic: Of that seed, S = 1.
@@ -44,10 +47,10 @@ class Attacker:
 
     @classmethod
     def open(cls, folder: Path, dataset_sha256: str) -> "Attacker":
-        """Load one that learned from a dataset.
+        """Load an agent that learned from a dataset.
 
         Args:
-            folder: With policy and critics.
+            folder: With its policy and critics.
             dataset_sha256: Of that dataset.
 
         Raises:
@@ -74,7 +77,7 @@ class Attacker:
         return cls(critic.alone(0), policy, weights_sha256(critic))
 
     def q(self, observation: Tensor, action: Tensor) -> Tensor:
-        """Mean over the critics: (B, O) and (B, A), units of the world -> (B,)."""
+        """Mean of the critics: (B, O) and (B, A), units of the world -> (B,)."""
         return self.critic(observation[None], action[None])[0].mean(0)
 
     def act(self, observation: Tensor) -> Tensor:
@@ -108,12 +111,12 @@ def descend(
     steps: int,
     rate: float,
 ) -> Tensor:
-    """Shifts that lower an opinion.
+    """Find shifts that lower an opinion.
 
     Args:
-        opinion: Of values (B, D), (B,).
-        values: (B, D).
-        std: (D,).
+        opinion: Takes values (B, D), gives Q (B,).
+        values: The field, (B, D).
+        std: Its deviation, (D,).
         scale: Half a side of the box, in deviations.
         steps: Of Adam.
         rate: Its learning rate, in scales.
@@ -147,11 +150,13 @@ def attack(
         field: ``obs``, ``act`` or ``next_obs``.
         arrays: ``obs``, ``act`` and ``next_obs`` of the steps, (B, ...) each.
         std: (D,), of the field over the dataset.
-        options: ``scale``, ``steps``, ``rate`` of :func:`descend`, and ``chunks``.
+        options: ``scale``, ``steps`` and ``rate`` of :func:`descend`, and ``chunks``,
+            how many parts the steps are split into.
         progress: Called after each chunk.
 
     Returns:
-        z (B, D), and for the card the opinion before and after.
+        z (B, D), and for the card the attacker's hash and its opinion before and
+        after.
     """
     torch.set_num_threads(1)
     o, a, x = (
@@ -170,12 +175,12 @@ def attack(
             after.append(opinion(x[rows] + z * deviation))
         shifts.append(z)
         progress((number + 1) / len(chunks), f"{number + 1} of {len(chunks)} chunks")
-    told = _compare(torch.cat(before).numpy(), torch.cat(after).numpy())
-    return torch.cat(shifts).numpy(), {"attacker_sha256": attacker.sha256, "q": told}
+    q = _compare(torch.cat(before).numpy(), torch.cat(after).numpy())
+    return torch.cat(shifts).numpy(), {"attacker_sha256": attacker.sha256, "q": q}
 
 
 def _compare(before: NDArray[Any], after: NDArray[Any]) -> dict[str, Any]:
-    """Means and histograms on common edges."""
+    """Means of Q before and after, (B,) each, and histograms on common edges."""
     if not len(before):
         return {}
     both = np.concatenate([before, after])

@@ -1,15 +1,23 @@
-"""DCG-MAP-Elites: an archive of policies, and one policy that is told which to be.
+"""DCG-MAP-Elites: an archive of policies, and one conditioned policy that distils it.
 
 Paper: Faldor, Chalumeau, Flageat & Cully 2023, "MAP-Elites with Descriptor-Conditioned
 Gradients and Archive Distillation into a Single Policy" (GECCO, arXiv 2303.03832).
 Reference: github.com/adaptive-intelligent-robotics/DCG-MAP-Elites, commit 36186ed.
 
-An iteration: ``variation`` children by Iso+LineDD of elites, ``gradient`` children by
-policy gradients of a critic that is told each parent's own descriptor, ``injected``
-children that are the conditioned actor folded at descriptors of filled cells. All are
-evaluated and offered to the archive; their transitions say d' = d (passive). Then the
-actor itself plays at ``active`` such descriptors, whose transitions keep the d' that
-was commanded. Then critics and actor are trained with rewards S(d, d') r.
+A descriptor is a few numbers that say what an episode did. The archive keeps the best
+policy of each cell of descriptors. d is the descriptor an episode was observed to
+have, d' the one that was commanded. An iteration:
+
+1. Children: ``variation`` of them by Iso+LineDD of elites x1, x2,
+   child = x1 + N(0, iso_sigma² I) + (x2 - x1) n, n ~ N(0, line_sigma²);
+   ``gradient`` of them by Adam steps of an elite on -mean Q1(s, π_ψ(s) | d_ψ) at its
+   own descriptor d_ψ; ``injected`` of them are the conditioned actor folded at
+   descriptors of filled cells. All are evaluated and offered to the archive. Their
+   transitions are stored with d' = d (passive samples).
+2. The actor itself plays at ``active`` descriptors of filled cells. These transitions
+   are stored with the d' that was commanded (active samples).
+3. Critics and actor take ``training_steps`` of TD3 with rewards S(d, d') r,
+   S(d, d') = exp(-‖d - d'‖ / L); conditioned_td3.py has the losses.
 
 | method | conditioned | variation | gradient | injected | active |
 |---|---|---|---|---|---|
@@ -52,7 +60,7 @@ from tasks.worlds import World
 
 @dataclass(frozen=True)
 class DcgMapElitesParams(ReplayParams, Recipe):
-    """See params/generate/dcg_map_elites.yaml for units and ranges."""
+    """Units and ranges stand in params/generate/dcg_map_elites.yaml."""
 
     fixed_start: bool
     iterations: Annotated[int, Range(1, 100_000)]
@@ -113,21 +121,23 @@ class DcgMapElitesParams(ReplayParams, Recipe):
         return self.gradient + self.injected + self.active > 0
 
 
-class DcgMapElites(Generator):
-    """See the module."""
+class DcgMapElites(Generator[DcgMapElitesParams]):
+    """Episodes of an archive's elites, once it has been searched for.
 
-    Parameters = DcgMapElitesParams
-    params: DcgMapElitesParams
+    Attributes:
+        search: Of the last :meth:`episodes`.
+    """
+
     search: Search
 
     def episodes(self, world: World, progress: Progress) -> list[Episode]:
-        """See :meth:`tasks.generate.Generator.episodes`."""
+        """Search, then let the elites act; refuses a world without descriptors."""
         p = self.params
         self.search = search = Search(p, world)
         self.checkpoint = checkpoint(p, world)
         search.run(self.checkpoint, progress)
         elites = search.archive.elites()
-        made, figures = replay(
+        episodes, replayed = replay(
             elites,
             search.decode,
             search.arena,
@@ -136,9 +146,9 @@ class DcgMapElites(Generator):
             p.seed,
             "dcg_map_elites",
         )
-        told: dict[str, Any] = {
+        figures: dict[str, Any] = {
             **search.archive.figures(),
-            **figures,
+            **replayed,
             "cells": p.cells,
             "filled": len(elites),
             "cell_width": search.archive.cell_width,
@@ -150,16 +160,16 @@ class DcgMapElites(Generator):
             "params": json.loads(canonical(vars(p))),
         }
         if search.teacher and p.conditioned:
-            told["distilled"] = scores(search, search.teacher)
-        self.figures = {"archive": told}
-        return made
+            figures["distilled"] = scores(search, search.teacher)
+        self.figures = {"archive": figures}
+        return episodes
 
     def leave(self, folder: Path) -> None:
-        """The archive, its log and the conditioned policy, in ``archive/``."""
+        """Write the archive, its log and the conditioned policy into ``archive/``."""
         place, search = folder / "archive", self.search
         place.mkdir()
         write_text(place / "log.csv", search.log.csv())
-        told = self.figures["archive"]
-        told["sha256"] = save_archive(place, search.archive)
+        figures = self.figures["archive"]
+        figures["sha256"] = save_archive(place, search.archive)
         if search.teacher and self.params.conditioned:
-            save_distilled(place, search, search.teacher, told["sha256"])
+            save_distilled(place, search, search.teacher, figures["sha256"])

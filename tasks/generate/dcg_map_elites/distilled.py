@@ -1,4 +1,4 @@
-"""The conditioned policy of a search: scored over the archive, and as files.
+"""The conditioned policy of a search: scored over the archive, and written to files.
 
 Shapes: N filled cells, O observation, D descriptor.
 """
@@ -15,6 +15,7 @@ from tasks.artifacts.files import sha256
 from tasks.artifacts.onnx_policy import OnnxPolicy, build_model, contract_of, write_onnx
 from tasks.artifacts.parity import TOLERANCE, check_parity
 from tasks.artifacts.policy import save_policy, statistics_sha256, weights_sha256
+from tasks.code import made_by
 from tasks.generate.cores.archive_dataset import error
 from tasks.generate.cores.policy_batch import Act, Array
 from tasks.generate.dcg_map_elites.conditioned_td3 import Teacher
@@ -24,10 +25,11 @@ if TYPE_CHECKING:
     from tasks.generate.cores.quality_diversity import Archive
     from tasks.generate.dcg_map_elites.search import Search
 
+TARGET = "tasks.generate.dcg_map_elites.DcgMapElites"
 ROWS = 1000  # observations that parity is checked on
 
 # (observations (n, O), descriptors (n, D) in units of the world) -> actions (n, A)
-Told = Callable[[Array, Array], Array]
+Conditional = Callable[[Array, Array], Array]
 
 
 def conditioned(search: "Search", teacher: Teacher) -> Conditioned:
@@ -43,19 +45,19 @@ def conditioned(search: "Search", teacher: Teacher) -> Conditioned:
     )
 
 
-def in_torch(policy: Conditioned) -> Told:
-    """Acting by the network."""
+def in_torch(policy: Conditioned) -> Conditional:
+    """Acting by the network in torch."""
 
     def act(observation: Array, descriptor: Array) -> Array:
         with torch.no_grad():
-            given = (torch.from_numpy(x)[None] for x in (observation, descriptor))
-            return policy(*given)[0].numpy()
+            inputs = (torch.from_numpy(x)[None] for x in (observation, descriptor))
+            return policy(*inputs)[0].numpy()
 
     return act
 
 
-def in_onnx(policy: Conditioned, search: "Search") -> Told:
-    """Acting by onnxruntime."""
+def in_onnx(policy: Conditioned, search: "Search") -> Conditional:
+    """Acting by the same network's graph in onnxruntime."""
     opened = OnnxPolicy(
         build_model(policy, 0).SerializeToString(),
         contract_of(policy, 0, _origin(policy, search, ""), "exact"),
@@ -63,14 +65,14 @@ def in_onnx(policy: Conditioned, search: "Search") -> Told:
     )
 
     def act(observation: Array, descriptor: Array) -> Array:
-        given = {"observation": observation, "descriptor": descriptor}
-        return opened.step(given, {})[0]["action"]
+        inputs = {"observation": observation, "descriptor": descriptor}
+        return opened.step(inputs, {})[0]["action"]
 
     return act
 
 
 def scores(search: "Search", teacher: Teacher) -> dict[str, Any]:
-    """The policy at the descriptor of every filled cell, one episode each.
+    """Play the policy at the descriptor of every filled cell, one episode each.
 
     Returns:
         Under ``torch`` and ``onnxruntime``, with the search's own starts: ``qd_score``,
@@ -80,16 +82,17 @@ def scores(search: "Search", teacher: Teacher) -> dict[str, Any]:
     """
     policy = conditioned(search, teacher)
     sides = {"torch": in_torch(policy), "onnxruntime": in_onnx(policy, search)}
-    return {name: _score(told, search) for name, told in sides.items()}
+    return {name: _score(side, search) for name, side in sides.items()}
 
 
-def _score(told: Told, search: "Search") -> dict[str, float]:
+def _score(act: Conditional, search: "Search") -> dict[str, float]:
+    """The figures of :func:`scores` for one way of acting."""
     elites, space = search.archive.elites(), search.arena.space
-    wanted = search.measures.units(elites.measures).astype(np.float32)
+    commanded = search.measures.units(elites.measures).astype(np.float32)
     middle, half = (space.high + space.low) / 2, (space.high - space.low) / 2
 
     def make(part: slice) -> Act:
-        return lambda x: ((told(x, wanted[part]) - middle) / half).astype(np.float32)
+        return lambda x: ((act(x, commanded[part]) - middle) / half).astype(np.float32)
 
     seeds = search.starts("distilled", map(int, elites.cell))
     played = search.arena.play(make, seeds, "distilled")
@@ -103,9 +106,8 @@ def _score(told: Told, search: "Search") -> dict[str, float]:
 
 def save_archive(folder: Path, archive: "Archive") -> str:
     """Write archive.safetensors: all elites and the centroids; returns its hash."""
-    path = folder / "archive.safetensors"
-    told = archive.elites().tensors()
-    path.write_bytes(save({**told, "centroids": torch.from_numpy(archive.centroids)}))
+    path, elites = folder / "archive.safetensors", archive.elites().tensors()
+    path.write_bytes(save({**elites, "centroids": torch.from_numpy(archive.centroids)}))
     return sha256(path)
 
 
@@ -113,6 +115,12 @@ def save_distilled(
     folder: Path, search: "Search", teacher: Teacher, archive_sha256: str
 ) -> None:
     """Write the policy, and seed-<k>.onnx with its contract once parity holds.
+
+    Args:
+        folder: Existing folder.
+        search: Done.
+        teacher: Whose actor it is.
+        archive_sha256: Of archive.safetensors, which the policy distils.
 
     Raises:
         RefusedError: If torch and onnxruntime differ.
@@ -133,9 +141,10 @@ def save_distilled(
 def _origin(
     policy: Conditioned, search: "Search", archive_sha256: str
 ) -> dict[str, Any]:
-    world = search.world
+    world, block = search.world, {"_target_": TARGET, **vars(search.params)}
     return {
         "seeds": [search.params.seed],
+        "made_by": [made_by("generate", "dcg_map_elites", block)],
         "learner": "dcg_map_elites",
         "dataset": "archive",
         "dataset_sha256": archive_sha256,

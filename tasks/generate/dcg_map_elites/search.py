@@ -1,10 +1,9 @@
-"""The search of dcg_map_elites: its iterations, its log, its checkpoints.
+"""The search of dcg_map_elites: its iterations and its checkpoints.
 
 Shapes: N children, G numbers in a genome, D descriptor.
 """
 
 import hashlib
-import inspect
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -14,18 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-import tasks
 from tasks.artifacts.checkpoint import Checkpoint
 from tasks.artifacts.episodes import Episode
-from tasks.artifacts.files import canonical, sha256
+from tasks.artifacts.files import canonical
+from tasks.artifacts.seeding import chance, seed_of, torch_chance
+from tasks.code import digest, of_method
 from tasks.generate import Progress
-from tasks.generate.cores.descriptors import (
-    Doubles,
-    Measures,
-    chance,
-    seed_of,
-    torch_chance,
-)
+from tasks.generate.cores.descriptors import Doubles, Measures
 from tasks.generate.cores.policy_batch import Act, Arena, Array, Policies, genes
 from tasks.generate.cores.quality_diversity import (
     GRADIENT,
@@ -38,8 +32,9 @@ from tasks.generate.cores.quality_diversity import (
     Elites,
     iso_line,
 )
+from tasks.generate.dcg_map_elites.buffer import Buffer, Rows
 from tasks.generate.dcg_map_elites.conditioned_td3 import Teacher
-from tasks.generate.dcg_map_elites.replay import Buffer, Rows
+from tasks.generate.dcg_map_elites.log import Log
 from tasks.worlds import World
 
 if TYPE_CHECKING:
@@ -47,39 +42,6 @@ if TYPE_CHECKING:
 
 CHECKPOINTS = Path(".offcut/checkpoints")
 CHECKPOINT_SECONDS = 15.0  # at least this long between two checkpoints
-
-
-class Log:
-    """One row an iteration.
-
-    Columns: ``iteration``, ``evaluations`` so far, ``qd_score``, ``coverage``,
-    ``best``; ``added_<operator>``, how many of its children entered the archive; mean
-    losses of the iteration, NaN where nothing was trained.
-    """
-
-    columns = (
-        "iteration",
-        "evaluations",
-        "qd_score",
-        "coverage",
-        "best",
-        *(f"added_{name}" for name in OPERATORS),
-        "critic_loss",
-        "actor_loss",
-    )
-
-    def __init__(self) -> None:
-        self.rows: list[list[float]] = []
-
-    def csv(self) -> str:
-        """As text, nine digits."""
-        lines = [",".join(f"{value:.9g}" for value in row) for row in self.rows]
-        return "\n".join([",".join(self.columns), *lines]) + "\n"
-
-    def total(self, column: str) -> float:
-        """Sum of a column."""
-        at = self.columns.index(column)
-        return float(sum(row[at] for row in self.rows))
 
 
 class Search:
@@ -123,20 +85,20 @@ class Search:
         return Policies.of(genomes, self.widths).act
 
     def run(self, checkpoint: Checkpoint, progress: Progress) -> None:
-        """From the checkpoint, if there is one, to the end."""
+        """Search to the end, from the checkpoint's state if there is one."""
         self.resume(checkpoint)
         saved = time.monotonic()
         while self.done < self.params.iterations:
             self.iterate()
-            told = f"coverage {self.archive.figures()['coverage']:.3f}"
-            progress(self.done / self.params.iterations, told)
+            words = f"coverage {self.archive.figures()['coverage']:.3f}"
+            progress(self.done / self.params.iterations, words)
             last = self.done == self.params.iterations
             if last or time.monotonic() - saved >= CHECKPOINT_SECONDS:
                 checkpoint.save(self.done, self.tensors(), Log.columns)
                 saved = time.monotonic()
 
     def iterate(self) -> None:
-        """One iteration; see the method's file."""
+        """Do one iteration: evaluate children, offer them to the archive, train."""
         p, now = self.params, self.done
         genomes, operator = self.children()
         seeds = self.starts(now, range(p.evaluations))
@@ -150,7 +112,7 @@ class Search:
         if self.teacher is not None:
             self.store(played, reached, reached)
             if p.active and now:
-                self.rehearse(self.teacher, seeds[len(genomes) :])
+                self.active_rollouts(self.teacher, seeds[len(genomes) :])
             losses = self.train(self.teacher)
         added = [((status > 0) & (operator == k)).sum() for k in range(len(OPERATORS))]
         figures = self.archive.figures().values()
@@ -159,13 +121,18 @@ class Search:
         self.done += 1
 
     def starts(self, word: object, numbers: Iterable[int]) -> list[int]:
-        """Start seeds of some episodes; all the same with ``fixed_start``."""
+        """Start seeds of some episodes; all the same with ``fixed_start``.
+
+        Args:
+            word: What the episodes are for, or their iteration.
+            numbers: Of the episodes.
+        """
         p = self.params
         same = seed_of(p.seed, "start")
         return [same if p.fixed_start else seed_of(p.seed, word, k) for k in numbers]
 
     def children(self) -> tuple[Array, Counts]:
-        """Genomes (N, G) of this iteration and who made each (N,)."""
+        """Genomes (N, G) of this iteration, and which operator made each, (N,)."""
         p, now = self.params, self.done
         if not now:
             luck = torch_chance(p.seed, "random policies")
@@ -173,17 +140,17 @@ class Search:
             return first.genomes(), np.full(p.evaluations, RANDOM)
         elites = self.archive.elites()
         draw = chance(p.seed, "variation", now)
-        made = [iso_line(elites, p.variation, p.iso_sigma, p.line_sigma, draw)]
+        genomes = [iso_line(elites, p.variation, p.iso_sigma, p.line_sigma, draw)]
         if self.teacher is not None and p.gradient:
-            made.append(self.climb(self.teacher, elites))
+            genomes.append(self.gradient_children(self.teacher, elites))
         if self.teacher is not None and p.injected:
             aims = self.aims("injected", p.injected, elites)
-            made.append(self.teacher.folded(aims))
+            genomes.append(self.teacher.folded(aims))
         kinds = (VARIATION, GRADIENT, INJECTED)
         counts = (p.variation, p.gradient, p.injected)
-        return np.concatenate(made), np.repeat(kinds, counts)
+        return np.concatenate(genomes), np.repeat(kinds, counts)
 
-    def climb(self, teacher: Teacher, elites: Elites) -> Array:
+    def gradient_children(self, teacher: Teacher, elites: Elites) -> Array:
         """Children (N, G) by policy gradients, at the parents' own descriptors."""
         p, now = self.params, self.done
         parents = chance(p.seed, "parents", now).integers(0, len(elites), p.gradient)
@@ -201,8 +168,8 @@ class Search:
         rows = chance(self.params.seed, word, self.done).integers(0, len(elites), count)
         return elites.measures[rows].astype(np.float32)
 
-    def rehearse(self, teacher: Teacher, seeds: Sequence[int]) -> None:
-        """Active data: the actor plays at commanded descriptors, once each."""
+    def active_rollouts(self, teacher: Teacher, seeds: Sequence[int]) -> None:
+        """Let the actor play at commanded descriptors, once each, and store that."""
         aims = self.aims("active", len(seeds), self.archive.elites())
 
         def act(part: slice) -> Act:
@@ -212,9 +179,15 @@ class Search:
         self.store(played, self.measures.of(played), aims)
 
     def store(
-        self, played: Sequence[Episode], reached: Doubles, wanted: Doubles | Array
+        self, played: Sequence[Episode], reached: Doubles, commanded: Doubles | Array
     ) -> None:
-        """Append the transitions of episodes with their d and d', (N, D) each."""
+        """Append the transitions of episodes to the buffer.
+
+        Args:
+            played: N episodes.
+            reached: Their observed descriptors d, (N, D).
+            commanded: Those they were commanded to reach, d', (N, D).
+        """
         space = self.arena.space
         middle, half = (space.high + space.low) / 2, (space.high - space.low) / 2
         lengths = [len(episode) for episode in played]
@@ -228,12 +201,12 @@ class Search:
             terminated=flat["terminations"],
             truncated=flat["truncations"],
             observed=np.repeat(reached, lengths, axis=0),
-            wanted=np.repeat(wanted, lengths, axis=0),
+            commanded=np.repeat(commanded, lengths, axis=0),
         )
         self.buffer.append(rows)
 
     def train(self, teacher: Teacher) -> tuple[float, float]:
-        """The TD3 steps of an iteration; mean losses of critics and actor."""
+        """Do the TD3 steps of an iteration; mean losses of critics and actor."""
         p = self.params
         draw = torch_chance(p.seed, "training", self.done)
         places = self.buffer.sample(p.training_steps, p.batch, draw)
@@ -252,48 +225,49 @@ class Search:
 
     def tensors(self) -> dict[str, Tensor]:
         """The full state, for a checkpoint."""
-        told = {f"elites.{k}": v for k, v in self.archive.elites().tensors().items()}
-        told["log"] = torch.tensor(self.log.rows, dtype=torch.float64)
+        state = {f"elites.{k}": v for k, v in self.archive.elites().tensors().items()}
+        state["log"] = torch.tensor(self.log.rows, dtype=torch.float64)
         if self.teacher is not None:
-            told |= {f"teacher.{k}": v for k, v in self.teacher.tensors().items()}
-            told["buffer.rows"] = self.buffer.rows[: self.buffer.size]
-            told["buffer.at"] = torch.tensor(self.buffer.at)
-        return told
+            state |= {f"teacher.{k}": v for k, v in self.teacher.tensors().items()}
+            state["buffer.rows"] = self.buffer.rows[: self.buffer.size]
+            state["buffer.at"] = torch.tensor(self.buffer.at)
+        return state
 
     def resume(self, checkpoint: Checkpoint) -> None:
-        """Be as a checkpoint says, if there is one."""
-        state = checkpoint.load()
-        if state is None:
+        """Take over the state of a checkpoint, if there is one."""
+        kept = checkpoint.load()
+        if kept is None:
             return
-        told, self.done = state.tensors, state.step
-        self.archive.restore(Elites.of(_under(told, "elites.")))
-        self.log.rows = told["log"].tolist()
+        state, self.done = kept.tensors, kept.step
+        self.archive.restore(Elites.of(_under(state, "elites.")))
+        self.log.rows = state["log"].tolist()
         if self.teacher is not None:
-            self.teacher.restore(_under(told, "teacher."))
-            rows = told["buffer.rows"]
+            self.teacher.restore(_under(state, "teacher."))
+            rows = state["buffer.rows"]
             self.buffer.rows[: len(rows)] = rows
-            self.buffer.size, self.buffer.at = len(rows), int(told["buffer.at"])
+            self.buffer.size, self.buffer.at = len(rows), int(state["buffer.at"])
 
 
-def _under(told: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {k.removeprefix(prefix): v for k, v in told.items() if k.startswith(prefix)}
+def _under(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
 
 
 def identity(params: "DcgMapElitesParams", world: World) -> str:
-    """Hash of everything that determines a search; a checkpoint's folder name."""
-    here = Path(tasks.__path__[0])
-    files = [Path(inspect.getfile(type(params))), Path(inspect.getfile(type(world)))]
-    for pattern in ("nets/*.py", "generate/_*.py", "worlds/_*.py"):
-        files += sorted(here.glob(pattern))
+    """Hash of all that determines a search: parameters, world, code and versions.
+
+    It names a checkpoint's folder, so that no other search goes on from there.
+    """
+    code = of_method("generate", "dcg_map_elites")
+    code |= of_method("worlds", world.params.name)
     whole = {
         "params": vars(params),
         "world": vars(world.params),
-        "sources": [sha256(file) for file in files],
+        "code": digest(code),
         "versions": [torch.__version__, np.__version__],
     }
     return hashlib.sha256(canonical(whole).encode()).hexdigest()
 
 
 def checkpoint(params: "DcgMapElitesParams", world: World) -> Checkpoint:
-    """Where a search of these is kept."""
+    """Where the state of a search with these parameters is kept."""
     return Checkpoint(CHECKPOINTS / identity(params, world))

@@ -1,4 +1,9 @@
-"""A dataset out of another: read it, corrupt a field, write it beside the first."""
+"""A dataset out of another: read it, corrupt a field, write it beside the first.
+
+The classes that the source's world.json, and an attacker's policy.json and critic.json,
+name are loaded here though nothing imports them. Those files carry the digest of these
+classes' code, so they change with it, and DVC runs this stage again.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,17 +16,18 @@ from tasks.artifacts.makers import AttackOn, of_block
 from tasks.artifacts.params import build
 from tasks.artifacts.progress import Progress
 from tasks.artifacts.readings import MASK
+from tasks.code import made_by
 from tasks.generate import Corruption
 
 POLICIES = Path("data/policies")
 
 
 def corrupted(folder: Path, where: str, block: Mapping[str, Any]) -> dict[str, Any]:
-    """Make and write it.
+    """Corrupt a dataset and write the result.
 
     Args:
         folder: Where it goes, beside its source.
-        where: The block's dotted path.
+        where: The block's dotted path, for errors.
         block: Of ``corruption`` or ``attack`` in params.yaml.
 
     Returns:
@@ -31,34 +37,41 @@ def corrupted(folder: Path, where: str, block: Mapping[str, Any]) -> dict[str, A
         RefusedError: If the source is missing or corrupted already, or the attacker
             learned from other data.
     """
-    told = of_block(block, where)
-    corruption: Corruption = build(block["generate"], f"{where}.generate")
-    source = folder.parent / f"{told.source}-v0"
+    asked = of_block(block, where)
+    corruption: Corruption[Any] = build(block["generate"], f"{where}.generate")
+    source = folder.parent / f"{asked.source}-v0"
     played, world_block = load_episodes(source)
     origin = read_json(source / "card.json", "dvc repro")["sha256"]
     if any(MASK in episode.infos for episode in played):
         raise RefusedError(
             where,
             "source",
-            f"{told.source}, which is corrupted already",
+            f"{asked.source}, which is corrupted already",
             "a dataset as it was played",
             "name the source of that one",
         )
     attacker = None
-    if isinstance(told, AttackOn):
-        from tasks.generate.corrupt.attack import (
-            Attacker,  # torch, which the others spare
-        )
-
-        attacker = Attacker.open(POLICIES / told.source / told.attacker, origin)
+    if isinstance(asked, AttackOn):
+        agent = POLICIES / asked.source / asked.attacker
+        attacker = corruption.open_attacker(agent, origin)
     world = build(world_block, f"{where}.world")
     with Progress(f"corrupt {folder.name}", 1.0) as progress:
-        episodes, done = corruption.corrupt(
+        episodes, figures = corruption.corrupt(
             played, world.action_space, attacker, progress
         )
-    about = {"source": told.source, "source_sha256": origin, **done}
-    description = f"{told.source} with {done['rate']:.0%} of {done['field']} corrupted"
+    about = {"source": asked.source, "source_sha256": origin, **figures}
+    share, field = f"{figures['rate']:.0%}", figures["field"]
+    method = str(block["generate"]["_target_"]).split(".")[2]  # tasks.generate.<method>
     return write_dataset(
-        *(folder, folder.name, episodes, world, world_block, description),
+        folder,
+        folder.name,
+        episodes,
+        world,
+        world_block,
+        f"{asked.source} with {share} of {field} corrupted",
         about={"corruption": about},
+        made_by=[
+            made_by("worlds", world_block["name"], world_block),
+            made_by("generate", method, block["generate"]),
+        ],
     )

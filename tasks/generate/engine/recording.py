@@ -1,7 +1,11 @@
-"""The recording loop: several episodes in flight, each whole when it leaves."""
+"""The recording loop: several episodes in flight, each whole when it leaves.
+
+Shapes: N sub-environments ("slots" where episodes are put into them), T steps.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,31 +13,34 @@ from numpy.typing import NDArray
 from tasks.artifacts.density import Doubles
 from tasks.artifacts.episodes import Episode
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.params import PARAMS
+from tasks.artifacts.params import PARAMS, Params, Range
+from tasks.artifacts.seeding import PER_PART, episode_generator, start_seed
 from tasks.generate import Progress
-from tasks.generate.engine.behaviors import Behavior
-from tasks.worlds import Batch, Flags, Floats, World
+from tasks.generate.engine.recorder import Recorder
+from tasks.worlds import Batch, World
+from tasks.worlds.engine.behaviors import Behavior
 
 Counts = NDArray[np.int64]
 
-PER_PART, PER_SEED = 100_000, 10_000_000  # episodes; keep start seeds apart
-FIRST_START = 2**30  # training and evaluation start below
 
+@dataclass(frozen=True)
+class BudgetParams(Params):
+    """How much to collect, in episodes or in steps, the other being None."""
 
-def check_budget(episodes: int | None, steps: int | None) -> None:
-    """Refuse a budget that is not exactly one of episodes and steps.
+    episodes: Annotated[int | None, Range(1, PER_PART)]
+    steps: Annotated[int | None, Range(1)]
 
-    Raises:
-        RefusedError: If both or neither are given.
-    """
-    if (episodes is None) == (steps is None):
-        raise RefusedError(
-            PARAMS,
-            "episodes",
-            f"{episodes} episodes and {steps} steps",
-            "one of them, the other null",
-            "set one to null",
-        )
+    def __post_init__(self) -> None:
+        """Also refuse a budget that is not exactly one of episodes and steps."""
+        super().__post_init__()
+        if (self.episodes is None) == (self.steps is None):
+            raise RefusedError(
+                PARAMS,
+                "episodes",
+                f"{self.episodes} episodes and {self.steps} steps",
+                "one of them, the other null",
+                "set one to null",
+            )
 
 
 @dataclass(frozen=True)
@@ -57,11 +64,11 @@ class Plan:
 
     def start_seed(self, number: int) -> int:
         """Start seed of an episode."""
-        return FIRST_START + self.seed * PER_SEED + self.part * PER_PART + number
+        return start_seed(self.seed, self.part, number)
 
     def generator(self, number: int) -> np.random.Generator:
         """The episode's own source of noise."""
-        return np.random.default_rng([self.seed, self.part, number])
+        return episode_generator(self.seed, self.part, number)
 
     @property
     def limit(self) -> int:
@@ -70,92 +77,9 @@ class Plan:
 
     @property
     def slots(self) -> int:
-        """Sub-environments it can use; a small budget needs no crowd."""
+        """Sub-environments worth having; a small budget needs few."""
         most = self.limit if self.steps is None else -(-self.steps // 10)
         return min(self.in_flight, most)
-
-
-class Recorder:
-    """One slot a sub-environment: arrays long enough for the longest episode.
-
-    Args:
-        batch: Reset or not.
-        slots: Its sub-environments.
-        noise: Numbers of noise a step.
-    """
-
-    def __init__(self, batch: Batch, slots: int, noise: int) -> None:
-        limit = batch.world.params.max_steps
-        self.batch, self.rows = batch, np.arange(slots)
-        self.at = np.zeros(slots, np.int64)  # steps recorded
-        self.number = np.full(slots, -1)  # episode in the slot, -1 for none
-        seen = batch.observation
-        self.observations = np.zeros((slots, limit + 1, *seen.shape[1:]), seen.dtype)
-        space = batch.world.action_space
-        kind = space.dtype if batch.world.discrete else np.float32
-        self.actions: Floats = np.zeros((slots, limit, *(space.shape or ())), kind)
-        self.rewards = np.zeros((slots, limit))
-        self.noise = np.zeros((slots, limit, noise), np.float32)
-        self.infos = {
-            name: np.zeros((slots, limit + 1, *value.shape[1:]), value.dtype)
-            for name, value in batch.state().items()
-        }
-
-    def begin(self, slot: int, number: int, noise: Floats) -> None:
-        """A slot gets an episode, whose sub-environment has just been reset."""
-        self.number[slot], self.at[slot] = number, 0
-        self.noise[slot] = noise
-
-    def first(self, slots: Flags) -> None:
-        """Store the start of the episodes in some slots."""
-        self.observations[slots, 0] = self.batch.observation[slots]
-        for name, value in self.batch.state().items():
-            self.infos[name][slots, 0] = value[slots]
-
-    def step(self, behavior: Behavior) -> tuple[Flags, Flags]:
-        """Act and record in all slots; rows of parked ones are never read.
-
-        Returns:
-            Which slots' episodes terminated and were truncated.
-        """
-        rows, at = self.rows, np.minimum(self.at, self.actions.shape[1] - 1)
-        legal = self.infos["legal"][rows, at] if "legal" in self.infos else None
-        if legal is not None:  # nothing was recorded of parked ones
-            legal[self.number < 0] = 1
-        noise = self.noise[rows, at]
-        actions = behavior.actions(self.batch.observation, noise, legal)
-        seen, rewards, terminated, truncated, infos = self.batch.step(actions)
-        self.actions[rows, at], self.rewards[rows, at] = actions, rewards
-        self.observations[rows, at + 1] = seen
-        for name, value in infos.items():
-            self.infos[name][rows, at + 1] = value
-        self.at += self.number >= 0
-        return terminated, truncated
-
-    def take(self, slot: int, terminated: bool, seed: int, source: str) -> Episode:
-        """The episode that ended in a slot, which becomes free.
-
-        Args:
-            slot: Which.
-            terminated: Else it was truncated.
-            seed: Its start seed.
-            source: Who acted.
-        """
-        steps = int(self.at[slot])
-        self.number[slot] = -1
-        end = np.zeros(steps, bool)
-        end[-1] = True
-        none = np.zeros(steps, bool)
-        return Episode(
-            observations=self.observations[slot, : steps + 1].copy(),
-            actions=self.actions[slot, :steps].copy(),
-            rewards=self.rewards[slot, :steps].copy(),
-            terminations=end if terminated else none,
-            truncations=none if terminated else end,
-            infos={k: v[slot, : steps + 1].copy() for k, v in self.infos.items()},
-            seed=seed,
-            source=source,
-        )
 
 
 def collect(
@@ -168,18 +92,21 @@ def collect(
     kept. So the same episodes come out however many are in flight.
 
     Where every behaviour can tell how likely its actions were, each episode's infos
-    have ``log_prob`` (T+1,), see ``tasks.artifacts.density``; the last is 0, as no
-    action follows. Where one cannot, no episode has it.
+    have ``log_prob`` (T+1,), as :meth:`Behavior.log_prob` gives it; the last is 0, as
+    no action follows. Where one cannot, no episode has it.
 
     Args:
         world: Where.
         parts: Who acts, and how many episodes from which seeds.
         progress: Called every 100 steps and at the end of a part.
+
+    Returns:
+        The episodes of the first part by ascending number, then those of the next.
     """
     batch = world.make(max(plan.slots for _, plan in parts))
     batch.reset(seed=[parts[0][1].start_seed(0)] * batch.num_envs)
     batch.ended[:] = True  # until a slot gets an episode
-    made: list[Episode] = []
+    episodes: list[Episode] = []
     likely: list[Doubles | None] = []
     for number, (behavior, plan) in enumerate(parts):
         words = f"{behavior.name} ({number + 1}/{len(parts)})"
@@ -188,20 +115,20 @@ def collect(
             progress((number + share) / len(parts), words)
 
         part = _part(batch, behavior, plan, say)
-        made += part
+        episodes += part
         likely += [_likely(behavior, episode) for episode in part]
     batch.close()
-    known = [found for found in likely if found is not None]
-    if len(known) < len(made):  # of all episodes or of none
-        return made
+    known = [log_prob for log_prob in likely if log_prob is not None]
+    if len(known) < len(episodes):  # of all episodes or of none
+        return episodes
     return [
-        replace(episode, infos={**episode.infos, "log_prob": np.append(found, 0.0)})
-        for episode, found in zip(made, known, strict=True)
+        replace(episode, infos={**episode.infos, "log_prob": np.append(log_prob, 0.0)})
+        for episode, log_prob in zip(episodes, known, strict=True)
     ]
 
 
 def _likely(behavior: Behavior, episode: Episode) -> Doubles | None:
-    """How likely an episode's actions were; one call of the policy."""
+    """Log density (T,) of an episode's actions, by one call of the policy."""
     taken = np.asarray(episode.actions, np.float32)
     return behavior.log_prob(episode.observations[:-1], taken)
 
@@ -209,7 +136,17 @@ def _likely(behavior: Behavior, episode: Episode) -> Doubles | None:
 def _part(
     batch: Batch, behavior: Behavior, plan: Plan, progress: Callable[[float], None]
 ) -> list[Episode]:
-    """Record the episodes of one behaviour; the batch is parked before and after."""
+    """Record the episodes of one behaviour.
+
+    Args:
+        batch: Parked, before and after.
+        behavior: Who acts.
+        plan: How many episodes, from which seeds.
+        progress: Called with the share of this part that is done.
+
+    Returns:
+        The episodes by ascending number.
+    """
     book, done = Recorder(batch, batch.num_envs, behavior.noise_width), {}
     lengths: Counts = np.zeros(0, np.int64)  # steps so far of episodes 0, 1, ...
     fill, count = True, 0
@@ -246,8 +183,8 @@ def _needed(plan: Plan, lengths: Counts) -> int:
     return int(enough[0]) + 1 if len(enough) else PER_PART
 
 
-def _wanted(plan: Plan, book: Recorder, lengths: Counts) -> int:
-    """How many episodes more a budget of steps will probably take.
+def _expected(plan: Plan, book: Recorder, lengths: Counts) -> int:
+    """How many more episodes a budget of steps will probably take.
 
     Episodes in flight are expected to grow as long as the mean of those that ended, or
     to the time limit while none has. A wrong guess costs time, never an episode.
@@ -256,9 +193,9 @@ def _wanted(plan: Plan, book: Recorder, lengths: Counts) -> int:
         return plan.limit
     running = book.number >= 0
     ended = np.delete(lengths, book.number[running])
-    expected = ended.mean() if len(ended) else book.actions.shape[1]
-    total = ended.sum() + np.maximum(book.at[running], expected).sum()
-    return int(np.ceil((plan.steps - total) / expected))
+    length = ended.mean() if len(ended) else book.actions.shape[1]
+    total = ended.sum() + np.maximum(book.at[running], length).sum()
+    return int(np.ceil((plan.steps - total) / length))
 
 
 def _share(plan: Plan, lengths: Counts, done: int) -> float:
@@ -271,10 +208,14 @@ def _share(plan: Plan, lengths: Counts, done: int) -> float:
 def _fill(
     batch: Batch, book: Recorder, behavior: Behavior, plan: Plan, lengths: Counts
 ) -> Counts:
-    """Give free slots the next episodes; the lengths with room for them."""
+    """Give free slots the next episodes.
+
+    Returns:
+        Steps so far of all episodes that have started, the new ones at 0.
+    """
     free = book.number < 0
     started = len(lengths)
-    room = min(_needed(plan, lengths) - started, _wanted(plan, book, lengths))
+    room = min(_needed(plan, lengths) - started, _expected(plan, book, lengths))
     new = np.flatnonzero(free)[: max(0, room)]
     if not len(new):
         return lengths

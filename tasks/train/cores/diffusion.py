@@ -28,8 +28,9 @@ from torch import Tensor
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import MEND, PARAMS, OneOf, Range
+from tasks.artifacts.seeding import generator
 from tasks.nets.diffusion import DiffusionPolicy, TimeEmbedding
-from tasks.nets.layers import MLP, generator
+from tasks.nets.layers import MLP
 from tasks.nets.optimisers import adam, frozen_copy, polyak
 from tasks.nets.policy import Policy
 from tasks.nets.sampling import Plan

@@ -37,9 +37,9 @@ from torch import Tensor, nn
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import MEND, PARAMS, Range
+from tasks.artifacts.seeding import generator
 from tasks.nets.critic import Critic
 from tasks.nets.feedforward import LOG_STD_RANGE
-from tasks.nets.layers import generator
 from tasks.nets.optimisers import adam, frozen_copy, polyak
 from tasks.nets.policy import Policy
 from tasks.train import Batch, Learner, Spaces

@@ -33,7 +33,8 @@ import torch
 from torch import Tensor, nn
 
 from tasks.artifacts.params import Range
-from tasks.nets.layers import Linear, generator
+from tasks.artifacts.seeding import generator
+from tasks.nets.layers import Linear
 from tasks.nets.optimisers import adam, polyak
 from tasks.train import Batch, Draw, Spaces
 from tasks.train.cores.actor_critic import gaussian, squash

@@ -106,9 +106,7 @@ class MujocoBatch(Batch):
             mujoco.mj_resetData(self._model, data)
             self._env.set_state(state["qpos"][i], state["qvel"][i])
             self._read(i)
-        self.ended[:], self.steps[:] = False, 0
-        self.observation = self._observe()
-        return self.observation
+        return self._restarted()
 
     def set_params(self, psi: Mapping[str, float]) -> None:
         """Scale physical parameters of all sub-environments from their nominal values.
@@ -141,7 +139,7 @@ class MujocoWorld(World):
     """Common part of the MuJoCo locomotion worlds.
 
     Attributes:
-        recipe: What Gymnasium's class is told beyond its defaults.
+        recipe: Arguments of Gymnasium's class that differ from its defaults.
     """
 
     recipe: ClassVar[Mapping[str, Any]] = {}
@@ -168,19 +166,28 @@ class MujocoWorld(World):
             mujoco.set_mju_user_warning(before)
 
     def env_spec(self) -> EnvSpec:
-        """See :meth:`tasks.worlds.World.env_spec`."""
+        """Gymnasium's recipe for one such environment, :attr:`recipe` included."""
         spec = super().env_spec()
         spec.kwargs.update(self.recipe)
         return spec
 
     def make(self, num_envs: int) -> MujocoBatch:
-        """See :meth:`tasks.worlds.World.make`."""
+        """A batch of sub-environments, to be reset before the first step."""
         return MujocoBatch(self, num_envs)
 
     def forward_reward(
         self, before: Floats, after: Floats, actions: Floats
     ) -> tuple[Floats, Floats]:
-        """Forward speed times its weight, and the control cost: two (N,) arrays."""
+        """The two parts of a locomotion reward.
+
+        Args:
+            before: Positions (N, nq) before the step.
+            after: Positions (N, nq) after it.
+            actions: (N, A).
+
+        Returns:
+            Forward speed (m/s) times its weight, and the control cost: (N,) each.
+        """
         env = self._env
         speed = (after[:, 0] - before[:, 0]) / env.dt
         cost = env._ctrl_cost_weight * np.sum(np.square(actions), axis=1)
@@ -188,7 +195,7 @@ class MujocoWorld(World):
 
     @abstractmethod
     def observe(self, qpos: Floats, qvel: Floats) -> Floats:
-        """Observations (N, O) of states."""
+        """Observations (N, O) of positions (N, nq) and velocities (N, nv)."""
 
     @abstractmethod
     def reward(
@@ -196,15 +203,16 @@ class MujocoWorld(World):
     ) -> Floats:
         """Rewards (N,) of steps from positions ``before``."""
 
-    @abstractmethod
     def unhealthy(self, qpos: Floats, qvel: Floats) -> Flags:
-        """Which states (N,) terminate."""
+        """Which states (N,) terminate; none, unless the world says otherwise."""
+        del qvel
+        return np.zeros(len(qpos), dtype=bool)
 
     @abstractmethod
     def termination_fn(
         self, state: Floats, action: Floats, next_state: Floats
     ) -> Flags:
-        """Which observed steps terminate, from observations (N, O) alone."""
+        """Which steps (N,) end an episode, from observations (N, O) alone."""
 
 
 def _field(model: Any, path: str) -> Any:

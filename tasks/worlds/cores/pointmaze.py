@@ -28,6 +28,7 @@ from gymnasium.spaces import Box
 from gymnasium.wrappers import FilterObservation, FlattenObservation
 
 from tasks.worlds import Batch, Flags, Floats, World, WorldParams
+from tasks.worlds.cores.endless import Endless
 
 
 class PointMazeBatch(Batch):
@@ -36,27 +37,27 @@ class PointMazeBatch(Batch):
     def __init__(self, world: "PointMaze", num_envs: int) -> None:
         super().__init__(world, num_envs)
         self.envs = [world.single() for _ in range(num_envs)]
-        self._seen = np.zeros((num_envs, 6))
+        self._observed = np.zeros((num_envs, 6))
 
     def _reset_one(self, i: int, seed: int) -> None:
-        self._seen[i] = _flat(self.envs[i].reset(seed=seed)[0])
+        self._observed[i] = _flat(self.envs[i].reset(seed=seed)[0])
 
     def _step(self, actions: Floats, live: Flags) -> tuple[Floats, Flags]:
         rewards = np.zeros(self.num_envs)
         for i in np.flatnonzero(live):
-            seen, rewards[i], _, _, _ = self.envs[i].step(actions[i])
-            self._seen[i] = _flat(seen)
+            parts, rewards[i], _, _, _ = self.envs[i].step(actions[i])
+            self._observed[i] = _flat(parts)
         return rewards, np.zeros(self.num_envs, dtype=bool)
 
     def _observe(self) -> Floats:
-        return self._seen.copy()
+        return self._observed.copy()
 
     def state(self) -> dict[str, Floats]:
         """Ball position as qpos (N, 2), velocity as qvel (N, 2), goal (N, 2)."""
         return {
-            "qpos": self._seen[:, 2:4].copy(),
-            "qvel": self._seen[:, 4:6].copy(),
-            "goal": self._seen[:, :2].copy(),
+            "qpos": self._observed[:, 2:4].copy(),
+            "qvel": self._observed[:, 4:6].copy(),
+            "goal": self._observed[:, :2].copy(),
         }
 
     def reset_to(self, state: Mapping[str, Floats]) -> Floats:
@@ -66,10 +67,8 @@ class PointMazeBatch(Batch):
             env.update_target_site_pos()
             env.point_env.reset()
             env.point_env.set_state(state["qpos"][i], state["qvel"][i])
-            self._seen[i] = np.concatenate([env.goal, env.data.qpos, env.data.qvel])
-        self.ended[:], self.steps[:] = False, 0
-        self.observation = self._observe()
-        return self.observation
+            self._observed[i] = np.concatenate([env.goal, env.data.qpos, env.data.qvel])
+        return self._restarted()
 
     def close_extras(self, **_: Any) -> None:
         """Close the sub-environments."""
@@ -77,8 +76,12 @@ class PointMazeBatch(Batch):
             env.close()
 
 
-class PointMaze(World):
-    """See the module."""
+class PointMaze(Endless, World):
+    """A maze with a ball; the module says what it observes and earns.
+
+    Attributes:
+        maze: Gymnasium-Robotics' own, with walls and sizes of its cells.
+    """
 
     def __init__(self, params: WorldParams) -> None:
         with warnings.catch_warnings():
@@ -98,11 +101,11 @@ class PointMaze(World):
         return gymnasium.make(self.params.env_id).unwrapped
 
     def make(self, num_envs: int) -> PointMazeBatch:
-        """See :meth:`tasks.worlds.World.make`."""
+        """A batch of sub-environments, to be reset before the first step."""
         return PointMazeBatch(self, num_envs)
 
     def env_spec(self) -> EnvSpec:
-        """With the wrappers that give the observation above."""
+        """Gymnasium's recipe, with the wrappers that give the observation above."""
         env = gymnasium.make(
             self.params.env_id, max_episode_steps=self.params.max_steps
         )
@@ -113,14 +116,7 @@ class PointMaze(World):
             raise RuntimeError("Gymnasium lost the environment's specification")
         return wrapped.spec
 
-    def termination_fn(
-        self, state: Floats, action: Floats, next_state: Floats
-    ) -> Flags:
-        """Nowhere; (N,)."""
-        del action, next_state
-        return np.zeros(len(state), dtype=bool)
 
-
-def _flat(seen: Mapping[str, Floats]) -> Floats:
+def _flat(parts: Mapping[str, Floats]) -> Floats:
     """The dictionary observation as one array (6,)."""
-    return np.concatenate([seen["desired_goal"], seen["observation"]])
+    return np.concatenate([parts["desired_goal"], parts["observation"]])

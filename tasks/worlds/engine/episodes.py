@@ -1,4 +1,4 @@
-"""Play whole episodes of a world, many at once."""
+"""Play whole episodes of a world, many side by side, and keep what they earned."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 from tasks.worlds import Actions, Batch, Flags, Floats
 
-TELL_EVERY = 50  # steps
+REPORT_EVERY = 50  # steps
 
 
 @dataclass(frozen=True)
 class Moment:
-    """What a policy may know at a step; rows are the L episodes that still run.
+    """What a policy may see at one step; rows are the L episodes that still run.
 
     Attributes:
         episode: (L,) int64, their numbers.
@@ -35,7 +35,7 @@ Act = Callable[[Moment], Actions]  # -> actions (L, A), or (L,) of a discrete wo
 
 @dataclass(frozen=True)
 class Played:
-    """What came of N episodes.
+    """Outcomes of N episodes.
 
     Attributes:
         returns: (N,), undiscounted, units of the world.
@@ -54,16 +54,19 @@ def play(
     start_seeds: Sequence[int],
     progress: Callable[[int, NDArray[np.float64], int], None] | None = None,
 ) -> Played:
-    """Play one episode a start seed, all side by side.
+    """Play one episode for each start seed, all side by side.
 
-    The network is fed the episodes that still live, so late steps are cheap.
+    The policy is asked for the episodes that still run only, so late steps are cheap.
 
     Args:
         batch: Where, N sub-environments.
         act: The policy; see ``Act``. Its actions lie inside the world's bounds.
         start_seeds: N; an episode's start state depends on its seed alone.
         progress: Called every 50 steps and at the end with steps taken, returns so far
-            (N,), and how many episodes still live.
+            (N,), and how many episodes still run.
+
+    Returns:
+        Return, length and kind of end of each episode, in the order of the seeds.
     """
     n = len(start_seeds)
     returns, terminated = np.zeros(n), np.zeros(n, bool)
@@ -73,7 +76,7 @@ def play(
     rewards: Floats = np.zeros(n)
     step = 0
     while (live := np.flatnonzero(~batch.ended)).size:
-        if progress and step % TELL_EVERY == 0:
+        if progress and step % REPORT_EVERY == 0:
             progress(step, returns, live.size)
         legal = infos["legal"][live] if "legal" in infos else None
         moment = Moment(live, observation[live], rewards[live, None], legal, step)

@@ -1,4 +1,11 @@
-"""Who acts while experience is made."""
+"""Behaviours: policies that act in a world while experience is made or measured.
+
+A behaviour has no memory and draws nothing itself: it is given the noise of each step,
+drawn for a whole episode beforehand, so that an episode depends on its seed alone.
+
+Shapes: N observations, O numbers in one, A in an action, W numbers of noise a step,
+T steps.
+"""
 
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -17,19 +24,23 @@ from tasks.worlds import Actions, Floats, World
 
 Array = NDArray[np.float32]
 
+BEHAVIORS = Path("data/behaviors")  # <world>/<name>.onnx
 RANDOM = "random"
 
 
 class Behavior(ABC):
-    """A policy without memory that is handed its noise.
+    """A policy without memory that is given its noise.
 
     Args:
         name: The source its episodes are marked with.
         noise: Scale of its noise, 0 for none; in a discrete world the share of actions
             that are random.
+
+    Attributes:
+        noise_width: W.
     """
 
-    noise_width: int  # numbers of noise a step
+    noise_width: int
 
     def __init__(self, name: str, noise: float) -> None:
         self.name, self.noise = name, noise
@@ -42,31 +53,46 @@ class Behavior(ABC):
     def actions(
         self, observation: Floats, noise: Array, legal: Floats | None = None
     ) -> Actions:
-        """Actions (N, A), or their numbers (N,).
+        """Act.
 
         Args:
             observation: (N, O), units of the world.
             noise: (N, W), of this step.
             legal: (N, A), 1.0 where an action is allowed; None allows all.
+
+        Returns:
+            (N, A), inside the world's bounds; of a discrete world their numbers (N,).
         """
 
     def log_prob(self, observation: Floats, action: Array) -> Doubles | None:
-        """How likely each action was, see ``tasks.artifacts.density``.
+        """How likely the behaviour was to take each action.
 
         Args:
-            observation: (T, O).
+            observation: (T, O), units of the world.
             action: (T, A), taken there, units of the world.
 
         Returns:
-            (T,), log probability of the action scaled to [-1, 1]; None, the default,
-            where that is not known.
+            (T,), log of the density of the action scaled to [-1, 1], at the bounds of
+            the tail beyond them (``tasks.artifacts.density`` says why). None, the
+            default, where it is not known.
         """
         del observation, action
         return None
 
 
 class Bounded(Behavior):
-    """One of a continuous world; its noise is standard normal."""
+    """A behaviour of a continuous world; its noise is standard normal.
+
+    Args:
+        name: The source its episodes are marked with.
+        space: Of the world's actions.
+        noise: Scale of its noise, 0 for none.
+
+    Attributes:
+        low: Bounds of the action, (A,).
+        high: Bounds of the action, (A,).
+        half: Half of its range, (A,).
+    """
 
     def __init__(self, name: str, space: Box, noise: float) -> None:
         super().__init__(name, noise)
@@ -75,40 +101,46 @@ class Bounded(Behavior):
         self.noise_width = len(self.low)
 
     def draw(self, generator: np.random.Generator, steps: int) -> Array:
-        """See :meth:`Behavior.draw`; standard normal."""
+        """All noise of one episode, (steps, A), standard normal."""
         return generator.standard_normal((steps, self.noise_width), np.float32)
 
     def clip(self, actions: NDArray[Any]) -> Array:
-        """Into the world's bounds."""
+        """Actions (N, A) cut to the world's bounds."""
         return np.clip(actions, self.low, self.high).astype(np.float32, copy=False)
 
 
 class Uniform(Bounded):
-    """Uniform actions between the bounds."""
+    """The random policy of a continuous world: actions drawn evenly from its bounds."""
 
     def draw(self, generator: np.random.Generator, steps: int) -> Array:
-        """See :meth:`Behavior.draw`; uniform in [0, 1)."""
+        """All noise of one episode, (steps, A), uniform in [0, 1)."""
         return generator.random((steps, self.noise_width), np.float32)
 
     def actions(
         self, observation: Floats, noise: Array, legal: Floats | None = None
     ) -> Array:
-        """See :meth:`Behavior.actions`."""
+        """Low bound plus noise times the range, (N, A)."""
         del observation, legal
         return self.clip(self.low + 2 * self.half * noise)
 
     def log_prob(self, observation: Floats, action: Array) -> Doubles:
-        """See :meth:`Behavior.log_prob`."""
+        """Log density (T,) of even draws from [-1, 1]."""
         del observation
         return uniform_log_prob(scaled(action, self.low, self.high))
 
 
 class Network(Bounded):
-    """An ONNX policy.
+    """An ONNX policy of a continuous world.
 
-    With a noise input it samples as it was trained to, its noise times the scale. One
-    without gets Gaussian noise on the action: the scale is in halves of the action's
-    range, the result is clipped to the bounds.
+    A policy with an input for noise samples as it was trained to, its noise times the
+    scale. One without gets Gaussian noise on its action: the scale is then the
+    deviation, in halves of the action's range, and the result is clipped to the bounds.
+
+    Args:
+        name: The source its episodes are marked with.
+        space: Of the world's actions.
+        noise: The scale, 0 for none.
+        policy: Opened.
     """
 
     def __init__(self, name: str, space: Box, noise: float, policy: OnnxPolicy) -> None:
@@ -121,7 +153,7 @@ class Network(Bounded):
     def actions(
         self, observation: Floats, noise: Array, legal: Floats | None = None
     ) -> Array:
-        """See :meth:`Behavior.actions`."""
+        """The policy's actions with this noise, (N, A)."""
         del legal
         scale = np.float32(self.noise)
         if self.samples:
@@ -132,28 +164,30 @@ class Network(Bounded):
         return self.clip(actions)
 
     def log_prob(self, observation: Floats, action: Array) -> Doubles | None:
-        """See :meth:`Behavior.log_prob`; where actions were clipped, the tail's.
+        """Log density (T,) of actions; where they were clipped, that of the tail.
 
         None without noise, as a deterministic action has no density, and where the
-        network makes actions of noise in another way than a gaussian head does.
+        network turns noise into actions in another way than a gaussian head does.
         """
         if self.noise <= 0 or (self.samples and not self.policy.has_head):
             return None
-        made = distribution(self.policy, observation, self.noise)
-        return made.log_prob(scaled(action, self.low, self.high))
+        sampled = distribution(self.policy, observation, self.noise)
+        return sampled.log_prob(scaled(action, self.low, self.high))
 
 
 class Chooser(Behavior):
-    """One of a discrete world: a share of its actions is random, evenly of the legal.
+    """A behaviour of a discrete world: a share of its actions is random.
+
+    Random actions are drawn evenly from the legal ones.
 
     Args:
-        name: See :class:`Behavior`.
+        name: The source its episodes are marked with.
         count: A, actions to choose from.
         noise: The share, 0..1.
-        policy: Chooses the others; None: all are random.
+        policy: Chooses the other actions; without one all are random.
     """
 
-    noise_width = 2  # whether, which
+    noise_width = 2  # whether the action is random, and which it then is
 
     def __init__(
         self, name: str, count: int, noise: float, policy: OnnxPolicy | None = None
@@ -162,13 +196,13 @@ class Chooser(Behavior):
         self.count, self.policy = count, policy
 
     def draw(self, generator: np.random.Generator, steps: int) -> Array:
-        """See :meth:`Behavior.draw`; uniform in [0, 1)."""
+        """All noise of one episode, (steps, 2), uniform in [0, 1)."""
         return generator.random((steps, 2), np.float32)
 
     def actions(
         self, observation: Floats, noise: Array, legal: Floats | None = None
     ) -> Actions:
-        """See :meth:`Behavior.actions`."""
+        """The policy's choice or a random one, (N,)."""
         if legal is None:
             legal = np.ones((len(observation), self.count), np.float32)
         random = pick_legal(noise[:, 1], legal)
@@ -181,7 +215,7 @@ class Chooser(Behavior):
 def open_behavior(
     behaviors: Path, world: World, policy: str, noise: float, threads: int = 1
 ) -> Behavior:
-    """The behaviour of a name.
+    """Open a behaviour by its name.
 
     Args:
         behaviors: Folder of behaviour policies.
@@ -220,7 +254,7 @@ def open_behavior(
     opened = OnnxPolicy.open(path, threads=threads, distribution=True)
     contract = opened.contract
     action = contract["outputs"]["action"]
-    found = [
+    widths = [
         contract["inputs"]["observation"]["shape"][1],
         action["n"] if "n" in action else action["shape"][1],
         "n" in action,
@@ -230,11 +264,11 @@ def open_behavior(
         world.action_width,
         world.discrete,
     ]
-    if found != expected:
+    if widths != expected:
         raise RefusedError(
             path,
             "observation width, action width, discrete",
-            found,
+            widths,
             expected,
             f"take a policy made for {world.params.name}",
         )

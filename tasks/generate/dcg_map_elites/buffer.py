@@ -1,7 +1,8 @@
-"""Transitions of many policies, with the descriptors of their episodes.
+"""The replay buffer: transitions of many policies, with their episodes' descriptors.
 
-Shapes: B rows, O observation, A action, D descriptor. d is the observed descriptor of a
-whole episode, d' the one that was asked for, both normalised to [-1, 1].
+Shapes: B rows, O observation, A action, D descriptor. d is the observed descriptor of
+the whole episode a transition is from, d' the commanded one (the paper's target
+descriptor), both normalised to [-1, 1].
 """
 
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ from tasks.artifacts.params import PARAMS
 
 @dataclass(frozen=True)
 class Rows:
-    """Transitions.
+    """A batch of transitions.
 
     Attributes:
         observation: (B, O), units of the world.
@@ -29,7 +30,7 @@ class Rows:
         terminated: (B, 1), 1.0 where the task ended.
         truncated: (B, 1), 1.0 where time ran out.
         observed: (B, D), d.
-        wanted: (B, D), d'.
+        commanded: (B, D), d'.
     """
 
     observation: Tensor
@@ -39,15 +40,15 @@ class Rows:
     terminated: Tensor
     truncated: Tensor
     observed: Tensor
-    wanted: Tensor
+    commanded: Tensor
 
     @classmethod
     def of(cls, **columns: NDArray[np.generic]) -> Self:
-        """Of arrays; those of one number a row may be (B,)."""
-        made = {
+        """Build from arrays, one a field; those of one number a row may be (B,)."""
+        tensors = {
             k: torch.from_numpy(np.array(v, np.float32)) for k, v in columns.items()
         }
-        return cls(**{k: v[:, None] if v.dim() == 1 else v for k, v in made.items()})
+        return cls(**{k: v[:, None] if v.dim() == 1 else v for k, v in tensors.items()})
 
 
 class Buffer:
@@ -56,7 +57,7 @@ class Buffer:
     Args:
         capacity: Transitions it holds at most.
         widths: Of each field of :class:`Rows`, in order.
-        batch: Rows of a draw, for the check.
+        batch: Rows of a mini-batch, which it must be able to fill.
 
     Attributes:
         rows: (capacity, sum of widths), float32.
@@ -102,7 +103,11 @@ class Buffer:
         self.size = min(self.size + len(block), capacity)
 
     def sample(self, steps: int, batch: int, draw: torch.Generator) -> Tensor:
-        """Which rows (steps, batch) the next mini-batches have; evenly, repeated."""
+        """Draw which rows the next mini-batches have, evenly and with repetition.
+
+        Returns:
+            Places (steps, batch), for :meth:`take`.
+        """
         return torch.randint(self.size, (steps, batch), generator=draw)
 
     def take(self, places: Tensor) -> Rows:
