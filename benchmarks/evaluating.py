@@ -114,6 +114,7 @@ def measure(episodes: int = 100, rounds: int = 3) -> dict[str, Any]:
         "benchmark",
     )
     about = {"seeds": [0], "world": "hopper", "env_id": "Hopper-v5", "step_seconds": 1}
+    about |= {"made_by": []}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "seed-0.onnx"
         contract = contract_of(net, 0, {**origin, **about}, "exact")

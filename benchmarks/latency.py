@@ -38,7 +38,7 @@ def ours(width: int, folder: Path) -> tuple[Feedforward, OnnxPolicy]:
     policy = Feedforward(list(net.layers), "tanh", mean, std, low, high)
     hashes = ("dataset_sha256", "weights_sha256", "statistics_sha256")
     origin: dict[str, Any] = dict.fromkeys(("learner", "dataset", *hashes), "benchmark")
-    origin |= {"seeds": [0], "world": "hopper", "env_id": "Hopper-v5"}
+    origin |= {"seeds": [0], "world": "hopper", "env_id": "Hopper-v5", "made_by": []}
     path = folder / f"seed-{width}.onnx"
     contract = contract_of(policy, 0, {**origin, "step_seconds": 1}, "exact")
     write_onnx(path, build_model(policy, 0), contract)

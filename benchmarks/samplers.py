@@ -75,8 +75,8 @@ def collect(data: Path) -> list[dict[str, Any]]:
             "bytes": (folder / "seed-0.onnx").stat().st_size,
         }
         if folder.name != OWN:
-            told = read("onnx", POLICY, folder.name, "sampler.json")
-            row |= {key: told[key] for key in ("sampler", "calls", "action_error")}
+            sampled = read("onnx", POLICY, folder.name, "sampler.json")
+            row |= {key: sampled[key] for key in ("sampler", "calls", "action_error")}
         rows.append(row)
     return sorted(rows, key=lambda r: (r.get("calls", 0), r.get("sampler", "")))
 
@@ -97,10 +97,10 @@ def page(rows: Sequence[Row]) -> str:
             ]
         )
     head = "sampler | network calls | action error | score | p50 µs | file kB"
-    return "\n".join([HEAD, found(rows), "", table(head, cells), "", TAIL]) + "\n"
+    return "\n".join([HEAD, summary(rows), "", table(head, cells), "", TAIL]) + "\n"
 
 
-def found(rows: Sequence[Row]) -> str:
+def summary(rows: Sequence[Row]) -> str:
     """In a sentence: who errs least, and whose score is below the policy's own."""
     own = next(row for row in rows if row["variant"] == OWN)
     tried = [row for row in rows if row["variant"] != OWN]
@@ -140,8 +140,8 @@ def draw(rows: Sequence[Row]) -> str:
         ]
         if level is not None:
             parts.append(line(x.start, y(level), x.end, y(level), "level"))
-            said = "the policy's own 20 calls"
-            parts.append(tag("text", said, x=x.start + 4, y=y(level) - 5))
+            label = "the policy's own 20 calls"
+            parts.append(tag("text", label, x=x.start + 4, y=y(level) - 5))
         for i, name in enumerate(names):
             points = [
                 (x(row["calls"]), y(of(row))) for row in tried if row["sampler"] == name
@@ -163,7 +163,7 @@ def draw(rows: Sequence[Row]) -> str:
 
 
 def main() -> None:
-    """See the module."""
+    """Keep a study's results, if there is one, and write page and picture."""
     if sys.argv[1:]:
         folder = Path(sys.argv[1])
         KEPT.mkdir(parents=True, exist_ok=True)

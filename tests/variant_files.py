@@ -94,6 +94,7 @@ def write(
         "env_id": world.params.env_id,
         "step_seconds": world.step_seconds,
         "variant": variant,
+        "made_by": [],
         "weights_sha256": "0",
         "statistics_sha256": "0",
     }

@@ -50,43 +50,44 @@ def check_model(path: Path, data: bytes, contract: Mapping[str, Any]) -> None:
     beside = {k: v for k, v in contract.items() if k != "onnx_sha256"}
     keys = [k for k in inside | beside if inside.get(k) != beside.get(k)]
     if keys:
-        found = f"other values for {', '.join(sorted(keys))}"
-        raise RefusedError(path, KEY, found, "those beside it", MEND)
+        differing = f"other values for {', '.join(sorted(keys))}"
+        raise RefusedError(path, KEY, differing, "those beside it", MEND)
     opset = max((entry.version for entry in model.opset_import), default=0)
     if opset > 26 or model.ir_version > 13:
-        found = f"{opset} / {model.ir_version}"
-        raise RefusedError(path, "opset / IR", found, "at most 26 / 13", MEND)
+        versions = f"{opset} / {model.ir_version}"
+        raise RefusedError(path, "opset / IR", versions, "at most 26 / 13", MEND)
     _check_shapes(path, model, contract)
 
 
 def _check_shapes(
     path: Path, model: onnx.ModelProto, contract: Mapping[str, Any]
 ) -> None:
-    """Inputs and outputs are those of the contract, the carry's included."""
+    """Refuse other inputs and outputs than the contract's, the carry's included."""
     ends = (("inputs", model.graph.input), ("outputs", model.graph.output))
-    has = {
+    shapes = {
         f"{field}.{v.name}.shape": [d.dim_value for d in v.type.tensor_type.shape.dim]
         for field, values in ends
         for v in values
     }
-    said = {
+    stated = {
         f"{field}.{name}.shape": [0, *entry["shape"][1:]]  # 0: any batch
         for field, _ in ends
         for name, entry in contract[field].items()
     }
     for name, entry in contract["carry"].items():
         for end in (f"inputs.{name}.shape", f"outputs.next_{name}.shape"):
-            said[end] = [0, *entry["shape"][1:]]
+            stated[end] = [0, *entry["shape"][1:]]
     for field, values in ends:
         for v in values:
             kind = contract[field].get(v.name, {}).get("dtype", "float32")
-            found = TensorProto.DataType.Name(v.type.tensor_type.elem_type)
-            wanted = {"float32": "FLOAT", "int64": "INT64"}.get(kind, kind)
-            if found != wanted:
-                raise RefusedError(path, f"{field}.{v.name}.dtype", found, wanted, MEND)
-    for name in has | said:
-        if has.get(name) != said.get(name):
-            raise RefusedError(path, name, has.get(name), said.get(name), MEND)
+            dtype = TensorProto.DataType.Name(v.type.tensor_type.elem_type)
+            expected = {"float32": "FLOAT", "int64": "INT64"}.get(kind, kind)
+            if dtype != expected:
+                where = f"{field}.{v.name}.dtype"
+                raise RefusedError(path, where, dtype, expected, MEND)
+    for name in shapes | stated:
+        if shapes.get(name) != stated.get(name):
+            raise RefusedError(path, name, shapes.get(name), stated.get(name), MEND)
 
 
 def read_contract(path: Path) -> dict[str, Any]:
@@ -110,9 +111,9 @@ def read_contract(path: Path) -> dict[str, Any]:
     for name, entry in contract["carry"].items():
         sizes, reset = entry["shape"][1:], entry.get("reset")
         if not all(isinstance(size, int) and size > 0 for size in sizes):
-            found = entry["shape"]
             expected = "batch and whole numbers above 0"
-            raise RefusedError(path, f"carry.{name}.shape", found, expected, MEND)
+            where = f"carry.{name}.shape"
+            raise RefusedError(path, where, entry["shape"], expected, MEND)
         if not isinstance(reset, int | float) or not math.isfinite(reset):
             field = f"carry.{name}.reset"
             raise RefusedError(path, field, reset, "a finite number", MEND)
@@ -131,20 +132,22 @@ def _inside(model: onnx.ModelProto) -> dict[str, Any]:
 
 def _nodes(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
     """All nodes, those of sub-graphs (If, Loop) included."""
-    found = list(graph.node)
+    nodes = list(graph.node)
     for node in graph.node:
         for attribute in node.attribute:
-            found += [n for g in (attribute.g, *attribute.graphs) for n in _nodes(g)]
-    return found
+            nodes += [n for g in (attribute.g, *attribute.graphs) for n in _nodes(g)]
+    return nodes
 
 
 def _tensors(graph: onnx.GraphProto) -> list[onnx.TensorProto]:
     """All initialisers and constants, those of sub-graphs included."""
-    found = list(graph.initializer)
+    tensors = list(graph.initializer)
     for sparse in graph.sparse_initializer:
-        found += [sparse.values, sparse.indices]
+        tensors += [sparse.values, sparse.indices]
     for node in graph.node:
         for attribute in node.attribute:
-            found += [attribute.t, *attribute.tensors]
-            found += [t for g in (attribute.g, *attribute.graphs) for t in _tensors(g)]
-    return found
+            tensors += [attribute.t, *attribute.tensors]
+            tensors += [
+                t for g in (attribute.g, *attribute.graphs) for t in _tensors(g)
+            ]
+    return tensors

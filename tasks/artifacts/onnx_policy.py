@@ -1,8 +1,10 @@
 """ONNX policies: written with a contract, opened only if everything fits.
 
-The contract says what goes in, what comes out and what the file was made of. It stands
-in the file (``metadata_props``, key ``offcut.contract``) and, with the file's own hash,
-as JSON beside it.
+The contract says what goes in, what comes out and what the file was made of: the
+dataset, the weights, and the parameters and code of every method that had a part in it
+(``made_by``: the learner, the compressors in their order, the sampler if there is one).
+It stands in the file (``metadata_props``, key ``offcut.contract``) and, with the file's
+own hash, as JSON beside it.
 """
 
 import json
@@ -63,7 +65,7 @@ def _value(
 
 
 def _inputs(policy: "Policy") -> dict[str, Any]:
-    """What goes in; of noise also with which it is played, if not with zeros."""
+    """The contract's inputs; of noise also with which it is played, if not zeros."""
     noise = {"acting": policy.acting} if policy.acting != "zero" else {}
     return {
         name: {"shape": ["batch", width], "dtype": "float32"}
@@ -73,23 +75,19 @@ def _inputs(policy: "Policy") -> dict[str, Any]:
 
 
 def _outputs(policy: "Policy") -> dict[str, Any]:
-    """What comes out: bounds of a continuous action, their number of a discrete one."""
-    told: dict[str, Any] = {}
+    """The contract's outputs: bounds of a continuous action, of a discrete one A."""
+    outputs: dict[str, Any] = {}
     for name, width in policy.outputs().items():
         if name != "action":
-            told[name] = {"shape": ["batch", width], "dtype": "float32"}
+            outputs[name] = {"shape": ["batch", width], "dtype": "float32"}
         elif width is None:
             number = {"dtype": "int64", "n": policy.action_width}
-            told[name] = {"shape": ["batch"], **number}
+            outputs[name] = {"shape": ["batch"], **number}
         else:
-            low = policy.action_offset - policy.action_scale
-            high = policy.action_offset + policy.action_scale
-            told[name] = {
-                "shape": ["batch", width],
-                "low": low.tolist(),
-                "high": high.tolist(),
-            }
-    return told
+            low = (policy.action_offset - policy.action_scale).tolist()
+            high = (policy.action_offset + policy.action_scale).tolist()
+            outputs[name] = {"shape": ["batch", width], "low": low, "high": high}
+    return outputs
 
 
 def contract_of(
@@ -100,8 +98,8 @@ def contract_of(
     Args:
         policy: All seeds stacked.
         k: The slice that becomes the file.
-        origin: As :func:`tasks.artifacts.policy.save_policy` keeps it, with
-            ``weights_sha256`` and ``statistics_sha256``.
+        origin: What the policy was made of, as policy.json keeps it (``made_by``
+            included), with ``weights_sha256`` and ``statistics_sha256``.
         mode: ``exact`` (weights dequantised, float arithmetic) or ``native``
             (onnxruntime's integer kernels).
     """
@@ -119,6 +117,7 @@ def contract_of(
         "dataset": {"name": origin["dataset"], "sha256": origin["dataset_sha256"]},
         "learner": origin["learner"],
         "variant": origin.get("variant", "float32"),
+        "made_by": list(origin["made_by"]),
         "seed": origin["seeds"][k],
         "weights_sha256": origin["weights_sha256"],
         "statistics_sha256": origin["statistics_sha256"],
@@ -140,8 +139,9 @@ def write_onnx(path: Path, model: onnx.ModelProto, contract: Mapping[str, Any]) 
 def _with_head(data: bytes) -> bytes:
     """The same graph with the values of a gaussian head as outputs, if it has them."""
     model = onnx.ModelProto.FromString(data)
-    made = {name for node in model.graph.node for name in node.output}
-    if not {*HEAD, "noise"} <= made | {entry.name for entry in model.graph.input}:
+    values = {name for node in model.graph.node for name in node.output}
+    values |= {entry.name for entry in model.graph.input}
+    if not {*HEAD, "noise"} <= values:
         return data
     width = model.graph.output[0].type.tensor_type.shape.dim[1].dim_value
     model.graph.output.extend(_value(name, (width,)) for name in HEAD)
@@ -189,8 +189,8 @@ class OnnxPolicy:
             path: The .onnx file; its contract lies beside it.
             mode: ``exact`` or ``native``; None takes the contract's.
             threads: Threads of onnxruntime.
-            distribution: Also let out what a gaussian head samples from, see
-                :func:`density.distribution`; a file without such a head opens as ever.
+            distribution: Also give mean and log std of a gaussian head as outputs; a
+                file without such a head opens as ever.
 
         Raises:
             RefusedError: If a file is missing, the hash or the contract does not fit,
@@ -198,9 +198,9 @@ class OnnxPolicy:
                 domain, or needs a newer opset than onnxruntime runs.
         """
         contract = read_contract(path.with_suffix(".json"))
-        found = sha256(path) if path.exists() else "nothing"
-        if found != contract["onnx_sha256"]:
-            raise RefusedError(path, "sha256", found, contract["onnx_sha256"], MEND)
+        present = sha256(path) if path.exists() else "nothing"
+        if present != contract["onnx_sha256"]:
+            raise RefusedError(path, "sha256", present, contract["onnx_sha256"], MEND)
         data = path.read_bytes()
         check_model(path, data, contract)
         if distribution:
@@ -211,8 +211,8 @@ class OnnxPolicy:
         try:
             return cls(data, contract, mode, threads)
         except Exception as error:  # onnxruntime raises several kinds
-            expected = "a graph onnxruntime runs"
-            raise RefusedError(path, "graph", error, expected, MEND) from error
+            runs = "a graph onnxruntime runs"
+            raise RefusedError(path, "graph", error, runs, MEND) from error
 
     def act(
         self,
@@ -232,12 +232,9 @@ class OnnxPolicy:
         Returns:
             (B, A), float32, inside the world's bounds, or their numbers (B,), int64.
         """
-        given = {"observation": observation}
-        if noise is not None:
-            given["noise"] = noise
-        if legal is not None:
-            given["legal"] = legal
-        return self.step(given, {})[0]["action"]
+        inputs = {"observation": observation, "noise": noise, "legal": legal}
+        present = {name: x for name, x in inputs.items() if x is not None}
+        return self.step(present, {})[0]["action"]
 
     def step(
         self, inputs: Mapping[str, NDArray[Any]], carry: Mapping[str, NDArray[Any]]
@@ -268,9 +265,9 @@ class OnnxPolicy:
                 check_legal(value, "policy")
             feed[name] = np.ascontiguousarray(value, np.float32)
         feed |= {name: np.ascontiguousarray(carry[name]) for name in self._carry}
-        found = dict(zip(self._outputs, self.session.run(None, feed), strict=True))
-        after = {name: found.pop(f"next_{name}") for name in self._carry}
-        return found, after
+        outputs = dict(zip(self._outputs, self.session.run(None, feed), strict=True))
+        after = {name: outputs.pop(f"next_{name}") for name in self._carry}
+        return outputs, after
 
     def reset(self, rows: int) -> dict[str, Floats]:
         """The carry with which episodes begin."""
@@ -281,7 +278,7 @@ class OnnxPolicy:
 
     @property
     def acting(self) -> str:
-        """With which noise it wants to be played; files that do not say: ``zero``."""
+        """The noise it is played with, ``zero`` or ``normal``; unsaid: ``zero``."""
         return str(self.contract["inputs"].get("noise", {}).get("acting", "zero"))
 
     @property

@@ -17,6 +17,10 @@ from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.onnx_policy import OnnxPolicy
 from tasks.nets.policy import Policy, take
 
+# the largest difference allowed, relative to max(1, |action|): of files a run makes
+# (params/export/feedforward.yaml states it for the user), and of behaviours, which are
+# made once and lie in git
+TOLERANCE, BEHAVIOR_TOLERANCE = 1e-4, 1e-5
 BATCHES = (1, 2, 7, 17)
 RANDOM_ROWS = 256
 ROLLOUT = 64  # steps a policy with a carry is followed
@@ -94,10 +98,10 @@ def check_parity(
         drawn = generator.uniform(*ends, (len(probes), len(low)))
         inputs[name] = drawn.astype(np.float32)
     name = "logits" if policy.discrete else "action"
-    told = _torch_outputs(policy, k, inputs)
-    wanted = told[name]
-    scale = np.maximum(1.0, np.abs(wanted))
-    sure = _sure(wanted, tolerance) if policy.discrete else None
+    ours = _torch_outputs(policy, k, inputs)
+    expected = ours[name]
+    scale = np.maximum(1.0, np.abs(expected))
+    clear = _clear(expected, tolerance) if policy.discrete else None
     worst, differences, others = 0.0, np.zeros(0), 0
     for batch in (*BATCHES, len(probes)):
         # Small batches see a part of the rows, each size another part.
@@ -107,12 +111,12 @@ def check_parity(
             onnx_policy.step({n: x[i] for n, x in inputs.items()}, {})[0]
             for i in np.array_split(picked, -(-count // batch))
         ]
-        got = np.concatenate([part[name] for part in parts])
-        differences = np.abs(got - wanted[picked]) / scale[picked]
+        theirs = np.concatenate([part[name] for part in parts])
+        differences = np.abs(theirs - expected[picked]) / scale[picked]
         worst = float(np.maximum(worst, differences.max()))  # NaN stays NaN
-        if sure is not None:
+        if clear is not None:
             chosen = np.concatenate([part["action"] for part in parts])
-            others += int(((chosen != told["action"][picked]) & sure[picked]).sum())
+            others += int(((chosen != ours["action"][picked]) & clear[picked]).sum())
     result = _result(path, len(probes), worst, differences, tolerance)
     if others:
         raise RefusedError(
@@ -152,7 +156,8 @@ def check_carried_parity(
         tolerance: Largest difference allowed, relative to max(1, |value|).
 
     Returns:
-        As :func:`check_parity`; ``rows`` counts the steps compared.
+        rows (the steps compared), batches, max and p99 of the difference, tolerance:
+        the contract's ``parity``.
 
     Raises:
         RefusedError: If a difference is larger; nothing is written then.
@@ -160,7 +165,7 @@ def check_carried_parity(
     alone = take(policy, k)
     stretch = np.arange(ROLLOUT)
     probes = probe_rows(rows, generator)[len(rows) :]
-    found, steps = [], 0
+    parts, steps = [], 0
     for batch, real in (*((b, True) for b in BATCHES), (BATCHES[-1], False)):
         at = generator.integers(0, len(rows), batch)[:, None] + stretch
         reward = rewards[at % len(rows)].astype(np.float32)[..., None]
@@ -177,13 +182,13 @@ def check_carried_parity(
             legal = generator.random((*at.shape, policy.action_width)) < 0.5
             legal[..., 0] = True
             inputs["legal"] = legal.astype(np.float32)
-        found += _followed(alone, onnx_policy, inputs)
+        parts += _rollout_differences(alone, onnx_policy, inputs)
         steps += at.size
-    differences = np.concatenate(found)
+    differences = np.concatenate(parts)
     return _result(path, steps, float(differences.max()), differences, tolerance)
 
 
-def _followed(
+def _rollout_differences(
     policy: Policy, onnx_policy: OnnxPolicy, inputs: Mapping[str, NDArray[np.float32]]
 ) -> list[NDArray[np.float32]]:
     """Differences of each step and episode (B,), the largest of all that comes out."""
@@ -195,25 +200,25 @@ def _followed(
     }
     worst = []
     for t in range(steps):
-        given = {
+        now = {
             name: np.ascontiguousarray(x[:, t])
             for name, x in inputs.items()
             if name in policy.inputs()
         }
         with torch.no_grad():
-            stacked = {name: torch.from_numpy(x)[None] for name, x in given.items()}
-            wanted, ours = policy.step(stacked, ours)
-        got, theirs = onnx_policy.step(given, theirs)
-        pairs = [(got[name], wanted[name]) for name in got]
+            stacked = {name: torch.from_numpy(x)[None] for name, x in now.items()}
+            our_outputs, ours = policy.step(stacked, ours)
+        their_outputs, theirs = onnx_policy.step(now, theirs)
+        pairs = [(their_outputs[name], our_outputs[name]) for name in their_outputs]
         pairs += [(theirs[name], ours[name]) for name in theirs]
-        worst.append(np.max([_apart(x, y[0].numpy()) for x, y in pairs], axis=0))
+        worst.append(np.max([_difference(x, y[0].numpy()) for x, y in pairs], axis=0))
     return worst
 
 
-def _apart(got: NDArray[np.float32], wanted: NDArray[np.float32]) -> Any:
-    """Largest difference a row relative to max(1, |wanted|): (B,)."""
-    difference = np.abs(got - wanted) / np.maximum(1.0, np.abs(wanted))
-    return difference.reshape(len(got), -1).max(axis=1)
+def _difference(theirs: NDArray[np.float32], ours: NDArray[np.float32]) -> Any:
+    """Largest difference a row relative to max(1, |ours|): (B,)."""
+    difference = np.abs(theirs - ours) / np.maximum(1.0, np.abs(ours))
+    return difference.reshape(len(theirs), -1).max(axis=1)
 
 
 def _result(
@@ -241,7 +246,7 @@ def _result(
     }
 
 
-def _sure(logits: NDArray[np.float32], tolerance: float) -> NDArray[np.bool_]:
+def _clear(logits: NDArray[np.float32], tolerance: float) -> NDArray[np.bool_]:
     """Where the two best of (N, A) logits differ by more than both may be off; (N,)."""
     if logits.shape[1] == 1:
         return np.ones(len(logits), bool)
@@ -256,10 +261,10 @@ def _torch_outputs(
     policy: Policy, k: int, inputs: dict[str, NDArray[np.float32]]
 ) -> dict[str, NDArray[Any]]:
     """Outputs (N, ...) of slice ``k``; the whole stack is run, one slice is kept."""
-    given = {
+    stacked = {
         name: torch.from_numpy(value).expand(policy.seeds, *value.shape)
         for name, value in inputs.items()
     }
     with torch.no_grad():
-        outputs = policy.step(given, {})[0]
+        outputs = policy.step(stacked, {})[0]
     return {name: value[k].numpy() for name, value in outputs.items()}

@@ -1,12 +1,17 @@
 """Policies on disk: policy.json (class, arguments, origin) and policy.safetensors.
 
 Critics lie beside them in the same way, as critic.json and critic.safetensors.
+
+``origin`` says what a policy was made of. Its ``made_by`` lists the methods that had a
+part in it, in their order: of each its name, the hash of its parameters and the hash of
+its code. So policy.json changes when the code of a class it names does, and whatever
+loads that class runs again.
 """
 
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
@@ -14,14 +19,17 @@ from safetensors.torch import load_file, save
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import read_json, sha256, write_json
 from tasks.artifacts.params import resolve
-from tasks.nets.critic import Critic
-from tasks.nets.policy import Policy
+
+if TYPE_CHECKING:
+    from tasks.nets.critic import Critic
+    from tasks.nets.policy import Policy
 
 SCHEMA = 1
+MEND = "make it again with: dvc repro"
 STATISTICS = ("observation_mean", "observation_std")
 
 
-def statistics_sha256(policy: Policy | Critic) -> str:
+def statistics_sha256(policy: "Policy | Critic") -> str:
     """Hash of the normaliser alone: the same weights with another one differ."""
     digest = hashlib.sha256()
     for name in STATISTICS:
@@ -29,7 +37,7 @@ def statistics_sha256(policy: Policy | Critic) -> str:
     return digest.hexdigest()
 
 
-def weights_sha256(policy: Policy | Critic) -> str:
+def weights_sha256(policy: "Policy | Critic") -> str:
     """Hash of every tensor but the normaliser's: names, types, shapes and values."""
     digest = hashlib.sha256()
     for name, tensor in sorted(policy.state_dict().items()):
@@ -39,25 +47,32 @@ def weights_sha256(policy: Policy | Critic) -> str:
     return digest.hexdigest()
 
 
-def save_policy(folder: Path, policy: Policy, origin: Mapping[str, Any]) -> None:
+def save_policy(folder: Path, policy: "Policy", origin: Mapping[str, Any]) -> None:
     """Write a policy into a folder that :func:`files.whole_folder` will put in place.
 
     Args:
         folder: Existing folder.
         policy: All seeds stacked.
         origin: What it was made of: ``seeds`` (their numbers), ``learner``,
-            ``dataset``, ``dataset_sha256``, ``world`` ...
+            ``dataset``, ``dataset_sha256``, ``world`` ..., and ``made_by``, a list of
+            what :func:`tasks.code.made_by` gives.
     """
     _save(folder, "policy", policy, origin)
 
 
-def save_critic(folder: Path, critic: Critic, origin: Mapping[str, Any]) -> None:
-    """Write critics beside their policy, see :func:`save_policy`."""
+def save_critic(folder: Path, critic: "Critic", origin: Mapping[str, Any]) -> None:
+    """Write critics beside their policy.
+
+    Args:
+        folder: Existing folder.
+        critic: All seeds stacked.
+        origin: What they were made of, as of a policy.
+    """
     _save(folder, "critic", critic, origin)
 
 
 def _save(
-    folder: Path, kind: str, net: Policy | Critic, origin: Mapping[str, Any]
+    folder: Path, kind: str, net: "Policy | Critic", origin: Mapping[str, Any]
 ) -> None:
     weights = folder / f"{kind}.safetensors"
     tensors = {k: v.detach().contiguous() for k, v in net.state_dict().items()}
@@ -73,7 +88,7 @@ def _save(
     write_json(folder / f"{kind}.json", spec)
 
 
-def load_policy(folder: Path) -> tuple[Policy, dict[str, Any]]:
+def load_policy(folder: Path) -> tuple["Policy", dict[str, Any]]:
     """Read a policy after checking its hashes.
 
     Returns:
@@ -88,57 +103,76 @@ def load_policy(folder: Path) -> tuple[Policy, dict[str, Any]]:
     return policy, origin
 
 
-def load_critic(folder: Path) -> tuple[Critic, dict[str, Any]]:
-    """Read critics after checking their hashes, see :func:`load_policy`.
+def load_critic(folder: Path) -> tuple["Critic", dict[str, Any]]:
+    """Read critics after checking their hashes.
+
+    Returns:
+        The critics and their origin.
 
     Raises:
-        RefusedError: Also if the learner left none.
+        RefusedError: If the learner left none, or for what a policy is refused for.
     """
     critic, origin = _load(folder, "critic")
     return critic, origin
 
 
+def makers_of(folder: Path, origin: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The methods that had a part in a policy, in their order.
+
+    Args:
+        folder: The policy's, for the error.
+        origin: Of the policy, as :func:`load_policy` gives it.
+
+    Raises:
+        RefusedError: If its origin does not say.
+    """
+    if "made_by" not in origin:
+        where = folder / "policy.json"
+        raise RefusedError(where, "origin.made_by", "nothing", "a value", MEND)
+    return list(origin["made_by"])
+
+
 def _load(folder: Path, what: str) -> tuple[Any, dict[str, Any]]:
-    mend = "make it again with: dvc repro"
-    spec = _read_spec(folder / f"{what}.json", what, mend)
+    """Read ``policy`` or ``critic``: the network and its origin."""
+    spec = _read_spec(folder / f"{what}.json", what)
     weights = folder / f"{what}.safetensors"
-    found = sha256(weights) if weights.exists() else "nothing"
-    if found != spec["file_sha256"]:
-        raise RefusedError(weights, "sha256", found, spec["file_sha256"], mend)
+    file_sha256 = sha256(weights) if weights.exists() else "nothing"
+    if file_sha256 != spec["file_sha256"]:
+        raise RefusedError(weights, "sha256", file_sha256, spec["file_sha256"], MEND)
     try:
         kind = resolve(spec[what]["class"], f"{what}.class", package="tasks.nets.")
-        policy: Policy | Critic = kind.from_spec(spec[what])
+        net: Policy | Critic = kind.from_spec(spec[what])
     except RefusedError as error:
         raise RefusedError(
-            folder / f"{what}.json", error.field, error.found, error.expected, mend
+            folder / f"{what}.json", error.field, error.found, error.expected, MEND
         ) from None
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RefusedError(
-            folder / f"{what}.json", what, repr(error), "what its spec gave", mend
+            folder / f"{what}.json", what, repr(error), "what its spec gave", MEND
         ) from None
     try:
-        policy.load_state_dict(load_file(weights))
+        net.load_state_dict(load_file(weights))
     except (RuntimeError, SafetensorError) as error:
         raise RefusedError(
-            weights, "tensors", error, "those of the class", mend
+            weights, "tensors", error, "those of the class", MEND
         ) from None
-    policy.requires_grad_(requires_grad=False)
+    net.requires_grad_(requires_grad=False)
     hashes = {"weights": weights_sha256, "statistics": statistics_sha256}
     for name, hash_of in hashes.items():
-        found, stated = hash_of(policy), spec[f"{name}_sha256"]
-        if found != stated:
-            raise RefusedError(weights, name, found, stated, mend)
-    return policy, spec["origin"]
+        computed, stated = hash_of(net), spec[f"{name}_sha256"]
+        if computed != stated:
+            raise RefusedError(weights, name, computed, stated, MEND)
+    return net, spec["origin"]
 
 
-def _read_spec(path: Path, what: str, mend: str) -> dict[str, Any]:
+def _read_spec(path: Path, what: str) -> dict[str, Any]:
     """policy.json or critic.json, with its schema and keys checked."""
     spec = read_json(path, "dvc repro")
-    found = spec.get("schema") if isinstance(spec, dict) else f"{spec!r:.40}"
-    if found != SCHEMA:
-        raise RefusedError(path, "schema", found, SCHEMA, mend)
+    schema = spec.get("schema") if isinstance(spec, dict) else f"{spec!r:.40}"
+    if schema != SCHEMA:
+        raise RefusedError(path, "schema", schema, SCHEMA, MEND)
     hashes = ("file_sha256", "weights_sha256", "statistics_sha256")
     for key in (what, "origin", *hashes):
         if key not in spec:
-            raise RefusedError(path, key, "nothing", "a value", mend)
+            raise RefusedError(path, key, "nothing", "a value", MEND)
     return dict(spec)

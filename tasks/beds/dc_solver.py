@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from tasks.beds.cores.mixtures import MixtureBed, Situation, Table
-from tasks.export.cores.plan import make_nodes
-from tasks.export.cores.unipc_sums import Form, plan
+from tasks.export import Sampler
+from tasks.export.cores.time_grid import make_nodes
+from tasks.export.cores.unipc_plan import Form, plan
 from tasks.export.dc_solver import DCSolver
 from tasks.export.dc_solver.ratios import search
 from tasks.export.ddim import DDIM
@@ -26,7 +27,7 @@ THIRD = ("unipc3_bh1", "dc_solver3_bh1")  # order 3, bh1, as the paper without g
 class DCSolverBed(MixtureBed):
     """Errors of DC-Solver, whose ratios are searched on noises of their own."""
 
-    METHODS: ClassVar[Mapping[str, Any]] = {
+    METHODS: ClassVar[Mapping[str, type[Sampler[Any]]]] = {
         "ddpm": DDPM,
         "ddim": DDIM,
         "dpm_solver": DPMSolver,

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from tasks.beds.cores.mixtures import MixtureBed, Table
+from tasks.export import Sampler
 from tasks.export.ddim import DDIM
 from tasks.export.deis import DEIS
 
@@ -19,7 +20,7 @@ CALLS = (5, 7, 10, 15, 20)
 class DeisBed(MixtureBed):
     """Errors of DEIS with more and more of its ingredients."""
 
-    METHODS: ClassVar[Mapping[str, Any]] = {"ddim": DDIM, "deis": DEIS}
+    METHODS: ClassVar[Mapping[str, type[Sampler[Any]]]] = {"ddim": DDIM, "deis": DEIS}
     ROWS: ClassVar[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
         "ddim": ("ddim", {}),
         "ddim_quadratic": ("ddim", {"power": 2.0}),

@@ -23,7 +23,7 @@ from tasks.artifacts.onnx_policy import (
     write_onnx,
 )
 from tasks.artifacts.params import Params, Range, build, known, load
-from tasks.artifacts.parity import check_parity
+from tasks.artifacts.parity import BEHAVIOR_TOLERANCE, check_parity
 from tasks.artifacts.policy import (
     load_policy,
     save_policy,
@@ -33,6 +33,7 @@ from tasks.artifacts.policy import (
 from tasks.artifacts.stage import run_stage
 from tasks.behaviors.engine.measure import choose, measure, random_return, visited
 from tasks.behaviors.engine.online import run
+from tasks.code import made_by
 from tasks.nets.feedforward import Feedforward
 from tasks.train import Learner, Spaces
 from tasks.worlds import Floats, World
@@ -41,7 +42,6 @@ from tasks.worlds.engine.episodes import Played
 # Behaviours belong to no study, so their parameters are read from params/ itself.
 FOLDER, WORLDS = Path("params/behaviors"), Path("params/world")
 LEARNERS = Path("params/train")
-TOLERANCE = 1e-5  # parity, relative to max(1, |action|)
 
 
 @dataclass(frozen=True)
@@ -128,6 +128,7 @@ def train(
             folder = scratch / f"step-{step:08d}"
             folder.mkdir(parents=True)
             origin = {"step": step, "hours": round(hours, 3), "seeds": params.seeds}
+            origin["made_by"] = [made_by("train", learner_of(world), block)]
             save_policy(folder, policy, origin)
             folders.append(folder)
             ended = np.array(recent[-20:]).reshape(-1, len(params.seeds))
@@ -158,7 +159,7 @@ def export(
         What the checkpoint says of the policy: seeds, steps and hours.
 
     Raises:
-        RefusedError: If the actions differ by more than ``TOLERANCE``.
+        RefusedError: If the actions differ by more than ``BEHAVIOR_TOLERANCE``.
     """
     policy, origin = load_policy(checkpoint)
     about = {
@@ -177,7 +178,7 @@ def export(
     path = folder / f"{name}.onnx"
     candidate = OnnxPolicy(model.SerializeToString(), contract, "exact")
     draw = np.random.default_rng(0)
-    parity = check_parity(path, policy, k, candidate, rows, draw, TOLERANCE)
+    parity = check_parity(path, policy, k, candidate, rows, draw, BEHAVIOR_TOLERANCE)
     write_onnx(path, model, {**contract, "parity": parity})
     return origin
 

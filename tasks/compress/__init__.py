@@ -3,16 +3,8 @@
 A method's file defines one :class:`Compressor`; what it makes is a policy of the same
 kind, whose layers hold integers or are fewer, never floats that pretend.
 
-| compressor | takes | gives | calibrated on |
-|---|---|---|---|
-| ``float32`` | any | the same | nothing |
-| ``int8_static`` | float layers | Int8Linear, or BlockLinear | dataset rows |
-| ``gptq4`` | float layers | BlockLinear | dataset rows |
-| ``structured`` | float layers, ``Feedforward`` | narrower ones | dataset rows |
-| ``distill`` | ``Feedforward`` | a smaller float network | rows, visited states |
-| ``adadfq`` | ``ResNet`` | CodedResNet | nothing: it makes its own pictures |
-| ``quest`` | float layers, two policies | QuestLinear | dataset rows |
-| ``ptq4dm`` | ``DiffusionPolicy`` | IntegerLinear | rows, states of its own chain |
+docs/methods.md lists them. A list here would be code of every method, and a new method
+would run all others again.
 
 Chains are commands after each other: ``distill``, then ``int8_static`` on its result.
 """
@@ -20,21 +12,22 @@ Chains are commands after each other: ``distill``, then ``int8_static`` on its r
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.method import Method, P
 from tasks.artifacts.params import Params, Range
 from tasks.artifacts.seeding import generator
-from tasks.compress.cores.slices import Situation, layer_inputs
-from tasks.nets.integer import IntegerLinear
+from tasks.compress.cores.layer_inputs import Situation
+from tasks.compress.engine.measures import layer_errors, parameters, stored_bytes
 from tasks.nets.layers import Linear
-from tasks.nets.policy import Logged, Policy, stacked
-from tasks.nets.quantised import Int8Linear
-from tasks.nets.quest_packed import QuestLinear
-from tasks.worlds import World
+from tasks.nets.policy import Logged, Policy
+
+if TYPE_CHECKING:
+    from tasks.worlds import World
 
 
 @dataclass(frozen=True)
@@ -67,7 +60,7 @@ class Rows:
     dataset: str
     sha256: str
     seeds: tuple[int, ...]
-    world: World | None = None
+    world: "World | None" = None
     logged: Logged | None = None
     legal: Tensor | None = None
 
@@ -78,14 +71,14 @@ class Rows:
         """
         if self.logged is not None:
             return policy.recall(self.logged)
-        given = {"observation": self.observations}
+        inputs = {"observation": self.observations}
         if "legal" in policy.inputs():
             shape = (len(self.observations), policy.action_width)
-            given["legal"] = torch.ones(shape) if self.legal is None else self.legal
+            inputs["legal"] = torch.ones(shape) if self.legal is None else self.legal
         if policy.acting == "normal":
             wide = (len(self.observations), policy.inputs()["noise"])
-            given["noise"] = torch.randn(wide, generator=generator(0, "rows' noise"))
-        return given, {}
+            inputs["noise"] = torch.randn(wide, generator=generator(0, "rows' noise"))
+        return inputs, {}
 
 
 @dataclass(frozen=True)
@@ -97,7 +90,8 @@ class Result:
         calibration: In words, what was calibrated on what; None if nothing was.
         reference: A float policy equal to the one compressed, layer by layer what the
             result stands for; None if the layers have no counterpart.
-        course: How training went, a row a seed and epoch; None if nothing was told.
+        course: How training went, a row a seed and epoch; None if nothing was trained
+            or the method keeps no record.
     """
 
     policy: Policy
@@ -106,39 +100,47 @@ class Result:
     course: Sequence[Mapping[str, float]] | None = None
 
 
-class Compressor(ABC):
+class Compressor(Method[P], ABC):
     """One compression method.
 
-    Args:
-        params: The method's parameters.
+    Attributes:
+        visits_world: Whether it uses ``Rows.world``.
+        takes: Kinds of layers it can replace.
+        policies: Kinds of policies it can take.
+        shrinks: Whether a result that is no smaller is refused.
     """
 
-    Parameters: ClassVar[type[Params]]
-    bits: float = 32  # nominal bits a weight of the result
-    roams: ClassVar[bool] = False  # uses Rows.world
+    visits_world: ClassVar[bool] = False
     takes: ClassVar[tuple[type[nn.Module], ...]] = (Linear,)
     policies: ClassVar[tuple[type[Policy], ...]] = (Policy,)
-    shrinks: ClassVar[bool] = True  # a result that is no smaller is refused
+    shrinks: ClassVar[bool] = True
 
-    def __init__(self, params: Params) -> None:
-        self.params = params
+    @property
+    def bits(self) -> float:
+        """Nominal bits a weight of the result."""
+        return 32
 
     @abstractmethod
     def work(self, policy: Any, rows: Rows) -> Result:
-        """The method itself, on a policy of ``policies`` and rows that fit it."""
+        """The method itself, on a policy of ``policies`` and rows that fit it.
+
+        Args:
+            policy: All seeds stacked; it is left as it is.
+            rows: What the method may look at, checked.
+        """
 
     def compress(self, policy: Policy, rows: Rows) -> tuple[Policy, dict[str, Any]]:
         """Compress a policy.
 
         Args:
             policy: All seeds stacked; it is left as it is.
-            rows: See :class:`Rows`.
+            rows: What the method may look at.
 
         Returns:
             The compressed policy, and the part of compression.json a method knows:
             ``mode`` (session mode its numbers belong to), ``bits_nominal``, ``layers``,
             ``parameters``, ``bytes_weights`` (a seed, as stored), both also with
-            ``_before``, ``calibration``, and ``course`` where training told one.
+            ``_before``, ``calibration``, and ``course`` where training kept one.
 
         Raises:
             RefusedError: If the policy is of a kind or has layers this method cannot
@@ -163,6 +165,7 @@ class Compressor(ABC):
         return result.policy.requires_grad_(requires_grad=False), report
 
     def _check_policy(self, policy: Policy) -> None:
+        """Refuse a policy or a layer of a kind this method cannot take."""
         name = type(self).__name__
         if not isinstance(policy, self.policies):
             known = ", ".join(cls.__name__ for cls in self.policies)
@@ -185,8 +188,9 @@ class Compressor(ABC):
                 )
 
     def _report(self, policy: Policy, result: Result, rows: Rows) -> dict[str, Any]:
-        made: dict[str, Any] = result.policy.linears()
-        errors: Mapping[str, list[float] | None] = dict.fromkeys(made)
+        """What compression.json says of the result."""
+        compressed: dict[str, Any] = result.policy.linears()
+        errors: Mapping[str, list[float] | None] = dict.fromkeys(compressed)
         if result.reference is not None:
             situation = rows.situation(result.policy)
             errors = layer_errors(result.reference, result.policy, situation)
@@ -200,10 +204,9 @@ class Compressor(ABC):
                 "bytes": stored_bytes(layer) // policy.seeds,
                 "error": errors[name],
             }
-            for name, layer in made.items()
+            for name, layer in compressed.items()
         ]
-        kinds = (Int8Linear, IntegerLinear, QuestLinear)
-        integer = any(isinstance(x, kinds) for x in made.values())
+        integer = any(getattr(x, "integer_kernel", False) for x in compressed.values())
         calibration = result.calibration and {
             "dataset": rows.dataset,
             "sha256": rows.sha256,
@@ -224,7 +227,15 @@ class Compressor(ABC):
 
 
 def check_rows(policy: Policy, observations: Tensor) -> None:
-    """Refuse calibration rows that are empty, not finite or of another width."""
+    """Refuse calibration rows that a policy cannot read.
+
+    Args:
+        policy: Who reads them.
+        observations: (N, O), units of the world.
+
+    Raises:
+        RefusedError: If they are empty, not finite or of another width.
+    """
     where, mend = "calibration rows", "make the dataset again with: dvc repro"
     width = policy.observation_width
     if observations.ndim != 2 or observations.shape[1] != width:
@@ -237,43 +248,3 @@ def check_rows(policy: Policy, observations: Tensor) -> None:
         raise RefusedError(
             where, "values", f"NaN or infinity in {bad} rows", "finite numbers", mend
         )
-
-
-def layer_errors(
-    reference: Policy, policy: Policy, situation: Situation
-) -> dict[str, list[float]]:
-    """Relative output error of each layer, a seed: ||y - y_ref|| / ||y_ref||.
-
-    Both layers get the input the compressed network itself gives its layer.
-    """
-    exact, errors = reference.linears(), {}
-    seen = layer_inputs(policy, situation)
-    for name, layer in policy.linears().items():
-        x = seen[name].float()  # already, unless the policy computes in float64
-        y, wanted = layer(x), exact[name](x)  # (S, rows, N)
-        size = wanted.flatten(1).norm(dim=1).clamp(min=1e-30)
-        errors[name] = ((y - wanted).flatten(1).norm(dim=1) / size).tolist()
-    return errors
-
-
-def stored_bytes(module: nn.Module) -> int:
-    """Bytes of a layer's tensors, all seeds, as policy.safetensors stores them.
-
-    Of a policy its layers' alone: statistics and bounds are not weights.
-    """
-    return sum(
-        t.numel() * t.element_size()
-        for name, t in module.state_dict().items()
-        if stacked(name) or not isinstance(module, Policy)
-    )
-
-
-def parameters(policy: Policy) -> int:
-    """Weights and biases of one seed, whatever their storage."""
-    layers: dict[str, Any] = policy.linears()
-    others = sum(
-        p.numel() // policy.seeds
-        for name, p in policy.named_parameters()
-        if name.rpartition(".")[0] not in layers
-    )
-    return others + sum(x.inputs * x.outputs + x.outputs for x in layers.values())

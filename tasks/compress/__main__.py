@@ -9,7 +9,7 @@ policy.json, policy.safetensors and compression.json.
 import argparse
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -19,13 +19,16 @@ from tasks.artifacts.dataset import load_rows, load_transitions
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import read_json, whole_folder, write_json
 from tasks.artifacts.params import build, load, pick
-from tasks.artifacts.policy import load_policy, save_policy
+from tasks.artifacts.policy import load_policy, makers_of, save_policy
 from tasks.artifacts.stage import run_stage
 from tasks.artifacts.windows import windows
+from tasks.code import made_by
 from tasks.compress import Compressor, Rows
-from tasks.compress.cores.slices import acted
+from tasks.compress.cores.layer_inputs import acted
 from tasks.nets.policy import Logged, Policy
-from tasks.worlds import World
+
+if TYPE_CHECKING:
+    from tasks.worlds import World
 
 DRAW = 0  # seed of the draw of calibration and held-out rows
 
@@ -57,7 +60,7 @@ def read_rows(
     count: int,
     policy: Policy,
     origin: Mapping[str, Any],
-    world: World | None,
+    world: "World | None",
 ) -> tuple[Rows, Rows]:
     """Calibration rows and as many others, held out.
 
@@ -69,24 +72,24 @@ def read_rows(
         count: Rows of each.
         policy: Who shall be calibrated on them.
         origin: Of the policy; its dataset must be this one.
-        world: See :class:`Rows`.
+        world: Where a compressor may visit states; None: nowhere.
 
     Raises:
         RefusedError: If the dataset is broken or another one.
     """
     folder = Path("data/datasets") / f"{dataset}-v0"
     draw, length = np.random.default_rng(DRAW), policy.memory + 1
-    every: list[tuple[Tensor, Logged | None, Tensor | None]]
+    halves: list[tuple[Tensor, Logged | None, Tensor | None]]
     if policy.memory:
         count = max(32, count // length)
         data = load_transitions(folder)
         n = len(data.episode)
         at = draw.choice(n, 2 * count, replace=2 * count > n)
-        halves = [windows(data, rows, length) for rows in np.split(at, 2)]
-        every = [(logged.observation[:, -1], logged, None) for logged in halves]
+        logged_halves = [windows(data, rows, length) for rows in np.split(at, 2)]
+        halves = [(logged.observation[:, -1], logged, None) for logged in logged_halves]
     else:
         drawn, masks = load_rows(folder, 2 * count, draw)
-        every = [
+        halves = [
             (
                 torch.from_numpy(drawn[half]),
                 None,
@@ -94,55 +97,55 @@ def read_rows(
             )
             for half in (slice(count), slice(count, None))
         ]
-    found, sha256 = (
+    present, trained_on = (
         read_json(folder / "card.json", "dvc repro")["sha256"],
         origin["dataset_sha256"],
     )
-    if found != sha256:
+    if present != trained_on:
         raise RefusedError(
             folder / "card.json",
             "sha256",
-            found,
-            f"{sha256}, which the policy was trained on",
+            present,
+            f"{trained_on}, which the policy was trained on",
             "train it again with: dvc repro",
         )
     seeds = tuple(origin["seeds"])
-    one, other = (
-        Rows(seen, dataset, sha256, seeds, world, logged, legal)
-        for seen, logged, legal in every
+    calibration, held_out = (
+        Rows(observations, dataset, present, seeds, world, logged, legal)
+        for observations, logged, legal in halves
     )
-    return one, other
+    return calibration, held_out
 
 
-def run(given: argparse.Namespace, params: dict[str, Any]) -> Path:
+def run(arguments: argparse.Namespace, params: dict[str, Any]) -> Path:
     """Compress and write; returns the folder written."""
-    name = f"compress.{given.compressor}"
-    block = pick(params, "compress", given.compressor)
-    compressor: Compressor = build(block, name)
-    branch = Path(given.dataset, given.learner)
-    source = Path("data/policies") / branch
-    variant = given.compressor
-    if given.after:
-        source = Path("data/compressed") / branch / given.after
-        variant = f"{given.after}-{given.compressor}"
+    name = arguments.compressor
+    block = pick(params, "compress", name)
+    compressor: Compressor[Any] = build(block, f"compress.{name}")
+    branch = Path(arguments.dataset, arguments.learner)
+    source, variant = Path("data/policies") / branch, name
+    if arguments.after:
+        source = Path("data/compressed") / branch / arguments.after
+        variant = f"{arguments.after}-{name}"
     policy, origin = load_policy(source)
+    makers = [*makers_of(source, origin), made_by("compress", name, block)]
     world = None
-    if compressor.roams:
-        about = Path("data/datasets") / f"{given.dataset}-v0" / "world.json"
+    if compressor.visits_world:
+        about = Path("data/datasets") / f"{arguments.dataset}-v0" / "world.json"
         world = build(read_json(about, "dvc repro")["world"], "world")
     count = getattr(compressor.params, "rows", 1000)
-    rows, held_out = read_rows(given.dataset, count, policy, origin, world)
+    rows, held_out = read_rows(arguments.dataset, count, policy, origin, world)
     small, report = compressor.compress(policy, rows)
     report |= {
         "schema": 1,
         "variant": variant,
-        "compressor": given.compressor,
-        "after": given.after,
+        "compressor": name,
+        "after": arguments.after,
         "action_error": action_error(policy, small, held_out),
     }
     target = Path("data/compressed") / branch / variant
     with whole_folder(target) as folder:
-        save_policy(folder, small, origin)
+        save_policy(folder, small, {**origin, "made_by": makers})
         write_json(folder / "compression.json", report)
     ratio = report["bytes_weights"] / report["bytes_weights_before"]
     error = report["action_error"]["mean"]
@@ -157,7 +160,7 @@ def run(given: argparse.Namespace, params: dict[str, Any]) -> Path:
 
 
 def main() -> None:
-    """See the module."""
+    """Read the command line, and compress."""
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("dataset", "learner", "compressor"):
         parser.add_argument(f"--{name}", required=True)

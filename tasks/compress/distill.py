@@ -1,16 +1,21 @@
 """Distillation: a small student learns the policy's actions where both of them go.
 
-Regression on the teacher's actions, first on dataset rows and states the teacher
-visits, then in rounds also on states the student itself visits, labelled by the
-teacher: DAgger, Ross et al. 2011 (arXiv 1011.0686), with the student acting alone from
-round 1 on.
+DAgger, Ross et al. 2011 (arXiv 1011.0686). With pi* the policy, the
+teacher, and pi_i the student after round i, on the states D:
+
+    D_0     = dataset rows + states that pi* visits
+    pi_0    = argmin mean_{s in D_0} ||pi(s) - pi*(s)||^2
+    D_i     = D_{i-1} + states that pi_{i-1} visits
+    pi_i    = the same regression, continued on D_i
+
+pi* acts in round 0 alone: the paper's beta_i = 1[i = 0]. Without a world D is the rows.
 A gaussian teacher gives its mean; the student has a tanh head and no noise input. A
 categorical teacher gives its log probabilities, and the student's head is the same.
 """
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import torch
@@ -19,10 +24,12 @@ from torch import Tensor, nn
 from tasks.artifacts.params import Range
 from tasks.compress import CalibratedParams, Compressor, Result, Rows
 from tasks.compress.cores.regression import Fit
-from tasks.compress.cores.slices import readout, rebuild
+from tasks.compress.cores.students import readout, rebuild
 from tasks.nets.feedforward import Feedforward
 from tasks.nets.layers import MLP
-from tasks.worlds import World
+
+if TYPE_CHECKING:
+    from tasks.worlds import World
 
 # start seeds lie above those of evaluation (below 2^20) and of behaviours
 FIRST_START, STARTS = 2**30, 2**29
@@ -30,7 +37,7 @@ FIRST_START, STARTS = 2**30, 2**29
 
 @dataclass(frozen=True)
 class DistillParams(CalibratedParams):
-    """See params/compress/distill.yaml for units and ranges."""
+    """Parameters of ``distill``; units stand in params/compress/distill.yaml."""
 
     hidden: Annotated[tuple[int, ...], Range(1, 4096)]
     rounds: Annotated[int, Range(0, 100)]
@@ -41,21 +48,16 @@ class DistillParams(CalibratedParams):
     rate: Annotated[float, Range(0, 1, open=True)]
 
 
-class Distill(Compressor):
+class Distill(Compressor[DistillParams]):
     """A student a seed, all in one stack."""
 
-    Parameters = DistillParams
-    roams = True
+    visits_world = True
     takes = (nn.Module,)
     policies = (Feedforward,)
 
-    def __init__(self, params: DistillParams) -> None:
-        super().__init__(params)
-        self.settings = params
-
     def work(self, policy: Feedforward, rows: Rows) -> Result:
         """Fit the student, visiting states before each round."""
-        p = self.settings
+        p = self.params
         widths = (policy.observation_width, *p.hidden, policy.action_width)
         head = "categorical" if policy.discrete else "tanh"
         layers = list(MLP(rows.seeds, "distill", widths).layers)
@@ -72,8 +74,8 @@ class Distill(Compressor):
                 )
                 states = torch.cat([states, visited], dim=1)
             x = policy.normalise(states)
-            wanted = readout(policy, x) if policy.discrete else policy.squashed(x)
-            fit.run([x], wanted, p.steps)
+            targets = readout(policy, x) if policy.discrete else policy.squashed(x)
+            fit.run([x], targets, p.steps)
         what = f"teacher's actions, {fit.steps} updates"
         if rows.world is not None:
             count = states.shape[1] - len(rows.observations)
@@ -82,7 +84,7 @@ class Distill(Compressor):
 
 
 def visit(
-    world: World,
+    world: "World",
     actor: Feedforward,
     seeds: tuple[int, ...],
     turn: int,
@@ -95,7 +97,7 @@ def visit(
         world: Where.
         actor: Acts without noise, slice k in its own sub-environments.
         seeds: Seed numbers; start states depend on them, slice by slice.
-        turn: Number of the round; so do they on it.
+        turn: Number of the round; start states depend on it too.
         envs: Sub-environments a seed.
         steps: Steps in each.
 
@@ -109,11 +111,11 @@ def visit(
         return FIRST_START + int(draws[i // envs].integers(STARTS))
 
     batch = world.make(count * envs)
-    seen, n = [], count * envs
+    states, n = [], count * envs
     raw, infos = batch.reset(seed=[start(i) for i in range(n)])
     for _ in range(steps):
         observation = torch.from_numpy(raw.astype(np.float32)).view(count, envs, -1)
-        seen.append(observation)
+        states.append(observation)
         legal = None
         if "legal" in infos:
             mask = torch.from_numpy(infos["legal"].astype(np.float32))
@@ -125,4 +127,4 @@ def visit(
             options = {"reset_mask": batch.ended.copy()}
             raw, infos = batch.reset(seed=again, options=options)
     batch.close()
-    return torch.cat(seen, dim=1)
+    return torch.cat(states, dim=1)

@@ -14,10 +14,9 @@ class Float32Params(Params):
     """It has none."""
 
 
-class Float32(Compressor):
+class Float32(Compressor[Float32Params]):
     """Leaves the policy as it is, so that it takes the same way as the others."""
 
-    Parameters = Float32Params
     takes = (nn.Module,)
     shrinks = False
 

@@ -1,13 +1,18 @@
 """4-bit weights in blocks, rounded by GPTQ.
 
-Frantar et al. 2022 (arXiv 2210.17323), reference github.com/IST-DASLab/gptq. With
-H = 2/n sum x x^T of a layer's inputs, damped, and U = chol(H^-1)^T: column by column
-q_j = quant(w_j), e = (w_j - q_j) / U_jj, w_{j:} -= e U_{j,j:}, so that later columns
-make up for the error of earlier ones. Columns go in the order of falling H_jj. Scales
-are those of the weights before (static groups), symmetric, the largest weight of a
-block on the last code. Each layer sees the inputs the quantised layers before it give.
+Frantar et al. 2022 (arXiv 2210.17323), reference implementation
+github.com/IST-DASLab/gptq. Of a layer with inputs x_1..x_n and weights w, a row an
+output unit, columns j in the order of falling H_jj:
 
-The first and last layer hold few of the weights and may keep 8 bits.
+    H      = 2/n sum_i x_i x_i^T + damping mean(diag H) I
+    U      = chol(H^-1)^T, upper triangular
+    q_j    = clip(round(w_j / s), -(2^(b-1) - 1), 2^(b-1) - 1) s      column j rounded
+    e      = (w_j - q_j) / U_jj
+    w_{j:} = w_{j:} - e U_{j,j:}         later columns make up for the error of this one
+
+The scale s of a block of inputs is max |w| / (2^(b-1) - 1) over the weights as they
+were (static groups, symmetric). Each layer sees the inputs the quantised layers before
+it give. The first and last layer hold few of the weights and may keep 8 bits.
 """
 
 from dataclasses import dataclass
@@ -19,14 +24,14 @@ from torch import Tensor, nn
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import PARAMS, Range
 from tasks.compress import CalibratedParams, Compressor, Result, Rows
-from tasks.compress.cores.slices import Situation, layer_inputs, stack, take
-from tasks.nets.policy import Policy
+from tasks.compress.cores.layer_inputs import Situation, layer_inputs
+from tasks.nets.policy import Policy, stack, take
 from tasks.nets.quantised import BlockLinear
 
 
 @dataclass(frozen=True)
 class Gptq4Params(CalibratedParams):
-    """See params/compress/gptq4.yaml for units and ranges."""
+    """Parameters of ``gptq4``; units stand in params/compress/gptq4.yaml."""
 
     block: Annotated[int, Range(16, 1024)]
     edge_bits: Annotated[int, Range(4, 8)]
@@ -45,36 +50,31 @@ class Gptq4Params(CalibratedParams):
             )
 
 
-class Gptq4(Compressor):
+class Gptq4(Compressor[Gptq4Params]):
     """GPTQ, seed by seed."""
 
-    Parameters = Gptq4Params
     bits = 4
-
-    def __init__(self, params: Gptq4Params) -> None:
-        super().__init__(params)
-        self.block, self.damping = params.block, params.damping
-        self.edge_bits = params.edge_bits
 
     def work(self, policy: Policy, rows: Rows) -> Result:
         """Quantise each layer on what the quantised ones before give it."""
         alone = [take(policy, k) for k in range(policy.seeds)]
         situation = rows.situation(policy)
-        quantised = stack([self._one(one, situation) for one in alone])
+        quantised = stack([self._of_seed(one, situation) for one in alone])
         return Result(quantised, "second moments of each layer's inputs", policy)
 
-    def _one(self, policy: Policy, situation: Situation) -> Policy:
+    def _of_seed(self, policy: Policy, situation: Situation) -> Policy:
         """Replace the layers of a policy of one seed."""
+        p = self.params
         layers: dict[str, Any] = policy.linears()
         names = list(layers)
         for name, linear in layers.items():
             x = layer_inputs(policy, situation, name)[name]  # (1, rows, I)
-            bits = self.edge_bits if name in (names[0], names[-1]) else 4
-            layer = BlockLinear(1, linear.inputs, linear.outputs, bits, self.block)
+            bits = p.edge_bits if name in (names[0], names[-1]) else 4
+            layer = BlockLinear(1, linear.inputs, linear.outputs, bits, p.block)
             weight = linear.weight[0].T.contiguous()  # (N, I)
-            scale = block_scales(weight, bits, self.block)
-            hessian = second_moments(x[0], self.damping)
-            layer.codes = gptq(weight, scale, hessian, bits, self.block)[None]
+            scale = block_scales(weight, bits, p.block)
+            hessian = second_moments(x[0], p.damping)
+            layer.codes = gptq(weight, scale, hessian, bits, p.block)[None]
             layer.scale.copy_(scale[None])
             layer.bias.copy_(linear.bias[:, 0])
             policy.replace_linears({name: layer})
@@ -82,7 +82,16 @@ class Gptq4(Compressor):
 
 
 def block_scales(weight: Tensor, bits: int, block: int) -> Tensor:
-    """Symmetric scales: (N, I) -> (N, ceil(I / block)), positive."""
+    """Symmetric scales, the largest weight of a block on the last code.
+
+    Args:
+        weight: (N, I).
+        bits: Of a code.
+        block: Inputs that share a scale.
+
+    Returns:
+        (N, ceil(I / block)), positive.
+    """
     top = 2 ** (bits - 1) - 1
     padded = nn.functional.pad(weight, (0, -weight.shape[1] % block))
     largest = padded.reshape(len(weight), -1, block).abs().amax(2)
@@ -90,13 +99,30 @@ def block_scales(weight: Tensor, bits: int, block: int) -> Tensor:
 
 
 def round_to_nearest(weight: Tensor, scale: Tensor, bits: int) -> Tensor:
-    """Codes of weights whose scale broadcasts against them."""
+    """The nearest codes of weights.
+
+    Args:
+        weight: Of any shape.
+        scale: Positive; broadcasts against them.
+        bits: Of a code.
+
+    Returns:
+        Whole numbers -(2^(bits-1) - 1)..2^(bits-1) - 1, of the weights' shape.
+    """
     top = 2 ** (bits - 1) - 1
     return (weight / scale).round().clamp(-top, top)
 
 
 def second_moments(x: Tensor, damping: float) -> Tensor:
-    """H = 2/n sum x x^T, plus ``damping`` of its mean diagonal: (n, I) -> (I, I)."""
+    """H = 2/n sum x x^T + damping mean(diag H) I.
+
+    Args:
+        x: Inputs of a layer, (n, I).
+        damping: Share of the mean diagonal, (0, 1).
+
+    Returns:
+        (I, I), float64, positive definite.
+    """
     x = x.double()
     hessian = 2 / len(x) * x.T @ x
     extra = damping * hessian.diagonal().mean().clamp(min=1e-12)

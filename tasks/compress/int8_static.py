@@ -1,15 +1,20 @@
 """8-bit weights and activations with static scales (W8A8), calibrated on dataset rows.
 
-Weights: symmetric, a scale an output unit, the largest weight on the last code.
-Activations: asymmetric, a scale a layer, their range seen on the rows. Biases: 32 bits.
+Jacob et al. 2018 (arXiv 1712.05877); onnxruntime's static quantiser (per channel,
+MinMax or Percentile) does the same. Of a layer y = x W + b:
 
-Follows onnxruntime's static QDQ quantiser (per channel, MinMax or Percentile) and
-Jacob et al. 2018 (arXiv 1712.05877). It differs in that scales have few significant
-bits, rounded up: 4 for the observations, 3 for weights, 1 (a power of two) for hidden
-activations, whose layer is first multiplied by a factor in [1, 2) and the next one
-divided by it, which ReLU lets pass, so that this last rounding loses nothing. Sums of
-products are then exact in float32: torch, onnxruntime's float kernels and its integer
-kernels agree in every code, where free scales flip codes at rounding borders.
+    weights:      W = scale_w codes, symmetric, a scale an output unit n,
+                  scale_w,n = max |W_n| / top, top = 127, or 63 with 7 bits
+    activations:  x = scale_x (q - zero), q in 0..255, asymmetric, a scale a layer,
+                  scale_x = (high - low) / 255 of the range [low, high] on the rows
+    bias:         b = scale_x scale_w c, c of 32 bits
+
+It differs in that scales have few significant bits, rounded up: 4 for the observations,
+3 for weights, 1 (a power of two) for hidden activations, whose layer is first
+multiplied by a factor in [1, 2) and the next one divided by it, which ReLU lets pass,
+so that this last rounding loses nothing. Sums of products are then exact in float32:
+torch, onnxruntime's float kernels and its integer kernels agree in every code, where
+free scales flip codes at rounding borders.
 
 Of other policies (a transformer) the weights alone get 8 bits, nearest, and inputs stay
 float. Softmax, LayerNorm and GELU differ by 1e-7 between torch and onnxruntime, enough
@@ -26,42 +31,42 @@ from torch import Tensor
 
 from tasks.artifacts.params import Range
 from tasks.compress import CalibratedParams, Compressor, Result, Rows
-from tasks.compress.cores.slices import linears, rebuild, stack, take
+from tasks.compress.cores.students import linears, rebuild
 from tasks.nets.feedforward import Feedforward
-from tasks.nets.policy import Policy
+from tasks.nets.policy import Policy, stack, take
 from tasks.nets.quantised import BlockLinear, Int8Linear
 
 
 @dataclass(frozen=True)
 class Int8StaticParams(CalibratedParams):
-    """See params/compress/int8_static.yaml for units and ranges."""
+    """Parameters of ``int8_static``; units: params/compress/int8_static.yaml."""
 
     percentile: Annotated[float, Range(90, 100)]
     reduce_range: bool
 
 
-class Int8Static(Compressor):
+class Int8Static(Compressor[Int8StaticParams]):
     """Static W8A8, seed by seed."""
 
-    Parameters = Int8StaticParams
     bits = 8
 
-    def __init__(self, params: Int8StaticParams) -> None:
-        super().__init__(params)
-        self.percentile = params.percentile / 100
-        self.top = 63 if params.reduce_range else 127  # largest weight code
+    @property
+    def top(self) -> int:
+        """Largest code of a weight."""
+        return 63 if self.params.reduce_range else 127
 
     def work(self, policy: Policy, rows: Rows) -> Result:
         """Equalise and quantise each layer; of other policies the weights alone."""
         if not isinstance(policy, Feedforward):
             return Result(self._weights(policy), None, policy)
         alone = [take(policy, k) for k in range(policy.seeds)]
-        pairs = [self._one(one, rows.observations) for one in alone]
-        what = f"activation ranges, percentile {100 * self.percentile:g}"
+        pairs = [self._of_seed(one, rows.observations) for one in alone]
+        share = self.params.percentile / 100
+        what = f"activation ranges, percentile {100 * share:g}"
         quantised, equalised = (stack(side) for side in zip(*pairs, strict=True))
         return Result(quantised, what, equalised)
 
-    def _one(
+    def _of_seed(
         self, policy: Feedforward, observations: Tensor
     ) -> tuple[Feedforward, Feedforward]:
         """One seed: (quantised, the equalised float policy it stands for)."""
@@ -74,9 +79,9 @@ class Int8Static(Compressor):
         for linear in before:
             last = len(layers) == len(before) - 1
             if not last:  # put the hidden activations' range on a power of two
-                wanted = self._range(torch.relu(linear(x)))[1] / 255
-                next_step = significant(wanted, 1)
-                factor = next_step / wanted
+                free_step = self._range(torch.relu(linear(x)))[1] / 255
+                next_step = significant(free_step, 1)
+                factor = next_step / free_step
                 linear.weight.mul_(factor)
                 linear.bias.mul_(factor)
                 before[len(layers) + 1].weight.div_(factor)
@@ -105,7 +110,7 @@ class Int8Static(Compressor):
     def _range(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Smallest and largest value to keep, (1,) each; 0 lies inside."""
         flat, _ = x.flatten().sort()
-        edge = round((1 - self.percentile) * (len(flat) - 1))
+        edge = round((1 - self.params.percentile / 100) * (len(flat) - 1))
         low, high = flat[edge].clamp(max=0), flat[-1 - edge].clamp(min=0)
         if high == low:  # a layer that is silent on all rows
             high = low + 1

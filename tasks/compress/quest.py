@@ -1,13 +1,22 @@
 """QuEST: weights and activations of 1 to 8 bits, trained with them in place.
 
-Panferov et al. 2025 (arXiv 2502.05003), official code github.com/IST-DASLab/QuEST; the
-layer, its rounding and its gradients are in ``tasks/nets/quest.py``. From the float
-policy's weights a policy of such layers learns its actions on dataset rows, by Adam
-with a rate that falls to 0; a transformer all actions of each window. Nothing is
-learned about the grid itself, and bits do not come down step by step.
+Panferov et al. 2025 (arXiv 2502.05003), official code github.com/IST-DASLab/QuEST. Of a
+layer with inputs x and weights W, H a Hadamard matrix a block, n = 2^b levels and a_b
+the half range that suits b bits best (tasks/nets/quest.py has the numbers, the
+exception of one bit and the baselines):
+
+    y      = x H,   c = a_b sqrt(mean(y^2)),   D = 2 c / (n - 1)           a row
+    y_hat  = D (round(clamp(y, -c, c) / D + (n - 1)/2) - (n - 1)/2),   W_hat of W alike
+    output = y_hat W_hat^T + bias
+    dL/dx  = (1[|y_hat - y| <= D / 2] dL/dy_hat) H^T                       trust mask
+
+From the float policy's weights a policy of such layers learns its actions on dataset
+rows, L = mean (student - policy)^2, by Adam with a rate that falls to 0; a transformer
+all actions of each window. Nothing is learned about the grid itself, and bits do not
+come down step by step.
 
 The paper trains language models from nothing, with AdamW, warm-up and no teacher;
-``tasks/claims/quest.py`` does so. Rounding a trained policy without training it is
+``tasks/beds/quest`` does so. Rounding a trained policy without training it is
 something else, and refused.
 
 All layers but those at the edges have ``bits``; at the edges, where observations and
@@ -31,7 +40,7 @@ from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import PARAMS, Range
 from tasks.compress import CalibratedParams, Compressor, Result, Rows
 from tasks.compress.cores.regression import Fit
-from tasks.compress.cores.slices import readout, rebuild
+from tasks.compress.cores.students import readout, rebuild
 from tasks.nets.feedforward import Feedforward
 from tasks.nets.policy import Logged, Policy
 from tasks.nets.quest import HALF_RANGE, SMALLEST, Quest, block_of, padded
@@ -43,7 +52,7 @@ PART = 128  # windows the teacher answers at once
 
 @dataclass(frozen=True)
 class QuestParams(CalibratedParams):
-    """See params/compress/quest.yaml for units and ranges."""
+    """Parameters of ``quest``; units stand in params/compress/quest.yaml."""
 
     bits: Annotated[float, Range(1, 8)]
     edge_bits: Annotated[float, Range(1, 8)]
@@ -72,20 +81,19 @@ class QuestParams(CalibratedParams):
             )
 
 
-class QuestCompressor(Compressor):
+class QuestCompressor(Compressor[QuestParams]):
     """Quantisation-aware training of all seeds in one stack."""
 
-    Parameters = QuestParams
     policies = (Feedforward, DecisionTransformer)
 
-    def __init__(self, params: QuestParams) -> None:
-        super().__init__(params)
-        self.settings = params
-        self.bits = params.bits
+    @property
+    def bits(self) -> float:
+        """Bits of weights and activations between the edges."""
+        return self.params.bits
 
     def work(self, policy: Policy, rows: Rows) -> Result:
         """Replace the layers, train, pack."""
-        p = self.settings
+        p = self.params
         layers = self._layers(policy)
         if isinstance(policy, Feedforward):
             student, task = of_feedforward(policy, layers, rows.observations)
@@ -100,32 +108,32 @@ class QuestCompressor(Compressor):
             *(task.answer, student, rows.seeds, "quest", p.steps, batch, p.rate),
             broken=partial(check_scales, layers, sigma),
         )
-        fit.run(task.given, task.targets, p.steps)
+        fit.run(task.inputs, task.targets, p.steps)
         student.replace_linears({name: packed(x) for name, x in layers.items()})
-        return Result(student, self._told(layers))
+        return Result(student, self._summary(layers))
 
     def _layers(self, policy: Policy) -> dict[str, Quest]:
         """Trainable layers of few bits with the float ones' weights."""
-        p, made = self.settings, {}
-        every: dict[str, Any] = policy.linears()
+        p, layers = self.params, {}
+        floats: dict[str, Any] = policy.linears()
         edges = edges_of(policy)
-        for name, linear in every.items():
+        for name, linear in floats.items():
             bits = p.edge_bits if name in edges else p.bits
             block = block_of(linear.inputs, p.block) if p.hadamard else 1
             size = (linear.stack, linear.inputs, linear.outputs)
-            layer = made[name] = Quest(*size, bits, block, trust=p.trust)
+            layer = layers[name] = Quest(*size, bits, block, trust=p.trust)
             layer.weight.copy_(linear.weight)
             layer.get_parameter("bias").copy_(linear.bias)
-        return made
+        return layers
 
-    def _told(self, layers: Mapping[str, Quest]) -> str:
-        """What was done, and which layers were filled up."""
-        told = f"the policy's own actions, {self.settings.steps} updates"
+    def _summary(self, layers: Mapping[str, Quest]) -> str:
+        """In words: what was learned, and which layers were filled up."""
+        summary = f"the policy's own actions, {self.params.steps} updates"
         for name, layer in layers.items():
             width = padded(layer.inputs, max(layer.block, SMALLEST))
             if width > layer.inputs:
-                told += f"; {name}: {layer.inputs} inputs filled up to {width}"
-        return told
+                summary += f"; {name}: {layer.inputs} inputs filled up to {width}"
+        return summary
 
 
 @dataclass(frozen=True)
@@ -133,18 +141,18 @@ class Task:
     """What a student learns.
 
     Attributes:
-        answer: Of the student, from some rows of ``given``.
-        given: (S, N, ...) each.
+        answer: Of the student, from some rows of ``inputs``.
+        inputs: (S, N, ...) each.
         targets: (S, N, ...).
     """
 
     answer: Callable[..., Tensor]
-    given: Sequence[Tensor]
+    inputs: Sequence[Tensor]
     targets: Tensor
 
 
 def edges_of(policy: Policy) -> set[str]:
-    """Names of the layers where something comes in or the action goes out."""
+    """Names of the layers that read observations and logged actions or give actions."""
     names = list(policy.linears())
     if isinstance(policy, DecisionTransformer):
         return {name for name in names if not name.startswith("blocks.")}
@@ -154,7 +162,16 @@ def edges_of(policy: Policy) -> set[str]:
 def of_feedforward(
     policy: Feedforward, layers: Mapping[str, Quest], observations: Tensor
 ) -> tuple[Policy, Task]:
-    """A student of the given layers, and the policy's own actions on rows (N, O)."""
+    """A feed-forward student, and what it learns.
+
+    Args:
+        policy: The float policy.
+        layers: The student's, by name, with the policy's weights.
+        observations: (N, O), units of the world.
+
+    Returns:
+        The student, and the policy's own actions on the rows as its targets.
+    """
     student = rebuild(policy, list(layers.values()))
     x = policy.normalise(observations.expand(policy.seeds, -1, -1))
     return student, Task(partial(readout, student), [x], readout(policy, x))
@@ -163,21 +180,30 @@ def of_feedforward(
 def of_transformer(
     policy: DecisionTransformer, layers: Mapping[str, Quest], logged: Logged
 ) -> tuple[Policy, Task]:
-    """A student of the given layers, and the policy's own actions in N windows."""
+    """A transformer student, and what it learns.
+
+    Args:
+        policy: The float policy.
+        layers: The student's, by name, with the policy's weights.
+        logged: N windows of what was logged.
+
+    Returns:
+        The student, and the policy's own actions at each step as its targets.
+    """
     student = DecisionTransformer.from_spec({**policy.spec(), "double": True})
     student.load_state_dict(policy.state_dict())
     student.replace_linears(layers)
 
-    def answer(of: DecisionTransformer, *given: Tensor) -> Tensor:
-        returns, observation, action, time, known = given
+    def answer(of: DecisionTransformer, *inputs: Tensor) -> Tensor:
+        returns, observation, action, time, known = inputs
         return of.predict(returns, observation, action, time) * known
 
-    given = [
+    inputs = [
         x.expand(policy.seeds, *[-1] * x.ndim) for x in from_the_left(policy, logged)
     ]
-    parts = zip(*(torch.split(x, PART, dim=1) for x in given), strict=True)
+    parts = zip(*(torch.split(x, PART, dim=1) for x in inputs), strict=True)
     targets = torch.cat([answer(policy, *part) for part in parts], dim=1)
-    return student, Task(partial(answer, student), given, targets)
+    return student, Task(partial(answer, student), inputs, targets)
 
 
 def from_the_left(policy: DecisionTransformer, logged: Logged) -> list[Tensor]:

@@ -1,8 +1,11 @@
 """Structured pruning: whole hidden units go, the layers are rebuilt smaller.
 
-A unit's importance is the size of what it gives the next layer: the root mean square
-of its activation on the rows, times the norm of its outgoing weights (as in Molchanov
-et al. 2019, arXiv 1906.10771, to first order, and He et al. 2017, arXiv 1707.06168).
+A unit's importance is the size of what it gives the next layer (as in Molchanov et al.
+2019, arXiv 1906.10771, to first order, and He et al. 2017, arXiv 1707.06168): of unit u
+with activations h_u on the rows and outgoing weights W_u,
+
+    importance_u = sqrt(mean h_u^2) ||W_u||_2,   and the largest ``keep`` of them stay.
+
 Each seed loses the same number of units, each its own. What remains is fine-tuned by
 regression on the original policy's actions.
 """
@@ -17,14 +20,14 @@ from torch import Tensor
 from tasks.artifacts.params import Range
 from tasks.compress import CalibratedParams, Compressor, Result, Rows
 from tasks.compress.cores.regression import Fit
-from tasks.compress.cores.slices import linears, readout, rebuild
+from tasks.compress.cores.students import linears, readout, rebuild
 from tasks.nets.feedforward import Feedforward
 from tasks.nets.layers import Linear
 
 
 @dataclass(frozen=True)
 class StructuredParams(CalibratedParams):
-    """See params/compress/structured.yaml for units and ranges."""
+    """Parameters of ``structured``; units stand in params/compress/structured.yaml."""
 
     keep: Annotated[float, Range(0, 1, open=True)]
     steps: Annotated[int, Range(0, 1_000_000)]
@@ -32,19 +35,14 @@ class StructuredParams(CalibratedParams):
     rate: Annotated[float, Range(0, 1, open=True)]
 
 
-class Structured(Compressor):
+class Structured(Compressor[StructuredParams]):
     """Prune by importance, then fine-tune."""
 
-    Parameters = StructuredParams
     policies = (Feedforward,)
-
-    def __init__(self, params: StructuredParams) -> None:
-        super().__init__(params)
-        self.settings = params
 
     def work(self, policy: Feedforward, rows: Rows) -> Result:
         """Choose, rebuild, fine-tune."""
-        p = self.settings
+        p = self.params
         x = policy.normalise(rows.observations.expand(policy.seeds, -1, -1))
         small = prune(policy, x, p.keep)
         what = "importance of units"
@@ -64,7 +62,10 @@ def prune(policy: Feedforward, x: Tensor, keep: float) -> Feedforward:
     Args:
         policy: Float layers; left as it is.
         x: Normalised observations, (S, N, O).
-        keep: Share of units, at least one unit stays.
+        keep: Share of units, (0, 1); at least one unit stays.
+
+    Returns:
+        A policy of narrower layers; all seeds lose the same number of units.
     """
     before = linears(policy)
     weights: list[Tensor] = [layer.weight for layer in before]  # (S, I, N)

@@ -21,19 +21,25 @@ from tasks.artifacts.files import read_json, whole_folder
 from tasks.artifacts.onnx_policy import OnnxPolicy, contract_of, write_onnx
 from tasks.artifacts.params import build, load, pick
 from tasks.artifacts.parity import check_carried_parity, check_parity
-from tasks.artifacts.policy import load_policy, statistics_sha256, weights_sha256
+from tasks.artifacts.policy import (
+    load_policy,
+    makers_of,
+    statistics_sha256,
+    weights_sha256,
+)
 from tasks.artifacts.stage import run_stage
 from tasks.artifacts.variants import Variant
+from tasks.code import made_by
 from tasks.export import Exporter
 from tasks.nets.policy import Policy
 
 
 def main() -> None:
-    """See the module."""
+    """Read the command line, and export."""
     params = load()
     variant = Variant.parse(params, __doc__ or "", making=True)
     torch.set_num_threads(1)
-    exporter: Exporter = build(
+    exporter: Exporter[Any] = build(
         pick(params, "export", "feedforward"), "export.feedforward"
     )
     source, out = variant.parent.folder("compressed"), variant.folder("onnx")
@@ -41,6 +47,7 @@ def main() -> None:
     report = read_json(source / "compression.json", "dvc repro")
     origin |= {
         "variant": variant.variant,
+        "made_by": makers_of(source, origin),
         "weights_sha256": weights_sha256(policy),
         "statistics_sha256": statistics_sha256(policy),
     }
@@ -48,32 +55,37 @@ def main() -> None:
     dataset = Path("data/datasets") / f"{variant.dataset}-v0"
     if policy.carry():
         data = load_transitions(dataset)
-        seen: tuple[Any, ...] = (data.observation, data.reward)
+        rows: tuple[Any, ...] = (data.observation, data.reward)
         check: Callable[..., dict[str, Any]] = check_carried_parity
     else:
-        seen = (load_observations(dataset, exporter.rows, draw),)
+        rows = (load_observations(dataset, exporter.rows, draw),)
         check = check_parity
     with whole_folder(out) as folder:
         parts: list[tuple[Policy, int, dict[str, Any]]]
         parts = [(policy, k, {}) for k in range(policy.seeds)]
         if variant.source:
-            # what samplers are made of is code that other exports need not know
-            from tasks.export.engine.sampling import prepared
+            # imported here, as most exports have no sampler
+            from tasks.export.engine.apply_sampler import apply_sampler
 
-            made = prepared(params, variant.source, source, policy, seen[0])
-            made.write(folder, origin["seeds"])
-            parts = [(one.policy, 0, {"sampler": one.entry}) for one in made.ones]
-        for (one, k, more), seed in zip(parts, origin["seeds"], strict=True):
+            sampler = variant.source[1]
+            block = pick(params, "export", sampler)
+            origin["made_by"].append(made_by("export", sampler, block))
+            sampled = apply_sampler(block, variant.source, source, policy, rows[0])
+            sampled.write(folder, origin["seeds"])
+            parts = [
+                (seed.policy, 0, {"sampler": seed.entry}) for seed in sampled.seeds
+            ]
+        for (network, k, more), seed in zip(parts, origin["seeds"], strict=True):
             path = folder / f"seed-{seed}.onnx"
-            model = exporter.model(one, k)
-            contract = contract_of(one, k, origin, report["mode"])
+            model = exporter.model(network, k)
+            contract = contract_of(network, k, origin, report["mode"])
             contract |= {"seed": seed, **more}
             shown = out / path.name
             # Integer kernels are held to the same tolerance as float arithmetic.
             for mode in dict.fromkeys(("exact", report["mode"])):
                 candidate = OnnxPolicy(model.SerializeToString(), contract, mode)
                 parity = check(
-                    shown, one, k, candidate, *seen, draw, exporter.tolerance
+                    shown, network, k, candidate, *rows, draw, exporter.tolerance
                 )
             write_onnx(path, model, {**contract, "parity": parity})
             print(f"{shown}: {path.stat().st_size} bytes, parity {parity['max']:.2g}")

@@ -1,8 +1,9 @@
 """DEIS: Zhang & Chen 2023 (arXiv 2204.13902), exponential integrators of the noise.
 
-The probability-flow equation dx/dt = f x + g^2 / (2 s) eps(x, t) has a linear part that
-is solved exactly, Psi(t', t) = a' / a; eps is extrapolated from past calls, and its
-weights are integrals over the step, taken once (Psi g^2 / (2 s) dt = a' d rho):
+The probability-flow equation dx/dt = f x + g^2 / (2 s) eps(x, t), f = 1/2 d ln abar/dt,
+g^2 = -d ln abar/dt, has a linear part that is solved exactly, Psi(t', t) = a' / a; eps
+is extrapolated from past calls e_i, and its weights are integrals over the step, taken
+once (with rho = s / a, Psi g^2 / (2 s) dt = a' d rho):
 
 | family | x' |
 |---|---|
@@ -28,8 +29,8 @@ import numpy as np
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import PARAMS, OneOf, Range
 from tasks.export import Sampler
-from tasks.export.cores.plan import GridParams, Nodes, Step, make_nodes, summed
 from tasks.export.cores.schedule import CLEAN, Floats, Schedule
+from tasks.export.cores.time_grid import GridParams, Nodes, Step, make_nodes, summed
 from tasks.nets.sampling import Call, Plan
 
 POINTS = 10_000  # of the quadrature in t, as the authors' code
@@ -68,52 +69,49 @@ FAMILIES = ("tab", "rhoab", "rhork", "ipndm", "euler", "score_ei")
 
 @dataclass(frozen=True)
 class DEISParams(GridParams):
-    """See params/export/deis.yaml for units and ranges."""
+    """Parameters of ``deis``; units stand in params/export/deis.yaml."""
 
     family: Annotated[str, OneOf(FAMILIES)]
     order: Annotated[int, Range(0, 3)]
     scheme: Annotated[str, OneOf(tuple(SCHEMES))]
 
 
-class DEIS(Sampler):
-    """See the module."""
-
-    Parameters = DEISParams
-    params: DEISParams
+class DEIS(Sampler[DEISParams]):
+    """An exponential integrator, one of the families above."""
 
     def plan(self, schedule: Schedule, calls: int) -> Plan:
-        """See :meth:`tasks.export.Sampler.plan`."""
-        own = self.params
-        if own.family == "rhork":
-            scheme = SCHEMES[own.scheme]
-            nodes = make_nodes(schedule, _steps(calls, len(scheme.at), own), own)
-            steps = _runge_kutta(schedule, nodes, scheme, own.clip)
+        """DEIS by ``calls`` network calls, those of inner stages included."""
+        p = self.params
+        if p.family == "rhork":
+            scheme = SCHEMES[p.scheme]
+            nodes = make_nodes(schedule, _steps(calls, len(scheme.at), p), p)
+            steps = _runge_kutta(schedule, nodes, scheme, p.clip)
         else:
-            nodes = make_nodes(schedule, calls, own)
+            nodes = make_nodes(schedule, calls, p)
             steps = []
             for i in range(calls):
-                steps.append(nodes.call(i, f"e{i}", nodes.state(i), "noise", own.clip))
+                steps.append(nodes.call(i, f"e{i}", nodes.state(i), "noise", p.clip))
                 kept, weights = self._step(schedule, nodes, i)
                 terms = [(f"e{i - j}", float(w)) for j, w in enumerate(weights)]
                 steps.append(summed(nodes.state(i + 1), (nodes.state(i), kept), *terms))
-        return Plan(f"deis_{own.family}", tuple(steps), 1)
+        return Plan(f"deis_{p.family}", tuple(steps), 1)
 
     def _step(self, schedule: Schedule, nodes: Nodes, i: int) -> tuple[float, Floats]:
         """Weights of x and of the noises, newest first, from node i to i + 1."""
-        own = self.params
+        family, limit = self.params.family, self.params.order
         kept = float(nodes.alpha[i + 1] / nodes.alpha[i])  # Psi
         s, s_next = nodes.sigma[i], nodes.sigma[i + 1]
-        if own.family == "euler":
+        if family == "euler":
             slope = _log_slope(schedule, nodes.time[i])
             span = nodes.time[i + 1] - nodes.time[i]
             return 1 + span * slope / 2, np.array([-span * slope / (2 * s)])
-        if own.family == "score_ei":
+        if family == "score_ei":
             return kept, np.array([(1 - kept) / s])
         last = nodes.clean and i == nodes.steps - 1
-        order = 0 if last else min(own.order, i)
-        if own.family == "ipndm":
+        order = 0 if last else min(limit, i)
+        if family == "ipndm":
             return kept, (s_next - kept * s) * np.array(BASHFORTH[order])
-        if own.family == "rhoab":
+        if family == "rhoab":
             return kept, rho_weights(nodes, i, order)
         return kept, time_weights(schedule, nodes, i, order)
 
@@ -133,7 +131,10 @@ def time_weights(
 
 
 def rho_weights(nodes: Nodes, i: int, order: int) -> Floats:
-    """The same of ``rhoab``; four Gauss-Legendre points are exact."""
+    """C_j = a' int L_j(rho) d rho of ``rhoab``, (order + 1,), newest first.
+
+    Four Gauss-Legendre points are exact.
+    """
     begin, end = nodes.rho[i], nodes.rho[i + 1]
     at, weight = np.polynomial.legendre.leggauss(4)
     basis = _lagrange(

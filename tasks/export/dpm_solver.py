@@ -1,7 +1,11 @@
-"""DPM-Solver++(2M): Lu et al. 2022 (arXiv 2211.01095), algorithm 2, data prediction.
+"""DPM-Solver++(2M): Lu et al. 2022 (arXiv 2211.01095, algorithm 2), data prediction.
 
-x' = s'/s x - a' expm1(-h) D, D = (1 + 1/2r) m_i - 1/2r m_{i-1}, h = lam' - lam, r =
-h_{i-1} / h_i; D = m_i at the first and the last step.
+With a, s of a node, a', s' of the next, lam = ln(a / s), m_i the data the network
+predicts at node i:
+
+    h  = lam' - lam,  r = h_{i-1} / h_i
+    D  = (1 + 1/(2 r)) m_i - 1/(2 r) m_{i-1};  D = m_i at the first and the last step
+    x' = s'/s x - a' expm1(-h) D
 """
 
 from dataclasses import dataclass
@@ -9,8 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from tasks.export import Sampler
-from tasks.export.cores.plan import GridParams, Step, check_order, make_nodes, summed
 from tasks.export.cores.schedule import Schedule
+from tasks.export.cores.time_grid import (
+    GridParams,
+    Step,
+    check_order,
+    make_nodes,
+    summed,
+)
 from tasks.nets.sampling import Plan
 
 ORDER = 2
@@ -18,17 +28,14 @@ ORDER = 2
 
 @dataclass(frozen=True)
 class DPMSolverParams(GridParams):
-    """See params/export/dpm_solver.yaml for units and ranges."""
+    """Parameters of ``dpm_solver``; units stand in params/export/dpm_solver.yaml."""
 
 
-class DPMSolver(Sampler):
-    """See the module."""
-
-    Parameters = DPMSolverParams
-    params: DPMSolverParams
+class DPMSolver(Sampler[DPMSolverParams]):
+    """A multistep solver of second order."""
 
     def plan(self, schedule: Schedule, calls: int) -> Plan:
-        """See :meth:`tasks.export.Sampler.plan`."""
+        """DPM-Solver++(2M) through ``calls`` nodes of the grid, at least two."""
         check_order(calls, ORDER)
         nodes = make_nodes(schedule, calls, self.params)
         h = np.diff(nodes.lam)

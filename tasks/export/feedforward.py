@@ -19,20 +19,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FeedforwardParams(Params):
-    """See params/export/feedforward.yaml for units and ranges."""
+    """Parameters of ``feedforward``; units stand in params/export/feedforward.yaml."""
 
     tolerance: Annotated[float, Range(0, 0.1, open=True)]
     rows: Annotated[int, Range(1000)]
 
 
-class Feedforward(Exporter):
-    """See the module."""
+class Feedforward(Exporter[FeedforwardParams]):
+    """Asks the policy for its nodes."""
 
-    Parameters = FeedforwardParams
+    @property
+    def tolerance(self) -> float:
+        """Largest difference of torch and onnxruntime, relative to max(1, |action|)."""
+        return self.params.tolerance
 
-    def __init__(self, params: FeedforwardParams) -> None:
-        self.tolerance, self.rows = params.tolerance, params.rows
+    @property
+    def rows(self) -> int:
+        """Dataset observations the parity gate compares on."""
+        return self.params.rows
 
     def model(self, policy: "Policy", k: int) -> "onnx.ModelProto":
-        """See :meth:`tasks.export.Exporter.model`."""
+        """The ONNX model of seed slice ``k``."""
         return build_model(policy, k)

@@ -69,17 +69,17 @@ class Conditioned(Policy):
         return action * self.action_scale + self.action_offset
 
     def inputs(self) -> dict[str, int]:
-        """See :meth:`Policy.inputs`."""
+        """``observation``, and ``descriptor``: what the episode shall be like."""
         return {**super().inputs(), "descriptor": self.descriptor_width}
 
     def ranges(self) -> dict[str, tuple[Tensor, Tensor]]:
-        """See :meth:`Policy.ranges`."""
+        """Bounds of the descriptors, (D,) each, which no dataset holds."""
         return {"descriptor": (self.descriptor_low, self.descriptor_high)}
 
     def step(
         self, inputs: Mapping[str, Tensor], carry: Mapping[str, Tensor]
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """See :meth:`Policy.step`."""
+        """Act for a step of B episodes; it carries nothing."""
         del carry
         return {"action": self(inputs["observation"], inputs["descriptor"])}, {}
 
@@ -92,7 +92,7 @@ class Conditioned(Policy):
         first, *rest = self.layers
         o = self.observation_width
         scale, offset = self.action_scale, self.action_offset
-        made = Feedforward(
+        folded = Feedforward(
             [build_layer({**first.spec(), "inputs": o}, self.seeds), *rest],
             "tanh",
             self.observation_mean,
@@ -101,13 +101,13 @@ class Conditioned(Policy):
             offset + scale,
         )
         with torch.no_grad():
-            made.layers[0].weight.copy_(first.weight[:, :o])
+            folded.layers[0].weight.copy_(first.weight[:, :o])
             along = ((descriptor - middle) / half) @ first.weight[:, o:]  # (S, H)
-            made.layers[0].bias.copy_(first.bias + along[:, None])
-        return made.requires_grad_(requires_grad=False)
+            folded.layers[0].bias.copy_(first.bias + along[:, None])
+        return folded.requires_grad_(requires_grad=False)
 
     def spec(self) -> dict[str, Any]:
-        """See :meth:`Policy.spec`."""
+        """Class and arguments, for policy.json."""
         return {
             "class": "tasks.nets.conditioned.Conditioned",
             "stack": self.seeds,
@@ -119,21 +119,21 @@ class Conditioned(Policy):
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> "Conditioned":
-        """See :meth:`Policy.from_spec`."""
+        """A policy of the shape that a spec describes, its tensors still zero."""
         layers = [build_layer(entry, spec["stack"]) for entry in spec["layers"]]
         o, a, d = (spec[key] for key in ("observation", "action", "descriptor"))
         bounds = (-torch.ones(a), torch.ones(a), -torch.ones(d), torch.ones(d))
         return cls(layers, torch.zeros(o), torch.ones(o), *bounds)
 
     def emit(self, graph: Graph, k: int) -> None:
-        """See :meth:`Policy.emit`."""
+        """Add seed slice ``k`` to a graph that has the policy's inputs."""
         middle, half = self._span()
-        given = {
+        statistics = {
             "observation": (self.observation_mean, self.observation_std),
             "descriptor": (middle, half),
         }
         parts = []
-        for name, (centre, width) in given.items():
+        for name, (centre, width) in statistics.items():
             shift = graph.constant(f"{name}_mean", centre)
             scale = graph.constant(f"{name}_std", width)
             x = graph.add("Sub", name, shift, name=f"{name}_centred")

@@ -138,7 +138,7 @@ class DiffusionPolicy(Policy):
 
     @property
     def calls(self) -> int:
-        """See :meth:`Policy.calls`: the plan's network calls."""
+        """How often each layer runs at a step: the plan's network calls."""
         return self.plan.calls
 
     def with_plan(self, plan: Plan) -> "DiffusionPolicy":
@@ -175,18 +175,18 @@ class DiffusionPolicy(Policy):
         Returns:
             (S, B, A).
         """
-        told = [
+        embedded = [
             embedding(time * self.time_scale).expand(*x.shape[:2], -1).float().to(x)
             for embedding, time in zip(self.embeddings, times, strict=True)
         ]
-        y = torch.cat([x, *told, observation], -1)
+        y = torch.cat([x, *embedded, observation], -1)
         activate = ACTIVATIONS[self.activation]
         for layer in self.layers[:-1]:
             y = activate(layer(y))
         return self.layers[-1](y).to(x.dtype)  # already, but for autocast's products
 
     def times(self, time: float) -> list[Tensor]:
-        """What the network is told at a call of a plan, (1, 1) each."""
+        """The network's time inputs at a call of a plan, (1, 1) each."""
         scalars = (time, 0.0)[: len(self.embeddings)]
         return [torch.full((1, 1), float(t)).to(self.observation_mean) for t in scalars]
 
@@ -222,13 +222,13 @@ class DiffusionPolicy(Policy):
         return action * self.action_scale + self.action_offset
 
     def inputs(self) -> dict[str, int]:
-        """See :meth:`Policy.inputs`."""
+        """``observation``, and ``noise``: the plan's noises side by side."""
         return {**super().inputs(), "noise": self.plan.noises * self.action_width}
 
     def step(
         self, inputs: Mapping[str, Tensor], carry: Mapping[str, Tensor]
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """See :meth:`Policy.step`."""
+        """Act for a step of B episodes; it carries nothing."""
         if self.is_double:
             return in_double(self, self._step, inputs, carry)
         return self._step(inputs, carry)
@@ -240,14 +240,14 @@ class DiffusionPolicy(Policy):
         return {"action": self(inputs["observation"], inputs.get("noise"))}, {}
 
     def linears(self) -> dict[str, nn.Module]:
-        """See :meth:`Policy.linears`; without the embeddings, which files do not have.
+        """Its layers without the embeddings, in the order they run.
 
-        A file has what they say of the plan's times, as constants.
+        Files have no embeddings, but their values at the plan's times, as constants.
         """
         return {f"layers.{i}": layer for i, layer in enumerate(self.layers)}
 
     def spec(self) -> dict[str, Any]:
-        """See :meth:`Policy.spec`."""
+        """Class and arguments, for policy.json."""
         return {
             "class": "tasks.nets.diffusion.DiffusionPolicy",
             "stack": self.seeds,
@@ -265,7 +265,7 @@ class DiffusionPolicy(Policy):
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> "DiffusionPolicy":
-        """See :meth:`Policy.from_spec`."""
+        """A policy of the shape that a spec describes, its tensors still zero."""
         stack, bounds = spec["stack"], torch.ones(spec["action"])
         activation = spec["activation"]
         return cls(
@@ -284,5 +284,5 @@ class DiffusionPolicy(Policy):
         )
 
     def emit(self, graph: Graph, k: int) -> None:
-        """See :meth:`Policy.emit`."""
+        """Add seed slice ``k`` to a graph that has the policy's inputs."""
         emit_policy(self, graph, k)

@@ -1,7 +1,7 @@
-"""A diffusion policy as ONNX nodes; beside ``diffusion.py``'s ``sample``.
+"""A diffusion policy as ONNX nodes: what ``DiffusionPolicy.sample`` does in torch.
 
-The plan is unrolled, the weights stand in the file once. What the embeddings say of a
-call's time is a constant, so one call of a flow is a plain perceptron.
+The plan is unrolled, the weights stand in the file once. A call's time is known, so its
+embedding is a constant, and one call of a flow is a plain perceptron.
 """
 
 import copy
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from tasks.nets.graph import Graph
-from tasks.nets.sampling import emit
+from tasks.nets.sampling_graph import emit
 
 if TYPE_CHECKING:
     from tasks.nets.diffusion import DiffusionPolicy
@@ -29,22 +29,22 @@ def emit_policy(policy: "DiffusionPolicy", graph: Graph, k: int) -> None:
     mean = constant("observation_mean", policy.observation_mean)
     std = constant("observation_std", policy.observation_std)
     x = add("Sub", "observation", mean, name="observation_centred")
-    seen = add("Div", x, std, name="observation_normalised")
+    normalised = add("Div", x, std, name="observation_normalised")
     one = constant("one", torch.ones(1, dtype=torch.int64))
     rows = add("Shape", "observation", name="rows", start=0, end=1)
     shape = add("Concat", rows, one, name="row_shape", axis=0)
 
     def network(_: Graph, x: str, time: float, at: str) -> str:
         with torch.no_grad():
-            told = [
+            embedded = [
                 embedding(scalar.to(embedding.frequencies) * policy.time_scale)[k]
                 for embedding, scalar in zip(
                     embeddings, policy.times(time), strict=True
                 )
             ]
-        value = constant(f"{at}_times", torch.cat(told, -1).float())  # (1, times * W)
-        times = add("Expand", value, shape, name="times")
-        y = add("Concat", x, times, seen, name="told", axis=1)
+        row = torch.cat(embedded, -1).float()  # (1, times * W)
+        times = add("Expand", constant(f"{at}_times", row), shape, name="times")
+        y = add("Concat", x, times, normalised, name="told", axis=1)
         for i, layer in enumerate(policy.layers):
             y = layer.emit(graph, y, k, f"layer{i}")
             if i < len(policy.layers) - 1:
@@ -77,7 +77,7 @@ def _emit_noise(policy: "DiffusionPolicy", graph: Graph) -> list[str]:
 
 
 def _emit_activation(graph: Graph, x: str, activation: str, name: str) -> str:
-    """The same as ``ACTIVATIONS``."""
+    """One of the activations that ``diffusion.ACTIVATIONS`` has in torch."""
     if activation == "silu":
         y = graph.add("Sigmoid", x, name=f"{name}.gate")
         return graph.add("Mul", x, y, name=f"{name}.silu")

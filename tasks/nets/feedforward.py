@@ -91,10 +91,10 @@ class Feedforward(Policy):
         return torch.tanh(x)
 
     def logits(self, x: Tensor, legal: Tensor | None = None) -> Tensor:
-        """Of a categorical head: normalised observations (S, B, O) -> (S, B, A).
+        """A categorical head's logits, (S, B, A).
 
         Args:
-            x: Normalised observations.
+            x: Normalised observations, (S, B, O).
             legal: (S, B, A), above 0.5 where an action is allowed; None allows all.
 
         Raises:
@@ -130,7 +130,7 @@ class Feedforward(Policy):
         return action * self.action_scale + self.action_offset
 
     def inputs(self) -> dict[str, int]:
-        """See :meth:`Policy.inputs`."""
+        """``observation``, ``noise`` of a gaussian head, ``legal`` of a masked one."""
         widths = super().inputs()
         if self.head == "gaussian":
             widths["noise"] = self.action_width
@@ -139,7 +139,7 @@ class Feedforward(Policy):
         return widths
 
     def outputs(self) -> dict[str, int | None]:
-        """See :meth:`Policy.outputs`."""
+        """``action``, and of a categorical head its ``logits``."""
         if self.head == "categorical":
             return {"action": None, "logits": self.action_width}
         return super().outputs()
@@ -147,7 +147,7 @@ class Feedforward(Policy):
     def step(
         self, inputs: Mapping[str, Tensor], carry: Mapping[str, Tensor]
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """See :meth:`Policy.step`."""
+        """Act for a step of B episodes; it carries nothing."""
         del carry
         if self.head == "categorical":
             x = self.normalise(inputs["observation"])
@@ -156,13 +156,13 @@ class Feedforward(Policy):
         return {"action": self(inputs["observation"], inputs.get("noise"))}, {}
 
     def linears(self) -> dict[str, nn.Module]:
-        """See :meth:`Policy.linears`."""
+        """Its layers, in the order they run, by the names of ``get_submodule``."""
         return {f"layers.{i}": layer for i, layer in enumerate(self.layers)}
 
     def spec(self) -> dict[str, Any]:
-        """See :meth:`Policy.spec`."""
+        """Class and arguments, for policy.json."""
         limits = {"log_std_range": list(self.log_std_range)}
-        told = {
+        spec = {
             "class": "tasks.nets.feedforward.Feedforward",
             "head": self.head,
             "stack": self.seeds,
@@ -171,7 +171,7 @@ class Feedforward(Policy):
             "layers": [layer.spec() for layer in self.layers],
             **(limits if self.head == "gaussian" else {}),
         }
-        return told | ({"masked": True} if self.masked else {})
+        return spec | ({"masked": True} if self.masked else {})
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> "Feedforward":
@@ -192,7 +192,7 @@ class Feedforward(Policy):
         return cls(layers, spec["head"], *statistics, (low, high), masked)
 
     def emit(self, graph: Graph, k: int) -> None:
-        """See :meth:`Policy.emit`."""
+        """Add seed slice ``k`` to a graph that has the policy's inputs."""
         mean = graph.constant("observation_mean", self.observation_mean)
         std = graph.constant("observation_std", self.observation_std)
         x = graph.add("Sub", "observation", mean, name="observation_centred")

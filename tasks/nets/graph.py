@@ -23,8 +23,8 @@ class Graph:
         self.nodes: list[onnx.NodeProto] = []
         self.initialisers: list[onnx.TensorProto] = []
         self._names: set[str] = set()
-        self._call = ""  # of a part that is there several times, see again
-        self.double = False  # floats are float64 now, see in_double
+        self._call = ""  # prefix of nodes inside again()
+        self.double = False  # inside in_double() floats are float64
         self._other: dict[str, str] = {}  # a value's name -> that of its float64 form
         self._ends: set[str] = set()  # float32 values to be made inside in_double
 
@@ -75,14 +75,14 @@ class Graph:
         from onnx import helper
 
         name = self._call + name
-        given = [self._other.get(x, x) for x in inputs]
-        made = name
+        sources = [self._other.get(x, x) for x in inputs]
+        out = name
         if name in self._ends:
-            made = self._other[name] = f"{name}.double"
-        self._claim(made)
-        self.nodes.append(helper.make_node(op, given, [made], name=made, **attributes))
-        if made != name:
-            self._cast(made, name, FLOAT)
+            out = self._other[name] = f"{name}.double"
+        self._claim(out)
+        self.nodes.append(helper.make_node(op, sources, [out], name=out, **attributes))
+        if out != name:
+            self._cast(out, name, FLOAT)
         return name
 
     def _cast(self, x: str, name: str, kind: int) -> None:

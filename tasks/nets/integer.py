@@ -18,23 +18,23 @@ import torch
 from torch import Tensor, nn
 
 from tasks.nets.graph import DOUBLE, UINT8, Graph
-from tasks.nets.quantised import pack, unpack
+from tasks.nets.packing import empty, pack, stored_bits, unpack
 
 
 class _Rounded(torch.autograd.Function):
     """The nearest whole number, with the gradient of no rounding.
 
-    Samplers that search by gradient need one; nothing else asks for it.
+    Samplers that search by gradient need one; nothing else does.
     """
 
     @staticmethod
     def forward(_: Any, x: Tensor) -> Tensor:
-        """Of any shape."""
+        """Round a tensor of any shape."""
         return x.round()
 
     @staticmethod
     def backward(_: Any, gradient: Tensor) -> Tensor:
-        """As it came."""
+        """Pass the gradient as it came."""
         return gradient
 
 
@@ -64,7 +64,10 @@ class IntegerLinear(nn.Module):
         zero: (S, P), uint8, the code of input 0.
         scale: (S, P, N), float32, positive: a weight's step times the part's.
         bias: (S, N), float32.
+        integer_kernel: onnxruntime computes it with whole numbers.
     """
+
+    integer_kernel = True
 
     def __init__(
         self,
@@ -80,7 +83,7 @@ class IntegerLinear(nn.Module):
             raise ValueError(f"{bits} and {activation_bits} bits: known are 2 to 8")
         self.stack, self.inputs, self.outputs = stack, inputs, outputs
         self.bits, self.activation_bits = bits, activation_bits
-        self.bits_stored = 4 if bits <= 4 else 8
+        self.bits_stored = stored_bits(bits)
         self.parts = list(parts) or [inputs]
         if sum(self.parts) != inputs:
             raise ValueError(f"parts {self.parts} of {inputs} inputs")
@@ -90,10 +93,9 @@ class IntegerLinear(nn.Module):
         self.zero: Tensor
         self.scale: Tensor
         self.bias: Tensor
-        byte, count = torch.uint8, inputs * outputs
-        size = -(-count // 2) if self.bits_stored == 4 else count
-        wide = (stack, len(self.parts))
-        self.register_buffer("packed", torch.zeros(stack, size, dtype=byte))
+        byte, wide = torch.uint8, (stack, len(self.parts))
+        packed = empty(stack, inputs * outputs, self.bits_stored, signed=False)
+        self.register_buffer("packed", packed)
         self.register_buffer("centre", torch.zeros(stack, outputs, dtype=byte))
         self.register_buffer("step", torch.ones(wide))
         self.register_buffer("zero", torch.zeros(wide, dtype=byte))
@@ -103,17 +105,14 @@ class IntegerLinear(nn.Module):
     @property
     def codes(self) -> Tensor:
         """Unpacked, (S, I, N) uint8."""
-        flat = self.packed
-        if self.bits_stored == 4:
-            flat = (unpack(flat) & 0xF).to(torch.uint8)
+        flat = unpack(self.packed, self.bits_stored)
         count = self.inputs * self.outputs
         return flat[:, :count].view(self.stack, self.inputs, self.outputs)
 
     @codes.setter
     def codes(self, codes: Tensor) -> None:
         flat = codes.reshape(self.stack, -1)
-        small = self.bits_stored == 4
-        self.packed.copy_(pack(flat.to(torch.int8)) if small else flat)
+        self.packed.copy_(pack(flat, self.bits_stored))
 
     def forward(self, x: Tensor) -> Tensor:
         """(S, B, I) -> (S, B, N), computed in the type of x."""
@@ -132,14 +131,14 @@ class IntegerLinear(nn.Module):
 
     def spec(self) -> dict[str, int | str | list[int]]:
         """Class and arguments, for policy.json."""
-        told: dict[str, int | str | list[int]] = {
+        spec: dict[str, int | str | list[int]] = {
             "class": "tasks.nets.integer.IntegerLinear",
             "inputs": self.inputs,
             "outputs": self.outputs,
             "bits": self.bits,
             "activation_bits": self.activation_bits,
         }
-        return told | ({"parts": self.parts} if self.parts[1:] else {})
+        return spec | ({"parts": self.parts} if self.parts[1:] else {})
 
     def emit(self, graph: Graph, x: str, k: int, name: str) -> str:
         """Add slice ``k``: rounding, a MatMulInteger a part, scales.

@@ -27,7 +27,7 @@ class _Perceptron(torch.autograd.Function):
     """Layers with ReLU between, and their gradients, as one node of autograd's graph.
 
     The same operations as layer by layer and the same bits, but gradients and masks are
-    written in place. For inputs that need no gradient; see :func:`perceptron`.
+    written in place. It gives no gradient to its input.
     """
 
     @staticmethod
@@ -43,21 +43,21 @@ class _Perceptron(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        """Of the output (S, B, outputs) -> of weight and bias of each layer."""
+        """Gradient of the output (S, B, outputs) -> of each layer's weight and bias."""
         saved = ctx.saved_tensors
         inputs, weights = saved[: len(saved) // 2], saved[len(saved) // 2 :]
-        found: list[Tensor | None] = []
+        gradients: list[Tensor | None] = []
         for i in range(len(weights) - 1, -1, -1):
             x, w, g = inputs[i], weights[i], gradient
             thin = w.shape[-1] == 1  # as in affine
             by_weight = (x * g).sum(1)[..., None] if thin else x.mT.bmm(g)
-            found = [by_weight, g.sum(1, keepdim=True), *found]
+            gradients = [by_weight, g.sum(1, keepdim=True), *gradients]
             if i:
                 gradient = g * w.mT if thin else g.bmm(w.mT)
                 torch.ops.aten.threshold_backward.grad_input(
                     gradient, x, 0, grad_input=gradient
                 )
-        return None, *found
+        return None, *gradients
 
 
 def perceptron(x: Tensor, layers: Sequence["Linear"]) -> Tensor:
@@ -174,25 +174,25 @@ Tensors = Mapping[str, Tensor]
 def in_double(
     module: nn.Module,
     call: Callable[..., tuple[Tensors, ...]],
-    *given: Tensors,
+    *inputs: Tensors,
 ) -> Any:
     """Call with float64 inputs and float64 forms of a module's numbers.
 
     Args:
         module: float32; its numbers come back as they were.
         call: A method of it.
-        *given: float32, by name.
+        *inputs: Its arguments, float32, by name.
 
     Returns:
         What it returned, as float32.
     """
     module.double()
     try:
-        wide = ({name: x.double() for name, x in side.items()} for side in given)
-        found = call(*wide)
+        wide = ({name: x.double() for name, x in side.items()} for side in inputs)
+        results = call(*wide)
     finally:
         module.float()
-    return tuple({name: x.float() for name, x in side.items()} for side in found)
+    return tuple({name: x.float() for name, x in side.items()} for side in results)
 
 
 class MLP(nn.Module):

@@ -114,7 +114,7 @@ class Policy(nn.Module, ABC):
         return (observation - self.observation_mean) / self.observation_std
 
     def inputs(self) -> dict[str, int]:
-        """Names and widths of what it reads at a step; see the table above."""
+        """Names and widths of what it reads at a step, of those in the table above."""
         return {"observation": self.observation_width}
 
     def ranges(self) -> dict[str, tuple[Tensor, Tensor]]:
@@ -134,7 +134,7 @@ class Policy(nn.Module, ABC):
 
     @property
     def discrete(self) -> bool:
-        """``action`` is one of A, told by its number."""
+        """Whether ``action`` is the number of one of A."""
         return self.outputs()["action"] is None
 
     def carry(self) -> dict[str, Carried]:
@@ -175,7 +175,7 @@ class Policy(nn.Module, ABC):
 
     @property
     def memory(self) -> int:
-        """How many steps before the present one :meth:`recall` wants to see."""
+        """How many steps before the present one :meth:`recall` needs."""
         return 0
 
     def recall(self, logged: Logged) -> tuple[dict[str, Tensor], dict[str, Tensor]]:

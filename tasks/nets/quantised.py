@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from tasks.nets.graph import Graph
+from tasks.nets.packing import empty, pack, unpack_signed
 
 
 class Int8Linear(nn.Module):
@@ -40,9 +41,11 @@ class Int8Linear(nn.Module):
         codes: (S, I, N), int8.
         scale: (S, N), float32, positive.
         bias: (S, N), int32, in steps of input_scale * scale.
+        integer_kernel: onnxruntime may compute it with whole numbers.
     """
 
     bits = 8
+    integer_kernel = True
 
     def __init__(self, stack: int, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -133,27 +136,22 @@ class BlockLinear(nn.Module):
         self.packed: Tensor
         self.scale: Tensor
         self.bias: Tensor
-        count = inputs * outputs
-        empty = (
-            torch.zeros(stack, -(-count // 2), dtype=torch.uint8)
-            if bits == 4
-            else torch.zeros(stack, count, dtype=torch.int8)
-        )
-        self.register_buffer("packed", empty)
+        packed = empty(stack, inputs * outputs, bits, signed=True)
+        self.register_buffer("packed", packed)
         self.register_buffer("scale", torch.zeros(stack, outputs, -(-inputs // block)))
         self.register_buffer("bias", torch.zeros(stack, outputs))
 
     @property
     def codes(self) -> Tensor:
         """Unpacked, (S, N, I) int8."""
-        flat = self.packed if self.bits == 8 else unpack(self.packed)
+        flat = unpack_signed(self.packed, self.bits)
         count = self.inputs * self.outputs
         return flat[:, :count].view(self.stack, self.outputs, self.inputs)
 
     @codes.setter
     def codes(self, codes: Tensor) -> None:
         flat = codes.reshape(self.stack, -1).to(torch.int8)
-        self.packed.copy_(flat if self.bits == 8 else pack(flat))
+        self.packed.copy_(pack(flat, self.bits))
 
     def forward(self, x: Tensor) -> Tensor:
         """(S, B, I) -> (S, B, N)."""
@@ -183,16 +181,3 @@ class BlockLinear(nn.Module):
         )
         bias = graph.constant(f"{name}.bias", self.bias[k])
         return graph.add("Gemm", x, weight, bias, name=f"{name}.out", transB=1)
-
-
-def pack(codes: Tensor) -> Tensor:
-    """Codes -8..7 (S, n) int8 -> two a byte (S, ceil(n / 2)) uint8, low first."""
-    padded = nn.functional.pad(codes, (0, codes.shape[1] % 2))
-    nibbles = (padded & 0xF).to(torch.uint8)
-    return nibbles[:, 0::2] | (nibbles[:, 1::2] << 4)
-
-
-def unpack(packed: Tensor) -> Tensor:
-    """What :func:`pack` packed: (S, m) uint8 -> (S, 2m) int8."""
-    nibbles = torch.stack([packed & 0xF, packed >> 4], dim=2).flatten(1)
-    return ((nibbles.to(torch.int8) ^ 8) - 8).to(torch.int8)  # sign of 4 bits

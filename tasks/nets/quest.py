@@ -117,7 +117,16 @@ class _Rounded(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, y: Tensor, c: Tensor, n: int, limit: float) -> Tensor:
-        """(..., K), c (..., 1) -> (..., K); limit: see ``Quest.limit``."""
+        """Onto the grid: (..., K) -> (..., K).
+
+        Args:
+            ctx: Of autograd.
+            y: (..., K).
+            c: Half range of each row, (..., 1).
+            n: Levels.
+            limit: Times c: |y| up to which a gradient is trusted; 0: by the error;
+                inf: all.
+        """
         step = c * (2 / (n - 1))
         y_hat = round_to(y, step, n).sub_((n - 1) / 2).mul_(step)
         ctx.all = math.isinf(limit)
@@ -129,7 +138,7 @@ class _Rounded(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        """Of y_hat -> of y."""
+        """Gradient of y_hat -> of y, 0 where it is not trusted."""
         if not ctx.all:
             gradient = gradient * ctx.saved_tensors[0]
         return gradient, None, None, None
@@ -227,11 +236,11 @@ class Quest(nn.Module):
                 c = half_range(y, self.bits)
             else:
                 c = y.abs().amax(-1, keepdim=True) + TINY
-        made: Tensor = _Rounded.apply(y, c, self.levels, self.limit)  # type: ignore[no-untyped-call]
-        return made
+        y_hat: Tensor = _Rounded.apply(y, c, self.levels, self.limit)  # type: ignore[no-untyped-call]
+        return y_hat
 
     def _learned(self, y: Tensor, which: int) -> Tensor:
-        """LSQ; gradients are autograd's."""
+        """LSQ's rounding by a learned step; gradients are autograd's."""
         top, step = (self.levels - 1) / 2, self.steps[which]
         if not step.detach().any():
             with torch.no_grad():

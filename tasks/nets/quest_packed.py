@@ -1,4 +1,4 @@
-"""QuEST's layers as they are stored and exported; trained ones are in ``quest.py``.
+"""QuEST's layers as they are stored and exported; ``quest.py`` has trained ones.
 
 | bits | levels n | stored as |
 |---|---|---|
@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from tasks.nets.graph import DOUBLE, FLOAT, UINT8, Graph
+from tasks.nets.packing import empty, pack, unpack
 from tasks.nets.quest import (
     HALF_RANGE,
     SMALLEST,
@@ -72,7 +73,10 @@ class QuestLinear(nn.Module):
         scale: (S, N), float32; times D of a row of inputs it is what one unit of the
             whole numbers' product is worth.
         bias: (S, N), float32, or nothing.
+        integer_kernel: onnxruntime computes it with whole numbers.
     """
+
+    integer_kernel = True
 
     def __init__(
         self,
@@ -92,8 +96,8 @@ class QuestLinear(nn.Module):
         self.packed: Tensor
         self.scale: Tensor
         self.bias: Tensor | None
-        count = self.width * outputs * storage(bits) // 8
-        self.register_buffer("packed", torch.zeros(stack, count, dtype=torch.uint8))
+        packed = empty(stack, self.width * outputs, storage(bits), signed=False)
+        self.register_buffer("packed", packed)
         self.register_buffer("scale", torch.zeros(stack, outputs))
         self.register_buffer("bias", torch.zeros(stack, outputs) if bias else None)
 
@@ -135,14 +139,14 @@ class QuestLinear(nn.Module):
 
     def spec(self) -> dict[str, float | str]:
         """Class and arguments, for policy.json."""
-        told: dict[str, float | str] = {
+        spec: dict[str, float | str] = {
             "class": "tasks.nets.quest_packed.QuestLinear",
             "inputs": self.inputs,
             "outputs": self.outputs,
             "bits": self.bits,
             "block": self.block,
         }
-        return told if self.bias is not None else told | {"bias": False}
+        return spec if self.bias is not None else spec | {"bias": False}
 
     def emit(self, graph: Graph, x: str, k: int, name: str) -> str:
         """Add slice ``k``: rotation, rounding, MatMulInteger, scales."""
@@ -198,11 +202,11 @@ class QuestLinear(nn.Module):
 
     def _emit_h(self, graph: Graph, size: int) -> str:
         """The matrix, int8 in the file."""
-        name, made = f"quest_h{size}", f"quest_h{size}.wide"
-        if graph.has(made):
-            return made
+        name, wide = f"quest_h{size}", f"quest_h{size}.wide"
+        if graph.has(wide):
+            return wide
         codes = graph.shared(name, hadamard(size).to(torch.int8))
-        return graph.add("Cast", codes, name=made, to=DOUBLE)
+        return graph.add("Cast", codes, name=wide, to=DOUBLE)
 
     def _emit_codes(self, graph: Graph, y: str, step: str, name: str) -> str:
         """Whole numbers around 128, still float64."""
@@ -268,21 +272,8 @@ def packed(layer: Quest) -> QuestLinear:
     if layer.scale != "rms":
         raise ValueError(f"a layer of scale {layer.scale!r} has no packed form")
     size = (layer.stack, layer.inputs, layer.outputs)
-    made = QuestLinear(*size, layer.bits, layer.block, bias=layer.bias is not None)
+    stored = QuestLinear(*size, layer.bits, layer.block, bias=layer.bias is not None)
     with torch.no_grad():
         bias = None if layer.bias is None else layer.bias[:, 0]
-        made.fill(layer.weight, bias)
-    return made
-
-
-def pack(codes: Tensor, size: int) -> Tensor:
-    """Codes below 2^size (S, n) uint8 -> (S, n size / 8), the first in the low bits."""
-    parts = codes.view(len(codes), -1, 8 // size)
-    shifts = torch.arange(0, 8, size, dtype=torch.uint8)
-    return (parts << shifts).sum(-1).to(torch.uint8)
-
-
-def unpack(packed: Tensor, size: int) -> Tensor:
-    """What :func:`pack` packed: (S, m) uint8 -> (S, 8 m / size) uint8."""
-    shifts = torch.arange(0, 8, size, dtype=torch.uint8)
-    return ((packed[..., None] >> shifts) & (2**size - 1)).flatten(1)
+        stored.fill(layer.weight, bias)
+    return stored

@@ -15,7 +15,14 @@ from torch import Tensor, nn
 
 from tasks.nets.graph import Graph
 from tasks.nets.layers import Linear
-from tasks.nets.residual import GraphSteps, Residual, Steps, TorchSteps, plan, through
+from tasks.nets.resnet_base import (
+    GraphSteps,
+    Residual,
+    Steps,
+    TorchSteps,
+    plan,
+    through,
+)
 
 EPSILON, MOMENTUM = 1e-5, 0.1  # of batch normalisation, torch's
 
@@ -95,7 +102,12 @@ class NormedConv(nn.Module):
         return torch.stack(parts)
 
     def forward(self, x: Tensor, learn: bool = False) -> Tensor:
-        """(S, B, C, Y, X) -> (S, B, N, Y', X'); see :meth:`normed`."""
+        """Convolution and normalisation: (S, B, C, Y, X) -> (S, B, N, Y', X').
+
+        Args:
+            x: Pictures, or what a layer made of them.
+            learn: Take the batch's own statistics, and let the running ones follow.
+        """
         return self.normed(self.convolved(x, self.weight), learn)
 
     def emit(self, graph: Graph, x: str, k: int, name: str) -> str:
@@ -122,24 +134,24 @@ class NormedConv(nn.Module):
 
 
 class ResNet(Residual):
-    """See the module and :class:`Residual`."""
+    """A residual network of floats with batch normalisation."""
 
     def logits(self, picture: Tensor, learn: bool = False) -> Tensor:
         """Normalised pictures (S, B, C, Y, X) -> (S, B, A).
 
         Args:
             picture: Normalised.
-            learn: See :meth:`NormedConv.normed`.
+            learn: Normalise by the batch's own statistics; running ones follow.
         """
         return through(len(self.widths), picture, FloatSteps(self, learn))
 
     def graph_steps(self, graph: Graph, k: int) -> Steps[str]:
-        """See :meth:`Residual.graph_steps`."""
+        """What adds the steps of seed slice ``k`` to a graph."""
         return GraphSteps(self, graph, k)
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> "ResNet":
-        """See :meth:`Policy.from_spec`."""
+        """A policy of the shape that a spec describes, its tensors still zero."""
         return build(spec["stack"], spec["image"], spec["widths"], spec["action"])
 
 
@@ -148,7 +160,7 @@ class FloatSteps(TorchSteps):
 
     Args:
         policy: Whose layers.
-        learn: See :meth:`NormedConv.normed`.
+        learn: Normalise by the batch's own statistics; running ones follow.
     """
 
     def __init__(self, policy: Residual, learn: bool) -> None:

@@ -6,7 +6,7 @@ numbers depend on the noise schedule and the nodes alone. It is made once, trave
 policy.json, runs in torch and is unrolled into the ONNX graph; at run time no sampler
 has code of its own, and its randomness is an input.
 
-What makes plans are the methods of ``tasks/export`` and, for training, :func:`ddpm`.
+Plans are made by the samplers of ``tasks/export`` and, for training, by :func:`ddpm`.
 
 Notation (DDPM, Ho, Jain, Abbeel 2020, arXiv 2006.11239): x = alpha * data + sigma *
 noise, variance preserving: alpha^2 = abar, sigma^2 = 1 - abar.
@@ -16,7 +16,7 @@ Shapes: S seeds, B batch, A action.
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,15 +25,12 @@ from torch import Tensor
 
 from tasks.artifacts.files import json_sha256
 
-if TYPE_CHECKING:
-    from tasks.nets.graph import Graph
-
 KINDS = ("noise", "data", "velocity")  # what a network predicts
 
 
 @dataclass(frozen=True)
 class Call:
-    """Call the network at a state and turn what it says into the wanted kind.
+    """Call the network at a state and turn its prediction into the kind asked for.
 
     Attributes:
         out: Register of the result, (S, B, A).
@@ -89,7 +86,7 @@ class Plan:
         return sum(isinstance(step, Call) for step in self.steps)
 
     def spec(self) -> dict[str, Any]:
-        """For policy.json."""
+        """The plan as JSON holds it, for policy.json."""
         return {
             "name": self.name,
             "noises": self.noises,
@@ -98,12 +95,12 @@ class Plan:
 
     @property
     def sha256(self) -> str:
-        """Of its spec, as a contract and the files beside it name it."""
+        """Hash of its spec, by which a contract and the files beside it name it."""
         return json_sha256(self.spec())
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> "Plan":
-        """What :meth:`spec` gave."""
+        """The plan that a spec describes."""
         steps: list[Call | Sum] = [
             Sum(step["out"], tuple((str(r), float(w)) for r, w in step["terms"]))
             if "terms" in step
@@ -113,7 +110,7 @@ class Plan:
         return cls(spec["name"], tuple(steps), spec["noises"])
 
 
-# (x (S, B, A), time) -> what the network predicts, (S, B, A)
+# (x (S, B, A), time) -> the network's prediction, (S, B, A)
 Network = Callable[[Tensor, float], Tensor]
 
 
@@ -129,7 +126,7 @@ def run(plan: Plan, network: Network, kind: str, noise: Sequence[Tensor]) -> Ten
     Returns:
         (S, B, A).
     """
-    registers = {f"noise{i}": one for i, one in enumerate(noise)}
+    registers = {f"noise{i}": draw for i, draw in enumerate(noise)}
     follow(plan.steps, registers, network, kind)
     return registers["action"]
 
@@ -153,14 +150,26 @@ def follow(
             registers[step.out] = converted(step, kind, x, network(x, step.time))
 
 
-def converted(step: Call, kind: str, x: Tensor, said: Tensor) -> Tensor:
-    """What a call gives, from what its network predicted."""
+def converted(step: Call, kind: str, x: Tensor, predicted: Tensor) -> Tensor:
+    """What a call gives, from its network's prediction.
+
+    data = (x - sigma noise) / alpha, noise = (x - alpha data) / sigma.
+
+    Args:
+        step: The call.
+        kind: What the network predicts, one of ``KINDS``.
+        x: Where it was called, (S, B, A).
+        predicted: Its prediction, (S, B, A).
+
+    Raises:
+        ValueError: If a velocity should become something else.
+    """
     if kind == step.gives and not (step.clip and kind == "noise"):
-        return said.clamp(-1, 1) if step.clip else said
+        return predicted.clamp(-1, 1) if step.clip else predicted
     if kind == "noise":
-        data = (x - step.sigma * said) / step.alpha
+        data = (x - step.sigma * predicted) / step.alpha
     elif kind == "data":
-        data = said
+        data = predicted
     else:
         raise ValueError("a velocity is not converted")
     if step.clip:
@@ -218,70 +227,3 @@ def ddpm(abar: Sequence[float], clip: bool = True) -> Plan:
         steps.append(Sum(out, tuple(terms)))
         state = out
     return Plan("ddpm", tuple(steps), len(abar))
-
-
-# (graph, name of x (B, A), time, a name for the call) -> name of the prediction
-Emit = Callable[["Graph", str, float, str], str]
-
-
-def emit(
-    plan: Plan, graph: "Graph", network: Emit, kind: str, noise: Sequence[str]
-) -> str:
-    """Unroll a plan into an ONNX graph; weights are kept once, see ``Graph.again``.
-
-    Args:
-        plan: The sampler.
-        graph: Has the noises and whatever the network reads.
-        network: Adds one call.
-        kind: What it predicts.
-        noise: Names of as many (B, A) as the plan takes.
-
-    Returns:
-        Name of the sample, (B, A).
-    """
-    registers = {f"noise{i}": one for i, one in enumerate(noise)}
-    for i, step in enumerate(plan.steps):
-        at = f"step{i}"
-        if isinstance(step, Call):
-            x = registers[step.state]
-            with graph.again(at):
-                said = network(graph, x, step.time, at)
-            registers[step.out] = _emit_converted(graph, step, kind, x, said, at)
-        else:
-            total = ""
-            for j, (name, weight) in enumerate(step.terms):
-                factor = graph.scalar(f"{at}_weight{j}", float(weight))
-                part = graph.add("Mul", registers[name], factor, name=f"{at}.part{j}")
-                if total:
-                    part = graph.add("Add", total, part, name=f"{at}.sum{j}")
-                total = part
-            registers[step.out] = total
-    return registers["action"]
-
-
-def _emit_converted(
-    graph: "Graph", step: Call, kind: str, x: str, said: str, at: str
-) -> str:
-    """The same as :func:`converted`."""
-
-    def clipped(value: str) -> str:
-        low = graph.scalar(f"{at}_low", -1.0)
-        high = graph.scalar(f"{at}_high", 1.0)
-        return graph.add("Clip", value, low, high, name=f"{at}.clipped")
-
-    def solved(value: str, factor: float, divisor: float, name: str) -> str:
-        """(x - factor * value) / divisor."""
-        by = graph.scalar(f"{at}_{name}_factor", float(factor))
-        over = graph.scalar(f"{at}_{name}_divisor", float(divisor))
-        part = graph.add("Mul", value, by, name=f"{at}.{name}_part")
-        rest = graph.add("Sub", x, part, name=f"{at}.{name}_rest")
-        return graph.add("Div", rest, over, name=f"{at}.{name}")
-
-    if kind == step.gives and not (step.clip and kind == "noise"):
-        return clipped(said) if step.clip else said
-    data = solved(said, step.sigma, step.alpha, "data") if kind == "noise" else said
-    if step.clip:
-        data = clipped(data)
-    if step.gives == "data":
-        return data
-    return solved(data, step.alpha, step.sigma, "noise")

@@ -9,14 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tasks.nets.attention import (
-    HIDDEN,
-    Block,
-    Drop,
-    Embedding,
-    keep_all,
-    normal,
-)
+from tasks.nets.attention import HIDDEN, Block, Drop, Embedding, keep_all, normal
 from tasks.nets.graph import Graph
 from tasks.nets.layers import LayerNorm, Linear, in_double
 from tasks.nets.policy import Carried, Logged, Policy, build_layer
@@ -170,7 +163,7 @@ class DecisionTransformer(Policy):
     def step(
         self, inputs: Mapping[str, Tensor], carry: Mapping[str, Tensor]
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """See :meth:`Policy.step`."""
+        """Act for a step of B episodes, and carry the context to the next."""
         if self.is_double:
             return in_double(self, self._step, inputs, carry)
         return self._step(inputs, carry)
@@ -214,11 +207,11 @@ class DecisionTransformer(Policy):
         return {"action": squashed * self.action_scale + self.action_offset}, after
 
     def inputs(self) -> dict[str, int]:
-        """See :meth:`Policy.inputs`."""
+        """``observation``, and ``reward`` of the step before."""
         return {**super().inputs(), "reward": 1}
 
     def carry(self) -> dict[str, Carried]:
-        """See the class."""
+        """What the table above lists, at the reset of an episode."""
         past = self.context - 1
         return {
             "return_to_go": Carried((1,), float(self.target) * self.return_scale),
@@ -229,7 +222,7 @@ class DecisionTransformer(Policy):
         }
 
     def linears(self) -> dict[str, nn.Module]:
-        """See :meth:`Policy.linears`.
+        """Its layers, in the order they run, by the names of ``get_submodule``.
 
         The embedding of the return is not among them: it has one input, which is the
         prompt and may lie at the edge of what the data show.
@@ -241,7 +234,10 @@ class DecisionTransformer(Policy):
         return {name: self.get_submodule(name) for name in (*names, "head")}
 
     def recall(self, logged: Logged) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """See :meth:`Policy.recall`; the returns-to-go are those of the data."""
+        """What it would read and carry after logged steps, to be calibrated on.
+
+        The returns-to-go are those of the data.
+        """
         scaled = logged.to_go.unsqueeze(-1) * self.return_scale  # (N, K, 1)
         reward = logged.reward[:, -2, None]
         low = self.action_offset
@@ -255,7 +251,7 @@ class DecisionTransformer(Policy):
         return {"observation": logged.observation[:, -1], "reward": reward}, carry
 
     def spec(self) -> dict[str, Any]:
-        """See :meth:`Policy.spec`."""
+        """Class and arguments, for policy.json."""
         layers: dict[str, Any] = self.linears()
         return {
             "class": "tasks.nets.transformer.DecisionTransformer",
@@ -275,7 +271,7 @@ class DecisionTransformer(Policy):
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> "DecisionTransformer":
-        """See :meth:`Policy.from_spec`."""
+        """A policy of the shape that a spec describes, its tensors still zero."""
         zeros, ones = torch.zeros(spec["observation"]), torch.ones(spec["observation"])
         bounds = torch.ones(spec["action"])
         names = ("stack", "context", "width", "heads", "blocks", "timesteps")
@@ -296,5 +292,5 @@ class DecisionTransformer(Policy):
         return policy
 
     def emit(self, graph: Graph, k: int) -> None:
-        """See :meth:`Policy.emit`."""
+        """Add seed slice ``k`` to a graph that has the policy's inputs and carry."""
         emit(self, graph, k)

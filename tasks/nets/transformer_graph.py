@@ -1,4 +1,4 @@
-"""The Decision Transformer's step as ONNX nodes; beside ``transformer.py``'s ``step``.
+"""The Decision Transformer's step as ONNX nodes: what its ``step`` does in torch.
 
 Token rows lie as in torch: (B*T, W), T = 3K. The action of the step itself, which is
 not known yet, is zero and seen by nobody.
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def emit(policy: "DecisionTransformer", graph: Graph, k: int) -> None:
-    """Add seed slice ``k``; see :meth:`Policy.emit`."""
+    """Add seed slice ``k`` to a graph that has the policy's inputs and carry."""
     if policy.is_double and not graph.double:
         carry = policy.carry()
         ends = [*policy.outputs(), *(f"next_{name}" for name in carry)]
@@ -30,8 +30,8 @@ def emit(policy: "DecisionTransformer", graph: Graph, k: int) -> None:
     x = _embed(policy, graph, k, (returns, observations, actions), times)
     mask, mask_last = _masks(policy, graph, times)
     for i, block in enumerate(policy.blocks):
-        seen = mask_last if block.last else mask
-        x = block.emit(graph, x, k, f"block{i}", tokens, seen, tokens - 2)
+        own = mask_last if block.last else mask
+        x = block.emit(graph, x, k, f"block{i}", tokens, own, tokens - 2)
     x = policy.norm_out.emit(graph, x, k, "norm_out")
     x = policy.head.emit(graph, x, k, "head")
     x = graph.add("Tanh", x, name="squashed")
@@ -65,15 +65,15 @@ def _context(policy: "DecisionTransformer", graph: Graph) -> tuple[str, str, str
     std = constant("observation_std", policy.observation_std)
     x = add("Sub", "observation", mean, name="observation_centred")
     normal = add("Div", x, std, name="observation_normalised")
-    found = []
+    series = []
     for name, new in (("returns", to_go), ("observations", normal)):
         x = add("Unsqueeze", new, "axis", name=f"new_{name}")
         x = add("Concat", name, x, name=f"all_{name}", axis=1)
         forget(graph, x, f"next_{name}")
-        found.append(x)
+        series.append(x)
     numbers(graph, actions_pads=[0, 0, 0, 0, 1, 0])
     padded = add("Pad", "actions", "actions_pads", name="padded_actions")
-    return found[0], found[1], padded
+    return series[0], series[1], padded
 
 
 def _times(policy: "DecisionTransformer", graph: Graph) -> str:

@@ -19,8 +19,8 @@ from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import PARAMS, Params, Range
 from tasks.artifacts.seeding import generator
 from tasks.nets.optimisers import adam
-from tasks.nets.residual import as_pictures
 from tasks.nets.resnet import ResNet, build
+from tasks.nets.resnet_base import as_pictures
 from tasks.train import Batch, Learner, Spaces
 
 

@@ -29,6 +29,7 @@ ORIGIN = {
     "env_id": "Hopper-v5",
     "step_seconds": 0.008,
     "variant": "float32",
+    "made_by": [],
     "weights_sha256": "cd" * 32,
     "statistics_sha256": "ef" * 32,
 }

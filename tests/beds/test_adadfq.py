@@ -116,6 +116,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "world": "scenes",
         "env_id": "Scenes-v0",
         "step_seconds": 1.0,
+        "made_by": [],
     }
     save_policy(place, policy, origin)
     return {

@@ -154,6 +154,7 @@ def write_study(root: Path) -> dict[str, Any]:
     write_dataset(folder, folder.name, episodes, world, BLOCK)
     about = {"seeds": [3, 8], "learner": "dql", "dataset": "d", "world": "hopper"}
     origin = {**about, "dataset_sha256": "0" * 64, "env_id": "x", "step_seconds": 1.0}
+    origin["made_by"] = []
     save_policy(place, diffusion(4, (3, 8)), origin)
     needs = {"needs_dataset": str(folder), "needs_policies": str(place)}
     return {**needs, "policy_seeds": [3, 8]}

@@ -6,8 +6,8 @@ import math
 import pytest
 import torch
 
+from tasks.compress.adadfq.generator import Generator
 from tasks.compress.adadfq.losses import (
-    Generator,
     Watch,
     agree_loss,
     agreement,
@@ -17,7 +17,7 @@ from tasks.compress.adadfq.losses import (
     margin_loss,
 )
 from tasks.nets.policy import take
-from tasks.nets.residual import through
+from tasks.nets.resnet_base import through
 from tests.compress.harness import same_tensors
 from tests.compress.test_adadfq import game
 from tests.nets.pictures import resnet

@@ -10,7 +10,7 @@ from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.onnx_policy import OnnxPolicy, build_model
 from tasks.artifacts.parity import check_parity
 from tasks.compress.__main__ import action_error
-from tasks.compress.cores.slices import acted, layer_inputs
+from tasks.compress.cores.layer_inputs import acted, layer_inputs
 from tasks.nets.policy import take
 from tests.compress.harness import make_compressor, make_rows, same_tensors
 from tests.nets.diffusions import diffusion

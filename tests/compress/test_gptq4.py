@@ -4,13 +4,13 @@ import pytest
 import torch
 
 from tasks.artifacts.errors import RefusedError
-from tasks.compress.cores.slices import take
 from tasks.compress.gptq4 import (
     block_scales,
     gptq,
     round_to_nearest,
     second_moments,
 )
+from tasks.nets.policy import take
 from tests.compress.harness import (
     float_bytes,
     make_compressor,

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from tasks.artifacts.errors import RefusedError
-from tasks.compress.cores.slices import take
 from tasks.compress.int8_static import significant
+from tasks.nets.policy import take
 from tests.compress.harness import (
     float_bytes,
     make_compressor,

@@ -12,12 +12,14 @@ import tasks.compress.__main__ as command
 from tasks.artifacts.files import sha256, write_json
 from tasks.artifacts.policy import load_policy, save_policy
 from tasks.artifacts.stage import run_stage
+from tasks.code import made_by
 from tests.compress.harness import make_policy, make_rows, same_tensors
 from tests.compress.test_transformer import data
 from tests.nets.transformers import transformer
 
 PARAMS = Path("params/compress").absolute()
 SHA = "cd" * 32
+LEARNER = made_by("train", "bc", {"actor_hidden": [32, 32]})
 PENDULUM = {
     "_target_": "tasks.worlds.pendulum.Pendulum",
     "name": "pendulum",
@@ -40,6 +42,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     policy = tmp_path / "data/policies/made-up/bc"
     policy.mkdir(parents=True)
     origin = {"seeds": [0, 1, 2], "learner": "bc", "dataset_sha256": SHA}
+    origin |= {"made_by": [LEARNER]}
     save_policy(policy, make_policy((32, 32), observation=3, action=1), origin)
     card = tmp_path / "data/datasets/made-up-v0"
     card.mkdir(parents=True)
@@ -123,7 +126,10 @@ def test_a_chain_begins_where_the_first_ended(
     assert report["after"] == "distill"
     first, _ = load_policy(branch / "distill")
     assert report["parameters_before"] == 3 * 16 + 16 + 16 * 16 + 16 + 16 + 1
-    after, _ = load_policy(branch / "distill-int8_static")
+    after, origin = load_policy(branch / "distill-int8_static")
+    blocks = yaml.safe_load(Path("params.yaml").read_text())["compress"]
+    makers = [made_by("compress", n, blocks[n]) for n in ("distill", "int8_static")]
+    assert origin["made_by"] == [LEARNER, *makers]
     x = torch.randn(3, 20, 3)
     assert (after(x) - first(x)).abs().mean() < 0.05
 
@@ -138,6 +144,17 @@ def test_an_input_that_cannot_be_taken_leaves_the_old_output(
     )
     branch = place / "data/compressed/made-up/bc"
     assert [p.name for p in branch.iterdir()] == ["gptq4"]
+
+
+def test_a_policy_that_does_not_say_who_made_it_is_refused(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    source = place / "data/policies/made-up/bc/policy.json"
+    spec = json.loads(source.read_text())
+    del spec["origin"]["made_by"]
+    write_json(source, spec)
+    assert run(monkeypatch, "float32") == 1
+    assert "origin.made_by: found nothing, expected a value" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -171,7 +188,7 @@ def test_a_policy_of_another_dataset_is_refused(
 def test_a_policy_with_a_memory_is_calibrated_on_windows(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    origin = {"seeds": [0, 1], "learner": "bc", "dataset_sha256": SHA}
+    origin = {"seeds": [0, 1], "learner": "bc", "dataset_sha256": SHA, "made_by": []}
     save_policy(place / "data/policies/made-up/bc", transformer(), origin)
     monkeypatch.setattr(command, "load_transitions", lambda _: data())
     assert run(monkeypatch, "gptq4") == 0

@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from tasks.artifacts.errors import RefusedError
-from tasks.compress.cores.slices import take
 from tasks.compress.structured import prune
+from tasks.nets.policy import take
 from tests.compress.harness import (
     make_compressor,
     make_policy,

@@ -16,8 +16,8 @@ def swings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     world = yaml.safe_load(Path("params/world/pendulum.yaml").read_text("utf-8"))
     block = yaml.safe_load(Path("params/generate/rollout.yaml").read_text("utf-8"))
     block |= {"policy": "random", "episodes": 6, "steps": None}
-    made = {"dataset": {"swings": {"world": world, "generate": block}}}
-    (root / "params.yaml").write_text(yaml.safe_dump(made))
+    dataset = {"method": "rollout", "world": world, "generate": block}
+    (root / "params.yaml").write_text(yaml.safe_dump({"dataset": {"swings": dataset}}))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         patch.setattr("sys.argv", ["generate", "--dataset", "swings"])

@@ -17,7 +17,8 @@ from tasks.export import Sampler
 from tasks.export.cores.schedule import Schedule
 from tasks.nets.graph import Graph
 from tasks.nets.layers import Linear
-from tasks.nets.sampling import Plan, emit, run
+from tasks.nets.sampling import Plan, run
+from tasks.nets.sampling_graph import emit
 
 torch.set_num_threads(1)
 ROOT = Path(__file__).parents[2]

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from tasks.artifacts.errors import RefusedError
 from tasks.beds.cores.mixtures import Mixture
-from tasks.export.cores.plan import make_nodes
-from tasks.export.cores.unipc_sums import check_ratios, plan
+from tasks.export.cores.time_grid import make_nodes
+from tasks.export.cores.unipc_plan import check_ratios, plan
 from tasks.export.dc_solver.ratios import (
     Found,
     Reference,

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tasks.artifacts.errors import RefusedError
-from tasks.export.cores.plan import make_nodes
+from tasks.export.cores.time_grid import make_nodes
 from tasks.export.deis import BASHFORTH, rho_weights, time_weights
 from tests.export.samplers import (
     COSINE,

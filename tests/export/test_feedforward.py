@@ -1,6 +1,7 @@
 """The exporter and its command: files that act as the network, or none."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ import tasks.export.__main__ as command
 from tasks.artifacts.files import read_json, sha256, write_json
 from tasks.artifacts.onnx_policy import KEY, OnnxPolicy
 from tasks.artifacts.params import build
+from tasks.artifacts.parity import TOLERANCE
 from tasks.artifacts.policy import save_policy, statistics_sha256, weights_sha256
 from tasks.artifacts.stage import run_stage
+from tasks.code import made_by
 from tasks.nets.feedforward import Feedforward
 from tests.compress.harness import make_compressor, make_policy, make_rows
 from tests.nets.transformers import transformer
@@ -49,7 +52,12 @@ def policy(head: str = "tanh", hidden: tuple[int, ...] = (32, 32)) -> Feedforwar
     return make_policy(hidden, head, SEEDS, observation=3, action=1)
 
 
-def save(made: Feedforward, variant: str = "float32", mode: str = "exact") -> Path:
+def save(
+    made: Feedforward,
+    variant: str = "float32",
+    mode: str = "exact",
+    makers: Sequence[dict[str, str]] = (),
+) -> Path:
     """Where the stage before would have left it."""
     folder = Path("data/compressed") / LEAF.with_name(variant)
     folder.mkdir(parents=True, exist_ok=True)
@@ -61,6 +69,7 @@ def save(made: Feedforward, variant: str = "float32", mode: str = "exact") -> Pa
         "world": "pendulum",
         "env_id": "Pendulum-v1",
         "step_seconds": 0.05,
+        "made_by": makers,
     }
     save_policy(folder, made, origin)
     write_json(folder / "compression.json", {"schema": 1, "mode": mode})
@@ -140,6 +149,7 @@ def test_the_contract_is_complete_and_the_same_inside_and_beside(
         "dataset": {"name": "swings", "sha256": "ab" * 32},
         "learner": "bc",
         "variant": "float32",
+        "made_by": [],
         "seed": 7,
         "weights_sha256": weights_sha256(made),
         "statistics_sha256": statistics_sha256(made),
@@ -147,6 +157,34 @@ def test_the_contract_is_complete_and_the_same_inside_and_beside(
         "ir": 10,
         "mode": "exact",
     }
+
+
+def test_another_parameter_of_the_learner_changes_its_hash_alone(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+):
+    contracts = []
+    for rate in (1e-3, 2e-3):
+        learner = made_by("train", "bc", {"actor_rate": rate})
+        chain = [learner, *(made_by("compress", n, {}) for n in ("distill", "gptq4"))]
+        save(policy(), makers=chain)
+        assert run(monkeypatch) == 0
+        contracts.append(read_json(Path("data/onnx") / LEAF / "seed-4.json", ""))
+    first, second = contracts
+    assert [maker["method"] for maker in first["made_by"]] == [
+        "train.bc",
+        "compress.distill",
+        "compress.gptq4",
+    ]
+    assert first["made_by"][1:] == second["made_by"][1:]
+    learners = [contract.pop("made_by")[0] for contract in contracts]
+    assert learners[0].pop("params_sha256") != learners[1].pop("params_sha256")
+    assert learners[0] == learners[1]
+    assert first.pop("onnx_sha256") != second.pop("onnx_sha256")
+    assert first == second
+
+
+def test_the_parameters_state_the_gate_s_own_tolerance():
+    assert BLOCK["tolerance"] == TOLERANCE
 
 
 def test_one_other_mean_is_told_from_other_weights(

@@ -14,8 +14,9 @@ from tasks.artifacts.files import read_json, sha256, write_json
 from tasks.artifacts.onnx_policy import OnnxPolicy
 from tasks.artifacts.policy import save_policy
 from tasks.artifacts.stage import run_stage
+from tasks.code import made_by
 from tasks.export.cores.schedule import Schedule
-from tasks.export.engine.sampling import action_error, check_policy, fine_plan
+from tasks.export.engine.apply_sampler import action_error, check_policy, fine_plan
 from tasks.nets.policy import Policy, take
 from tasks.nets.sampling import Plan
 from tests.compress.harness import make_compressor, make_policy
@@ -23,6 +24,7 @@ from tests.export.samplers import METHODS, make
 from tests.nets.diffusions import diffusion
 
 SEEDS = (4, 7)
+LEARNER = made_by("train", "dql", {})
 SAMPLERS = {
     name: yaml.safe_load(Path(f"params/export/{name}.yaml").read_text("utf-8"))
     for name in ("feedforward", *METHODS)
@@ -70,6 +72,7 @@ def save(made: Policy, variant: str = "float32", mode: str = "exact") -> None:
         "world": "pendulum",
         "env_id": "Pendulum-v1",
         "step_seconds": 0.05,
+        "made_by": [LEARNER],
     }
     save_policy(folder, made, origin)
     write_json(folder / "compression.json", {"schema": 1, "mode": mode})
@@ -107,6 +110,8 @@ def test_every_sampler_becomes_a_file_of_its_own(
         assert entry["calls"] == plan.calls == 5
         assert opened.contract["variant"] == f"float32-{name}-5"
         assert opened.contract["seed"] == seed
+        block = yaml.safe_load(Path("params.yaml").read_text("utf-8"))["export"][name]
+        assert opened.contract["made_by"] == [LEARNER, made_by("export", name, block)]
         alone = take(made, k).with_plan(plan)
         for batch in (1, 5):
             given = draw.standard_normal((batch, plan.noises)).astype(np.float32)

@@ -16,6 +16,7 @@ from tasks.nets.layers import MLP
 
 ORIGIN = {
     "seeds": [0, 1],
+    "made_by": [],
     "learner": "bc",
     "dataset": "some",
     "dataset_sha256": "0",

@@ -16,6 +16,7 @@ from tasks.nets.policy import stack, take
 
 ORIGIN = {
     "seeds": [0, 1],
+    "made_by": [],
     "learner": "made up",
     "dataset": "none",
     "dataset_sha256": "",

@@ -5,7 +5,7 @@ import onnx
 import pytest
 import torch
 
-from tasks.nets.quantised import BlockLinear, Int8Linear, pack, unpack
+from tasks.nets.quantised import BlockLinear, Int8Linear
 from tests.nets.harness import layer_model, run_layer
 
 
@@ -96,8 +96,6 @@ def test_four_bits_take_half_a_byte_in_both_files():
 
 
 def test_codes_come_back_as_they_went_in():
-    codes = torch.arange(-8, 8, dtype=torch.int8).repeat(2, 1)[:, :15]
-    assert torch.equal(unpack(pack(codes))[:, :15], codes)
     layer = block_layer(7, 3, 4, 16)  # an odd number of codes
     codes = layer.codes.clone()
     layer.codes = codes

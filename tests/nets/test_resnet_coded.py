@@ -8,8 +8,9 @@ import torch
 from tasks.artifacts.onnx_policy import OnnxPolicy, build_model, contract_of
 from tasks.artifacts.parity import check_parity
 from tasks.compress.adadfq.student import Student
+from tasks.nets.coded import FINEST, Coded, fitting_scale, on_grid
 from tasks.nets.policy import stack, take
-from tasks.nets.resnet_coded import FINEST, Coded, CodedResNet, fitting_scale, on_grid
+from tasks.nets.resnet_coded import CodedResNet
 from tests.nets.pictures import observations, resnet
 from tests.nets.test_categorical import ORIGIN
 

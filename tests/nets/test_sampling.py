@@ -7,7 +7,8 @@ from onnx import TensorProto, helper
 
 from tasks.nets.graph import Graph
 from tasks.nets.layers import Linear
-from tasks.nets.sampling import Call, Plan, Sum, ddpm, emit, run, variance_preserving
+from tasks.nets.sampling import Call, Plan, Sum, ddpm, run, variance_preserving
+from tasks.nets.sampling_graph import emit
 
 A, B, STEPS = 3, 5, 4
 

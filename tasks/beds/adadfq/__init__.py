@@ -35,8 +35,8 @@ from tasks.beds import Bed, BedParams, Job, Report
 from tasks.beds.adadfq.real_data import WITH_DATA, Pictures, RealData
 from tasks.compress.adadfq.game import AdaDFQParams, Game
 from tasks.nets.policy import take
-from tasks.nets.residual import as_pictures
 from tasks.nets.resnet import ResNet
+from tasks.nets.resnet_base import as_pictures
 
 EVERYWHERE = ("minmax", "minmax_data", "gdfq", "real")  # arms at both widths
 

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from tasks.artifacts.params import Range
 from tasks.beds import Bed, BedParams, Job, Report
+from tasks.export import Sampler
 from tasks.export.cores.schedule import Schedule
 from tasks.export.dc_solver.ratios import Reference, trace
 from tasks.nets.guidance import guided
@@ -146,7 +147,7 @@ class MixtureBed(Bed[MixtureBedParams]):
         TABLES: By name.
     """
 
-    METHODS: ClassVar[Mapping[str, Any]]
+    METHODS: ClassVar[Mapping[str, type[Sampler[Any]]]]
     ROWS: ClassVar[Mapping[str, tuple[str, Mapping[str, Any]]]]
     TABLES: ClassVar[Mapping[str, Table]]
 
@@ -204,7 +205,7 @@ class MixtureBed(Bed[MixtureBedParams]):
                 report((i + (j + 1) / len(rows)) / len(table.guidances))
         return cells
 
-    def sampler(self, row: str) -> Any:
+    def sampler(self, row: str) -> Sampler[Any]:
         """The sampler of a row."""
         method, changes = self.ROWS[row]
         cls, where = self.METHODS[method], f"methods.{method}"

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from tasks.artifacts.progress import Progress
 from tasks.artifacts.seeding import generator
-from tasks.compress.cores.slices import watched
+from tasks.compress.cores.layer_inputs import inputs_during
 from tasks.compress.ptq4dm.ranges import Bits, quantised
 from tasks.compress.ptq4dm.states import (
     OWN,
@@ -197,7 +197,7 @@ def quantiles(policy: DiffusionPolicy, given: States) -> dict[str, list[float]]:
         By ``layer 0 at t = 9`` and so on, the 0.1 %, 50 % and 99.9 % quantiles.
     """
     times = call_times(policy)
-    seen = watched(policy, lambda: call(policy, given))
+    seen = inputs_during(policy, lambda: call(policy, given))
     levels = torch.tensor([0.001, 0.5, 0.999])
     by_layer_and_time = {}
     for name, x in seen.items():

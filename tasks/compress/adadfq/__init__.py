@@ -2,17 +2,21 @@
 
 Qian, Wang, Hong, Wang, "Adaptive Data-Free Quantization" (CVPR 2023, pp. 7960-7968).
 Reference implementation: github.com/hfutqian/AdaDFQ at 84100f3. A generator G makes
-pictures from noise and a class; the quantised network Q learns from the float one P on
+pictures x = G(noise | class y); the quantised network Q learns from the float one P on
 them. G wants pictures on which both disagree, within margins, and that carry their
-class and P's batch statistics; Q wants to agree. With logits z_P, z_Q of a picture,
-h = H(softmax(z_P - z_Q)), and H' = h normalised within the batch, 1 for agreement:
+class and P's batch statistics; Q wants to agree. With logits z_P, z_Q of a picture, C
+classes, and H_T(u) = -sum_c softmax(u / T)_c log softmax(u / T)_c:
 
-    L_G = mean relu(lambda_l - H') + mean relu(H' - lambda_u)
-        + beta (a_ds CE(z_P - z_Q, y) + a_as CE(z_P + z_Q, y)) + gamma L_BNS
-    L_Q = -T^2 mean H_T(z_P - z_Q)
+    H'    = (h - min h) / (log C - min h),  h = H_1(z_P - z_Q)     1 for agreement
+    L_m   = mean relu(lambda_l - H') + mean relu(H' - lambda_u)    margins
+    L_bal = a_ds CE(z_P - z_Q, y) + a_as CE(z_P + z_Q, y)          the class
+    L_BNS = 1/L sum_l MSE(mean_l, mu_l) + MSE(var_l, sigma2_l)     batch statistics
+    L_G   = L_m + beta L_bal + gamma L_BNS                         what G descends
+    L_Q   = -T^2 mean H_T(z_P - z_Q)                               what Q descends
 
 Both networks keep their batch statistics (eval mode), G does not. In the first
 ``warm_up`` epochs Q does not learn and ranges of activations settle; then they stay.
+The quantiser's own formulas stand in ``student.py``.
 
 Known from the reference code alone: gradients of the quantiser are not zeroed outside
 its range; the minimum in H' keeps its gradient; the generator's 0.8 is an eps.
@@ -29,7 +33,7 @@ the first was better on real data, one seed, 240 iterations: 77.5 against 72.8 %
 | arm | what it is |
 |---|---|
 | ``adadfq`` | the above |
-| ``no_margin`` | without the first line of L_G |
+| ``no_margin`` | without L_m |
 | ``gdfq`` | L_G = CE(z_P, y) + 0.1 L_BNS, L_Q = CE + KL: Xu et al. 2020, 2003.03603 |
 | ``minmax`` | no training; activations' largest values on pictures of normal noise |
 
@@ -44,35 +48,36 @@ import torch
 from tasks.artifacts.progress import Progress
 from tasks.compress import Compressor, Result, Rows
 from tasks.compress.adadfq.game import AdaDFQParams, Game
-from tasks.compress.cores.slices import stack, take
 from tasks.nets.layers import Linear
+from tasks.nets.policy import stack, take
 from tasks.nets.resnet import NormedConv, ResNet
 
 
-class AdaDFQ(Compressor):
+class AdaDFQ(Compressor[AdaDFQParams]):
     """One game a seed; of the rows it reads the seeds' numbers alone."""
 
-    Parameters = AdaDFQParams
     takes = (NormedConv, Linear)
     policies = (ResNet,)
 
-    def __init__(self, params: AdaDFQParams) -> None:
-        super().__init__(params)
-        self.settings, self.bits = params, params.bits
+    @property
+    def bits(self) -> float:
+        """Bits of a weight and of an activation."""
+        return self.params.bits
 
     def work(self, policy: Any, rows: Rows) -> Result:
         """Play one game a seed."""
-        p, made, course = self.settings, [], []
+        p = self.params
+        coded, course = [], []
         with Progress("adadfq", len(rows.seeds) * p.epochs) as progress:
             for k, seed in enumerate(rows.seeds):
 
-                def tell(
-                    epoch: int, told: dict[str, float], k: int = k, seed: int = seed
+                def record(
+                    epoch: int, metrics: dict[str, float], k: int = k, seed: int = seed
                 ) -> None:
-                    course.append({"seed": seed, "epoch": epoch, **told})
-                    words = "  ".join(f"{n} {v:.3g}" for n, v in told.items())
+                    course.append({"seed": seed, "epoch": epoch, **metrics})
+                    words = "  ".join(f"{n} {v:.3g}" for n, v in metrics.items())
                     progress(k * p.epochs + epoch + 1, words)
 
                 with torch.enable_grad():
-                    made.append(Game(take(policy, k), p, seed).run(tell))
-        return Result(stack(made), None, course=course)
+                    coded.append(Game(take(policy, k), p, seed).run(record))
+        return Result(stack(coded), None, course=course)

@@ -1,4 +1,8 @@
-"""The game of AdaDFQ's two players for one seed; see ``adadfq.py``."""
+"""The game of AdaDFQ's two players for one seed.
+
+G, the generator, makes pictures on which P, the float network, and Q, the quantised
+one, disagree; Q learns to agree.
+"""
 
 import math
 from collections.abc import Callable
@@ -12,9 +16,8 @@ from torch.optim import SGD, Adam, Optimizer
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import PARAMS, OneOf, Params, Range
 from tasks.artifacts.seeding import generator
+from tasks.compress.adadfq.generator import LATENT, Generator
 from tasks.compress.adadfq.losses import (
-    LATENT,
-    Generator,
     Watch,
     agree_loss,
     agreement,
@@ -23,20 +26,20 @@ from tasks.compress.adadfq.losses import (
     margin_loss,
 )
 from tasks.compress.adadfq.student import Student
-from tasks.nets.residual import through
 from tasks.nets.resnet import NormedConv, ResNet
+from tasks.nets.resnet_base import through
 from tasks.nets.resnet_coded import CodedResNet
 
 MOMENTUM, DECAY, BETAS = 0.9, 1e-4, (0.5, 0.999)
 MILESTONES, FALL = (0.25, 0.5, 0.75), 0.1  # shares of the epochs; rates x 0.1 at each
 GDFQ_STATISTICS = 0.1  # GDFQ's weight of L_BNS
-# Called after each epoch with its number and its mean figures
-Tell = Callable[[int, dict[str, float]], None]
+# called after each epoch with its number and its mean metrics
+Record = Callable[[int, dict[str, float]], None]
 
 
 @dataclass(frozen=True)
 class AdaDFQParams(Params):
-    """See params/compress/adadfq.yaml for units and ranges."""
+    """Parameters of ``adadfq``; units stand in params/compress/adadfq.yaml."""
 
     arm: Annotated[str, OneOf(("adadfq", "no_margin", "gdfq", "minmax"))]
     bits: Annotated[int, Range(2, 8)]
@@ -85,13 +88,13 @@ def check_teacher(policy: ResNet) -> None:
     """
     mend = "train another policy, or leave adadfq out of study.compressors"
     if policy.action_width < 2:
-        found = policy.action_width
-        raise RefusedError("policy.json", "policy.action", found, "2 or more", mend)
+        classes = policy.action_width
+        raise RefusedError("policy.json", "policy.action", classes, "2 or more", mend)
     rows, columns = policy.image[1:]
     if rows % 4 or columns % 4:
-        found_sides = f"{rows} x {columns} pixels"
+        sides = f"{rows} x {columns} pixels"
         expected = "sides that are multiples of 4, as the generator doubles twice"
-        raise RefusedError("policy.json", "policy.image", found_sides, expected, mend)
+        raise RefusedError("policy.json", "policy.image", sides, expected, mend)
     for name, layer in policy.units.items():
         if not isinstance(layer, NormedConv):
             continue
@@ -112,7 +115,7 @@ class Game:
 
     Args:
         teacher: P, a stack of one.
-        params: See :class:`AdaDFQParams`.
+        params: Of the method.
         seed: All chance depends on it.
         data: Nothing: what it may look at is P alone.
 
@@ -121,7 +124,7 @@ class Game:
         steps: Updates of Q so far.
 
     Raises:
-        RefusedError: If it is given data, or by :func:`check_teacher`.
+        RefusedError: If it is given data, or no picture can be made for P.
     """
 
     def __init__(
@@ -155,8 +158,12 @@ class Game:
             nesterov=True,
         )
 
-    def run(self, tell: Tell = lambda *_: None) -> CodedResNet:
-        """Play to the end; the last epoch's network in whole numbers."""
+    def run(self, record: Record = lambda *_: None) -> CodedResNet:
+        """Play to the end; the last epoch's network in whole numbers.
+
+        Raises:
+            RefusedError: If a loss is not finite.
+        """
         p = self.params
         if p.arm == "minmax":
             self.look()
@@ -167,7 +174,7 @@ class Game:
             set_rate(self.student_step, p.rate * fall)
             set_rate(self.maker_step, p.generator_rate * fall)
             every = [self.iterate() for _ in range(p.iterations)]
-            means = {k: sum(one[k] for one in every) / len(every) for k in every[0]}
+            means = {k: sum(step[k] for step in every) / len(every) for k in every[0]}
             if not all(map(math.isfinite, means.values())):
                 raise RefusedError(
                     "compress.adadfq",
@@ -176,7 +183,7 @@ class Game:
                     "finite numbers",
                     "lower rate in params/compress/adadfq.yaml",
                 )
-            tell(epoch, means)
+            record(epoch, means)
         return self.student.coded()
 
     def look(self) -> None:
@@ -195,16 +202,16 @@ class Game:
         """
         picture, label = self.drawn()
         watch = Watch(self.teacher)
-        wanted = through(len(self.teacher.widths), picture[None], watch)[0]
-        given = self.student.logits(picture)
-        told = self.teach_maker(wanted, given, label, watch)
-        wanted = wanted.detach()
-        loss = self.student_loss(wanted, given, label)
+        teacher = through(len(self.teacher.widths), picture[None], watch)[0]
+        student = self.student.logits(picture)
+        metrics = self.teach_maker(teacher, student, label, watch)
+        teacher = teacher.detach()
+        loss = self.student_loss(teacher, student, label)
         if self.student.settled:
             descend(self.student_step, self.student.parameters(), loss)
             self.steps += 1
-        same = (given.argmax(-1) == wanted.argmax(-1)).float().mean()
-        return {**told, "student": float(loss.detach()), "same": float(same)}
+        same = (student.argmax(-1) == teacher.argmax(-1)).float().mean()
+        return {**metrics, "student": float(loss.detach()), "same": float(same)}
 
     def drawn(self) -> tuple[Tensor, Tensor]:
         """Pictures (B, C, Y, X) of G and their classes (B,)."""
@@ -214,37 +221,47 @@ class Game:
         return self.maker(noise, label), label
 
     def teach_maker(
-        self, wanted: Tensor, given: Tensor, label: Tensor, watch: Watch
+        self, teacher: Tensor, student: Tensor, label: Tensor, watch: Watch
     ) -> dict[str, float]:
-        """One step of G; its figures."""
-        loss, told = self.maker_loss(wanted, given, label, watch.loss())
+        """One step of G on both networks' logits (B, A); its metrics."""
+        loss, metrics = self.maker_loss(teacher, student, label, watch.loss())
         descend(self.maker_step, list(self.maker.parameters()), loss, keep=True)
-        return {**told, "maker": float(loss.detach())}
+        return {**metrics, "maker": float(loss.detach())}
 
     def maker_loss(
-        self, wanted: Tensor, given: Tensor, label: Tensor, statistics: Tensor
+        self, teacher: Tensor, student: Tensor, label: Tensor, statistics: Tensor
     ) -> tuple[Tensor, dict[str, float]]:
-        """What G descends: L_m + beta L_bal + gamma L_BNS, or GDFQ's CE + 0.1 L_BNS."""
-        p, told = self.params, {"statistics": float(statistics.detach())}
+        """What G descends: L_m + beta L_bal + gamma L_BNS, or GDFQ's CE + 0.1 L_BNS.
+
+        Args:
+            teacher: z_P, (B, A).
+            student: z_Q, (B, A).
+            label: y, (B,).
+            statistics: L_BNS.
+
+        Returns:
+            The loss, and metrics of this batch.
+        """
+        p, metrics = self.params, {"statistics": float(statistics.detach())}
         if p.arm == "gdfq":
-            cross = nn.functional.cross_entropy(wanted, label)
-            return cross + GDFQ_STATISTICS * statistics, told
-        agreed = agreement(wanted, given)
+            cross = nn.functional.cross_entropy(teacher, label)
+            return cross + GDFQ_STATISTICS * statistics, metrics
+        agreed = agreement(teacher, student)
         inside = (agreed >= p.lambda_low) & (agreed <= p.lambda_high)
-        told["inside"] = float(inside.float().mean())
-        told["agreed"] = float(agreed.detach().mean())
-        balance = balance_loss(wanted, given, label, p.apart, p.together)
+        metrics["inside"] = float(inside.float().mean())
+        metrics["agreed"] = float(agreed.detach().mean())
+        balance = balance_loss(teacher, student, label, p.apart, p.together)
         loss = p.beta * balance + p.gamma * statistics
         if p.arm != "no_margin":
             loss = loss + margin_loss(agreed, p.lambda_low, p.lambda_high)
-        return loss, told
+        return loss, metrics
 
-    def student_loss(self, wanted: Tensor, given: Tensor, label: Tensor) -> Tensor:
+    def student_loss(self, teacher: Tensor, student: Tensor, label: Tensor) -> Tensor:
         """What Q descends: AdaDFQ's entropy, or GDFQ's distillation."""
         temperature = self.params.temperature
         if self.params.arm == "gdfq":
-            return distil_loss(wanted, given, label, temperature)
-        return agree_loss(wanted, given, temperature)
+            return distil_loss(teacher, student, label, temperature)
+        return agree_loss(teacher, student, temperature)
 
 
 def set_rate(optimiser: Optimizer, rate: float) -> None:
@@ -267,7 +284,7 @@ def descend(
         loss: What it descends.
         keep: The other player's loss comes the same way.
     """
-    found = torch.autograd.grad(loss, parameters, retain_graph=keep)
-    for parameter, gradient in zip(parameters, found, strict=True):
+    gradients = torch.autograd.grad(loss, parameters, retain_graph=keep)
+    for parameter, gradient in zip(parameters, gradients, strict=True):
         parameter.grad = gradient
     optimiser.step()

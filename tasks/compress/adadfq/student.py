@@ -8,8 +8,9 @@ AdaDFQ's quantiser: k bits, asymmetric, weights an output channel, activations a
 and the gradient of v' to v is 1, outside the range too. Here lo is at most and hi at
 least 0, so that zp is a code and fits ONNX's zero point; after ReLU lo is 0.
 
-Once ranges are settled Q also rounds what its file rounds (scales, biases, the picture,
-see ``tasks/nets/resnet_coded.py``), so that what is trained is what is written.
+Once ranges are settled Q also rounds what its file rounds (scales, biases and the
+picture, by the rules of ``tasks/nets/coded.py``), so that what is trained is
+what is written.
 
 The reference code divides an average of ranges that is already corrected by 1 - 0.9^t
 once more, so that its first ranges are several times too large; here it is done once.
@@ -22,16 +23,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from tasks.nets.residual import through
+from tasks.nets.coded import Coded, fitting_scale, on_grid
 from tasks.nets.resnet import EPSILON, FloatSteps, NormedConv, ResNet
-from tasks.nets.resnet_coded import (
-    GRID,
-    LIMIT,
-    Coded,
-    CodedResNet,
-    fitting_scale,
-    on_grid,
-)
+from tasks.nets.resnet_base import through
+from tasks.nets.resnet_coded import GRID, LIMIT, CodedResNet
 
 KEEP = 0.9  # of an average of ranges, a batch
 
@@ -57,7 +52,7 @@ class Quantised:
 
 
 def quantise(v: Tensor, low: Tensor, high: Tensor, bits: int) -> Quantised:
-    """The quantiser above.
+    """Values on k bits: s, zp and q by the formulas at the head of this file.
 
     Args:
         v: Values.
@@ -73,16 +68,16 @@ def quantise(v: Tensor, low: Tensor, high: Tensor, bits: int) -> Quantised:
 
 
 def quantised_weight(weight: Tensor, bits: int) -> Quantised:
-    """Of weights (N, ...), each output channel's by its own least and largest."""
+    """Weights (N, ...) on k bits, each output channel by its least and largest."""
     axes = tuple(range(1, weight.dim()))
     low = weight.amin(axes, keepdim=True).clamp(max=0)
     high = weight.amax(axes, keepdim=True).clamp(min=0)
     return quantise(weight, low, high, bits)
 
 
-def straight(v: Tensor, made: Quantised) -> Tensor:
+def straight(v: Tensor, quantised: Quantised) -> Tensor:
     """The quantised values, with the gradient of the values themselves."""
-    return v + (made.values - v).detach()
+    return v + (quantised.values - v).detach()
 
 
 class Around(NamedTuple):
@@ -107,7 +102,7 @@ class Average:
     def __init__(self) -> None:
         self.sum, self.weight, self.largest = 0.0, 0.0, 0.0
 
-    def see(self, largest: float) -> None:
+    def update(self, largest: float) -> None:
         """One batch more: share 0.1 of it, 0.9 of those before."""
         self.sum = KEEP * self.sum + (1 - KEEP) * largest
         self.weight = KEEP * self.weight + (1 - KEEP)
@@ -118,7 +113,7 @@ class Average:
 
     @property
     def value(self) -> float:
-        """Of what was seen, positive."""
+        """Average, or largest, of the batches so far; positive."""
         return max(self.largest or self.sum / max(self.weight, 1e-30), 1e-6)
 
 
@@ -159,17 +154,17 @@ class Student(FloatSteps):
         """
         layer = self.policy.units[name]
         weight, gain, shift = parts(layer)
-        made = quantised_weight(weight.detach(), self.bits)
+        codes = quantised_weight(weight.detach(), self.bits)
         if self.settled:
             around = self.around(name)
-            scale, fit, bias = rounded(made, gain, shift, around)
+            scale, fit, bias = rounded(codes, gain, shift, around)
             gain = gain * torch.where(scale > 0, fit / scale, 1).detach()
             shift = shift + (bias * around.out - shift).detach()
             if name == "stem":
                 near = (x * GRID).round().clamp(-GRID * LIMIT, GRID * LIMIT) / GRID
                 x = x + (near - x).detach()
         lead = (-1, *[1] * (weight.dim() - 1))
-        small = straight(weight, made) * gain.view(lead)
+        small = straight(weight, codes) * gain.view(lead)
         if name == "head":
             return nn.functional.linear(x[0], small, shift)[None]
         side = layer.kernel // 2
@@ -187,15 +182,15 @@ class Student(FloatSteps):
     def active(self, name: str, x: Tensor) -> Tensor:
         """ReLU and the quantiser."""
         x = torch.relu(x)
-        seen = self.ranges.setdefault(name, Average())
+        average = self.ranges.setdefault(name, Average())
         if not self.settled:
             largest = float(x.detach().max())
-            seen.see(largest) if self.averaging else seen.cover(largest)
-        low, high = torch.zeros(()), torch.tensor(seen.value)
+            average.update(largest) if self.averaging else average.cover(largest)
+        low, high = torch.zeros(()), torch.tensor(average.value)
         return straight(x, quantise(x, low, high, self.bits))
 
     def around(self, name: str) -> Around:
-        """Of a unit."""
+        """What a unit reads and writes, from the ranges of both activations."""
         top = 2.0**self.bits - 1
         reads, writes = wiring(len(self.policy.widths))
         out = 1.0 if name == "head" else self.ranges[writes[name]].value / top
@@ -204,14 +199,18 @@ class Student(FloatSteps):
         return Around(self.ranges[reads[name]].value / top, out, top, signed=False)
 
     def past(self) -> tuple[Tensor, Tensor]:
-        """Codes of the first block's output a code of its input is; rounded."""
+        """How many codes of the first block's output one code of its input is.
+
+        Returns:
+            The free ratio, and the ratio rounded as the file holds it; (1,) each.
+        """
         free = torch.tensor([self.ranges["stem"].value / self.ranges["block0"].value])
         return free, fitting_scale(free, torch.tensor([2.0**self.bits]))
 
     def coded(self) -> CodedResNet:
-        """The same in whole numbers, a stack of one."""
+        """Q in whole numbers, a stack of one."""
         net = self.policy
-        made = CodedResNet(
+        coded = CodedResNet(
             self.bits,
             1,
             net.image,
@@ -222,9 +221,9 @@ class Student(FloatSteps):
         )
         with torch.no_grad():
             for name, layer in net.units.items():
-                write(layer, made.units[name], self.around(name))
-            made.past.value.copy_(self.past()[1])
-        return made
+                write(layer, coded.units[name], self.around(name))
+            coded.past.value.copy_(self.past()[1])
+        return coded
 
 
 def wiring(blocks: int) -> tuple[dict[str, str], dict[str, str]]:
@@ -251,20 +250,20 @@ def parts(layer: nn.Module) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def rounded(
-    made: Quantised, gain: Tensor, shift: Tensor, around: Around
+    weight: Quantised, gain: Tensor, shift: Tensor, around: Around
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Scale of a unit's whole numbers, the same rounded, and its bias rounded, (N,).
 
     Args:
-        made: Its weights.
+        weight: Its weights, (N, ...).
         gain: (N,).
         shift: (N,).
         around: What it reads and writes.
     """
-    whole = (made.codes + made.zero).flatten(1)
+    whole = (weight.codes + weight.zero).flatten(1)
     up, down = whole.clamp(min=0).sum(1), (-whole).clamp(min=0).sum(1)
     reach = around.largest * (up + down if around.signed else torch.maximum(up, down))
-    scale = gain.detach().abs() * around.into / (made.steps.flatten() * around.out)
+    scale = gain.detach().abs() * around.into / (weight.steps.flatten() * around.out)
     return scale, fitting_scale(scale, reach), on_grid(shift.detach() / around.out)
 
 
@@ -275,9 +274,9 @@ def write(layer: nn.Module, coded: Coded, around: Around) -> None:
     become -1 - q and -1 - z, which are codes again.
     """
     weight, gain, shift = parts(layer)
-    made = quantised_weight(weight, coded.bits)
-    _, scale, bias = rounded(made, gain, shift, around)
-    codes, point = made.codes.flatten(1), -made.zero.flatten(1)  # (N, I), (N, 1)
+    small = quantised_weight(weight, coded.bits)
+    _, scale, bias = rounded(small, gain, shift, around)
+    codes, point = small.codes.flatten(1), -small.zero.flatten(1)  # (N, I), (N, 1)
     turned = (gain < 0)[:, None]
     coded.codes = torch.where(turned, -1 - codes, codes).view(1, *coded.shape)
     coded.zero.copy_(torch.where(turned, -1 - point, point).T)

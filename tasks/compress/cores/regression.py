@@ -15,8 +15,8 @@ class Fit:
     """Adam on the mean squared error, one learning-rate schedule over all its steps.
 
     Args:
-        answer: What the fitted network gives, of the tensors that :meth:`run` is given,
-            some rows of them.
+        answer: The fitted network's outputs, of some rows of the inputs that
+            :meth:`run` is given.
         trained: Holds the network's parameters, which are trained in place.
         seeds: Seed numbers; each draws its own batches.
         name: Enters the seeding of the batches.
@@ -45,11 +45,11 @@ class Fit:
         trained.requires_grad_(requires_grad=True)
         self.optimiser = Adam(trained.parameters(), lr=rate, fused=True)
 
-    def run(self, given: Sequence[Tensor], targets: Tensor, steps: int) -> Tensor:
+    def run(self, inputs: Sequence[Tensor], targets: Tensor, steps: int) -> Tensor:
         """Take ``steps`` updates.
 
         Args:
-            given: What the answer depends on, (S, N, ...) each.
+            inputs: What the answer depends on, (S, N, ...) each.
             targets: What it should be, (S, N, ...).
             steps: How many.
 
@@ -64,20 +64,21 @@ class Fit:
         losses = []
         with torch.enable_grad(), Progress(self.name, steps) as progress:
             for done, pick in enumerate(picks, 1):
-                some = [x[stack, pick] for x in given]
-                losses.append(self._step(some, targets[stack, pick]))
+                batch = [x[stack, pick] for x in inputs]
+                losses.append(self._step(batch, targets[stack, pick]))
                 progress(done)
         if self.broken:
             self.broken(self.done)
         return torch.stack(losses[-max(1, steps // 10) :]).mean(0)
 
-    def _step(self, given: Sequence[Tensor], targets: Tensor) -> Tensor:
+    def _step(self, inputs: Sequence[Tensor], targets: Tensor) -> Tensor:
+        """One update; the loss before it, (S,)."""
         for group in self.optimiser.param_groups:
             group["lr"] = (
                 self.rate / 2 * (1 + math.cos(math.pi * self.done / self.steps))
             )
         self.done += 1
-        loss = (self.answer(*given) - targets).square().flatten(1).mean(1)  # (S,)
+        loss = (self.answer(*inputs) - targets).square().flatten(1).mean(1)  # (S,)
         if self.broken and not bool(torch.isfinite(loss.detach()).all()):
             self.broken(self.done)
         self.optimiser.zero_grad()

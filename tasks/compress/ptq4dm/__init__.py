@@ -2,18 +2,22 @@
 
 Shang, Yuan, Xie, Wu, Yan, "Post-training Quantization on Diffusion Models" (CVPR 2023,
 arXiv 2211.15736); numbers and order from the authors' code, github.com/42Shawn/PTQ4DM
-at 180a4d1. What a network's layers see changes with the time it is called at. So ranges
-are found on states of the backward process of the float model, T times long, each with
-its own time, drawn from a normal distribution that leans to the clean end:
+at 180a4d1. What a network's layers get as input changes with the time it is called at.
+So ranges are found on states of the backward process of the float model, T times long,
+each with its own time, drawn from a normal distribution that leans to the clean end:
 
-    t ~ round N(mean T, std T), clipped to 0..T-1;   the pair (x_t, t)
+    t     ~ round N(mean T, std T), clipped to 0..T-1;      states: pairs (x_t, t)
+    s     = (high - low) / (2^b - 1),  z = clip(round(-low / s), 0, 2^b - 1)
+    v_hat = (clip(round(v / s) + z, 0, 2^b - 1) - z) s
+    range = argmin_k mean |v - v_hat|^2.4, k = 1..100, of [-r, r], r = k/100 max |v|
+            ([0, r] where all v >= 0, [-r, 0] where all v <= 0)
+    over batches of 256 states: low, high = 0.9 old + 0.1 new
 
 Weights are rounded first, a range an output unit; then, with rounded weights, inputs, a
-range a tensor. A range is the best of 100 by mean |v - v_hat|^2.4, on batches of 256
-states, averaged as 0.9 old + 0.1 new. First and last layer have 8 bits whatever the
-others have. Nothing is trained. Activations between layers, the network's output and
-the sampler's sums stay float: float64, as in float32 torch and onnxruntime would round
-some inputs differently (docs/decisions/compress.md). Any sampler can call the result.
+range a tensor. First and last layer have 8 bits whatever the others have. Nothing is
+trained. Activations between layers, the network's output and the sampler's sums stay
+float: float64, as in float32 torch and onnxruntime would round some inputs differently.
+Any sampler can call the result.
 
 | arm | states x, times t |
 |---|---|
@@ -43,17 +47,17 @@ from typing import Annotated, Any
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import PARAMS, OneOf, Range
 from tasks.compress import CalibratedParams, Compressor, Result, Rows
-from tasks.compress.cores.slices import stack, take
 from tasks.compress.ptq4dm.ranges import Bits, quantised
 from tasks.compress.ptq4dm.states import OWN, Draw, call_times, states
 from tasks.nets.diffusion import DiffusionPolicy
+from tasks.nets.policy import stack, take
 
 LEAN = 0.5  # largest mean of the times, in T
 
 
 @dataclass(frozen=True)
 class PTQ4DMParams(CalibratedParams):
-    """See params/compress/ptq4dm.yaml for units and ranges."""
+    """Parameters of ``ptq4dm``; units stand in params/compress/ptq4dm.yaml."""
 
     bits: Annotated[int, Range(2, 8)]
     activation_bits: Annotated[int, Range(2, 8)]
@@ -77,19 +81,19 @@ class PTQ4DMParams(CalibratedParams):
             )
 
 
-class PTQ4DM(Compressor):
+class PTQ4DM(Compressor[PTQ4DMParams]):
     """Static W8A8 and below, seed by seed."""
 
-    Parameters = PTQ4DMParams
     policies = (DiffusionPolicy,)
 
-    def __init__(self, params: PTQ4DMParams) -> None:
-        super().__init__(params)
-        self.settings, self.bits = params, params.bits
+    @property
+    def bits(self) -> float:
+        """Bits of the weights between the first and the last layer."""
+        return self.params.bits
 
     def work(self, policy: Any, rows: Rows) -> Result:
-        """Run each seed's chain, and quantise it on what its layers see there."""
-        p = self.settings
+        """Run each seed's chain, and round its network by the layers' inputs there."""
+        p = self.params
         bits = Bits(p.bits, p.activation_bits, p.search, p.batch)
         count = len(rows.observations)
         if count < p.batch:
@@ -98,14 +102,14 @@ class PTQ4DM(Compressor):
                 "lower compress.ptq4dm.batch",
             )
             raise RefusedError("calibration rows", "rows", count, expected, mend)
-        mean, made = min(p.mean, LEAN), []
+        mean, integer = min(p.mean, LEAN), []
         for k, seed in enumerate(rows.seeds):
             alone = take(policy, k)
             draw = Draw(p.arm, mean, p.std, seed)
-            given = states(alone, rows.observations, draw)
-            made.append(quantised(alone, given, bits))
+            calibration = states(alone, rows.observations, draw)
+            integer.append(quantised(alone, calibration, bits))
         what = f"{count} states by {p.arm}, {len(call_times(policy))} times"
         if p.arm in ("ndtc", "mismatch"):
             what += f", mean {mean:g} T, deviation {p.std:g} T"
         what += ", ranges searched" if p.search else ", ranges from min to max"
-        return Result(stack(made), what, policy)
+        return Result(stack(integer), what, policy)

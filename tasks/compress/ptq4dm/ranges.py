@@ -1,4 +1,4 @@
-"""Ranges of ``ptq4dm.py``, and the network rounded in them.
+"""PTQ4DM's ranges, and the network rounded in them.
 
 Shapes: N outputs, I inputs of a layer, P parts of an input, C ranges, M numbers.
 """
@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tasks.compress.cores.slices import watched
+from tasks.compress.cores.layer_inputs import inputs_during
 from tasks.compress.ptq4dm.states import States, call
 from tasks.nets.diffusion import DiffusionPolicy
 from tasks.nets.integer import IntegerLinear
@@ -23,14 +23,33 @@ SHARE = 0.1  # of a new batch in the running ranges
 
 
 def quantise(v: Tensor, low: Tensor, high: Tensor, bits: int) -> Tensor:
-    """Numbers rounded in a range that holds 0, all broadcast against each other."""
+    """Numbers rounded in a range: v_hat of the formulas.
+
+    Args:
+        v: Numbers.
+        low: Lower end of the range, at most 0; broadcasts against them.
+        high: Upper end, at least 0.
+        bits: 2 to 8.
+
+    Returns:
+        Of the numbers' shape.
+    """
     scale, zero = scale_of(low, high, bits)
     q = ((v / scale).round() + zero).clamp(0, 2**bits - 1)
     return (q - zero) * scale
 
 
 def scale_of(low: Tensor, high: Tensor, bits: int) -> tuple[Tensor, Tensor]:
-    """Step and zero point of ranges that hold 0."""
+    """Step and zero point of ranges that hold 0.
+
+    Args:
+        low: Lower ends, at most 0.
+        high: Upper ends, at least 0.
+        bits: 2 to 8.
+
+    Returns:
+        s, positive, and z, a whole number 0..2^bits - 1, of the ranges' shape.
+    """
     top = 2**bits - 1
     width = (high - low).clamp(min=1e-12)
     # a half in ranges to both sides, to the bit: its tie falls the same way everywhere
@@ -70,7 +89,11 @@ def find_range(v: Tensor, bits: int, search: bool) -> tuple[Tensor, Tensor]:
 
 
 def averaged(batches: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    """Ranges over batches: the first, then a tenth of each new one."""
+    """Running average of ranges over batches: 0.9 of it and 0.1 of each new one.
+
+    Args:
+        batches: Low and high of each batch, at least one.
+    """
     low, high = batches[0]
     for new_low, new_high in batches[1:]:
         low = (1 - SHARE) * low + SHARE * new_low
@@ -80,12 +103,12 @@ def averaged(batches: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
 
 @dataclass(frozen=True)
 class Bits:
-    """How fine, how found.
+    """How fine a network is rounded, and how its ranges are found.
 
     Attributes:
-        weights: Of layers between the first and the last, which have 8.
-        activations: Likewise.
-        search: See :func:`find_range`.
+        weights: Bits of layers between the first and the last, which have 8.
+        activations: Bits of their inputs, likewise.
+        search: Whether ranges are searched; otherwise they go from min to max.
         batch: States a range is found on, before ranges are averaged.
     """
 
@@ -95,50 +118,51 @@ class Bits:
     batch: int
 
 
-def quantised(policy: DiffusionPolicy, given: States, bits: Bits) -> DiffusionPolicy:
+def quantised(policy: DiffusionPolicy, states: States, bits: Bits) -> DiffusionPolicy:
     """The network in whole numbers: weights first, then inputs of rounded weights.
 
     Args:
         policy: Float, of one seed; left as it is.
-        given: At least one batch of states.
-        bits: See there.
+        states: At least one batch.
+        bits: How fine, and how ranges are found.
     """
     layers: dict[str, Any] = policy.linears()
     names, rounded = list(layers), copy.deepcopy(policy)
-    every: dict[str, Any] = rounded.linears()
-    told = [embedding.width for embedding in policy.embeddings]
-    parts = [policy.action_width, *told, policy.observation_width]
-    made: dict[str, IntegerLinear] = {}
+    rounded_layers: dict[str, Any] = rounded.linears()
+    times = [embedding.width for embedding in policy.embeddings]
+    parts = [policy.action_width, *times, policy.observation_width]
+    integer: dict[str, IntegerLinear] = {}
     for name, linear in layers.items():
         edge = name in (names[0], names[-1])
         w, a = (8, 8) if edge else (bits.weights, bits.activations)
         size = (1, linear.inputs, linear.outputs, w, a)
-        made[name] = IntegerLinear(*size, parts if name == names[0] else ())
+        layer = IntegerLinear(*size, parts if name == names[0] else ())
+        integer[name] = layer
         weight = linear.weight[0].T  # (N, I)
         low, high = find_range(weight, w, bits.search)
         scale, zero = scale_of(low, high, w)
         codes = ((weight / scale).round() + zero).clamp(0, 2**w - 1)
-        made[name].codes = codes.T[None].to(torch.uint8)
-        made[name].centre.copy_(zero.T)
-        made[name].scale.copy_(scale.T[:, None])
-        made[name].bias.copy_(linear.bias[:, 0])
-        every[name].weight.copy_(((codes - zero) * scale).T[None])
-    found: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in names}
-    for one in given.batches(bits.batch):
-        seen = watched(rounded, partial(call, rounded, one))
-        for name, layer in made.items():
-            split = torch.split(seen[name][0], layer.parts, -1)
+        layer.codes = codes.T[None].to(torch.uint8)
+        layer.centre.copy_(zero.T)
+        layer.scale.copy_(scale.T[:, None])
+        layer.bias.copy_(linear.bias[:, 0])
+        rounded_layers[name].weight.copy_(((codes - zero) * scale).T[None])
+    ranges: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in names}
+    for batch in states.batches(bits.batch):
+        inputs = inputs_during(rounded, partial(call, rounded, batch))
+        for name, layer in integer.items():
+            split = torch.split(inputs[name][0], layer.parts, -1)
             ends = [
                 find_range(part.reshape(1, -1), layer.activation_bits, bits.search)
                 for part in split
             ]
             lows, highs = zip(*ends, strict=True)
-            found[name].append((torch.cat(lows, 1), torch.cat(highs, 1)))  # (1, P)
-    for name, layer in made.items():
-        step, zero = scale_of(*averaged(found[name]), layer.activation_bits)
+            ranges[name].append((torch.cat(lows, 1), torch.cat(highs, 1)))  # (1, P)
+    for name, layer in integer.items():
+        step, zero = scale_of(*averaged(ranges[name]), layer.activation_bits)
         layer.step.copy_(step)
         layer.zero.copy_(zero)
         layer.scale.mul_(layer.step[..., None])
-    rounded.replace_linears(made)
+    rounded.replace_linears(integer)
     rounded.is_double = True
     return rounded

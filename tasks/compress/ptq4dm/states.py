@@ -1,6 +1,16 @@
-"""Calibration states of ``ptq4dm.py``: what the network is called with.
+"""PTQ4DM's calibration states: what the network is called with.
 
 Shapes: N states, A action, O observation, n noises of the plan, T times of a chain.
+
+| arm | states x, times t |
+|---|---|
+| ``ndtc`` | of the chain, t normal and leaning to the clean end |
+| ``uniform`` | of the chain, t evenly drawn |
+| ``noisy``, ``middle``, ``clean`` | of the chain, all at t = T-1, T // 2 or 0 |
+| ``noise`` | standard normal, t evenly drawn |
+| ``mismatch`` | of the chain after loop step t, as the released script has it |
+| ``data`` | logged actions, t evenly drawn |
+| ``diffused`` | logged actions with the schedule's noise of t, t evenly drawn |
 """
 
 import itertools
@@ -47,7 +57,7 @@ class Draw:
     """How calibration states are drawn.
 
     Attributes:
-        arm: One of ``OWN`` and ``WITH_DATA``, see ``ptq4dm.py``.
+        arm: One of ``OWN`` and ``WITH_DATA``.
         mean: Of the times, in T, at most 0.5.
         std: Of the times, in T.
         seed: All randomness depends on it.
@@ -71,25 +81,25 @@ class Draw:
         return torch.randint(t, (count,), generator=draw)
 
 
-def chain(policy: DiffusionPolicy, seen: Tensor, noise: Tensor) -> list[Tensor]:
+def chain(policy: DiffusionPolicy, normalised: Tensor, noise: Tensor) -> list[Tensor]:
     """The backward process: x at each call of the plan, and the sample it ends with.
 
     Args:
         policy: Float, of one seed.
-        seen: (1, N, O), normalised observations.
+        normalised: (1, N, O), observations.
         noise: (1, N, n, A), the plan's.
 
     Returns:
         (1, N, A) each, one more than the plan's calls.
     """
-    met: list[Tensor] = []
+    states: list[Tensor] = []
 
     def call(x: Tensor, time: float) -> Tensor:
-        met.append(x)
-        return policy.network(seen, x, *policy.times(time))
+        states.append(x)
+        return policy.network(normalised, x, *policy.times(time))
 
     end = run(policy.plan, call, policy.kind, noise.unbind(2))
-    return [*met, end.clamp(-1, 1)]
+    return [*states, end.clamp(-1, 1)]
 
 
 def call_times(policy: DiffusionPolicy) -> list[float]:
@@ -100,18 +110,18 @@ def call_times(policy: DiffusionPolicy) -> list[float]:
             lies outside it, or times do not fall.
     """
     times = [step.time for step in policy.plan.steps if isinstance(step, Call)]
-    found, last = "", len(policy.abar) - 1
+    problem, last = "", len(policy.abar) - 1
     if policy.kind != "velocity" and not policy.abar:
-        found = f"a network that predicts {policy.kind} without a noise schedule"
+        problem = f"a network that predicts {policy.kind} without a noise schedule"
     elif policy.abar and not all(0 <= time <= last for time in times):
-        found = f"calls at times {times}"
+        problem = f"calls at times {times}"
     elif not times or any(one <= two for one, two in itertools.pairwise(times)):
-        found = f"calls at times {times}, which do not fall"
-    if found:
+        problem = f"calls at times {times}, which do not fall"
+    if problem:
         raise RefusedError(
             "policy.json",
             "policy.plan",
-            found,
+            problem,
             f"a plan that goes down a schedule's times {last}..0"
             if policy.abar
             else "a schedule, abar, and a plan that goes down its times",
@@ -139,9 +149,9 @@ def states(
     """
     times, count = call_times(policy), len(observations)
     last, width = len(times) - 1, policy.action_width
-    seen = policy.normalise(observations[None])
-    own = generator(draw.seed, "ptq4dm noise")
-    noise = torch.randn((1, count, policy.plan.noises, width), generator=own)
+    normalised = policy.normalise(observations[None])
+    chance = generator(draw.seed, "ptq4dm noise")
+    noise = torch.randn((1, count, policy.plan.noises, width), generator=chance)
     t = draw.times(count, last)  # 0 is the cleanest
     at = last - t  # 0 is the noisiest, the first call
     time = torch.tensor(times)[at][None]
@@ -157,8 +167,8 @@ def states(
     else:
         # the released script labels the state after loop step i with i itself
         where = t + 1 if draw.arm == "mismatch" else at
-        met = torch.stack(chain(policy, seen, noise))  # (T + 1, 1, N, A)
-        x = met[where, 0, torch.arange(count)][None]
+        passed = torch.stack(chain(policy, normalised, noise))  # (T + 1, 1, N, A)
+        x = passed[where, 0, torch.arange(count)][None]
     bad = int((~torch.isfinite(x)).any(-1).sum())
     if bad:
         raise RefusedError(
@@ -168,10 +178,10 @@ def states(
             "finite numbers",
             "train the policy again, with a lower rate: its sampler diverges",
         )
-    return States(seen, x, time)
+    return States(normalised, x, time)
 
 
-def call(policy: DiffusionPolicy, given: States) -> Tensor:
-    """What the network says of states; a second time it is told is 0, the data."""
+def call(policy: DiffusionPolicy, states: States) -> Tensor:
+    """The network's prediction at states, (1, N, A); its second time, if any, is 0."""
     others = [torch.zeros(1, 1)] * (len(policy.embeddings) - 1)
-    return policy.network(given.observation, given.x, given.time, *others)
+    return policy.network(states.observation, states.x, states.time, *others)

@@ -30,7 +30,7 @@ CLEAN = -1.0  # the time of data without noise
 
 @dataclass(frozen=True)
 class Schedule:
-    """abar of times -1..K-1, see the module.
+    """abar of times -1..K-1: what is left of the data's variance at each.
 
     Attributes:
         table: (K,), float64, falling, of the times 0..K-1.
@@ -57,7 +57,7 @@ class Schedule:
 
     @classmethod
     def of(cls, abar: Sequence[float] | Floats) -> "Schedule":
-        """From any sequence of numbers."""
+        """A schedule from any sequence of abar."""
         return cls(tuple(float(value) for value in abar))
 
     @property
@@ -66,7 +66,7 @@ class Schedule:
         return len(self.table) - 1
 
     def abar(self, time: Floats | float) -> Floats:
-        """At any time in [-1, K-1]."""
+        """The abar at any time in [-1, K-1]."""
         times = np.arange(-1, len(self.table))
         return np.interp(time, times, np.array([1.0, *self.table]))
 
@@ -90,8 +90,8 @@ class Schedule:
         Raises:
             RefusedError: If there is none.
         """
-        found = [k for k, value in enumerate(self.table) if value >= floor]
-        if not found:
+        usable = [k for k, value in enumerate(self.table) if value >= floor]
+        if not usable:
             raise RefusedError(
                 PARAMS,
                 "export.floor",
@@ -99,4 +99,4 @@ class Schedule:
                 f"at most {self.table[0]:.4g}, the schedule's largest abar",
                 "lower the floor",
             )
-        return found[-1]
+        return usable[-1]

@@ -1,7 +1,13 @@
 """DC-Solver's search of ratios, and the polynomial that predicts them.
 
-Greedy, step by step: ratio_i <- argmin of the mean squared difference between the state
-at node i + 1, after predictor and corrector, and a fine reference from the same noise.
+Greedy, step by step, by AdamW from ratio 1; x_{i+1} is the state after predictor and
+corrector, x_ref a fine reference from the same noise, the mean over samples and
+actions:
+
+    ratio_i <- argmin_ratio mean (x_{i+1}(ratio) - x_ref(t_{i+1}))^2
+    ratio(i; N, w) = sum_{k<4} (i/N)^k sum_{p<3} (w/12)^p sum_{q<3} (N/50)^q C_kpq
+
+The second line is the paper's CPR, linear in C and fitted by least squares.
 """
 
 import hashlib
@@ -14,9 +20,10 @@ import torch
 from torch import Tensor
 
 from tasks.artifacts.errors import RefusedError
-from tasks.export.cores.plan import Nodes, ddim, nodes_at
+from tasks.export.cores.ddim_plan import ddim
 from tasks.export.cores.schedule import CLEAN, Floats, Schedule
-from tasks.export.cores.unipc_sums import POINTS, Form, segment
+from tasks.export.cores.time_grid import Nodes, nodes_at
+from tasks.export.cores.unipc_plan import POINTS, Form, segment
 from tasks.nets.sampling import Network, follow
 
 MEND = "report it: the samples were mixed up"
@@ -54,15 +61,15 @@ class Reference:
 def fingerprint(noise: Tensor, rows: Tensor | None) -> str:
     """What ties a reference to its noise and its observations, as hex."""
     digest = hashlib.sha256()
-    for one in (noise, rows):
-        if one is not None:
-            digest.update(f"{one.dtype} {tuple(one.shape)}\n".encode())
-            digest.update(one.detach().contiguous().numpy().tobytes())
+    for tensor in (noise, rows):
+        if tensor is not None:
+            digest.update(f"{tensor.dtype} {tuple(tensor.shape)}\n".encode())
+            digest.update(tensor.detach().contiguous().numpy().tobytes())
     return digest.hexdigest()
 
 
 def fine_times(nodes: Nodes, fine: int, whole: bool) -> Floats:
-    """Times of a reference, the nodes among them.
+    """Times of a fine reference, the sampler's nodes among them.
 
     Args:
         nodes: Of the sampler that is to follow it.
@@ -89,7 +96,7 @@ def trace(
     rows: Tensor | None,
     clip: bool,
 ) -> Reference:
-    """Follow a DDIM.
+    """Follow a fine DDIM and keep its states.
 
     Args:
         schedule: Of the noise.
@@ -112,7 +119,7 @@ def trace(
 
 @dataclass(frozen=True)
 class Found:
-    """Ratios, and how far from the reference each step ended.
+    """Ratios a search found, and how far from the reference each step ended.
 
     Attributes:
         ratios: (N,).
@@ -162,40 +169,40 @@ def search(
         )
     registers, history = {"noise0": noise}, ["m0"]
     first = nodes.call(0, "m0", "noise0", "data", form.clip)
-    found = Found([], [], [])
+    result = Found([], [], [])
     with torch.no_grad():
         follow([first], registers, network, kind)
     for i in range(nodes.steps):
-        wanted = reference.at(float(nodes.time[i + 1]))
+        target = reference.at(float(nodes.time[i + 1]))
 
-        def off(ratio: Tensor | float, i: int = i, wanted: Tensor = wanted) -> Tensor:
-            """The loss, and the gradient through the corrector's call."""
-            told = dict(registers)
-            follow(segment(nodes, i, [*history], ratio, form), told, network, kind)
-            return (told[nodes.state(i + 1)] - wanted).square().mean()
+        def loss(ratio: Tensor | float, i: int = i, target: Tensor = target) -> Tensor:
+            """Mean squared difference, with a gradient through the corrector's call."""
+            trial = dict(registers)
+            follow(segment(nodes, i, [*history], ratio, form), trial, network, kind)
+            return (trial[nodes.state(i + 1)] - target).square().mean()
 
         ratio = 1.0
         if i >= POINTS and iterations:
-            ratio = _descend(off, noise.dtype, iterations, rate)
+            ratio = _descend(loss, noise.dtype, iterations, rate)
         with torch.no_grad():
-            found.before.append(off(1.0).item())
-            found.after.append(off(ratio).item())
+            result.before.append(loss(1.0).item())
+            result.after.append(loss(ratio).item())
             steps = segment(nodes, i, history, ratio, form)
             follow(steps, registers, network, kind)
-        found.ratios.append(ratio)
-    return found
+        result.ratios.append(ratio)
+    return result
 
 
 def _descend(
-    off: Callable[[Tensor], Tensor], dtype: torch.dtype, iterations: int, rate: float
+    loss: Callable[[Tensor], Tensor], dtype: torch.dtype, iterations: int, rate: float
 ) -> float:
-    """AdamW from 1."""
+    """The ratio that AdamW reaches from 1."""
     ratio = torch.ones((), dtype=dtype, requires_grad=True)
     optimiser = torch.optim.AdamW([ratio], lr=rate)
     with torch.enable_grad():
         for _ in range(iterations):
             optimiser.zero_grad()
-            off(ratio).backward()  # type: ignore[no-untyped-call]
+            loss(ratio).backward()  # type: ignore[no-untyped-call]
             optimiser.step()
     return ratio.item()
 
@@ -212,7 +219,7 @@ def features(steps: int, weight: float) -> Floats:
     return (parts[0] * parts[1] * parts[2]).reshape(steps, -1)
 
 
-def fit(found: Sequence[tuple[int, float, Sequence[float]]]) -> Floats:
+def fit(searches: Sequence[tuple[int, float, Sequence[float]]]) -> Floats:
     """The 36 coefficients, by least squares on (N, w, ratios).
 
     The smallest that fit, where the grid does not say: with one w its powers cannot be
@@ -221,14 +228,13 @@ def fit(found: Sequence[tuple[int, float, Sequence[float]]]) -> Floats:
     Raises:
         RefusedError: If no step count has a third step, or a ratio is not finite.
     """
-    seen = [(features(n, w)[POINTS:], np.array(r)[POINTS:]) for n, w, r in found]
-    x = np.concatenate([one for one, _ in seen])
-    y = np.concatenate([one for _, one in seen])
+    x = np.concatenate([features(n, w)[POINTS:] for n, w, _ in searches])
+    y = np.concatenate([np.array(ratios)[POINTS:] for _, _, ratios in searches])
     if not len(y) or not np.all(np.isfinite(y)):
         raise RefusedError(
             "params.yaml",
             "export.dc_solver.predict",
-            [n for n, _, _ in found],
+            [n for n, _, _ in searches],
             "step counts of at least 3 with finite ratios",
             "name larger step counts",
         )

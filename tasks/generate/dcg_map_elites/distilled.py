@@ -13,7 +13,7 @@ from safetensors.torch import save
 
 from tasks.artifacts.files import sha256
 from tasks.artifacts.onnx_policy import OnnxPolicy, build_model, contract_of, write_onnx
-from tasks.artifacts.parity import check_parity
+from tasks.artifacts.parity import TOLERANCE, check_parity
 from tasks.artifacts.policy import save_policy, statistics_sha256, weights_sha256
 from tasks.code import made_by
 from tasks.generate.cores.archive_dataset import error
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from tasks.generate.dcg_map_elites.search import Search
 
 TARGET = "tasks.generate.dcg_map_elites.DcgMapElites"
-TOLERANCE = 1e-4  # of parity, as params/export/feedforward.yaml
 ROWS = 1000  # observations that parity is checked on
 
 # (observations (n, O), descriptors (n, D) in units of the world) -> actions (n, A)

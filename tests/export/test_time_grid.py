@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from tasks.artifacts.errors import RefusedError
-from tasks.export.cores.plan import GridParams, ddim, make_nodes, nodes_at, summed
+from tasks.export.cores.ddim_plan import ddim
 from tasks.export.cores.schedule import Schedule
+from tasks.export.cores.time_grid import GridParams, make_nodes, nodes_at, summed
 from tasks.nets.sampling import Plan
 from tests.export.samplers import (
     COSINE,

@@ -1,7 +1,13 @@
-"""Where a sampler calls its network, and what its sums are made of; see schedule.py.
+"""The times at which a sampler calls its network, and the sums between them.
 
-Grids: power of t and rho (Karras et al. 2022, arXiv 2206.00364, equation 5; DEIS, Zhang
-& Chen 2023, arXiv 2204.13902), uniform in ln rho.
+N steps pass N + 1 nodes t_0 > t_1 > ... > t_N, evenly spaced in what ``grid`` says.
+With i = 0..N and v a time counted from the clean end, t + 1, or rho:
+
+    t, rho:  v_i = (v_0^(1/power) + i/N (v_N^(1/power) - v_0^(1/power)))^power
+    log:     ln rho_i = ln rho_0 + i/N (ln rho_N - ln rho_0)
+
+Karras et al. 2022 (arXiv 2206.00364, equation 5) in rho; Zhang & Chen 2023, DEIS (arXiv
+2204.13902) in t.
 """
 
 import math
@@ -14,14 +20,14 @@ import numpy as np
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import PARAMS, OneOf, Params, Range
 from tasks.export.cores.schedule import CLEAN, Floats, Schedule
-from tasks.nets.sampling import Call, Plan, Sum
+from tasks.nets.sampling import Call, Sum
 
 Step = Call | Sum
 
 
 @dataclass(frozen=True)
 class GridParams(Params):
-    """What every sampler has beside its own; see params/export/ddim.yaml."""
+    """The parameters of every sampler's grid; units stand in params/export/*.yaml."""
 
     grid: Annotated[str, OneOf(("t", "log", "rho"))]
     power: Annotated[float, Range(0, 20, open=True)]
@@ -36,9 +42,9 @@ class Nodes:
     """The times t_0 > t_1 > ... > t_N a sampler passes, N its steps.
 
     Attributes:
-        time: (N + 1,).
-        alpha: (N + 1,).
-        sigma: (N + 1,).
+        time: (N + 1,), in steps of the training schedule; -1 is clean.
+        alpha: (N + 1,), a = sqrt(abar) at each.
+        sigma: (N + 1,), s = sqrt(1 - abar) at each.
     """
 
     time: Floats
@@ -57,17 +63,25 @@ class Nodes:
 
     @property
     def rho(self) -> Floats:
-        """(N + 1,)."""
+        """Noise against data, s / a, (N + 1,)."""
         return self.sigma / self.alpha
 
     @property
     def lam(self) -> Floats:
-        """(N + 1,); infinite where clean."""
+        """Half the log of the signal-to-noise ratio, (N + 1,); infinite where clean."""
         with np.errstate(divide="ignore"):
             return np.log(self.alpha / self.sigma)
 
     def call(self, i: int, out: str, state: str, gives: str, clip: bool) -> Call:
-        """A call at node i."""
+        """A call of the network at node i.
+
+        Args:
+            i: Number of the node.
+            out: Register of what the network says.
+            state: Register of x.
+            gives: ``data`` or ``noise``: what ``out`` shall hold.
+            clip: Clip the data to [-1, 1].
+        """
         at = float(self.time[i]), float(self.alpha[i]), float(self.sigma[i])
         return Call(out, state, *at, gives, clip)
 
@@ -77,7 +91,7 @@ class Nodes:
 
 
 def nodes_at(schedule: Schedule, times: Sequence[float] | Floats) -> Nodes:
-    """Nodes at given times.
+    """Nodes at the times somebody chose.
 
     Raises:
         RefusedError: If there are fewer than two, they do not fall, or one lies outside
@@ -115,7 +129,7 @@ def make_nodes(schedule: Schedule, steps: int, params: GridParams) -> Nodes:
         RefusedError: If N < 1, or the schedule has fewer whole times.
     """
     if steps < 1:
-        raise _steps(steps, "at least 1")
+        raise _wrong_steps(steps, "at least 1")
     top, clean = float(schedule.start(params.floor)), params.end == "clean"
     if params.grid == "t":
         ends = top + 1, 0.0 if clean else 1.0
@@ -140,44 +154,62 @@ def make_nodes(schedule: Schedule, steps: int, params: GridParams) -> Nodes:
 
 
 def _powers(high: float, low: float, steps: int, power: float) -> Floats:
-    """One number more than steps, evenly spaced where they are raised to 1 / power."""
+    """``steps`` + 1 numbers from high to low, evenly spaced in number^(1 / power)."""
     share = np.linspace(0, 1, steps + 1)
     ends = high ** (1 / power), low ** (1 / power)
     return (ends[0] + share * (ends[1] - ends[0])) ** power
 
 
 def _whole(times: Floats, top: int) -> Floats:
-    """As many different whole times of 0..top, falling; the cleanest fill up.
+    """Times rounded to different whole numbers, falling.
+
+    Args:
+        times: Falling.
+        top: The noisiest whole time allowed.
+
+    Returns:
+        As many times; where two fall together, free ones from the clean end fill up.
 
     Raises:
-        RefusedError: If there are not so many.
+        RefusedError: If there are fewer whole times than that.
     """
     kept = {int(t) for t in np.clip(np.rint(times), 0, top)}
     free = [t for t in range(top + 1) if t not in kept]
     lacking = len(times) - len(kept)
     if lacking > len(free):
-        raise _steps(len(times), f"at most {top + 1}, the whole times up to the start")
+        raise _wrong_steps(
+            len(times), f"at most {top + 1}, the whole times up to the start"
+        )
     return np.array(sorted(kept.union(free[:lacking]), reverse=True), np.float64)
 
 
-def _steps(found: int, expected: str) -> RefusedError:
+def _wrong_steps(steps: int, expected: str) -> RefusedError:
+    """The refusal of a number of steps."""
     return RefusedError(
-        PARAMS, "study.sampled.steps", found, expected, "change study.sampled.steps"
+        PARAMS, "study.sampled.steps", steps, expected, "change study.sampled.steps"
     )
 
 
 def check_order(steps: int, order: int) -> None:
     """Refuse fewer steps than a method's order.
 
+    Args:
+        steps: Of the plan, N.
+        order: Of the method.
+
     Raises:
-        RefusedError: If so.
+        RefusedError: If N is less than the order.
     """
     if steps < order:
-        raise _steps(steps, f"at least {order}, the order of the sampler")
+        raise _wrong_steps(steps, f"at least {order}, the order of the sampler")
 
 
 def summed(out: str, *terms: tuple[str, float]) -> Sum:
     """A sum in which a register may be named several times.
+
+    Args:
+        out: Register of the result.
+        terms: (register, weight) each; weights of the same register are added.
 
     Raises:
         RefusedError: If a weight is not finite.
@@ -195,32 +227,3 @@ def summed(out: str, *terms: tuple[str, float]) -> Sum:
             "raise the floor, or take nodes that lie further apart",
         )
     return Sum(out, tuple(plain.items()))
-
-
-def ddim(nodes: Nodes, name: str, eta: float = 0.0, clip: bool = False) -> Plan:
-    """DDIM (Song, Meng, Ermon 2021, arXiv 2010.02502, equation 12).
-
-    x' = a' data + sqrt(s'^2 - v^2) noise + v z, v = eta s'/s sqrt(1 - abar/abar').
-    eta 0 has no chance but the first noise; eta 1 is DDPM's ancestral sampling.
-
-    Args:
-        nodes: Where.
-        name: Of the plan.
-        eta: Share of the ancestral deviation, 0..1.
-        clip: Clip the data at every call.
-    """
-    steps: list[Step] = []
-    noises = 1
-    for i in range(nodes.steps):
-        a, s = nodes.alpha[i], nodes.sigma[i]
-        a_next, s_next = nodes.alpha[i + 1], nodes.sigma[i + 1]
-        fresh = eta * s_next / s * math.sqrt(1 - (a / a_next) ** 2)
-        kept = math.sqrt(s_next**2 - fresh**2)
-        x, data = nodes.state(i), f"data{i}"
-        steps.append(nodes.call(i, data, x, "data", clip))
-        terms = [(data, a_next - kept * a / s), (x, kept / s)]
-        if fresh:
-            terms.append((f"noise{noises}", fresh))
-            noises += 1
-        steps.append(summed(nodes.state(i + 1), *terms))
-    return Plan(name, tuple(steps), noises)

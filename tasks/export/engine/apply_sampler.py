@@ -17,10 +17,11 @@ from torch import Tensor
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import write_json
-from tasks.artifacts.params import build, pick
+from tasks.artifacts.params import build
 from tasks.export import Sampler
-from tasks.export.cores.plan import ddim, nodes_at
+from tasks.export.cores.ddim_plan import ddim
 from tasks.export.cores.schedule import CLEAN, Schedule
+from tasks.export.cores.time_grid import nodes_at
 from tasks.nets.diffusion import DiffusionPolicy
 from tasks.nets.policy import Policy, take
 from tasks.nets.sampling import Call, Plan
@@ -29,20 +30,20 @@ ERROR_SEED = 0  # of the noise the error is measured with
 
 
 @dataclass(frozen=True)
-class Made:
+class SampledSeed:
     """One seed's policy with its sampler.
 
     Attributes:
         policy: Of one seed.
         entry: What its contract says of the sampler.
         error: Mean and largest difference from the fine sampler, half action ranges.
-        found: What the sampler found out for it, e.g. ratios.
+        search: What the sampler's search found for it, e.g. ratios; empty: no search.
     """
 
     policy: DiffusionPolicy
     entry: dict[str, Any]
     error: dict[str, float]
-    found: dict[str, Any]
+    search: dict[str, Any]
 
 
 def check_policy(where: Path, policy: Policy) -> DiffusionPolicy:
@@ -52,20 +53,20 @@ def check_policy(where: Path, policy: Policy) -> DiffusionPolicy:
         RefusedError: If it is no diffusion policy, calls its network once, or does not
             say what its network predicts.
     """
-    found = ""
+    problem = ""
     if not isinstance(policy, DiffusionPolicy):
-        found = f"a {type(policy).__name__}"
+        problem = f"a {type(policy).__name__}"
     elif policy.plan.calls == 1:
-        found = f"{policy.plan.name}, a plan of one network call"
+        problem = f"{policy.plan.name}, a plan of one network call"
     elif policy.kind not in ("noise", "data"):
-        found = f"a network that predicts {policy.kind}"
+        problem = f"a network that predicts {policy.kind}"
     elif not policy.abar:
-        found = "a diffusion policy without a noise schedule"
-    if found or not isinstance(policy, DiffusionPolicy):
+        problem = "a diffusion policy without a noise schedule"
+    if problem or not isinstance(policy, DiffusionPolicy):
         raise RefusedError(
             where,
             "policy",
-            found,
+            problem,
             "a diffusion policy that predicts noise or data in several calls",
             "take other policies in study.sampled.policies, e.g. dql",
         )
@@ -77,18 +78,23 @@ class Sampled:
     """All seeds of a policy, each with a plan of its own.
 
     Attributes:
-        ones: In the order of the stack.
+        seeds: In the order of the stack.
         fine: Calls of the fine sampler.
     """
 
-    ones: list[Made]
+    seeds: list[SampledSeed]
     fine: int
 
-    def write(self, folder: Path, seeds: Sequence[int]) -> None:
-        """sampler.json, and dc_ratios.json where a search found some."""
-        errors, first = [one.error for one in self.ones], self.ones[0].entry
-        pairs = list(zip(seeds, self.ones, strict=True))
-        told = {
+    def write(self, folder: Path, numbers: Sequence[int]) -> None:
+        """Write sampler.json, and dc_ratios.json where a search found some.
+
+        Args:
+            folder: Where the files go.
+            numbers: Of the training seeds, in the order of the stack.
+        """
+        errors, first = [seed.error for seed in self.seeds], self.seeds[0].entry
+        pairs = list(zip(numbers, self.seeds, strict=True))
+        summary = {
             "schema": 1,
             "sampler": first["name"],
             "calls": first["calls"],
@@ -99,25 +105,29 @@ class Sampled:
             },
             "seeds": [
                 {
-                    "seed": seed,
-                    "spec": one.policy.plan.spec(),
-                    **one.entry,
-                    **one.error,
+                    "seed": number,
+                    "spec": seed.policy.plan.spec(),
+                    **seed.entry,
+                    **seed.error,
                 }
-                for seed, one in pairs
+                for number, seed in pairs
             ],
         }
-        write_json(folder / "sampler.json", told)
-        if any(one.found for one in self.ones):
+        write_json(folder / "sampler.json", summary)
+        if any(seed.search for seed in self.seeds):
             ratios = [
-                {"seed": seed, "plan_sha256": one.entry["plan_sha256"], **one.found}
-                for seed, one in pairs
+                {
+                    "seed": number,
+                    "plan_sha256": seed.entry["plan_sha256"],
+                    **seed.search,
+                }
+                for number, seed in pairs
             ]
             write_json(folder / "dc_ratios.json", {"schema": 1, "seeds": ratios})
 
 
-def prepared(
-    params: Mapping[str, Any],
+def apply_sampler(
+    block: Mapping[str, Any],
     source: tuple[str, str, int],
     where: Path,
     policy: Policy,
@@ -126,8 +136,8 @@ def prepared(
     """Every seed of a policy with the sampler a variant names.
 
     Args:
-        params: The composed parameters.
-        source: See :class:`tasks.artifacts.variants.Variant`.
+        block: The sampler's, of params.yaml.
+        source: The variant it is applied to, the sampler's name, its network calls.
         where: The policy's folder, for errors.
         policy: All seeds stacked.
         observations: (N, O), the first half for the sampler.
@@ -137,23 +147,23 @@ def prepared(
             many calls.
     """
     _, name, calls = source
-    sampler: Sampler = build(pick(params, "export", name), f"export.{name}")
-    whole = check_policy(where, policy)
+    sampler: Sampler[Any] = build(block, f"export.{name}")
+    diffusion = check_policy(where, policy)
     rows, half = torch.from_numpy(observations), len(observations) // 2
-    made, fine = [], fine_plan(whole)
+    seeds, fine = [], fine_plan(diffusion)
     for k in range(policy.seeds):
-        alone = take(whole, k)
-        plan, found = sampler.fitted(alone, calls, rows[:half])
+        alone = take(diffusion, k)
+        plan, search = sampler.fitted(alone, calls, rows[:half])
         entry = {
             "name": name,
             "plan": plan.name,
             "calls": plan.calls,
             "plan_sha256": plan.sha256,
         }
-        own = alone.with_plan(plan)
-        error = action_error(own, alone.with_plan(fine), rows[half:])
-        made.append(Made(own, entry, error, found))
-    return Sampled(made, fine.calls)
+        resampled = alone.with_plan(plan)
+        error = action_error(resampled, alone.with_plan(fine), rows[half:])
+        seeds.append(SampledSeed(resampled, entry, error, search))
+    return Sampled(seeds, fine.calls)
 
 
 def fine_plan(policy: DiffusionPolicy) -> Plan:

@@ -1,4 +1,4 @@
-"""UniPC's sums, and the compensation that DC-Solver adds to them.
+"""UniPC's plan, and the compensation that DC-Solver adds to it.
 
 UniPC: Zhao, Bai, Rao, Zhou, Lu 2023 (arXiv 2302.04867), data prediction. A step from
 node i to i + 1, with y the corrected state at i, m the buffered data predictions, h =
@@ -12,6 +12,12 @@ lam' - lam, k = -h, phi = expm1(k), r_j = (lam_{i-j} - lam_i) / h and r_p = 1:
 B = k (bh1) or phi (bh2); rho solves R rho = b, R_{nj} = r_j^(n-1), b_n = g_n n! / B,
 g_1 = phi/k - 1, g_{n+1} = g_n/k - 1/(n+1)!. Order of step i, from 1: min(p, i, N+1-i);
 no corrector at the last. So N network calls.
+
+DC-Solver: Zhao, Wang, Zhou, Lu 2024 (arXiv 2409.03755). Before the step from node i the
+newest output is replaced, for good, by one interpolated along the last K + 1 = 3:
+
+    m_i <- sum_{k=0..K} m_{i-k} L_k(t'),  t' = ratio_i t_i + (1 - ratio_i) t_{i-1},
+    L_k(t') = prod_{l != k} (t' - t_{i-l}) / (t_{i-k} - t_{i-l})
 """
 
 from collections.abc import Sequence
@@ -22,14 +28,14 @@ from typing import Any
 import numpy as np
 
 from tasks.artifacts.errors import RefusedError
-from tasks.export.cores.plan import Nodes, Step, check_order, summed
 from tasks.export.cores.schedule import Floats
+from tasks.export.cores.time_grid import Nodes, Step, check_order, summed
 from tasks.nets.sampling import Plan, Sum
 
 
 @dataclass(frozen=True)
 class Form:
-    """Which UniPC.
+    """Which variant of UniPC.
 
     Attributes:
         order: p, 1..3.
@@ -53,41 +59,41 @@ def plan(
     """UniPC, or DC-Solver where ratios are given.
 
     Args:
-        nodes: Where.
+        nodes: Where it calls.
         name: Of the plan.
-        form: Which.
+        form: Which UniPC.
         ratios: (N,), one a step; None is 1 everywhere.
 
     Raises:
-        RefusedError: If N < p, or the ratios do not fit, see :func:`check_ratios`.
+        RefusedError: If N < p, or the ratios do not fit the steps.
     """
     check_order(nodes.steps, form.order)
-    told = check_ratios(nodes.steps, ratios or [1.0] * nodes.steps)
+    shifts = check_ratios(nodes.steps, ratios or [1.0] * nodes.steps)
     steps: list[Step] = [nodes.call(0, "m0", "noise0", "data", form.clip)]
     history = ["m0"]
     for i in range(nodes.steps):
-        steps += segment(nodes, i, history, told[i], form)
+        steps += segment(nodes, i, history, shifts[i], form)
     return Plan(name, tuple(steps), 1)
 
 
 def check_ratios(steps: int, ratios: Sequence[float]) -> list[float]:
-    """The ratios, if they fit.
+    """The ratios as floats, if they fit.
 
     Raises:
         RefusedError: If there is not one a step, one is not finite, or one differs from
             1 where the buffer holds no more than K outputs, i.e. in the first two.
     """
-    found = [float(ratio) for ratio in ratios]
-    fits = len(found) == steps and np.all(np.isfinite(found))
-    if not fits or any(ratio != 1 for ratio in found[:POINTS]):
+    numbers = [float(ratio) for ratio in ratios]
+    fits = len(numbers) == steps and np.all(np.isfinite(numbers))
+    if not fits or any(ratio != 1 for ratio in numbers[:POINTS]):
         raise RefusedError(
             "dc_ratios.json",
             "ratios",
-            found,
+            numbers,
             f"{steps} finite numbers, the first {POINTS} of them 1",
             "search them again",
         )
-    return found
+    return numbers
 
 
 def segment(
@@ -96,11 +102,11 @@ def segment(
     """The steps from node i to i + 1.
 
     Args:
-        nodes: Where.
+        nodes: Where it calls.
         i: From 0.
         history: Registers of the buffer, newest last; is brought up to date.
         ratio: Of the compensation; a number, or a tensor that wants a gradient.
-        form: Which.
+        form: Which UniPC.
     """
     last = i == nodes.steps - 1
     p = min(form.order, i + 1, nodes.steps - i)
@@ -126,9 +132,14 @@ def segment(
 
 
 def compensation(nodes: Nodes, i: int, history: Sequence[str], ratio: Any) -> Sum:
-    """DC-Solver's replacement of the newest output, Lagrange in time.
+    """DC-Solver's replacement of the newest output, interpolated in time.
 
-    m_i <- sum_k m_{i-k} L_k(t'), t' = ratio t_i + (1 - ratio) t_{i-1}, k = 0..K.
+    Args:
+        nodes: Where it calls.
+        i: Number of the node, at least K.
+        history: Registers of the buffer, newest last.
+        ratio: 1 leaves the newest output as it is; a number, or a tensor that wants a
+            gradient.
     """
     times = [float(t) for t in nodes.time[i - POINTS : i + 1][::-1]]  # newest first
     shifted = ratio * times[0] + (1 - ratio) * times[1]
@@ -149,7 +160,7 @@ def _terms(
     variant: str,
     newest: str | None = None,
 ) -> list[tuple[str, float]]:
-    """Predictor, or with the newest output corrector, of order p."""
+    """Terms of the predictor of order p, or, with the newest output, the corrector."""
     lam, a_next = nodes.lam, float(nodes.alpha[i + 1])
     h = float(lam[i + 1] - lam[i])
     phi = float(np.expm1(-h))

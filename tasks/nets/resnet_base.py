@@ -47,7 +47,13 @@ class Steps(Protocol[T]):
 
 
 def through(blocks: int, x: T, steps: Steps[T]) -> T:
-    """The whole network: a picture -> the head's output; see the module."""
+    """The whole network: a picture -> the head's output.
+
+    Args:
+        blocks: How many.
+        x: The normalised picture, a tensor or a name in a graph.
+        steps: What each step does.
+    """
     x = steps.active("stem", steps.unit("stem", x))
     for i in range(blocks):
         at = f"block{i}"
@@ -65,16 +71,16 @@ def plan(channels: int, widths: Sequence[int]) -> dict[str, tuple[int, int, int,
         channels: Of the picture.
         widths: Channels of each block.
     """
-    made = {"stem": (channels, widths[0], 3, 1)}
+    units = {"stem": (channels, widths[0], 3, 1)}
     before = widths[0]
     for i, width in enumerate(widths):
         stride = 2 if i else 1
-        made[f"block{i}_first"] = (before, width, 3, stride)
-        made[f"block{i}_second"] = (width, width, 3, 1)
+        units[f"block{i}_first"] = (before, width, 3, stride)
+        units[f"block{i}_second"] = (width, width, 3, 1)
         if i:
-            made[f"block{i}_shortcut"] = (before, width, 1, stride)
+            units[f"block{i}_shortcut"] = (before, width, 1, stride)
         before = width
-    return made
+    return units
 
 
 class Residual(Policy):
@@ -125,23 +131,23 @@ class Residual(Policy):
         return self.logits(self.picture(observation)).argmax(-1)
 
     def outputs(self) -> dict[str, int | None]:
-        """See :meth:`Policy.outputs`."""
+        """``action``, a number, and ``logits``."""
         return {"action": None, "logits": self.action_width}
 
     def step(
         self, inputs: Mapping[str, Tensor], carry: Mapping[str, Tensor]
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """See :meth:`Policy.step`."""
+        """Act for a step of B episodes; it carries nothing."""
         del carry
         logits = self.logits(self.picture(inputs["observation"]))
         return {"action": logits.argmax(-1), "logits": logits}, {}
 
     def linears(self) -> dict[str, nn.Module]:
-        """See :meth:`Policy.linears`."""
+        """Its layers, in the order they run, by the names of ``get_submodule``."""
         return {f"units.{name}": unit for name, unit in self.units.items()}
 
     def spec(self) -> dict[str, Any]:
-        """See :meth:`Policy.spec`."""
+        """Class and arguments, for policy.json."""
         return {
             "class": f"{type(self).__module__}.{type(self).__name__}",
             "stack": self.seeds,
@@ -155,7 +161,7 @@ class Residual(Policy):
         """What adds the steps of seed slice ``k`` to a graph."""
 
     def emit(self, graph: Graph, k: int) -> None:
-        """See :meth:`Policy.emit`."""
+        """Add seed slice ``k`` to a graph that has the policy's inputs."""
         mean = graph.constant("observation_mean", self.observation_mean)
         std = graph.constant("observation_std", self.observation_std)
         x = graph.add("Sub", "observation", mean, name="observation_centred")
@@ -181,15 +187,15 @@ class GraphSteps:
 
     def unit(self, name: str, x: str) -> str:
         """The layer's own nodes."""
-        made: str = self.policy.units[name].emit(self.graph, x, self.k, name)
-        return made
+        out: str = self.policy.units[name].emit(self.graph, x, self.k, name)
+        return out
 
     def active(self, name: str, x: str) -> str:
         """ReLU."""
         return self.graph.add("Relu", x, name=f"{name}.relu")
 
     def skip(self, name: str, x: str) -> str:
-        """As it is."""
+        """The block's input as it is."""
         del name
         return x
 
@@ -215,8 +221,8 @@ class TorchSteps:
 
     def unit(self, name: str, x: Tensor) -> Tensor:
         """The layer: (S, B, C, Y, X) or (S, B, I) -> the same of other widths."""
-        made: Tensor = self.policy.units[name](x)
-        return made
+        out: Tensor = self.policy.units[name](x)
+        return out
 
     def active(self, name: str, x: Tensor) -> Tensor:
         """ReLU."""
@@ -224,7 +230,7 @@ class TorchSteps:
         return torch.relu(x)
 
     def skip(self, name: str, x: Tensor) -> Tensor:
-        """As it is."""
+        """The block's input as it is."""
         del name
         return x
 
