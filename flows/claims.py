@@ -21,7 +21,7 @@ from flows.worktree import plan
 from tasks.artifacts.compose import composed
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import write_json
-from tasks.artifacts.params import known
+from tasks.artifacts.params import check_known
 from tasks.artifacts.stage import run_stage
 from tasks.claims.engine.page import CLAIMS
 from tasks.claims.engine.page import main as write_page
@@ -76,7 +76,7 @@ def main() -> None:
     given = parser.parse_args()
     root, where = Path.cwd(), studies(Path.cwd())
     for name in given.claims:
-        known(name, where, "claim")
+        check_known(name, where, "claim")
     wanted = sorted({where[name] for name in given.claims or where})
     # all are planned first: a study refuses a clone whose files were changed, and what
     # the first one brings in changes some

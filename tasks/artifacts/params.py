@@ -185,7 +185,7 @@ def load(path: Path = PARAMS) -> dict[str, Any]:
     return loaded
 
 
-def known(name: str, names: Iterable[str], where: str) -> None:
+def check_known(name: str, names: Iterable[str], where: str) -> None:
     """Check a name a user gave.
 
     Args:
@@ -211,7 +211,7 @@ def pick(params: Mapping[str, Any], group: str, name: str) -> dict[str, Any]:
     blocks = params.get(group) or {}
     if not isinstance(blocks, Mapping):
         raise RefusedError(PARAMS, group, f"{blocks!r:.40}", "a mapping", MEND)
-    known(name, blocks, group)
+    check_known(name, blocks, group)
     block = blocks[name]
     if not isinstance(block, dict):
         raise RefusedError(

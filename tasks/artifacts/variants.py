@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.params import known
+from tasks.artifacts.params import check_known
 
 
 def sampled(study: Mapping[str, Any], learner: str) -> dict[str, tuple[str, str, int]]:
@@ -183,4 +183,4 @@ def _check_names(
         names = [*study.get(key, ())]
         if name == "variant" and not bare:
             names += sampled(study, given["learner"])
-        known(value, names, f"study.{key}")
+        check_known(value, names, f"study.{key}")
