@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from flows.experiment import git
-from flows.study import local, say, seen
+from flows.study import say, study_in_prefect, study_locally
 from flows.worktree import plan
 from tasks.artifacts.compose import composed
 from tasks.artifacts.errors import RefusedError
@@ -82,7 +82,7 @@ def main() -> None:
     # the first one brings in changes some
     planned = [plan(root, study) for study in wanted]
     failed, came = [], []
-    run = local if given.local else seen
+    run = study_locally if given.local else study_in_prefect
     try:
         for one in planned:
             began = time.monotonic()

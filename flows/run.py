@@ -1,13 +1,14 @@
-"""One run of the graph in this folder, with no orchestrator in sight.
+"""One run of the graph in this folder: what happens to each of its stages.
 
-``flows.pipeline`` shows it in Prefect; ``--local`` runs it on plain threads.
+It knows no orchestrator. `flows.pipeline` calls it from Prefect's task runs,
+`flows.local` from plain threads.
 """
 
 import fcntl
 import os
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,7 +22,7 @@ LOCK = Path(".offcut/run.lock")
 TAIL = 20  # lines of a failed stage's log that its message shows
 AGAIN = 1  # times a stage that was killed is started again
 
-Tell = Callable[[str], None]
+Tell = Callable[[str], None]  # takes a line for whoever watches the run
 
 
 class Run:
@@ -42,11 +43,15 @@ class Run:
         self.processes = Processes(timeout)
 
     def stage(self, name: str, tell: Tell = lambda _: None) -> Outcome:
-        """Bring a stage up to date; its parents have ended. Keeps the outcome.
+        """Bring a stage up to date, whose parents have ended.
 
         Args:
             name: The stage.
             tell: Called with each line of its output.
+
+        Returns:
+            What became of it, which is kept in `outcomes` too. An error of any kind
+            is a failed stage and is not raised.
         """
         try:
             self.outcomes[name] = self._stage(name, tell)
@@ -63,20 +68,25 @@ class Run:
 
     def workers(self) -> int:
         """How many stages may run at once where the user does not say."""
-        return cores()
+        return len(os.sched_getaffinity(0))
 
     def stop(self) -> None:
         """End what still runs, and start no more."""
         self.processes.stop()
 
     def fetch(self, name: str) -> None:
-        """Have a stage's outputs in this folder; here they are."""
+        """Have a stage's outputs in this folder, where a run on one machine has them.
+
+        Args:
+            name: The stage.
+        """
 
     def note(self) -> str:
-        """What to say at the end beside how the stages ended."""
+        """What is said at the end, after how the stages ended; empty for nothing."""
         return ""
 
     def _stage(self, name: str, tell: Tell) -> Outcome:
+        """Run a stage's command where it has to run, again if it was killed."""
         command = self.graph.begin(name, tell)
         if isinstance(command, str):
             return Outcome("cached", command)
@@ -103,7 +113,7 @@ class Run:
         return Outcome("failed", f"{self._why(code)}\n{_tail(path)}", seconds)
 
     def _why(self, code: int | None) -> str:
-        """What became of a command that did not succeed."""
+        """Why a command did not succeed, from its exit code."""
         if self.processes.stopped:
             return "stopped"
         if code is None:
@@ -112,41 +122,8 @@ class Run:
         return f"killed by signal {killed}" if killed else f"exit code {code}"
 
 
-def opened(
-    targets: Sequence[str] = (),
-    *,
-    force: bool = False,
-    timeout: float | None = None,
-    dask: str | None = None,
-) -> Run:
-    """A run of the graph in this folder, on this machine or on a cluster.
-
-    Args:
-        targets: As of `Graph`.
-        force: As of `Graph`.
-        timeout: Seconds a stage may take, or None.
-        dask: Address of a Dask scheduler, or None for this machine.
-
-    Raises:
-        RefusedError: As `Graph` and `flows.cluster.Cluster`.
-    """
-    if dask is None:
-        return Run(Graph(targets, force=force), timeout)
-    try:
-        from flows.cluster import Cluster
-    except ModuleNotFoundError as error:
-        raise RefusedError(
-            "--dask",
-            "packages",
-            f"no {error.name}",
-            "the extra dask",
-            "run: pip install -e '.[dask]'",
-        ) from error
-    return Cluster.open(dask, targets, force=force, timeout=timeout)
-
-
 def _killed(code: int | None) -> int:
-    """The signal that ended a command or the shell's child, 0 if none did."""
+    """The number of the signal that ended a command or its child, 0 if none did."""
     if code is None:
         return 0
     if 128 < code < 160:  # as shells say it
@@ -183,25 +160,26 @@ def alone(tell: Tell, lock: Path = LOCK) -> Iterator[None]:
         yield
 
 
-def cores() -> int:
-    """How many stages run at once unless told otherwise."""
-    return len(os.sched_getaffinity(0))
+def conclude(outcomes: Mapping[str, Outcome]) -> str:
+    """Say in one line how the stages of a run ended.
 
+    Args:
+        outcomes: Of all stages.
 
-def ended(outcomes: Mapping[str, Outcome]) -> str:
-    """How the stages of a run ended, in a line.
+    Returns:
+        The line, e.g. ``5 stages: 3 cached, 2 completed``.
 
     Raises:
-        RefusedError: If one failed.
+        RefusedError: If one failed; names all that did.
     """
-    said = tally(outcomes)
+    counts = tally(outcomes)
     failed = [name for name, o in outcomes.items() if o.state == "failed"]
     if failed:
         raise RefusedError(
             "the run",
             "stages",
             f"{len(failed)} that failed, {', '.join(failed)}",
-            f"all to end well ({said})",
+            f"all to end well ({counts})",
             f"read their logs in {LOGS}, mend the cause and run again",
         )
-    return said
+    return counts

@@ -14,7 +14,7 @@ import pytest
 
 from flows import server
 from flows.cluster import Cluster
-from flows.run import opened
+from flows.placement import open_run
 from flows.sides import Ledger
 from tasks.artifacts.errors import RefusedError
 from tests.flows.dasks import (
@@ -223,20 +223,20 @@ def test_no_remote_no_scheduler_no_package(
     toy = Toy(tmp_path / "toy")
     monkeypatch.chdir(toy.folder)
     with pytest.raises(RefusedError, match="dvc remote add -d NAME URL"):
-        opened(dask="tcp://127.0.0.1:1")
+        open_run(dask="tcp://127.0.0.1:1")
     toy.dvc("remote", "add", "-d", "store", str(tmp_path / "store"))
     monkeypatch.setattr("flows.cluster.ANSWER", 0.1)
     with pytest.raises(RefusedError, match=r"--dask: tcp://127.0.0.1:1: found"):
-        opened(dask="tcp://127.0.0.1:1")
+        open_run(dask="tcp://127.0.0.1:1")
     with pytest.raises(RefusedError, match="dask scheduler"):
-        opened(dask="tcp://nonsense")
+        open_run(dask="tcp://nonsense")
     with pytest.raises(RefusedError, match="expected tcp://HOST:PORT"):
-        opened(dask="http://127.0.0.1:1")
+        open_run(dask="http://127.0.0.1:1")
     with pytest.raises(RefusedError, match="no certificate in Dask's configuration"):
-        opened(dask="tls://127.0.0.1:1")
+        open_run(dask="tls://127.0.0.1:1")
     assert not (toy.folder / "made").exists()
     for name in ("flows.cluster", "flows.worker"):
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(RefusedError, match=r"pip install -e '\.\[dask\]'"):
-        opened(dask="tcp://127.0.0.1:1")
+        open_run(dask="tcp://127.0.0.1:1")

@@ -1,4 +1,7 @@
-"""What a stage shows in Prefect: its lines, a progress bar, a table, the report."""
+"""What Prefect's pages show of a run: lines, progress, tables of scores, the report.
+
+Prefect calls such a table or bar an artifact; Offcut's artifacts are files of stages.
+"""
 
 import json
 import re
@@ -21,16 +24,16 @@ PROGRESS = re.compile(
 )
 
 
-class Shown:
-    """One stage as Prefect shows it.
+class StageDisplay:
+    """One stage as Prefect's pages show it.
 
     Args:
-        name: The stage.
+        name: The stage, e.g. ``evaluate@0``.
         outputs: Paths it writes.
         log: Prefect's logger of its task run.
 
     Attributes:
-        scored: Whether `completed` reads what the stage wrote.
+        scored: Whether it is an evaluation, whose scores `show_scores` reads.
     """
 
     def __init__(
@@ -42,48 +45,62 @@ class Shown:
         self.bar: UUID | None = None
 
     def line(self, text: str) -> None:
-        """Log a line of its output; a line of progress moves its bar."""
+        """Log a line of the stage's output; a line of progress also moves its bar."""
         self.log.info(text)
-        found = PROGRESS.fullmatch(text)
-        if not found:
+        progress = PROGRESS.fullmatch(text)
+        if not progress:
             return
-        share = 100 * float(found["done"]) / float(found["total"])
-        words = f"{found['title']} {found['done']}/{found['total']} {found['words']}"
+        percent = 100 * float(progress["done"]) / float(progress["total"])
+        words = "{title} {done}/{total} {words}".format(**progress.groupdict())
         if self.bar is None:
-            made = create_progress_artifact(share, f"{self.key}-progress", words)
-            self.bar = cast("UUID", made)  # in a task without async it is no coroutine
+            bar = create_progress_artifact(percent, f"{self.key}-progress", words)
+            self.bar = cast("UUID", bar)  # in a task without async it is no coroutine
         else:
-            update_progress_artifact(self.bar, share, words)
+            update_progress_artifact(self.bar, percent, words)
 
-    def completed(self) -> None:
-        """Show the scores of an evaluation."""
+    def show_scores(self) -> None:
+        """Show a table of scores, if the stage was an evaluation and wrote them."""
         for path in self.outputs:
             metrics = path / "metrics.json"
             if self.scored and metrics.exists():
-                table = scores(json.loads(metrics.read_text(encoding="utf-8")))
+                table = score_rows(json.loads(metrics.read_text(encoding="utf-8")))
                 create_table_artifact(table, self.key, f"Scores in {path}")
 
 
-def scores(metrics: dict[str, Any]) -> list[dict[str, Any]]:
-    """metrics.json of an evaluation as rows: all seeds together, then each."""
-    who = {key: metrics[key] for key in ("dataset", "learner", "variant", "episodes")}
+def score_rows(metrics: dict[str, Any]) -> list[dict[str, Any]]:
+    """The rows of a table of scores.
+
+    Args:
+        metrics: metrics.json of an evaluation.
+
+    Returns:
+        A row of all training seeds together, then one of each; values are text with
+        one decimal.
+    """
+    policy = {
+        key: metrics[key] for key in ("dataset", "learner", "variant", "episodes")
+    }
     score, returns = metrics["score"], metrics["return"]
     interval = f"[{score['low']:.1f}, {score['high']:.1f}]"
-    together = {
+    all_seeds = {
         "seed": "all",
         "score": f"{score['iqm']:.1f}",
         "95 %": interval,
         "return": f"{returns['mean']:.1f}",
     }
-    each = [
+    each_seed = [
         {"seed": s["seed"], "score": "", "95 %": "", "return": f"{s['mean']:.1f}"}
         for s in metrics["per_seed"]
     ]
-    return [who | row for row in (together, *each)]
+    return [policy | row for row in (all_seeds, *each_seed)]
 
 
-def report(folder: Path) -> None:
-    """Show what the report says, and where the page lies, if there is one."""
+def show_report(folder: Path) -> None:
+    """Show the report's table of scores, and where its page lies, if there is one.
+
+    Args:
+        folder: What the stage ``report`` writes.
+    """
     metrics = folder / "metrics.json"
     if not metrics.exists():
         return
