@@ -1,6 +1,7 @@
-"""The server's own process: ``python -m flows.application FD``.
+"""The process of Prefect's server: ``python -m flows.application FD``.
 
-It listens on a bound socket it inherits, so that a port once found free stays so.
+FD is the number of a bound socket that it inherits and listens on, so that a port once
+found free stays so.
 """
 
 import asyncio
@@ -19,13 +20,13 @@ from prefect.server.utilities.messaging.memory import METRICS
 
 from flows.server import NAMES
 
-# its pages may load from here alone; they set up analytics even where that is off
+# pages may load from the server alone: they set up analytics even where that is off
 HERE = " ".join(f"{kind}://{name}:*" for kind in ("http", "ws") for name in NAMES)
 POLICY = (
     "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; "
     f"connect-src 'self' {HERE}"
 )
-RECORDING = 10  # seconds it may take at its end to record what it was told before
+RECORDING = 10  # seconds the server may take at its end to record the last events
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -34,30 +35,31 @@ App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
 class Loopback:
-    """Answers programs of this machine and the server's own pages, nobody else.
+    """ASGI middleware that refuses requests from pages of other sites.
 
-    Those pages ask nobody else in turn. A page of another site, open in the same
+    Programs of this machine and the server's own pages are answered, and those pages
+    may in turn load from this server alone. A page of another site, open in the same
     browser, could otherwise start runs: by a request it needs no answer to, or by a
-    name of its own that points to 127.0.0.1.
+    host name of its own that points to 127.0.0.1.
 
     Args:
-        app: What answers.
+        app: The application that answers what is let through.
     """
 
     def __init__(self, app: App) -> None:
         self.app = app
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """See ASGI."""
+        """Answer one connection, as ASGI defines it: pass it on, or refuse it."""
 
-        async def policed(message: Message) -> None:
+        async def send_with_policy(message: Message) -> None:
             if message["type"] == "http.response.start":
                 policy = (b"content-security-policy", POLICY.encode())
                 message["headers"] = [*message.get("headers", ()), policy]
             await send(message)
 
-        if scope["type"] == "lifespan" or self.own(dict(scope["headers"])):
-            await self.app(scope, receive, policed)
+        if scope["type"] == "lifespan" or self.is_own(dict(scope["headers"])):
+            await self.app(scope, receive, send_with_policy)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
         else:
@@ -65,8 +67,12 @@ class Loopback:
             await send({"type": "http.response.body", "body": b"not from here"})
 
     @staticmethod
-    def own(headers: dict[bytes, bytes]) -> bool:
-        """Whether a request names this server, and comes from it if from a page."""
+    def is_own(headers: dict[bytes, bytes]) -> bool:
+        """Whether a request names this server and, if a page sent it, one of its own.
+
+        Args:
+            headers: Names in lower case, with their values.
+        """
         host = urlsplit(f"//{headers.get(b'host', b'').decode('latin-1')}")
         origin = headers.get(b"origin")
         if host.hostname not in NAMES or origin is None:
@@ -76,7 +82,7 @@ class Loopback:
 
 
 def application() -> FastAPI:
-    """Prefect's server, which asks nobody else and records all it was told."""
+    """Prefect's server, which asks no other site and ends with all events recorded."""
     # the catalogue of other people's workers comes from the package, not from a site
     for view in collections.KNOWN_VIEWS:
         collections.KNOWN_VIEWS[view] = "package:"
@@ -85,17 +91,17 @@ def application() -> FastAPI:
     lifespan = app.router.lifespan_context
 
     @asynccontextmanager
-    async def recording(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan_with_events(app: FastAPI) -> AsyncIterator[None]:
         async with lifespan(app):
             yield
-            await recorded()
+            await wait_for_events()
 
-    app.router.lifespan_context = recording
+    app.router.lifespan_context = lifespan_with_events
     return app
 
 
-async def recorded() -> None:
-    """Until every event told is recorded; a task run exists by its events alone."""
+async def wait_for_events() -> None:
+    """Wait until every published event is recorded: task runs exist by events alone."""
     events = METRICS["events"]
     loop = asyncio.get_running_loop()
     deadline = loop.time() + RECORDING
@@ -104,7 +110,7 @@ async def recorded() -> None:
 
 
 def main() -> None:
-    """See the module."""
+    """Serve on the socket the command line names, until told to end."""
     listener = socket.socket(fileno=int(sys.argv[1]))
     config = uvicorn.Config(application(), log_level="warning", lifespan="on")
     config.timeout_graceful_shutdown = 5

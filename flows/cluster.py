@@ -1,7 +1,7 @@
-"""The same run on a Dask cluster: ``python -m flows --dask tcp://HOST:8786``.
+"""A run whose stages are made on a Dask cluster: ``python -m flows --dask ADDRESS``.
 
-The driver judges, records and shows every stage; a worker makes it. Dask carries a
-stage's description and its lines of output, DVC's remote carries the data.
+This process, the driver, judges, records and shows every stage; a worker makes it. Dask
+carries a stage's description and its lines of output, DVC's remote carries the data.
 """
 
 import logging
@@ -28,14 +28,14 @@ LOOK = 1  # seconds between two looks at the cluster
 
 
 class Cluster(Run):
-    """Brings stages up to date on a cluster.
+    """Brings stages up to date, each on a worker of a Dask cluster.
 
     Args:
         graph: The stages.
-        client: Of the scheduler.
-        address: Of the scheduler.
-        timeout: Seconds a stage may take on its worker, or None.
-        patience: Seconds to wait for a worker where there is none.
+        client: A connection to the scheduler.
+        address: Of the scheduler, e.g. ``tcp://127.0.0.1:8786``.
+        timeout: Seconds a stage may take on its worker, or None for no limit.
+        patience: Seconds a stage waits where the cluster has no worker.
     """
 
     graph: Ledger
@@ -52,9 +52,10 @@ class Cluster(Run):
         self.client, self.patience = client, patience
         self.address = address
         self.topic = uuid.uuid4().hex
-        self._heard: dict[str, SimpleQueue[str | None]] = {}
+        # lines a stage's worker has sent; None when its job has ended
+        self._lines: dict[str, SimpleQueue[str | None]] = {}
         self._threads, self._asked = 0, -float("inf")
-        client.subscribe_topic(self.topic, self._hear)
+        client.subscribe_topic(self.topic, self._receive)
 
     @classmethod
     def open(
@@ -66,10 +67,18 @@ class Cluster(Run):
         timeout: float | None = None,
         patience: float = PATIENCE,
     ) -> "Cluster":
-        """A run of the graph in this folder.
+        """Connect to a cluster and read the graph in the current folder.
+
+        Args:
+            address: Of the scheduler, e.g. ``tcp://127.0.0.1:8786``.
+            targets: Stages to bring up to date, with all they stand on; none are all.
+            force: Whether to run stages that did not change.
+            timeout: Seconds a stage may take on its worker, or None for no limit.
+            patience: Seconds a stage waits where the cluster has no worker.
 
         Raises:
-            RefusedError: As `Ledger`, or if no scheduler answers.
+            RefusedError: If the graph has a cycle, a missing dependency or no such
+                target; if no DVC remote or no scheduler answers.
         """
         _check_address(address)
         graph = Ledger(targets, force=force)
@@ -88,30 +97,30 @@ class Cluster(Run):
         return cls(graph, client, address, timeout, patience)
 
     def workers(self) -> int:
-        """The cluster's threads; one at least, so that a stage waits for a worker."""
+        """The cluster's threads; 1 for none, so that a stage waits for a worker."""
         return max(self.threads(), 1)
 
     def threads(self) -> int:
-        """The cluster's threads, as of a moment ago."""
+        """How many threads the cluster's workers have, as of at most a second ago."""
         if time.monotonic() - self._asked > LOOK:
             self._asked = time.monotonic()
             with suppress(OSError, RuntimeError):  # it has gone: the stages will tell
-                told = self.client.scheduler_info()["workers"]
-                self._threads = sum(worker["nthreads"] for worker in told.values())
+                workers = self.client.scheduler_info()["workers"].values()
+                self._threads = sum(worker["nthreads"] for worker in workers)
         return self._threads
 
     def stop(self) -> None:
-        """End what still runs, here and on the workers."""
+        """End what still runs, here and on the workers, and leave the cluster."""
         super().stop()
         self.client.close()
 
     def fetch(self, name: str) -> None:
-        """Have a stage's outputs in this folder, unless something is in the way."""
+        """Fetch a stage's outputs into this folder, unless something is in the way."""
         with suppress(RefusedError):
             self.graph.fetch(name)
 
     def note(self) -> str:
-        """Where the outputs are."""
+        """How many outputs lie in the remote alone; empty if none does."""
         absent = self.graph.absent()
         return (
             f"; {absent} outputs are in the remote alone, dvc pull fetches them"
@@ -120,33 +129,34 @@ class Cluster(Run):
         )
 
     def _stage(self, name: str, tell: Tell) -> Outcome:
+        """Have a stage made: by a worker if the remote will have all of its outputs."""
         if self.graph.settled(name):
             return Outcome("cached", "unchanged")
         if self.graph.here(name):
             self.graph.bring(name)
             return super()._stage(name, tell)
         job = replace(self.graph.job(name), timeout=self.timeout, topic=self.topic)
-        made = self._made(job, tell)
+        made = self._submit(job, tell)
         if made.entry:
             self.graph.accept(job, made)
         return Outcome(made.state, made.message, made.seconds)
 
-    def _made(self, job: Job, tell: Tell) -> Made:
-        """Have a job done, passing on what the worker says meanwhile."""
-        heard = self._heard[job.stage] = SimpleQueue()
+    def _submit(self, job: Job, tell: Tell) -> Made:
+        """Have a job done by a worker, passing on the lines it sends meanwhile."""
+        lines = self._lines[job.stage] = SimpleQueue()
         path = log_path(LOGS, job.stage)
         path.parent.mkdir(parents=True, exist_ok=True)
         future = self.client.submit(
             work, job, key=f"{job.stage}-{self.topic}", pure=False
         )
-        future.add_done_callback(lambda _: heard.put(None))
-        lost: float | None = None  # since when there has been no worker
+        future.add_done_callback(lambda _: lines.put(None))
+        alone_since: float | None = None  # when the cluster lost its last worker
         with path.open("w", encoding="utf-8") as log:
             while not self.processes.stopped:
                 try:
-                    line = heard.get(timeout=LOOK)
+                    line = lines.get(timeout=LOOK)
                 except Empty:
-                    lost = self._lost(lost, tell)
+                    alone_since = self._await_worker(alone_since, tell)
                     continue
                 if line is None:
                     break
@@ -155,11 +165,18 @@ class Cluster(Run):
                 tell(line)
         return self._result(future)
 
-    def _lost(self, since: float | None, tell: Tell) -> float | None:
-        """Since when there has been no worker, if there is none.
+    def _await_worker(self, since: float | None, tell: Tell) -> float | None:
+        """Look whether the cluster has a worker.
+
+        Args:
+            since: When it was found to have none, in seconds, or None.
+            tell: Called with a line when it is found to have none.
+
+        Returns:
+            Since when it has had none, in seconds; None if it has one.
 
         Raises:
-            RefusedError: If that is too long.
+            RefusedError: If it has had none for longer than the patience.
         """
         if self.threads():
             return None
@@ -178,7 +195,7 @@ class Cluster(Run):
         return since
 
     def _result(self, future: Future[Made]) -> Made:
-        """What a job ended with."""
+        """What a job ended with, in words if the cluster lost it."""
         if self.processes.stopped:
             return Made("failed", "stopped")
         if future.status == "cancelled":
@@ -196,15 +213,15 @@ class Cluster(Run):
         made: Made = future.result()
         return made
 
-    def _hear(self, event: tuple[float, dict[str, str]]) -> None:
-        """A line from a worker."""
-        told = event[1]
-        if told["stage"] in self._heard:
-            self._heard[told["stage"]].put(told["line"])
+    def _receive(self, event: tuple[float, dict[str, str]]) -> None:
+        """Take a line that a worker sent; called by Dask."""
+        stage, line = event[1]["stage"], event[1]["line"]
+        if stage in self._lines:
+            self._lines[stage].put(line)
 
 
 def _check_address(address: str) -> None:
-    """Refuse an address that `Client` would give up on slowly.
+    """Refuse an address that Dask would give up on only after a while.
 
     Raises:
         RefusedError: If it has no known scheme, or TLS is not set up for it.

@@ -1,4 +1,4 @@
-"""A server as a process and as an address: ports, questions, start and end."""
+"""A server as an address and a process: its port, requests to it, its start and end."""
 
 import json
 import signal
@@ -17,23 +17,35 @@ ENDING = 10  # seconds between SIGTERM and SIGKILL
 
 
 def bound(port: int) -> socket.socket:
-    """A socket bound to a port of loopback; 0 for a free one.
+    """Bind a socket to a port of loopback, so that nobody else can take it.
+
+    Args:
+        port: 1 to 65535, or 0 for any free one.
 
     Raises:
         OSError: If the port is taken.
     """
-    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        made.bind((HOST, port))
+        listener.bind((HOST, port))
     except OSError:
-        made.close()
+        listener.close()
         raise
-    return made
+    return listener
 
 
 def call(url: str, path: str, body: object = None, timeout: float = 60) -> Any:
-    """Ask the API, without Prefect's client: GET, or POST of a body.
+    """Ask a server's API without Prefect's client, whose import takes seconds.
+
+    Args:
+        url: Of the API, without a slash at its end.
+        path: Below it.
+        body: What to POST as JSON; None is a GET.
+        timeout: Seconds the answer may take.
+
+    Returns:
+        The answer, parsed from JSON.
 
     Raises:
         OSError: If it does not answer, or with an error.
@@ -50,7 +62,7 @@ def call(url: str, path: str, body: object = None, timeout: float = 60) -> Any:
 
 
 def answers(url: str) -> bool:
-    """Whether a Prefect server answers there."""
+    """Whether a Prefect server answers at the address of an API."""
     try:
         return call(url.rstrip("/"), "health", timeout=10) is True
     except (OSError, ValueError):
@@ -58,7 +70,7 @@ def answers(url: str) -> bool:
 
 
 def refuses(url: str) -> bool:
-    """Whether nobody listens there any more; one that is slow to answer does."""
+    """Whether nobody listens at an address any more; a slow server still does."""
     try:
         call(url.rstrip("/"), "health", timeout=10)
     except URLError as error:
@@ -71,7 +83,13 @@ def refuses(url: str) -> bool:
 def wait(
     server: "subprocess.Popen[bytes]", url: str, output: IO[bytes], before: int
 ) -> None:
-    """Until the server answers.
+    """Wait until a server that was just started answers.
+
+    Args:
+        server: Its process.
+        url: The address of its API.
+        output: Its log, open for reading.
+        before: Where in the log its own lines begin, in bytes.
 
     Raises:
         RefusedError: If it ends, or does not answer in time.
@@ -82,19 +100,19 @@ def wait(
             return
         time.sleep(0.05)
     output.seek(before)
-    said = output.read().decode(errors="replace").strip().splitlines()
+    lines = output.read().decode(errors="replace").strip().splitlines()
     ended = server.poll() is not None
     raise RefusedError(
         output.name,
         "Prefect server",
-        f"{'its end' if ended else 'no answer'} after: {' / '.join(said[-5:])}",
+        f"{'its end' if ended else 'no answer'} after: {' / '.join(lines[-5:])}",
         f"an answer of {url} within {STARTING} s",
         "mend what its log names, or run without it: `make flow LOCAL=1`",
     )
 
 
 def end(server: "subprocess.Popen[bytes]") -> None:
-    """End a server, at once if it does not do so itself."""
+    """End a server; it is killed if it does not end itself in time."""
     server.send_signal(signal.SIGTERM)
     try:
         server.wait(ENDING)

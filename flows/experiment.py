@@ -1,4 +1,4 @@
-"""A DVC experiment is a commit on its baseline under refs/exps; git makes it.
+"""Make a DVC experiment: a commit under refs/exps whose parent is its baseline.
 
 ``dvc exp save`` would do so too, but it adds plots that DVC tracks and its own scratch
 files to the commit, and keeps its state in refs that all worktrees of a repository
@@ -15,7 +15,7 @@ from typing import Literal
 from tasks.artifacts.errors import RefusedError
 
 NAME = re.compile(r"\w[\w.+-]*")
-NAMED = 5  # changed files an error lists
+LISTED = 5  # changed files an error names
 # so that a commit can be made where git knows no name, e.g. in a container
 NOBODY = ("-c", "user.name=offcut", "-c", "user.email=offcut@localhost")
 
@@ -26,8 +26,9 @@ class Saved:
 
     Attributes:
         name: As in ``dvc exp show``.
-        commit: Its commit.
-        how: Whether there was none of the name, one with the same files, or another.
+        commit: The SHA-1 of its commit.
+        how: ``new`` if there was none of that name, ``the same as before`` if there
+            was one with the same files, ``replaced`` if there was another.
     """
 
     name: str
@@ -35,7 +36,7 @@ class Saved:
     how: Literal["new", "the same as before", "replaced"]
 
     def __str__(self) -> str:
-        """What there is now, and what to do with it."""
+        """Which experiment there is now, and what to do with it."""
         return (
             f"experiment {self.name}: {self.how}; see it with: dvc exp show, "
             f"bring it in with: dvc exp apply {self.name}"
@@ -43,16 +44,20 @@ class Saved:
 
 
 def git(folder: Path, *arguments: str) -> str:
-    """Run git in the top folder of a clone or worktree, never in one further up.
+    """Run git in a clone or worktree; a repository further up is not found.
+
+    Args:
+        folder: The top folder of the clone or worktree.
+        *arguments: Of git.
 
     Returns:
         What it printed, without the last line's end.
 
     Raises:
-        RefusedError: If git refuses; has its words.
+        RefusedError: If git fails; says what git said.
     """
     command = ["git", "--no-optional-locks", *arguments]
-    done = subprocess.run(
+    process = subprocess.run(
         command,
         cwd=folder,
         env=_env(folder),
@@ -60,17 +65,17 @@ def git(folder: Path, *arguments: str) -> str:
         text=True,
         check=False,
     )
-    if done.returncode:
+    if process.returncode:
         verb = next(word for word in arguments if word[:1] != "-" and "=" not in word)
-        said = done.stderr.strip() or f"exit code {done.returncode}"
+        stderr = process.stderr.strip() or f"exit code {process.returncode}"
         raise RefusedError(
-            folder, f"git {verb}", said, "git to succeed", "do as git says"
+            folder, f"git {verb}", stderr, "git to succeed", "do as git says"
         )
-    return done.stdout.removesuffix("\n")
+    return process.stdout.removesuffix("\n")
 
 
 def tells(folder: Path, *arguments: str) -> str | None:
-    """Like `git`; None if git refuses."""
+    """Run git as `git` does; None instead of an error if it fails."""
     try:
         return git(folder, *arguments)
     except RefusedError:
@@ -78,14 +83,20 @@ def tells(folder: Path, *arguments: str) -> str | None:
 
 
 def _env(folder: Path) -> dict[str, str]:
-    """The environment without what a git hook says of its own repository."""
-    own = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
-    kept = {name: value for name, value in os.environ.items() if name not in own}
+    """The environment for git, without what a hook says of its own repository."""
+    of_a_hook = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
+    kept = {name: value for name, value in os.environ.items() if name not in of_a_hook}
     return kept | {"GIT_CEILING_DIRECTORIES": str(folder.resolve().parent)}
 
 
 def baseline(root: Path) -> str:
-    """The commit an experiment of this clone stands on.
+    """The commit that an experiment of a clone stands on.
+
+    Args:
+        root: The top folder of the clone.
+
+    Returns:
+        The SHA-1 of HEAD.
 
     Raises:
         RefusedError: If the folder is no clone, has no commit, or a tracked file
@@ -101,13 +112,13 @@ def baseline(root: Path) -> str:
             "the top folder of a clone, since an experiment stands on a commit",
             "run it in a clone of the project",
         )
-    said = git(
+    status = git(
         root, "status", "--porcelain", "-z", "--untracked-files=no", "--no-renames"
     )
-    changed = [entry[3:] for entry in said.split("\0") if entry]
+    changed = [entry[3:] for entry in status.split("\0") if entry]
     if changed:
-        more = len(changed) - NAMED
-        listed = ", ".join(changed[:NAMED]) + (f" and {more} more" if more > 0 else "")
+        more = len(changed) - LISTED
+        listed = ", ".join(changed[:LISTED]) + (f" and {more} more" if more > 0 else "")
         raise RefusedError(
             root,
             "changed files",
@@ -119,7 +130,7 @@ def baseline(root: Path) -> str:
 
 
 def check_name(root: Path, commit: str, name: str, params: str) -> None:
-    """Refuse a name that DVC could not find again, or that is another's.
+    """Refuse an experiment's name that DVC could not find again, or that is taken.
 
     Args:
         root: The clone.
@@ -128,7 +139,8 @@ def check_name(root: Path, commit: str, name: str, params: str) -> None:
         params: The text of its params.yaml.
 
     Raises:
-        RefusedError: See above.
+        RefusedError: If it is not one word that git allows; if a branch, tag or commit
+            has it, or an experiment on the same baseline with other parameters.
     """
     found, mend = "", "choose another --name"
     ref = _ref(commit, name)
@@ -148,36 +160,39 @@ def check_name(root: Path, commit: str, name: str, params: str) -> None:
 
 
 def save(folder: Path, commit: str, name: str) -> Saved:
-    """Make what stands in a worktree an experiment of its repository.
+    """Make an experiment of what stands in a worktree.
 
     Args:
-        folder: The worktree; the index is its own.
-        commit: The baseline, which it has checked out.
+        folder: The worktree, whose index is its own.
+        commit: The baseline, which is checked out there.
         name: The experiment's; one of the same name is replaced.
+
+    Returns:
+        The experiment, in the repository the worktree belongs to.
     """
     before = _tree(folder, commit, name)
     git(folder, "add", "--all")
     tree = git(folder, "write-tree")
     if before and tree == before[1]:
         return Saved(name, before[0], "the same as before")
-    known = tells(folder, "var", "GIT_COMMITTER_IDENT") is not None
-    made = git(
+    has_identity = tells(folder, "var", "GIT_COMMITTER_IDENT") is not None
+    new = git(
         folder,
-        *(() if known else NOBODY),
+        *(() if has_identity else NOBODY),
         *("commit-tree", tree, "-p", commit, "-m", f"dvc: commit experiment {name}"),
     )
-    old = before[0] if before else "0" * len(made)
-    git(folder, "update-ref", _ref(commit, name), made, old)
-    return Saved(name, made, "replaced" if before else "new")
+    old = before[0] if before else "0" * len(new)
+    git(folder, "update-ref", _ref(commit, name), new, old)
+    return Saved(name, new, "replaced" if before else "new")
 
 
 def _ref(commit: str, name: str) -> str:
-    """Where DVC keeps an experiment."""
+    """The git ref under which DVC keeps an experiment."""
     return f"refs/exps/{commit[:2]}/{commit[2:]}/{name}"
 
 
 def _tree(folder: Path, commit: str, name: str) -> tuple[str, str] | None:
-    """An experiment's commit and tree, if there is one of the name on the baseline."""
+    """Commit and tree of the experiment of a name on a baseline; None without one."""
     ref = _ref(commit, name)
-    made = tells(folder, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}")
-    return (made, git(folder, "rev-parse", f"{made}^{{tree}}")) if made else None
+    sha = tells(folder, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}")
+    return (sha, git(folder, "rev-parse", f"{sha}^{{tree}}")) if sha else None

@@ -53,7 +53,7 @@ class LockFile:
         write_text(self.path, self.text)
 
     def _place(self, name: str) -> int:
-        """Where a new stage belongs: after the last that runs before it."""
+        """The position of a new stage: after the last that runs before it."""
         mine = self.order[name]
         before = [
             place
@@ -66,7 +66,7 @@ class LockFile:
         return after[0] if after else len(self.blocks)
 
     def _read(self) -> None:
-        """Read the file where another process has written it since."""
+        """Read the file again if another process has written it since."""
         text = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
         if text == self.text:
             return
@@ -74,13 +74,21 @@ class LockFile:
 
 
 def split(text: str, path: Path) -> tuple[str, dict[str, str], str]:
-    """The text before the stages, a block of text a stage, the text after them.
+    """Split the text of a dvc.lock into its stages.
+
+    Args:
+        text: What stands in the file.
+        path: The file, for errors.
+
+    Returns:
+        The text before the stages; of each stage its text, by name; the text after
+        them.
 
     Raises:
         RefusedError: If the text is no dvc.lock.
     """
-    found = re.search(r"^stages:( \{\})?\n", text, re.MULTILINE)
-    if not found:
+    start = re.search(r"^stages:( \{\})?\n", text, re.MULTILINE)
+    if not start:
         raise RefusedError(
             path,
             "stages",
@@ -88,8 +96,8 @@ def split(text: str, path: Path) -> tuple[str, dict[str, str], str]:
             "what DVC writes",
             f"it was cut off or edited; run: git checkout {path.name}",
         )
-    head = text[: found.start()] + "stages:\n"
-    body, tail = text[found.end() :], ""
+    head = text[: start.start()] + "stages:\n"
+    body, tail = text[start.end() :], ""
     ends = re.search(r"^\S", body, re.MULTILINE)
     if ends:
         body, tail = body[: ends.start()], body[ends.start() :]

@@ -1,6 +1,7 @@
-"""What git and DVC hold, read by name or hash; nothing here writes.
+"""Read what git and DVC hold, by name or by hash; nothing here writes.
 
-DVC's stores are asked object by object, so that of a dataset only its card is fetched.
+DVC's cache and remote are asked object by object, so that of a dataset only its card
+is fetched.
 """
 
 import hashlib
@@ -13,10 +14,10 @@ from dvc.repo import Repo
 
 
 class UnavailableError(Exception):
-    """An object that could not be had.
+    """An object that neither DVC's cache nor its remote gives.
 
     Attributes:
-        pull: The command of DVC that may bring it, or empty.
+        pull: The command of DVC that may bring it, or empty if none does.
     """
 
     def __init__(self, why: str, pull: str) -> None:
@@ -25,7 +26,11 @@ class UnavailableError(Exception):
 
 
 class Store:
-    """Objects by hash, from DVC's cache, else from the default remote."""
+    """Objects by hash, from DVC's cache, else from the default remote.
+
+    Args:
+        repo: The project.
+    """
 
     def __init__(self, repo: Repo) -> None:
         self.cache = repo.cache.local
@@ -40,10 +45,13 @@ class Store:
                 self.broken = _line(error)
 
     def read(self, md5: str) -> bytes:
-        """The object of a hash.
+        """The content of an object.
+
+        Args:
+            md5: Its hash, as in dvc.lock; of a folder's list of files with ``.dir``.
 
         Raises:
-            UnavailableError: If it is in neither, or not what its hash says.
+            UnavailableError: If it is in neither, or its content has another hash.
         """
         remote = f"the remote {self.name}"
         tried = []
@@ -51,8 +59,8 @@ class Store:
             if store is None or (where == remote and self.broken):
                 continue
             try:
-                held = store.get(md5)
-                with held.fs.open(held.path, "rb") as stream:
+                entry = store.get(md5)
+                with entry.fs.open(entry.path, "rb") as stream:
                     content: bytes = stream.read()
             except FileNotFoundError:
                 tried.append(f"not in {where}")
@@ -66,19 +74,25 @@ class Store:
                     return content
                 tried.append(f"another content under its hash in {where}")
         if self.broken:
-            said = f"{remote} does not give it: {self.broken}"
-            raise UnavailableError(", and ".join([*tried, said]), "dvc pull")
+            broken = f"{remote} does not give it: {self.broken}"
+            raise UnavailableError(", and ".join([*tried, broken]), "dvc pull")
         if not self.name:
             tried.append("no default remote is set")
         raise UnavailableError(", and ".join(tried), self.others)
 
 
 def _line(error: Exception) -> str:
+    """The words of an error on one line; its kind if it has none."""
     return " ".join(str(error).split()) or type(error).__name__
 
 
 class Commit:
-    """Files of one commit, by their paths in the project."""
+    """Files of one commit, by their paths in the project.
+
+    Args:
+        repo: The project.
+        sha: Of the commit.
+    """
 
     def __init__(self, repo: Repo, sha: str) -> None:
         self.fs = repo.scm.get_fs(sha)
@@ -86,7 +100,7 @@ class Commit:
         self.prefix = root.relative_to(top)
 
     def read(self, path: str) -> bytes | None:
-        """A file's content, or None."""
+        """The content of a file; None if the commit has none of that path."""
         at = (self.prefix / path).as_posix()
         if not self.fs.isfile(at):
             return None
@@ -95,7 +109,7 @@ class Commit:
         return content
 
     def md5(self, path: str) -> str:
-        """What DVC would call a file or folder; empty if there is none."""
+        """DVC's hash of a file or folder; empty if the commit has none of that path."""
         at = (self.prefix / path).as_posix()
         if self.fs.isdir(at):
             files = [str(file).lstrip("/") for file in self.fs.find(at)]
@@ -107,7 +121,15 @@ class Commit:
 
 
 def workspace_md5(repo: Repo, path: str) -> str:
-    """As :meth:`Commit.md5`, of the workspace, without what DVC ignores."""
+    """DVC's hash of a file or folder of the workspace, without what DVC ignores.
+
+    Args:
+        repo: The project.
+        path: In the project.
+
+    Returns:
+        As hex, with ``.dir`` for a folder; empty if nothing is there.
+    """
     at = Path(repo.root_dir) / path
     if at.is_dir():
         files = [Path(file) for file in repo.dvcignore.find(repo.fs, str(at))]
@@ -122,7 +144,7 @@ def _md5(content: bytes) -> str:
 
 
 def _folder_md5(contents: Iterable[tuple[str, bytes]]) -> str:
-    """DVC's hash of a folder: of the list of its files' hashes."""
+    """DVC's hash of a folder, which is that of the list of its files' hashes."""
     listed = [{"md5": _md5(content), "relpath": name} for name, content in contents]
     listed.sort(key=lambda file: file["relpath"])
     return _md5(json.dumps(listed, sort_keys=True).encode()) + ".dir"

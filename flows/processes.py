@@ -1,9 +1,9 @@
-"""A stage's command as a child process.
+"""A stage's command as a child process: started, watched, ended.
 
-Its output goes line by line into a log file, which is the truth, and to whoever
-listens. The child leads a process group of its own, which is ended as a whole: when it
-takes too long, when the run is stopped, and, by the kernel, when the process or thread
-that started it dies (for the leader; Linux's parent-death signal, set by ``setpriv``).
+Its output goes line by line into a log file and to whoever watches the run. The child
+leads a process group of its own, which is ended as a whole when it takes too long or
+the run is stopped. When the process or thread that started it dies, the kernel kills
+the group's leader (Linux's parent-death signal, set by ``setpriv``).
 """
 
 import contextlib
@@ -19,6 +19,12 @@ from typing import IO
 
 SETPRIV = shutil.which("setpriv")
 GRACE = 10  # seconds between SIGTERM and SIGKILL
+# shells that would read the user's own files first; DVC starts them like this too
+NO_STARTUP_FILES = {
+    "zsh": ["--no-rcs"],
+    "bash": ["--noprofile", "--norc"],
+    "fish": ["--no-config"],
+}
 
 
 @dataclass(frozen=True)
@@ -26,10 +32,10 @@ class Command:
     """What a stage runs.
 
     Attributes:
-        lines: Shell commands, one after the other.
-        shell: Program that reads them.
-        env: Environment.
-        cwd: Folder.
+        lines: Shell commands, run one after the other until one fails.
+        shell: The program that reads them.
+        env: Their environment.
+        cwd: The folder they run in.
     """
 
     lines: tuple[str, ...]
@@ -39,16 +45,19 @@ class Command:
 
 
 class Processes:
-    """The children of one run.
+    """The child processes of one run.
 
     Args:
-        timeout: Seconds one stage may take, or None.
+        timeout: Seconds one line of a stage's command may take, or None for no limit.
+
+    Attributes:
+        stopped: Whether the run is being ended; nothing starts any more.
     """
 
     def __init__(self, timeout: float | None = None) -> None:
         self.timeout = timeout
         self.stopped = False
-        self._running: dict[int, threading.Event] = {}  # group, whether it has ended
+        self._running: dict[int, threading.Event] = {}  # group: set when it has ended
         self._lock = threading.Lock()
 
     def run(
@@ -62,8 +71,8 @@ class Processes:
             tell: Called with each line, without its end.
 
         Returns:
-            The exit code, negative for a signal as in `subprocess`; None if it was
-            ended because it took too long.
+            The exit code; negative if a signal ended it, as in `subprocess`; None if
+            it was ended because it took too long.
         """
         code: int | None = 0
         for line in command.lines:
@@ -73,7 +82,7 @@ class Processes:
         return code
 
     def stop(self) -> None:
-        """End all children, and start no more."""
+        """End all children, and start no more: this is how a run is cancelled."""
         with self._lock:
             self.stopped = True
             running = dict(self._running)
@@ -86,13 +95,15 @@ class Processes:
     def _run(
         self, line: str, command: Command, log: IO[str], tell: Callable[[str], None]
     ) -> int | None:
-        shell = [command.shell, *_PLAIN.get(Path(command.shell).name, []), "-c", line]
-        dies = [SETPRIV, "--pdeathsig", "KILL", "--"] if SETPRIV else []
+        """Run one line of a command to its end; returns as `run`."""
+        options = NO_STARTUP_FILES.get(Path(command.shell).name, [])
+        shell = [command.shell, *options, "-c", line]
+        die_with_parent = [SETPRIV, "--pdeathsig", "KILL", "--"] if SETPRIV else []
         with self._lock:
             if self.stopped:
                 return -signal.SIGTERM
             child = subprocess.Popen(
-                [*dies, *shell],
+                [*die_with_parent, *shell],
                 cwd=command.cwd,
                 env=command.env | {"PYTHONUNBUFFERED": "1"},
                 stdin=subprocess.DEVNULL,
@@ -126,16 +137,8 @@ class Processes:
         return None if late.is_set() else code
 
 
-# shells that would read the user's own files first; DVC starts them like this too
-_PLAIN = {
-    "zsh": ["--no-rcs"],
-    "bash": ["--noprofile", "--norc"],
-    "fish": ["--no-config"],
-}
-
-
 def _end(group: int, late: threading.Event, ended: threading.Event) -> None:
-    """End a child that takes too long."""
+    """End a child that takes too long; it is killed if it does not end itself."""
     late.set()
     _signal(group, signal.SIGTERM)
     if not ended.wait(GRACE):
@@ -149,5 +152,5 @@ def _signal(group: int, number: int) -> None:
 
 
 def log_path(folder: Path, stage: str) -> Path:
-    """The log file of a stage."""
+    """The log file of a stage, below a folder of logs."""
     return folder / f"{stage.replace('/', '_').replace(':', '_')}.log"

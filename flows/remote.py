@@ -1,4 +1,4 @@
-"""Outputs that lie in DVC's remote, the part of DVC's Python API a cluster needs.
+"""A graph whose outputs lie in DVC's remote, as the runs on a cluster need it.
 
 The machines of a cluster share nothing but git and the remote. So the machine that
 drives the run judges stages by what dvc.lock records: a dependency that stages write
@@ -27,10 +27,15 @@ from tasks.artifacts.errors import RefusedError
 
 
 class Shared(Graph):
-    """A graph whose outputs lie in the remote, and only where needed in this folder.
+    """A graph whose outputs lie in the remote, and in this folder only where needed.
+
+    Args:
+        targets: Stages to bring up to date, with all they stand on; none are all.
+        force: Whether to run stages that did not change.
 
     Raises:
-        RefusedError: As `Graph`, or if there is no remote that answers.
+        RefusedError: If dvc.yaml has a cycle, a missing dependency or no such target,
+            or there is no remote that answers.
     """
 
     def __init__(self, targets: Sequence[str] = (), *, force: bool = False) -> None:
@@ -49,11 +54,11 @@ class Shared(Graph):
             ) from error
 
     def bring(self, name: str, data: dict[str, Data] | None = None) -> None:
-        """Put what a stage reads into its places, and nothing else beside it.
+        """Put what a stage reads where it reads it, and nothing else beside it.
 
         Args:
             name: The stage.
-            data: What it is; None is what the parents recorded.
+            data: Its dependencies by path; None are those its parents recorded.
 
         Raises:
             RefusedError: If neither the cache nor the remote has a file, or one
@@ -61,30 +66,38 @@ class Shared(Graph):
         """
         stage = self._stages[name]
         with self._alone():
-            known = self._data(stage) if data is None else data
+            data = self._data(stage) if data is None else data
             for dep in stage.deps:
-                if dep.def_path in known:
-                    self._bring(dep, known[dep.def_path])
+                if dep.def_path in data:
+                    self._bring(dep, data[dep.def_path])
 
     def _above(self, stage: Stage) -> list[Output]:
-        """Outputs of the parents that a stage reads."""
+        """The outputs of its parents that a stage reads."""
         outs = [o for p in self.parents[stage.addressing] for o in self._stages[p].outs]
         return [o for o in outs if any(overlap(dep, o) for dep in stage.deps)]
 
     def _data(self, stage: Stage) -> dict[str, Data]:
-        """The dependencies that stages put into the cache, as recorded."""
+        """The dependencies of a stage that stages put into the cache, by path.
+
+        Hashes are those that the stages recorded, wherever the files are.
+        """
         outs = [out for out in self._above(stage) if out.use_cache]
-        found = {}
+        data = {}
         for dep in split_params_deps(stage)[1]:
-            own = [out for out in outs if overlap(dep, out)]
-            if own:
-                obj = self._expected(dep, own)
+            overlapping = [out for out in outs if overlap(dep, out)]
+            if overlapping:
+                obj = self._expected(dep, overlapping)
                 files = obj.as_list() if isinstance(obj, Tree) else None
-                found[dep.def_path] = Data(str(obj.hash_info.value), files)
-        return found
+                data[dep.def_path] = Data(str(obj.hash_info.value), files)
+        return data
 
     def _expected(self, dep: Output, outs: list[Output]) -> HashFile:
-        """A dependency, from the outputs that it is, is in, or is around."""
+        """The content of a dependency, from what was recorded of outputs.
+
+        Args:
+            dep: It is one of the outputs, lies in one, or is a folder around some.
+            outs: The outputs.
+        """
         first = outs[0]
         if dep.fs_path == first.fs_path:
             return self._object(first)
@@ -110,18 +123,21 @@ class Shared(Graph):
     def _in_git(
         self, dep: Output, outs: list[Output]
     ) -> Iterable[tuple[tuple[str, ...], HashInfo]]:
-        """Files of a folder that git tracks: they are in every clone."""
-        told = git("ls-files", "-z", "--", dep.fs_path)
-        for name in filter(None, told.split("\0")):
+        """Path and hash of the files of a folder that git tracks, so every clone has.
+
+        What the outputs hold is left out.
+        """
+        listed = git("ls-files", "-z", "--", dep.fs_path)
+        for name in filter(None, listed.split("\0")):
             path = str(Path(name).resolve())
-            made = any(dep.fs.isin_or_eq(path, out.fs_path) for out in outs)
-            if not made and Path(path).exists():
+            is_output = any(dep.fs.isin_or_eq(path, out.fs_path) for out in outs)
+            if not is_output and Path(path).exists():
                 if dep.dvcignore and dep.dvcignore.is_ignored(dep.fs, path):
                     continue
                 yield dep.fs.relparts(path, dep.fs_path), self._hash(dep, path)
 
     def _object(self, out: Output) -> HashFile:
-        """An output as recorded; the list of a folder's files comes from the remote."""
+        """An output as recorded; of a folder the list of its files."""
         info = out.hash_info
         if not info.isdir:
             return out.cache.get(info.value)
@@ -135,7 +151,7 @@ class Shared(Graph):
         return obj
 
     def _ask(self, call: Callable[[Any], Any], argument: Any) -> Any:
-        """Have the remote do something."""
+        """Call what uses the remote; its errors become a RefusedError."""
         try:
             return call(argument)
         except DvcException:
@@ -150,36 +166,41 @@ class Shared(Graph):
             ) from error
 
     def _lacking(self, ids: set[str]) -> set[str]:
-        """Those of some objects that the remote has not."""
-        asked = ids - self._remote_has
-        if asked:
-            self._remote_has |= set(self._ask(self.remote.oids_exist, asked))
+        """Those of some objects, by hash, that the remote does not have."""
+        unknown = ids - self._remote_has
+        if unknown:
+            self._remote_has |= set(self._ask(self.remote.oids_exist, unknown))
         return ids - self._remote_has
 
     def _push(self, out: Output) -> None:
         """Put an output into the remote, unless it is there."""
-        wanted = ids(self._object(out))
-        if wanted <= self._remote_has:
+        objects = ids(self._object(out))
+        if objects <= self._remote_has:
             return
-        self._ask(self.repo.cloud.push, [HashInfo("md5", i) for i in wanted])
-        if lacking := self._lacking(wanted):
+        self._ask(self.repo.cloud.push, [HashInfo("md5", i) for i in objects])
+        if lacking := self._lacking(objects):
             raise DvcException(f"output '{out}' could not be pushed: {lacking}")
 
     def _bring(self, dep: Output, data: Data) -> None:
-        """`bring`, one dependency."""
+        """Put one dependency into its place, from git, the cache or the remote.
+
+        Raises:
+            RefusedError: If nobody has a file, or one stands in the way that the cache
+                does not have.
+        """
         cache = dep.cache
         obj = cache.get(data.md5) if data.files is None else tree_of(data.files)
-        wanted = {data.md5: str(dep)}
+        paths = {data.md5: str(dep)}  # by hash
         if data.files is not None:
-            wanted = {f["md5"]: f"{dep}/{f['relpath']}" for f in data.files}
-        lost = {i: path for i, path in wanted.items() if not cache.exists(i)}
-        for info, path in lost.items():  # what git has is in its place already
+            paths = {f["md5"]: f"{dep}/{f['relpath']}" for f in data.files}
+        absent = {i: path for i, path in paths.items() if not cache.exists(i)}
+        for info, path in absent.items():  # what git has is in its place already
             if dep.fs.isfile(path) and self._hash(dep, path).value == info:
                 cache.add([path], dep.fs, [info], hardlink=False)
-        lost = {i: path for i, path in lost.items() if not cache.exists(i)}
-        if lost:
-            self._ask(self.repo.cloud.pull, [HashInfo("md5", i) for i in lost])
-        for info, path in lost.items():
+        absent = {i: path for i, path in absent.items() if not cache.exists(i)}
+        if absent:
+            self._ask(self.repo.cloud.pull, [HashInfo("md5", i) for i in absent])
+        for info, path in absent.items():
             if not cache.exists(info):
                 raise RefusedError(
                     path,
@@ -211,15 +232,23 @@ class Shared(Graph):
             ) from None
 
     def _hash(self, dep: Output, path: str) -> HashInfo:
-        """The hash of a file."""
+        """DVC's hash of a file that lies in or at a dependency."""
         return build(dep.local_cache, path, dep.fs, "md5", dry_run=True)[2].hash_info
 
     def _sources(
         self, stage: Stage, data: Container[str]
     ) -> tuple[dict[str, str], dict[str, Any]]:
-        """Code, and parameters by file, that a stage depends on, as they stand here.
+        """What a stage depends on that no stage puts into the cache, as it stands here.
 
         The stage keeps the recorded hashes, so that it can still tell what changed.
+
+        Args:
+            stage: The stage.
+            data: Paths of the dependencies that stages put into the cache.
+
+        Returns:
+            Hashes of files by path, ``none`` for one that is missing; and values of
+            parameters by file.
         """
         code, params = {}, {}
         values, files = split_params_deps(stage)
@@ -231,13 +260,13 @@ class Shared(Graph):
         return code, params
 
     def _form(self, stage: Stage) -> dict[str, Any]:
-        """A stage's block of dvc.yaml, resolved."""
+        """A stage's block of dvc.yaml, with its templates filled in."""
         form: dict[str, Any] = to_pipeline_file(stage)[stage.name]
         return form
 
 
 def overlap(dep: Output, out: Output) -> bool:
-    """Whether a dependency is, is in, or is around an output."""
+    """Whether a dependency is an output, lies in one, or is a folder around one."""
     return bool(
         dep.fs.isin_or_eq(dep.fs_path, out.fs_path)
         or dep.fs.isin(out.fs_path, dep.fs_path)
@@ -245,20 +274,20 @@ def overlap(dep: Output, out: Output) -> bool:
 
 
 def tree_of(files: Files) -> Tree:
-    """A folder from the list of its files."""
+    """A folder as DVC's cache holds it, from the list of its files."""
     tree = Tree.from_list(files, hash_name="md5")
     tree.digest()
     return tree
 
 
 def ids(obj: HashFile) -> set[str]:
-    """The objects of the cache that hold a file, or a folder with its files."""
+    """Hashes of the objects of the cache that hold a file or a folder."""
     inside = {info.value for _, _, info in obj} if isinstance(obj, Tree) else set()
     return {obj.hash_info.value, *inside}
 
 
 def git(*arguments: str) -> str:
-    """What git says, or nothing where there is no git."""
+    """What git prints; empty where git fails, as outside a repository."""
     done = subprocess.run(
         ["git", *arguments], capture_output=True, text=True, check=False
     )

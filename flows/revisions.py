@@ -1,4 +1,4 @@
-"""Revisions of the project as folders, for a comparison.
+"""Lay out revisions of the project as folders, for a comparison.
 
 A commit, branch, tag or experiment is laid out below ``.offcut/compare/``: only what
 ``tasks.compare.wanted`` names, read from DVC's cache, else from the default remote, and
@@ -35,11 +35,14 @@ READERS = 8  # objects asked for at once: a remote answers slowly, but many
 
 
 def sources(names: Sequence[str], root: Path = Path()) -> list[Source]:
-    """Lay out revisions.
+    """Lay out revisions, each in a folder.
 
     Args:
-        names: Commits, branches, tags, experiments, or ``workspace``.
-        root: Of the project.
+        names: Commits, branches, tags, experiments, or ``workspace``; at least two.
+        root: The project, which is a clone and a DVC repository.
+
+    Returns:
+        A source for the comparison a name, in the same order.
 
     Raises:
         RefusedError: If there are fewer than two, one is not known (the nearest is
@@ -54,13 +57,17 @@ def sources(names: Sequence[str], root: Path = Path()) -> list[Source]:
             "name another, e.g. workspace",
         )
     with _repository(root) as repo, _alone(Path(repo.root_dir) / FOLDER):
-        found = [(name, *_resolve(repo, name)) for name in names]
-        return [_source(repo, name, kind, sha) for name, kind, sha in found]
+        resolved = [(name, *_resolve(repo, name)) for name in names]
+        return [_source(repo, name, kind, sha) for name, kind, sha in resolved]
 
 
 @contextmanager
 def _repository(root: Path) -> Iterator[Repo]:
-    """The project, opened; git and DVC are both needed."""
+    """Open the project for DVC.
+
+    Raises:
+        RefusedError: If it is no DVC repository, or no git repository.
+    """
     try:
         repo = Repo(str(root.resolve()))
     except NotDvcRepoError:
@@ -81,7 +88,7 @@ def _repository(root: Path) -> Iterator[Repo]:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """One process at a time lays out revisions; another one waits."""
+    """Hold the lock under which one process at a time lays out revisions."""
     check_writable(folder)
     with (folder / "lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -89,7 +96,11 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _resolve(repo: Repo, name: str) -> tuple[str, str]:
-    """What a name is, and its commit."""
+    """What kind of revision a name is, and the SHA-1 of its commit.
+
+    Raises:
+        RefusedError: If there is no such revision, or several; names the nearest.
+    """
     if name == WORKSPACE:
         return WORKSPACE, ""
     known = {
@@ -125,7 +136,7 @@ def _resolve(repo: Repo, name: str) -> tuple[str, str]:
 
 
 def _source(repo: Repo, name: str, kind: str, sha: str) -> Source:
-    """One revision, laid out."""
+    """Lay out one revision, as far as its outputs can be had."""
     root = Path(repo.root_dir)
     if kind == WORKSPACE:
         return _workspace(repo, root)
@@ -152,10 +163,10 @@ def _source(repo: Repo, name: str, kind: str, sha: str) -> Source:
     store = Store(repo)
     outs = wanted(load(folder / "params.yaml"), f"params.yaml of {name}")
     with ThreadPoolExecutor(READERS) as pool:
-        told = pool.map(lambda out: _lay_out(store, out, locked, folder), outs)
+        failures = pool.map(lambda out: _lay_out(store, out, locked, folder), outs)
         missing = [
             Missing(out.out, why, _command(kind, name, out, pull))
-            for out, (why, pull) in zip(outs, told, strict=True)
+            for out, (why, pull) in zip(outs, failures, strict=True)
             if why
         ]
     code = {path: tree.md5(path) for path in _code(locked)}
@@ -165,7 +176,7 @@ def _source(repo: Repo, name: str, kind: str, sha: str) -> Source:
 
 
 def _workspace(repo: Repo, root: Path) -> Source:
-    """The workspace, where it stands."""
+    """The workspace as a source, read where it stands."""
     locked = stages(root / "dvc.lock")
     store = Store(repo)
     missing = []
@@ -182,7 +193,7 @@ def _workspace(repo: Repo, root: Path) -> Source:
 
 
 def _subject(repo: Repo, kind: str, sha: str) -> str:
-    """First line of a commit's message; of an experiment, whose DVC wrote, its base."""
+    """First line of a commit's message; of an experiment that of its baseline."""
     commit = repo.scm.resolve_commit(sha)
     if kind == "experiment" and commit.parents:
         base = commit.parents[0]
@@ -192,14 +203,14 @@ def _subject(repo: Repo, kind: str, sha: str) -> str:
 
 
 def _command(kind: str, name: str, out: Wanted, pull: str) -> str:
-    """What brings a missing output, or makes it again."""
+    """The shell command that brings a missing output, or makes it again."""
     there = "dvc exp apply" if kind == "experiment" else "git checkout"
     do = pull or "dvc repro"
     return f"{there} {shlex.quote(name)} && {do} {shlex.quote(out.stage)}"
 
 
 def _entry(locked: Mapping[str, Any], path: str) -> dict[str, Any] | None:
-    """What dvc.lock says of an output."""
+    """What a dvc.lock says of an output; None if it records none of that path."""
     for block in locked.values():
         for out in block.get("outs", ()):
             if out.get("path") == path and out.get("md5"):
@@ -210,7 +221,7 @@ def _entry(locked: Mapping[str, Any], path: str) -> dict[str, Any] | None:
 def _lay_out(
     store: Store, out: Wanted, locked: Mapping[str, Any], folder: Path
 ) -> tuple[str, str]:
-    """Put one output into a revision's folder.
+    """Put one output into a revision's folder, as a whole or not at all.
 
     Returns:
         Why it could not be, and DVC's command that may help; both empty if it could.
@@ -240,17 +251,20 @@ def _lay_out(
 
 
 def _keep_environment(root: Path, folder: Path, locked: Mapping[str, Any]) -> None:
-    """Copy environment.json beside a revision that was made with this very one."""
+    """Copy environment.json beside a revision that was made with the same one.
+
+    It is not in git, and dvc.lock has its hash alone.
+    """
     here, there = root / ENVIRONMENT, folder / ENVIRONMENT
     if here.exists() and not there.exists():
         text = here.read_text(encoding="utf-8")
-        found = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+        present = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
         deps = (dep for block in locked.values() for dep in block.get("deps", ()))
-        if {dep["md5"] for dep in deps if dep.get("path") == ENVIRONMENT} == {found}:
+        if {dep["md5"] for dep in deps if dep.get("path") == ENVIRONMENT} == {present}:
             write_text(there, text)
 
 
 def _code(locked: Mapping[str, Any]) -> list[str]:
-    """Paths of the code the stages depend on."""
+    """Paths of the code that stages depend on, by a dvc.lock."""
     deps = (dep for block in locked.values() for dep in block.get("deps", ()))
     return sorted({dep["path"] for dep in deps if dep["path"].startswith("tasks/")})

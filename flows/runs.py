@@ -1,4 +1,4 @@
-"""Runs that have lost their moment or their process."""
+"""Flow runs that are over without knowing: too late to start, or without a process."""
 
 import time
 from collections.abc import Iterator
@@ -16,11 +16,11 @@ Row = dict[str, Any]
 
 
 def late() -> str:
-    """Why the present flow run is not worth starting any more, or nothing.
+    """Why the present flow run is too late to be worth running; empty if it is not.
 
-    Runs pile up while a machine sleeps; the first one after it brings everything up to
-    date. Only the schedule's own runs can be late, and not when somebody starts one of
-    them again.
+    Runs pile up while a machine sleeps, and the first one afterwards brings everything
+    up to date. Only the schedule's own runs can be late, and not when somebody starts
+    one of them again.
     """
     from prefect.context import FlowRunContext
 
@@ -28,19 +28,22 @@ def late() -> str:
     if context is None or context.flow_run is None or context.flow_run.run_count > 1:
         return ""
     run = context.flow_run
-    return _late(run.auto_scheduled, run.expected_start_time)
+    return _lateness(run.auto_scheduled, run.expected_start_time)
 
 
 def skip_late(url: str) -> int:
-    """Cancel the runs that were to start while no server ran; how many.
+    """Cancel the scheduled runs that were to start while no server ran.
 
     Args:
-        url: The API.
+        url: The address of the server's API.
+
+    Returns:
+        How many were cancelled.
     """
     count = 0
-    for row in _runs(url, "SCHEDULED"):
+    for row in _runs_in(url, "SCHEDULED"):
         at = row["expected_start_time"]
-        why = _late(row["auto_scheduled"], at and datetime.fromisoformat(at))
+        why = _lateness(row["auto_scheduled"], at and datetime.fromisoformat(at))
         if why and row["run_count"] == 0:
             _end(url, row, "CANCELLED", why)
             count += 1
@@ -48,31 +51,37 @@ def skip_late(url: str) -> int:
 
 
 def crash_lost(url: str) -> int:
-    """Mark as crashed what seems to run; how many. Only when nobody runs anything.
+    """Mark every run as crashed that its server believes to be running.
+
+    To be called only when no process of this project runs anything.
 
     Args:
-        url: The API.
+        url: The address of the server's API.
+
+    Returns:
+        How many were marked.
     """
     count = 0
-    for row in _runs(url, "PENDING", "RUNNING", "CANCELLING"):
+    for row in _runs_in(url, "PENDING", "RUNNING", "CANCELLING"):
         _end(url, row, "CRASHED", LOST)
         count += 1
     return count
 
 
-def _late(auto_scheduled: bool | None, at: datetime | None) -> str:
+def _lateness(auto_scheduled: bool | None, at: datetime | None) -> str:
+    """Why a run that was due at a time is too late; empty if it is not."""
     if not auto_scheduled or at is None:
         return ""
     hours = (time.time() - at.timestamp()) / HOUR
     return f"skipped: {hours:.1f} h late, more than {LATE}" if hours > LATE else ""
 
 
-def _runs(url: str, *types: str) -> Iterator[Row]:
-    """Flow runs whose state is of one of these types."""
+def _runs_in(url: str, *types: str) -> Iterator[Row]:
+    """Flow runs whose state is of one of some types."""
     rows: list[Row] = []
     while len(rows) % PAGE == 0:
-        wanted = {"state": {"type": {"any_": types}}}
-        body = {"flow_runs": wanted, "limit": PAGE, "offset": len(rows)}
+        of_types = {"state": {"type": {"any_": types}}}
+        body = {"flow_runs": of_types, "limit": PAGE, "offset": len(rows)}
         more = call(url, "flow_runs/filter", body)
         if not more:
             break
@@ -80,9 +89,9 @@ def _runs(url: str, *types: str) -> Iterator[Row]:
     return iter(rows)
 
 
-def _end(url: str, row: Row, kind: str, why: str) -> None:
-    """End a run, and the task runs in it that are not over."""
-    state = {"type": kind, "message": why}
+def _end(url: str, row: Row, state_type: str, why: str) -> None:
+    """Set the final state of a run, and of the task runs in it that are not over."""
+    state = {"type": state_type, "message": why}
     call(url, f"flow_runs/{row['id']}/set_state", {"state": state, "force": True})
     body = {
         "flow_runs": {"id": {"any_": [row["id"]]}},

@@ -1,4 +1,4 @@
-"""Which stage may start, and what became of each."""
+"""Which stage may start when, and what became of each."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class Outcome:
     Attributes:
         state: cached (nothing to run), completed, failed, or skipped because a stage it
             stands on failed.
-        message: Why; of a failed one, with its log's tail.
+        message: Why; of a failed one, with the last lines of its log.
         seconds: Wall time of its command.
     """
 
@@ -26,16 +26,16 @@ class Outcome:
     seconds: float = 0.0
 
 
-class Ending(Protocol):
-    """A future, of threads, Prefect or Dask."""
+class Future(Protocol):
+    """What the futures of threads, Prefect and Dask have in common."""
 
     def add_done_callback(self, fn: Callable[..., None]) -> None:
-        """Call ``fn`` when it has ended."""
+        """Call a function when the work has ended."""
 
 
 def run(
     parents: Mapping[str, Collection[str]],
-    start: Callable[[str], Ending],
+    start: Callable[[str], Future],
     outcomes: Mapping[str, Outcome],
     *,
     workers: int | Callable[[], int],
@@ -43,34 +43,35 @@ def run(
 ) -> dict[str, Outcome]:
     """Run stages, each as soon as all its parents ended, ``workers`` at once.
 
-    Among those that may start, the one with the longest way to the end goes first.
+    Among those that may start, the one with the longest chain of stages behind it goes
+    first: the critical path decides how long the run takes.
 
     Args:
         parents: The stages each one stands on, parents before children; the order
             breaks ties.
         start: Starts a stage, which puts its outcome into ``outcomes`` before it ends.
-        outcomes: See there.
-        workers: How many may run at once; a function is asked again and again.
+        outcomes: What became of the stages that have ended.
+        workers: How many may run at once; a function is asked anew before each start.
         keep_going: After a failure, still run what does not stand on the failed stage;
             otherwise nothing more is started.
 
     Returns:
         An outcome of every stage.
     """
-    waiting = {name: set(of) & parents.keys() for name, of in parents.items()}
-    ways = _ways(waiting)
+    waiting = {name: set(above) & parents.keys() for name, above in parents.items()}
+    chains = _chain_lengths(waiting)
     ended: SimpleQueue[str] = SimpleQueue()
     done: dict[str, Outcome] = {}
     running: set[str] = set()
     while waiting or running:
         failed = any(o.state == "failed" for o in done.values())
-        for name in [n for n in waiting if _lost(waiting[n], done)]:
+        for name in [n for n in waiting if _blocked(waiting[n], done)]:
             del waiting[name]
             done[name] = Outcome("skipped", "a stage it stands on failed")
-        ready = [n for n, of in waiting.items() if of <= done.keys()]
+        ready = [n for n, above in waiting.items() if above <= done.keys()]
         if failed and not keep_going:
             ready = []
-        ready.sort(key=lambda name: -ways[name])
+        ready.sort(key=lambda name: -chains[name])
         room = workers() if callable(workers) else workers
         for name in ready[: max(room - len(running), 0)]:
             del waiting[name]
@@ -92,18 +93,18 @@ def run(
     return {name: done[name] for name in parents}
 
 
-def _lost(of: Iterable[str], done: Mapping[str, Outcome]) -> bool:
-    """Whether a parent failed or was skipped."""
-    return any(n in done and done[n].state in {"failed", "skipped"} for n in of)
+def _blocked(parents: Iterable[str], done: Mapping[str, Outcome]) -> bool:
+    """Whether one of a stage's parents failed or was skipped."""
+    return any(n in done and done[n].state in {"failed", "skipped"} for n in parents)
 
 
-def _ways(parents: dict[str, set[str]]) -> dict[str, int]:
-    """How many stages stand one behind the other, from each to the end of the graph."""
-    ways = dict.fromkeys(parents, 1)
+def _chain_lengths(parents: dict[str, set[str]]) -> dict[str, int]:
+    """The number of stages on the longest path from each to an end of the graph."""
+    lengths = dict.fromkeys(parents, 1)
     for name in reversed(parents):  # children before their parents
         for parent in parents[name]:
-            ways[parent] = max(ways[parent], ways[name] + 1)
-    return ways
+            lengths[parent] = max(lengths[parent], lengths[name] + 1)
+    return lengths
 
 
 def tally(outcomes: Mapping[str, Outcome]) -> str:

@@ -1,7 +1,8 @@
-"""``python -m flows.serve [--port N]``, which is ``make ui``.
+"""Serve Prefect's pages: ``python -m flows.serve [--port N]``, which is ``make ui``.
 
-Starts the project's Prefect server and serves what can be started from its pages. All
-of it ends with this process, however that ends.
+Starts the project's Prefect server, and offers the flows `pipeline`, `study` and
+`compare` to be started from its pages. All of it ends with this process, however that
+ends.
 """
 
 import argparse
@@ -36,16 +37,16 @@ AT_ONCE = {"study": 4}  # runs of one deployment; studies stand in folders of th
 
 
 def main() -> None:
-    """See the module."""
-    made = argparse.ArgumentParser(prog="python -m flows.serve", description=__doc__)
-    made.add_argument("--port", type=int, default=server.PORT, help="of loopback")
-    port = made.parse_args().port
+    """Serve the project in the current folder until Ctrl-C or SIGTERM."""
+    options = argparse.ArgumentParser(prog="python -m flows.serve", description=__doc__)
+    options.add_argument("--port", type=int, default=server.PORT, help="of loopback")
+    port = options.parse_args().port
     root = Path.cwd()
     if not (root / "dvc.yaml").exists():
         raise RefusedError(
             root, "dvc.yaml", "nothing", "a clone of the project", "start it from there"
         )
-    signal.signal(signal.SIGTERM, _ended)
+    signal.signal(signal.SIGTERM, _interrupt)
     os.environ |= server.settings(root)
     with suppress(KeyboardInterrupt):
         serve(root, port)
@@ -63,13 +64,13 @@ def serve(root: Path, port: int) -> None:
         RefusedError: If the project is served already, the port is taken, or the server
             does not start.
     """
-    with _only(root):
+    with _only_server(root):
         listener = _listener(port)
         _say("starting, 5 s (15 s the first time) ...")
         with (
             server.using(root, patience=3) as alone,
             server.started(root, listener, services=True) as url,
-            _known(root, url),
+            _announced(root, url),
         ):
             os.environ["PREFECT_API_URL"] = url
             lost = runs.crash_lost(url) if alone else 0
@@ -79,6 +80,13 @@ def serve(root: Path, port: int) -> None:
 
 
 async def _serve(url: str, lost: int, late: int) -> None:
+    """Offer the flows on a server, and run them, until told to end.
+
+    Args:
+        url: The address of its API.
+        lost: How many runs were found without a process, to be said.
+        late: How many scheduled runs were found too late, to be said.
+    """
     from prefect.runner import Runner
 
     # a schedule that was switched on stays so
@@ -89,13 +97,13 @@ async def _serve(url: str, lost: int, late: int) -> None:
     while not (runner.started or running.done()):  # it sets a handler of its own first
         await asyncio.sleep(0.05)
     loop = asyncio.get_running_loop()
-    told: list[asyncio.Task[None]] = []
+    stopping: list[asyncio.Task[None]] = []
 
     def end() -> None:
-        if told:  # asked twice: children die with this process
+        if stopping:  # asked twice: children die with this process
             os._exit(130)
         _say("ending; once more to end at once")
-        told.append(asyncio.create_task(runner.astop()))
+        stopping.append(asyncio.create_task(runner.astop()))
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, end)
@@ -111,7 +119,14 @@ async def _serve(url: str, lost: int, late: int) -> None:
 
 
 async def _deployment(name: str, url: str) -> "RunnerDeployment":
-    """A flow as what can be started from the pages; runs above its limit wait."""
+    """A flow as a Prefect deployment, so that pages can start it.
+
+    Runs above its limit wait. The schedule of a known one stays as the user left it.
+
+    Args:
+        name: Of the flow and its module.
+        url: The address of the server's API.
+    """
     from prefect.client.schemas.objects import (
         ConcurrencyLimitConfig,
         ConcurrencyLimitStrategy,
@@ -121,7 +136,7 @@ async def _deployment(name: str, url: str) -> "RunnerDeployment":
 
     flow = getattr(importlib.import_module(f"flows.{name}"), name)
     nightly = Cron(NIGHTLY, timezone=_timezone(), active=False, slug=SLUG)
-    made: RunnerDeployment = await flow.ato_deployment(
+    deployment: RunnerDeployment = await flow.ato_deployment(
         name,
         schedules=[nightly] if name == "pipeline" else [],
         concurrency_limit=ConcurrencyLimitConfig(
@@ -133,21 +148,27 @@ async def _deployment(name: str, url: str) -> "RunnerDeployment":
     try:
         call(url, f"deployments/name/{flow.name}/{name}")
     except OSError:
-        return made
-    made.schedules = []  # it is known: its schedule stays as the user left it
-    made.model_fields_set.discard("schedules")
-    return made
+        return deployment
+    deployment.schedules = []  # the user may have switched it on
+    deployment.model_fields_set.discard("schedules")
+    return deployment
 
 
 def _timezone() -> str:
-    """The machine's own, as cron takes it."""
+    """The machine's own time zone, by the name that a cron schedule takes."""
     name = os.environ.get("TZ") or os.path.realpath("/etc/localtime")
     name = name.removeprefix(":").partition("zoneinfo/")[2] or name
     return "UTC" if name.startswith("/") else name
 
 
 def _python(root: Path) -> Path:
-    """An interpreter whose processes die with this one, and ignore its Ctrl-C."""
+    """Write a program that runs Python so that it dies with this process.
+
+    Its processes do not see this one's Ctrl-C either.
+
+    Returns:
+        Its path; the present interpreter where the machine lacks the tools.
+    """
     setsid = shutil.which("setsid")
     if not (server.SETPRIV and setsid):
         return Path(sys.executable)
@@ -159,6 +180,11 @@ def _python(root: Path) -> Path:
 
 
 def _listener(port: int) -> socket.socket:
+    """A socket on the port of the server.
+
+    Raises:
+        RefusedError: If the port is taken; names who has it.
+    """
     try:
         return bound(port)
     except OSError as error:
@@ -172,7 +198,7 @@ def _listener(port: int) -> socket.socket:
 
 
 def _holder(port: int) -> str:
-    """The process that listens on a port, as far as we may see it."""
+    """Which process listens on a port, in words; empty where we may not see it."""
     sockets = set()
     for line in Path("/proc/net/tcp").read_text("ascii").splitlines()[1:]:
         fields = line.split()
@@ -189,8 +215,8 @@ def _holder(port: int) -> str:
 
 
 @contextmanager
-def _only(root: Path) -> Iterator[None]:
-    """One of these a project."""
+def _only_server(root: Path) -> Iterator[None]:
+    """Refuse a second server of the same project."""
     path = server.home(root) / "serve.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as lock:
@@ -209,8 +235,8 @@ def _only(root: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _known(root: Path, url: str) -> Iterator[None]:
-    """Other commands of this project find the server."""
+def _announced(root: Path, url: str) -> Iterator[None]:
+    """Write down the address, where other commands of this project look for it."""
     path = server.home(root) / "url"
     write_text(path, f"{url}\n")
     try:
@@ -219,7 +245,7 @@ def _known(root: Path, url: str) -> Iterator[None]:
         path.unlink(missing_ok=True)
 
 
-def _ended(_number: int, _frame: FrameType | None) -> None:
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 

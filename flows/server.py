@@ -1,8 +1,8 @@
-"""A Prefect server of this project: which one to use, and one for a while.
+"""Which Prefect server a process uses; starts one where none runs.
 
-Its state is in ``.offcut/prefect`` of the project; it listens on loopback and sends
-nothing anywhere. Importing this module does not import Prefect, which reads its
-settings once, when it is imported: set `settings` and enter `api` before.
+The state of this project's server lies in ``.offcut/prefect``; it listens on loopback
+and sends nothing anywhere. Importing this module does not import Prefect, which reads
+its settings once, when it is imported: set `settings` and enter `api` before.
 """
 
 import fcntl
@@ -32,7 +32,7 @@ from tasks.artifacts.errors import RefusedError
 
 NAMES = {HOST, "localhost"}
 PORT = 4200  # of `make ui`, unless told otherwise
-SENDING = 30  # seconds events and log lines may take to reach the server
+SENDING = 30  # seconds the last events and log lines may take to reach the server
 SETPRIV = shutil.which("setpriv")
 
 # what a server that only records runs need not do
@@ -50,7 +50,7 @@ IDLE = (
 
 
 def home(root: Path) -> Path:
-    """Where Prefect keeps everything of this project."""
+    """The folder in which Prefect keeps everything of a project."""
     return root / ".offcut" / "prefect"
 
 
@@ -104,8 +104,8 @@ def settings(root: Path) -> dict[str, str]:
 def api(root: Path) -> Iterator[str]:
     """A server to talk to, which is also PREFECT_API_URL of this process meanwhile.
 
-    The one the user named in PREFECT_API_URL; else the one of ``make ui``; else one
-    that is ended afterwards, when it has recorded everything sent to it.
+    It is the one the user named in PREFECT_API_URL; else the one of ``make ui``; else
+    one started here, which is ended afterwards, when it has recorded what was sent.
 
     Args:
         root: The project, absolute.
@@ -146,10 +146,10 @@ def api(root: Path) -> Iterator[str]:
 def running(root: Path) -> str | None:
     """The address of the API of this project's ``make ui``, if it runs."""
     try:
-        found = (home(root) / "url").read_text("utf-8").strip()
+        url = (home(root) / "url").read_text("utf-8").strip()
     except FileNotFoundError:
-        found = f"http://{HOST}:{PORT}/api"
-    return found if _ours(found, root) else None
+        url = f"http://{HOST}:{PORT}/api"
+    return url if _is_ours(url, root) else None
 
 
 @contextmanager
@@ -169,15 +169,21 @@ def started(root: Path, listener: socket.socket, *, services: bool) -> Iterator[
     """
     port = listener.getsockname()[1]
     url = f"http://{HOST}:{port}/api"
-    dies = [SETPRIV, "--pdeathsig", "KILL", "--"] if SETPRIV else []
+    die_with_parent = [SETPRIV, "--pdeathsig", "KILL", "--"] if SETPRIV else []
     log = root / ".offcut" / "logs" / "server.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with listener, log.open("a+b") as output, _alone(root):
         before = output.tell()
         server = subprocess.Popen(
-            [*dies, sys.executable, "-m", "flows.application", str(listener.fileno())],
+            [
+                *die_with_parent,
+                sys.executable,
+                "-m",
+                "flows.application",
+                str(listener.fileno()),
+            ],
             cwd=Path(__file__).parents[1],  # where the module is found
-            env=os.environ | settings(root) | _server(port, services),
+            env=os.environ | settings(root) | _server_settings(port, services),
             pass_fds=[listener.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -197,15 +203,15 @@ def started(root: Path, listener: socket.socket, *, services: bool) -> Iterator[
 
 @contextmanager
 def using(root: Path, patience: float = 0) -> Iterator[bool]:
-    """Say that this process uses the project's Prefect.
+    """Mark this process as one that uses the project's Prefect.
 
     Args:
         root: The project, absolute.
-        patience: Seconds to wait for others to end: the processes of one that was
-            killed may still be dying.
+        patience: Seconds to wait for other processes to end: those of a server that
+            was killed may still be dying.
 
     Yields:
-        Whether nobody else does: then a run that is not over has lost its process.
+        Whether no other process does: a run that is not over has then lost its own.
     """
     path = home(root) / "using.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -223,16 +229,16 @@ def using(root: Path, patience: float = 0) -> Iterator[bool]:
         yield alone
 
 
-def _ours(url: str, root: Path) -> bool:
-    """Whether the server there keeps its state in this project."""
+def _is_ours(url: str, root: Path) -> bool:
+    """Whether the server at an address keeps its state in this project."""
     try:
         return Path(call(url, "admin/settings", timeout=10)["home"]) == home(root)
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
 
-def _server(port: int, services: bool) -> dict[str, str]:
-    """What only the server's own process needs."""
+def _server_settings(port: int, services: bool) -> dict[str, str]:
+    """The environment that only the server's own process needs."""
     origins = ",".join(f"http://{name}:{port}" for name in sorted(NAMES))
     idle = {} if services else {f"PREFECT_SERVER_{name}": "false" for name in IDLE}
     return {
@@ -246,7 +252,7 @@ def _server(port: int, services: bool) -> dict[str, str]:
 
 @contextmanager
 def _alone(root: Path) -> Iterator[None]:
-    """One server at a time moves the database to the present version."""
+    """Hold the lock under which one server at a time migrates the database."""
     path = home(root) / "starting.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as lock:
@@ -255,9 +261,9 @@ def _alone(root: Path) -> Iterator[None]:
 
 
 def _drain(url: str) -> None:
-    """Send what Prefect still holds back in this process, if it was imported at all.
+    """Send the events and log lines that Prefect still holds back in this process.
 
-    It tries each event for seconds, so where nobody is left to listen all is dropped.
+    Prefect tries each event for seconds, so where no server listens all are dropped.
     """
     if "prefect" not in sys.modules:
         return
@@ -268,7 +274,7 @@ def _drain(url: str) -> None:
     workers: tuple[Any, ...] = (EventsWorker, APILogWorker)
     for worker in workers:
         logging.getLogger(worker.__name__).setLevel(logging.ERROR)  # that it takes time
-        for one in tuple(worker._instances.values()) if gone else ():
-            if one._loop and one._task:
-                one._loop.call_soon_threadsafe(one._task.cancel)
+        for instance in tuple(worker._instances.values()) if gone else ():
+            if instance._loop and instance._task:
+                instance._loop.call_soon_threadsafe(instance._task.cancel)
         worker.drain_all(timeout=SENDING, at_exit=False)

@@ -1,4 +1,4 @@
-"""What a Dask worker runs: one stage, in the clone it was started in.
+"""What a Dask worker does: it makes one stage, in the clone it was started in.
 
 Needed there: the project at the driver's revision, its environment and DVC's remote;
 neither Prefect nor its server.
@@ -26,13 +26,20 @@ from tasks.artifacts.errors import RefusedError
 
 LOOK = 1  # seconds between two looks at whether the stage is still wanted
 BUSY = 0.2  # seconds between two looks at a clone that another run is in
-GATE = LOCK.with_suffix(".gate")
+GATE = LOCK.with_suffix(".gate")  # held while the lock is taken
 
-_one = threading.Lock()  # DVC is not made for threads
+_dvc = threading.Lock()  # DVC is not made for threads
 
 
 def work(job: Job) -> Made:
-    """Make a stage here, push what it wrote."""
+    """Make a stage in the current folder and push what it wrote to the remote.
+
+    Args:
+        job: The stage, as the driver of the run knows it.
+
+    Returns:
+        What became of it; a refusal is a failed stage.
+    """
     here = place()
     worker = get_worker()
 
@@ -66,14 +73,15 @@ def work(job: Job) -> Made:
                 f"run here: git fetch && git checkout {job.rev}, "
                 "and start the worker again",
             )
-        with _one, _among(job.topic, tell):
+        with _dvc, _shared_folder(job.topic, tell):
             site = Site.of(job)
             site.bring(job.stage, job.data)
             run = Run(site, job.timeout)
-            with _wanted(run.processes):
-                done = run.stage(job.stage, tell)
-            made = Made(done.state, f"{done.message} on {here}", done.seconds)
-            if done.state != "failed":
+            with _stopped_if_unwanted(run.processes):
+                outcome = run.stage(job.stage, tell)
+            message = f"{outcome.message} on {here}"
+            made = Made(outcome.state, message, outcome.seconds)
+            if outcome.state != "failed":
                 made.entry, made.files = site.made(job.stage)
             return made
     except RefusedError as error:
@@ -81,8 +89,8 @@ def work(job: Job) -> Made:
 
 
 @contextmanager
-def _wanted(processes: Processes) -> Iterator[None]:
-    """End the stage's command when the run that asked for it has gone."""
+def _stopped_if_unwanted(processes: Processes) -> Iterator[None]:
+    """End a stage's command as soon as the run that asked for it has gone."""
     worker, ended = get_worker(), threading.Event()
     key = worker.get_current_task()
 
@@ -103,33 +111,33 @@ def _wanted(processes: Processes) -> Iterator[None]:
 
 
 @contextmanager
-def _among(run: str, tell: Tell) -> Iterator[None]:
-    """Be in this folder with workers of the same run only.
+def _shared_folder(run: str, tell: Tell) -> Iterator[None]:
+    """Share the current folder with workers of the same run, and with nobody else.
 
     Args:
-        run: Its name.
+        run: The run's name.
         tell: Called with a line if another run is here.
     """
     LOCK.parent.mkdir(parents=True, exist_ok=True)
-    told = False
+    waiting = False
     with LOCK.open("a+") as file:
         while not _entered(run, file):
-            if not told:
+            if not waiting:
                 tell("waiting: another run is in this folder")
-            told = True
+            waiting = True
             time.sleep(BUSY)
         yield
 
 
 def _entered(run: str, file: IO[str]) -> bool:
-    """Whether the lock could be taken for a run; its file names the run."""
+    """Whether the folder's lock could be taken for a run, whose name its file holds."""
     with GATE.open("a") as gate:
-        fcntl.flock(gate, fcntl.LOCK_EX)  # one at a time comes or looks
+        fcntl.flock(gate, fcntl.LOCK_EX)  # one process at a time tries
         if _flock(file, fcntl.LOCK_EX):
             file.truncate(0)
             file.write(run)
             file.flush()
-            fcntl.flock(file, fcntl.LOCK_SH)  # somebody else may slip in before
+            fcntl.flock(file, fcntl.LOCK_SH)  # another run may take it in between
         elif not _flock(file, fcntl.LOCK_SH):
             return False
         file.seek(0)
