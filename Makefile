@@ -15,10 +15,10 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # The stamp's name is a checksum of what was installed: a second set-up does nothing.
 STAMP := $(VENV)/installed-$(shell cat requirements.lock pyproject.toml | cksum | cut -d' ' -f1)
 
-.PHONY: help setup run flow ui study smoke claim claims compare report params test check bench lock browser
+.PHONY: help setup run flow ui study smoke claim claims compare report params behaviors test check bench lock browser
 
 help:  ## show this list
-	@grep -E '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | awk 'BEGIN {FS = ":.*## "} {printf "  %-8s %s\n", $$1, $$2}'
+	@grep -E '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | awk 'BEGIN {FS = ":.*## "} {printf "  %-9s %s\n", $$1, $$2}'
 
 setup: $(STAMP)  ## install the locked versions into .venv, describe the machine
 	@$(PY) -m tasks.artifacts.environment
@@ -76,6 +76,11 @@ compare: setup  ## compare revisions: make compare A=main B=workspace [C=...]
 
 params: setup  ## compose params.yaml, the default study, from params/
 	@$(PY) -m tasks.artifacts.compose
+
+# Files in git that no run makes or removes: only this target does, and takes hours.
+behaviors: setup  ## train the policies that make the experience again: make behaviors WORLD=...
+	@[ -n "$(WORLD)" ] || { echo "say which: make behaviors WORLD=one of" $(basename $(notdir $(wildcard params/behaviors/*.yaml))) >&2; exit 1; }
+	@$(PY) -m tasks.behaviors --world "$(WORLD)"
 
 # By file, since the tests of a file share its server, clone or run of the graph, and in
 # the order of tests/conftest.py, the heaviest first. What fails beside other work, e.g.

@@ -6,7 +6,8 @@ and dvc.lock gets the entry. Different from ``dvc repro``:
 
 * dvc.lock is replaced in one step, at a cost that does not grow with the stages.
 * A dependency edited while its stage runs fails the stage. DVC would record the new
-  file as what the output was made from.
+  file as what the output was made from. So it is with the code that the stage stands
+  on, from when the stage `code` saw it.
 * A stage that another process is working on is waited for.
 
 DVC's API is not stable, so pyproject.toml bounds its version, and tests compare with
@@ -35,6 +36,7 @@ from dvc.stage.run import get_executable, prepare_kwargs
 from dvc.stage.serialize import to_lockfile
 from tqdm import tqdm
 
+from flows.closures import edited
 from flows.lockfile import LockFile
 from flows.processes import Command
 from tasks.artifacts.errors import RefusedError
@@ -133,15 +135,8 @@ class Graph:
             try:
                 before = {str(dep): dep.hash_info for dep in stage.deps}
                 stage.save_deps()
-                edited = [str(d) for d in stage.deps if d.hash_info != before[str(d)]]
-                if edited:
-                    raise RefusedError(
-                        name,
-                        "dependency",
-                        f"{', '.join(edited)}, changed while the stage ran",
-                        "what the outputs were made from",
-                        "run it again",
-                    )
+                changed = [str(d) for d in stage.deps if d.hash_info != before[str(d)]]
+                _refuse_edited(name, [*changed, *edited(_paths(stage))])
                 self._record(stage)
             finally:
                 self._release(name)
@@ -160,6 +155,7 @@ class Graph:
             return "recorded" if ran else "unchanged"
         if not self.force and not _changed(stage):
             return "unchanged"
+        _refuse_edited(name, edited(_paths(stage)))
         self._hold(name, stage)
         try:
             _bare(Stage.remove_outs)(stage)
@@ -258,6 +254,23 @@ class Graph:
                     "a file, or an output of a stage",
                     "create it, or mend the stage",
                 )
+
+
+def _paths(stage: Stage) -> list[str]:
+    """Paths of a stage's dependencies, from the project's root."""
+    return [dep.def_path for dep in stage.deps]
+
+
+def _refuse_edited(name: str, files: Sequence[str]) -> None:
+    """Refuse to run or to record a stage whose dependencies were edited meanwhile."""
+    if files:
+        raise RefusedError(
+            name,
+            "dependency",
+            f"{', '.join(files)}, changed while the graph ran",
+            "what the outputs are made from",
+            "run it again",
+        )
 
 
 def _bare(method: Callable[..., Any]) -> Callable[..., Any]:

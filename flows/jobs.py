@@ -1,6 +1,5 @@
 """What goes to a worker and what comes back: plain values."""
 
-import hashlib
 import socket
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,11 +7,10 @@ from typing import Any
 
 from flows.schedule import State
 from tasks.artifacts.errors import RefusedError
+from tasks.code import Closure, closure, digest
 
-# the version of flows/ in this process
-CODE = hashlib.sha256(
-    b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
-).hexdigest()
+# the version of flows/, and of what it imports of tasks/, in this process
+CODE = digest(closure(Path(__file__).parent))
 Files = list[dict[str, str]]  # md5 and relpath of each, as in DVC's cache
 
 
@@ -37,6 +35,7 @@ class Job:
         stage: Its name.
         form: Its block of dvc.yaml, resolved.
         code: Hashes of the dependencies that no stage puts into the cache.
+        sources: SHA-256 of the files under tasks/ that the stage's methods are made of.
         params: Values by file.
         data: Dependencies that stages put into the cache.
         outs: Paths it writes.
@@ -52,6 +51,7 @@ class Job:
     stage: str
     form: dict[str, Any]
     code: dict[str, str]
+    sources: Closure
     params: dict[str, Any]
     data: dict[str, Data]
     outs: list[str]

@@ -6,11 +6,16 @@ is fetched.
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from dvc.config import ConfigError
 from dvc.repo import Repo
+
+from flows.closures import FOLDER as CODE
+from flows.closures import is_code
+from tasks.code import texts
 
 
 class UnavailableError(Exception):
@@ -119,6 +124,25 @@ class Commit:
         content = self.read(path)
         return "" if content is None else _md5(content)
 
+    def code_md5(self, paths: Iterable[str]) -> dict[str, str]:
+        """:meth:`md5` of what stages depend on as their code, by path.
+
+        What the stage `code` writes is in no commit; it follows from ``tasks/``, whose
+        files are laid out for the moment and read, not run.
+        """
+        with TemporaryDirectory() as place:
+            at = (self.prefix / "tasks").as_posix()
+            for file in map(str, self.fs.find(at)) if self.fs.isdir(at) else ():
+                name = Path(file.lstrip("/")).relative_to(self.prefix)
+                copy = Path(place, name)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                copy.write_bytes(self.fs.cat_file(file))
+            written = texts(Path(place))
+        return {
+            path: _written_md5(path, written) if is_code(path) else self.md5(path)
+            for path in paths
+        }
+
 
 def workspace_md5(repo: Repo, path: str) -> str:
     """DVC's hash of a file or folder of the workspace, without what DVC ignores.
@@ -137,6 +161,30 @@ def workspace_md5(repo: Repo, path: str) -> str:
             (file.relative_to(at).as_posix(), file.read_bytes()) for file in files
         )
     return _md5(at.read_bytes()) if at.exists() else ""
+
+
+def workspace_code_md5(repo: Repo, paths: Iterable[str]) -> dict[str, str]:
+    """As :meth:`Commit.code_md5`, of the workspace."""
+    written = texts(Path(repo.root_dir))
+    return {
+        path: _written_md5(path, written)
+        if is_code(path)
+        else workspace_md5(repo, path)
+        for path in paths
+    }
+
+
+def _written_md5(path: str, written: Mapping[str, str]) -> str:
+    """DVC's hash of a file or folder that the stage `code` writes; empty without."""
+    name = Path(path).relative_to(CODE).as_posix()
+    if name in written:
+        return _md5(written[name].encode())
+    under = {n: t for n, t in written.items() if Path(n).is_relative_to(name)}
+    if not under:
+        return ""
+    return _folder_md5(
+        (Path(n).relative_to(name).as_posix(), t.encode()) for n, t in under.items()
+    )
 
 
 def _md5(content: bytes) -> str:

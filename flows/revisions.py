@@ -22,7 +22,8 @@ from dvc.repo import Repo
 from dvc.repo.experiments.utils import exp_refs
 from dvc.scm import RevError, resolve_rev
 
-from flows.objects import Commit, Store, UnavailableError, workspace_md5
+from flows.closures import is_code
+from flows.objects import Commit, Store, UnavailableError, workspace_code_md5
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import check_writable, whole_folder, write_text
 from tasks.artifacts.params import load
@@ -169,7 +170,7 @@ def _source(repo: Repo, name: str, kind: str, sha: str) -> Source:
             for out, (why, pull) in zip(outs, failures, strict=True)
             if why
         ]
-    code = {path: tree.md5(path) for path in _code(locked)}
+    code = tree.code_md5(_code(locked))
     return Source(
         name, kind, sha, _subject(repo, kind, sha), folder, tuple(missing), code
     )
@@ -188,7 +189,7 @@ def _workspace(repo: Repo, root: Path) -> Source:
             do = "checkout" if held else "repro"
             command = f"dvc {do} {shlex.quote(out.stage)}"
             missing.append(Missing(out.out, "not in the workspace", command))
-    code = {path: workspace_md5(repo, path) for path in _code(locked)}
+    code = workspace_code_md5(repo, _code(locked))
     return Source(WORKSPACE, WORKSPACE, "", "", root, tuple(missing), code)
 
 
@@ -267,4 +268,5 @@ def _keep_environment(root: Path, folder: Path, locked: Mapping[str, Any]) -> No
 def _code(locked: Mapping[str, Any]) -> list[str]:
     """Paths of the code that stages depend on, by a dvc.lock."""
     deps = (dep for block in locked.values() for dep in block.get("deps", ()))
-    return sorted({dep["path"] for dep in deps if dep["path"].startswith("tasks/")})
+    paths = {dep["path"] for dep in deps}
+    return sorted(p for p in paths if p.startswith("tasks/") or is_code(p))

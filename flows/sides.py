@@ -10,6 +10,7 @@ from dvc.stage.loader import StageLoader
 from dvc.stage.serialize import to_lockfile
 from dvc_data.hashfile.tree import Tree
 
+from flows.closures import differing, edited, is_code, recorded, refresh
 from flows.jobs import Data, Files, Job, Made, place, unlike
 from flows.remote import Shared, git, ids, overlap, tree_of
 from tasks.artifacts.errors import RefusedError
@@ -71,10 +72,12 @@ class Ledger(Shared):
                 if out.use_cache:
                     self._push(out)
             code, params = self._sources(stage, data)
-        form, edited = self._form(stage), _edited([*code, *params])
+        sources, form = recorded(code), self._form(stage)
+        changes = _edited([*code, *params, *sources])
         outs = sorted(out.def_path for out in stage.outs)
         where = (_revision(), place())
-        return Job(name, form, code, params, data, outs, *where, edited, self.force)
+        told = (form, code, sources, params, data, outs)
+        return Job(name, *told, *where, changes, self.force)
 
     def accept(self, job: Job, made: Made) -> None:
         """Record what another machine made of a job.
@@ -86,7 +89,7 @@ class Ledger(Shared):
         unlike(job, made)
         with self._alone():
             code, params = self._sources(stage, job.data)
-            if (code, params) != (job.code, job.params):
+            if (code, params) != (job.code, job.params) or edited(code):
                 raise RefusedError(
                     job.stage,
                     "dependency",
@@ -155,6 +158,8 @@ class Site(Shared):
         Raises:
             RefusedError: Naming the files that differ.
         """
+        if job.sources:
+            refresh()
         try:
             site = cls([job.stage], force=job.force)
         except RefusedError as error:
@@ -167,12 +172,15 @@ class Site(Shared):
             with site._alone():
                 code, params = site._sources(stage, job.data)
             differ = {p for p, md5 in job.code.items() if code[p] != md5}
+            # what of the code differs says more than which method's list does
+            files = set(differing(job.sources, recorded(code)))
+            differ = {p for p in differ if not (files and is_code(p))} | files
             differ |= {p for p, values in job.params.items() if params[p] != values}
         if not differ:
             return site
         mends = [f"run here: {_checkout(job)}"]
-        if edited := sorted(differ & {p for p, how in job.edited.items() if how}):
-            mends = [f"commit and push {', '.join(edited)} there, then {mends[0]}"]
+        if commit := sorted(differ & {p for p, how in job.edited.items() if how}):
+            mends = [f"commit and push {', '.join(commit)} there, then {mends[0]}"]
         if ignored := sorted(differ & {p for p, how in job.edited.items() if not how}):
             mends.append(
                 f"git ignores {', '.join(ignored)}: it has to come out the same on "

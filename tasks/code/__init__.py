@@ -22,37 +22,43 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tasks.artifacts.files import canonical
+from tasks.artifacts.files import canonical, whole_folder, write_text
 
 PROJECT = Path(__file__).parents[2]
+# rooms that have methods, in the order their stages run
+ROOMS = (
+    *("worlds", "generate", "measure", "weigh", "train", "compress", "export"),
+    *("evaluate", "estimate", "profile", "report", "beds", "claims"),
+)
 SHARED = ("cores", "engine")  # folders of a room that hold no method
 Closure = dict[str, str]  # path from the project's root: SHA-256 of the file
 
 
-def closure(*starts: Path) -> Closure:
+def closure(*starts: Path, project: Path = PROJECT) -> Closure:
     """The files some files are made of, by path, sorted.
 
     Args:
         starts: Python files or folders of the project; of a folder all its files.
+        project: The folder that holds ``tasks/``; by default the running code's.
 
     Returns:
         The starts and everything they import under ``tasks/``.
     """
-    todo = [file for start in starts for file in _python_files(start)]
+    todo = [file for start in starts for file in _python_files(start, project)]
     reached: set[Path] = set()
     while todo:
         file = todo.pop()
         if file not in reached:
             reached.add(file)
-            todo += imports(file)
+            todo += imports(file, project)
     beside = {file for folder in {f.parent for f in reached} for file in _data(folder)}
     return {
-        file.relative_to(PROJECT).as_posix(): _sha256(file)
+        file.relative_to(project).as_posix(): _sha256(file)
         for file in sorted(reached | beside)
     }
 
 
-def of_method(room: str, name: str) -> Closure:
+def of_method(room: str, name: str, project: Path = PROJECT) -> Closure:
     """The closure of a method: its file or folder, and the command that runs it.
 
     A method's folder may hold a ``__main__.py``; otherwise its room's command runs it.
@@ -60,24 +66,53 @@ def of_method(room: str, name: str) -> Closure:
     Args:
         room: A folder of ``tasks/``.
         name: A name of :func:`methods`.
+        project: As of :func:`closure`.
 
     Raises:
         KeyError: If the room has no such method.
     """
-    if name not in methods(room):
+    if name not in methods(room, project):
         raise KeyError(f"tasks/{room}/{name}")
-    folder = PROJECT / "tasks" / room
+    folder = project / "tasks" / room
     own = folder / name if (folder / name).is_dir() else folder / f"{name}.py"
     command = own / "__main__.py"
-    return closure(own, *([] if command.exists() else [folder / "__main__.py"]))
+    if not command.exists():
+        command = folder / "__main__.py"
+    return closure(own, *([command] if command.exists() else []), project=project)
 
 
-def methods(room: str) -> list[str]:
+def methods(room: str, project: Path = PROJECT) -> list[str]:
     """Names of a room's methods: what lies directly in it, files and folders alike."""
-    folder = PROJECT / "tasks" / room
+    folder = project / "tasks" / room
     files = {path.stem for path in folder.glob("*.py") if path.name[0] != "_"}
     folders = {path.parent.name for path in folder.glob("*/__init__.py")}
     return sorted((files | folders) - set(SHARED))
+
+
+def texts(project: Path = PROJECT) -> dict[str, str]:
+    """Every method's closure as JSON, by file name, ``<room>/<method>.json``."""
+    return {
+        f"{room}/{name}.json": canonical(of_method(room, name, project))
+        for room in ROOMS
+        for name in methods(room, project)
+    }
+
+
+def write(folder: Path, project: Path = PROJECT) -> None:
+    """Write what :func:`texts` says below a folder, all at once, if it differs.
+
+    Raises:
+        RefusedError: If something of the user's stands in the folder's place.
+    """
+    current = texts(project)
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    there = {file.relative_to(folder).as_posix(): file.read_text() for file in files}
+    if there == current:
+        return
+    with whole_folder(folder) as fresh:
+        for name, text in current.items():
+            (fresh / name).parent.mkdir(exist_ok=True)
+            write_text(fresh / name, text)
 
 
 def digest(files: Closure) -> str:
@@ -86,16 +121,16 @@ def digest(files: Closure) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
-def imports(file: Path) -> frozenset[Path]:
+def imports(file: Path, project: Path = PROJECT) -> frozenset[Path]:
     """Files of ``tasks/`` that a file imports itself, with the packages they are in.
 
     A file that does not parse imports nothing: it still counts by its bytes.
     """
-    return _imports(file, _sha256(file))
+    return _imports(file, _sha256(file), project)
 
 
 @cache
-def _imports(file: Path, sha: str) -> frozenset[Path]:
+def _imports(file: Path, sha: str, project: Path) -> frozenset[Path]:
     """As :func:`imports`; ``sha`` makes an edited file another question."""
     del sha
     try:
@@ -108,7 +143,7 @@ def _imports(file: Path, sha: str) -> frozenset[Path]:
         if parts[0] != "tasks":
             continue
         for end in range(1, len(parts) + 1):
-            base = PROJECT.joinpath(*parts[:end])
+            base = project.joinpath(*parts[:end])
             found |= {base.with_suffix(".py"), base / "__init__.py"}
     return frozenset(path for path in found if path.is_file())
 
@@ -129,13 +164,13 @@ def _imported_names(tree: ast.AST) -> Iterator[str]:
             yield from _imported_names(node)
 
 
-def _python_files(start: Path) -> Iterable[Path]:
+def _python_files(start: Path, project: Path) -> Iterable[Path]:
     """A file, or all Python files below a folder; with the packages they are in."""
     files = sorted(start.rglob("*.py")) if start.is_dir() else [start]
     packages = [
         parent / "__init__.py"
         for parent in start.parents
-        if parent.is_relative_to(PROJECT / "tasks")
+        if parent.is_relative_to(project / "tasks")
     ]
     return [*files, *(file for file in packages if file.exists())]
 

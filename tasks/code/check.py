@@ -7,14 +7,21 @@ after the first. Here all blocks are parsed at once; nothing is built.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from tasks.artifacts.effort import Effort
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.makers import check_makers
 from tasks.artifacts.params import PARAMS, check_known, resolve
-from tasks.export import Sampler
-from tasks.train.__main__ import Effort
+from tasks.code import methods
 
 # what the study lists, and the group each name is a block of
 LISTS = {"learners": "train", "compressors": "compress"}
+# groups whose blocks have the name of their method, by which stages know its code
+NAMED = {
+    **{room: room for room in ("train", "compress", "export", "evaluate", "estimate")},
+    **{room: room for room in ("profile", "measure", "report")},
+    "claim": "claims",
+    "bed": "beds",
+}
 
 
 def check(params: Mapping[str, Any]) -> None:
@@ -28,6 +35,7 @@ def check(params: Mapping[str, Any]) -> None:
     """
     for where, block in _blocks(params):
         resolve(str(block["_target_"]), where).Parameters.parse(block, where)
+    _check_names(params)
     study = params["study"]
     Effort.of(study)
     check_makers(params)
@@ -59,13 +67,40 @@ def check(params: Mapping[str, Any]) -> None:
     _check_sampled(params, study)
 
 
+def _check_names(params: Mapping[str, Any]) -> None:
+    """Refuse a name that no file of its room has: no stage could tell its code."""
+    for group, room in NAMED.items():
+        for name, block in (params.get(group) or {}).items():
+            _check_name(f"{group}.{name}", room, name, block)
+    for name, block in (params.get("dataset") or {}).items():
+        where = f"dataset.{name}"
+        world = block["world"]
+        _check_name(f"{where}.world.name", "worlds", world["name"], world)
+        _check_name(f"{where}.method", "generate", block["method"], block["generate"])
+
+
+def _check_name(where: str, room: str, name: str, block: Mapping[str, Any]) -> None:
+    """Refuse a block whose class is not the method's of the block's name."""
+    target = str(block.get("_target_", ""))
+    if name in methods(room) and f"{target}.".startswith(f"tasks.{room}.{name}."):
+        return
+    raise RefusedError(
+        PARAMS,
+        where,
+        f"{name}, of the class {target or 'none'}",
+        f"the name of a method, tasks/{room}/{name}.py, and a class of it",
+        f"there are {', '.join(methods(room))}",
+    )
+
+
 def _check_sampled(params: Mapping[str, Any], study: Mapping[str, Any]) -> None:
     """Samplers, their calls, and what they are applied to."""
     block = study["sampled"]
     samplers = [
         name
         for name, one in (params.get("export") or {}).items()
-        if issubclass(resolve(str(one["_target_"]), f"export.{name}"), Sampler)
+        # a sampler plans network calls; the other methods of the room write graphs
+        if hasattr(resolve(str(one["_target_"]), f"export.{name}"), "plan")
     ]
     lists = {
         "policies": study["policies"],

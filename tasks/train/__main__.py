@@ -11,16 +11,15 @@ bytes.
 import argparse
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from tasks.artifacts.checkpoint import Checkpoint
 from tasks.artifacts.dataset import load_transitions
-from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.effort import Effort
 from tasks.artifacts.files import check_writable, read_json, whole_folder, write_text
 from tasks.artifacts.makers import known_dataset
-from tasks.artifacts.params import PARAMS, OneOf, Params, Range, build, load, pick
+from tasks.artifacts.params import build, load, pick
 from tasks.artifacts.policy import load_policy, save_critic, save_policy
 from tasks.artifacts.progress import Progress
 from tasks.artifacts.stage import run_stage
@@ -35,50 +34,6 @@ if TYPE_CHECKING:
     from tasks.artifacts.dataset import Transitions
 
 CHECKPOINTS = Path(".offcut/checkpoints")
-
-
-@dataclass(frozen=True)
-class Effort(Params):
-    """What a study says of training."""
-
-    seeds: Annotated[tuple[int, ...], Range(0)]
-    updates: Annotated[int, Range(1)]
-    batch: Annotated[int, Range(1)]
-    snapshots: Annotated[int, Range(0)]
-    precision: Annotated[str, OneOf(("float32", "bfloat16"))]
-    processes: Annotated[int, Range(1)]
-
-    def __post_init__(self) -> None:
-        """Also refuse seeds that are none or twice, more snapshots than updates."""
-        super().__post_init__()
-        if self.snapshots > self.updates:
-            raise RefusedError(
-                PARAMS,
-                "snapshots",
-                self.snapshots,
-                f"at most one an update, {self.updates}",
-                "lower snapshots",
-            )
-        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
-            raise RefusedError(
-                PARAMS,
-                "seeds",
-                list(self.seeds),
-                "at least one seed, none twice",
-                "change seeds",
-            )
-
-    @classmethod
-    def of(cls, study: Mapping[str, Any]) -> Self:
-        """From the block ``study``, which also says what is not of training."""
-        named = [field.name for field in fields(cls)]
-        return cls.parse({key: study[key] for key in named if key in study}, "study")
-
-    @property
-    def moments(self) -> list[int]:
-        """Updates done at each snapshot: evenly spaced, the last at the end."""
-        n = self.snapshots
-        return [self.updates * (i + 1) // n for i in range(n)]
 
 
 def main() -> None:

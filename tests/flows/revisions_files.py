@@ -10,6 +10,7 @@ from pathlib import Path
 import yaml
 
 from flows.revisions import FOLDER, sources
+from tasks.code import write
 from tasks.compare.page import Outcome, compare
 from tests.compare.conftest import DATASET, network, put_network, shift, write_revision
 
@@ -21,6 +22,10 @@ WORSE = (
 # the outputs of the project's graph, made by hand
 GRAPH = """
 stages:
+  code:
+    cmd: "true"
+    deps: [tasks]
+    outs: [{data/code: {cache: false}}]
   generate:
     foreach: ${study.datasets}
     do:
@@ -40,7 +45,7 @@ for stage, kind in (
   {stage}:
     matrix: {axes}
     cmd: "true"
-    deps: [tasks/code.py, tasks/room]
+    deps: [tasks/room, data/code/train/bc.json]
     params: [study]
     outs: ["data/{kind}/{leaf}"]
 """
@@ -64,7 +69,8 @@ class Repository:
         self.env["PYTHONPATH"] = str(ROOT)
         write_revision(root)
         (root / "tasks/room").mkdir(parents=True)
-        (root / "tasks/code.py").write_text("one = 1\n")
+        (root / "tasks/train").mkdir()
+        (root / "tasks/train/bc.py").write_text("one = 1\n")
         (root / "tasks/room/more.py").write_text("two = 2\n")
         (root / "dvc.yaml").write_text(GRAPH)
         (root / ".gitignore").write_text("/data\n/.offcut\n/environment.json\n")
@@ -105,6 +111,7 @@ class Repository:
         return self.run(sys.executable, "-m", "dvc", *arguments)
 
     def commit(self, message: str) -> None:
+        write(self.root / "data/code", self.root)
         self.dvc("commit", "-q", "--force")
         self.run("git", "add", "-A")
         self.run("git", "commit", "-q", "-m", message)

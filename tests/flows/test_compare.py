@@ -78,10 +78,12 @@ def test_a_lock_that_is_older_is_told(repository: Repository):
     try:
         repository.run("git", "checkout", "-q", "-b", "lazy", "main")
         (repository.root / "tasks/room/more.py").write_text("two = 3\n")
+        (repository.root / "tasks/train/bc.py").write_text("one = 2\n")
         repository.run("git", "commit", "-q", "-a", "-m", "Change code, run nothing")
         found = repository.compare("main", "lazy")
         assert "lazy: dvc.lock is older than the revision." in found.page
-        assert "not made with tasks/room as there" in found.warnings[0]
+        stale = "data/code/train/bc.json, tasks/room"
+        assert f"not made with {stale} as there" in found.warnings[0]
         assert "main: dvc.lock is older" not in found.page
         assert (
             "workspace: dvc.lock is older"

@@ -12,6 +12,7 @@ JOB = Job(
     "make",
     form={"cmd": "cp a b", "deps": ["a", "code.py"], "outs": ["b"]},
     code={"code.py": "1"},
+    sources={},
     params={"params.yaml": {"rate": 0.5}},
     data={"a": Data("2")},
     outs=["b"],

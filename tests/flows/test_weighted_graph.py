@@ -33,8 +33,8 @@ def test_weighted_policies_go_on_as_any_other(
     found = graph(clone, monkeypatch, "trajectory_weighting_smoke")
     data = "pendulum_random_expert_10"
     parents = found.parents[f"train_weighted@{data}-td3_bc-aw"]
-    assert parents == {f"generate@{data}", f"weigh@{data}-aw"}
-    assert found.parents[f"weigh@{data}-aw"] == {f"generate@{data}"}
+    assert parents == {"code", f"generate@{data}", f"weigh@{data}-aw"}
+    assert found.parents[f"weigh@{data}-aw"] == {"code", f"generate@{data}"}
     assert found.outputs(f"train_weighted@{data}-td3_bc-aw") == [
         Path(f"data/policies/{data}/td3_bc-aw")
     ]

@@ -1,0 +1,25 @@
+"""Write what each method is made of: ``python -m tasks.code``.
+
+The first stage of the graph. It checks all parameters, so that what any stage would
+refuse is refused before the first of them writes anything, then writes
+``data/code/<room>/<method>.json``, {path: SHA-256}. Stages depend on these files.
+"""
+
+from pathlib import Path
+
+from tasks.artifacts.params import load
+from tasks.artifacts.stage import run_stage
+from tasks.code import write
+from tasks.code.check import check
+
+OUT = Path("data/code")
+
+
+def main() -> None:
+    """Check, then write."""
+    check(load())
+    write(OUT)
+
+
+if __name__ == "__main__":
+    raise SystemExit(run_stage(main))
