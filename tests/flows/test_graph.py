@@ -162,7 +162,7 @@ def test_a_dependency_edited_while_its_stage_runs_fails_it(toy: Toy):
     edited = {"cmd": "cp in.txt out; echo more >> in.txt", "deps": ["in.txt"]}
     toy.stages({"copy": edited | {"outs": ["out"]}})
     said = toy.flow(code=1)
-    assert "copy: dependency: found in.txt, changed while the stage ran" in said
+    assert "copy: dependency: found in.txt, changed while the graph ran" in said
     assert not (toy.folder / "dvc.lock").exists()
     assert not json.loads(toy.read(".dvc/tmp/rwlock")).get("write")  # let go of
 
