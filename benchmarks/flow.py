@@ -20,7 +20,9 @@ from typing import Any
 
 import yaml
 
-from flows.server import bound, settings, started
+from flows.server.endpoint import bound
+from flows.server.settings import settings
+from flows.server.start import started
 from tasks.artifacts.files import sha256
 
 ROOT = Path(__file__).parents[1]

@@ -48,7 +48,7 @@ def server_of(flow: int) -> int | None:
     """The Prefect server a flow started, if it has one yet."""
     for pid in below(flow):
         path = Path(f"/proc/{pid}/cmdline")
-        if path.exists() and "flows.application" in path.read_text():
+        if path.exists() and "flows.server.application" in path.read_text():
             return pid
     return None
 

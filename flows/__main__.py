@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from flows.local import run_locally
-from flows.server import api, settings
+from flows.server.settings import settings
+from flows.server.start import api
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.stage import run_stage
 

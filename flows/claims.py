@@ -15,9 +15,9 @@ from typing import Any
 
 import yaml
 
-from flows.experiment import git
+from flows.experiments.experiment import git
+from flows.experiments.worktree import plan
 from flows.study import say, study_in_prefect, study_locally
-from flows.worktree import plan
 from tasks.artifacts.compose import composed
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import write_json

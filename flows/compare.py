@@ -11,8 +11,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from flows.revisions import FOLDER, sources
-from flows.server import api, running, settings
+from flows.revisions.layout import FOLDER, sources
+from flows.server.settings import settings
+from flows.server.start import api, running
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.stage import run_stage
 from tasks.compare import page as pages

@@ -4,9 +4,9 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from flows import schedule
+from flows.engine import schedule
+from flows.engine.run import alone, conclude
 from flows.placement import open_run
-from flows.run import alone, conclude
 
 
 def run_locally(

@@ -12,10 +12,11 @@ from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture
 from prefect.states import Cancelled, Completed, Failed
 
-from flows import display, schedule
+from flows.engine import schedule
+from flows.engine.run import Run, alone, conclude
 from flows.placement import open_run
-from flows.run import Run, alone, conclude
-from flows.runs import late
+from flows.server import display
+from flows.server.stale_runs import late
 from tasks.artifacts.errors import RefusedError
 
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from flows.graph import Graph
-from flows.run import Run
+from flows.engine.graph import Graph
+from flows.engine.run import Run
 from tasks.artifacts.errors import RefusedError
 
 
@@ -24,7 +24,7 @@ def open_run(
         dask: Address of a Dask scheduler, or None for this machine.
 
     Returns:
-        The run; on a cluster a `flows.cluster.Cluster`.
+        The run; on a cluster a `flows.cluster.driver.Cluster`.
 
     Raises:
         RefusedError: If dvc.yaml has a cycle, a missing dependency or no such target;
@@ -34,7 +34,7 @@ def open_run(
     if dask is None:
         return Run(Graph(targets, force=force), timeout)
     try:
-        from flows.cluster import Cluster
+        from flows.cluster.driver import Cluster
     except ModuleNotFoundError as error:
         raise RefusedError(
             "--dask",

@@ -21,8 +21,10 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from flows import runs, server
-from flows.endpoint import HOST, bound, call
+from flows.server.endpoint import HOST, bound, call
+from flows.server.settings import PORT, home, settings
+from flows.server.stale_runs import crash_lost, skip_late
+from flows.server.start import SETPRIV, running, started, using
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import write_text
 from tasks.artifacts.stage import run_stage
@@ -39,7 +41,7 @@ AT_ONCE = {"study": 4}  # runs of one deployment; studies stand in folders of th
 def main() -> None:
     """Serve the project in the current folder until Ctrl-C or SIGTERM."""
     options = argparse.ArgumentParser(prog="python -m flows.serve", description=__doc__)
-    options.add_argument("--port", type=int, default=server.PORT, help="of loopback")
+    options.add_argument("--port", type=int, default=PORT, help="of loopback")
     port = options.parse_args().port
     root = Path.cwd()
     if not (root / "dvc.yaml").exists():
@@ -47,7 +49,7 @@ def main() -> None:
             root, "dvc.yaml", "nothing", "a clone of the project", "start it from there"
         )
     signal.signal(signal.SIGTERM, _interrupt)
-    os.environ |= server.settings(root)
+    os.environ |= settings(root)
     with suppress(KeyboardInterrupt):
         serve(root, port)
     _say("ended")
@@ -68,13 +70,13 @@ def serve(root: Path, port: int) -> None:
         listener = _listener(port)
         _say("starting, 5 s (15 s the first time) ...")
         with (
-            server.using(root, patience=3) as alone,
-            server.started(root, listener, services=True) as url,
+            using(root, patience=3) as alone,
+            started(root, listener, services=True) as url,
             _announced(root, url),
         ):
             os.environ["PREFECT_API_URL"] = url
-            lost = runs.crash_lost(url) if alone else 0
-            late = runs.skip_late(url)
+            lost = crash_lost(url) if alone else 0
+            late = skip_late(url)
             sys.executable = str(_python(root))  # of the processes that run flows
             asyncio.run(_serve(url, lost, late))
 
@@ -170,10 +172,10 @@ def _python(root: Path) -> Path:
         Its path; the present interpreter where the machine lacks the tools.
     """
     setsid = shutil.which("setsid")
-    if not (server.SETPRIV and setsid):
+    if not (SETPRIV and setsid):
         return Path(sys.executable)
-    path = server.home(root) / "python"
-    start = [server.SETPRIV, "--pdeathsig", "KILL", "--", setsid, sys.executable]
+    path = home(root) / "python"
+    start = [SETPRIV, "--pdeathsig", "KILL", "--", setsid, sys.executable]
     write_text(path, f'#!/bin/sh\nexec {shlex.join(start)} "$@"\n')
     path.chmod(0o755)
     return path
@@ -217,13 +219,13 @@ def _holder(port: int) -> str:
 @contextmanager
 def _only_server(root: Path) -> Iterator[None]:
     """Refuse a second server of the same project."""
-    path = server.home(root) / "serve.lock"
+    path = home(root) / "serve.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            url = server.running(root)
+            url = running(root)
             raise RefusedError(
                 root,
                 "make ui",
@@ -237,7 +239,7 @@ def _only_server(root: Path) -> Iterator[None]:
 @contextmanager
 def _announced(root: Path, url: str) -> Iterator[None]:
     """Write down the address, where other commands of this project look for it."""
-    path = server.home(root) / "url"
+    path = home(root) / "url"
     write_text(path, f"{url}\n")
     try:
         yield

@@ -1,8 +1,8 @@
 """Run another study as an experiment: ``python -m flows.study NAME [OVERRIDE...]``.
 
-It runs in a git worktree of its own (``flows.worktree``), so the user's files stay as
-they are. ``dvc exp show`` lists the experiment and ``dvc exp apply`` brings it in.
-Studies that differ run at the same time.
+It runs in a git worktree of its own (``flows.experiments.worktree``), so the user's
+files stay as they are. ``dvc exp show`` lists the experiment and ``dvc exp apply``
+brings it in. Studies that differ run at the same time.
 """
 
 import argparse
@@ -11,9 +11,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from flows.experiments.worktree import Study, perform, plan
 from flows.local import run_locally
-from flows.server import api, settings
-from flows.worktree import Study, perform, plan
+from flows.server.settings import settings
+from flows.server.start import api
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.stage import run_stage
 

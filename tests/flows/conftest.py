@@ -13,7 +13,7 @@ import pytest
 
 from flows.__main__ import parser
 from flows.local import run_locally
-from flows.server import home
+from flows.server.settings import home
 from tasks.artifacts.errors import RefusedError
 from tests.flows.dasks import Dasks, Drive, Field, dasks
 from tests.flows.ui import environment
