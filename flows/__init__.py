@@ -21,6 +21,7 @@ The folders hold what these stand on:
 |---|---|
 | ``engine/graph`` | which stages are there, what changed, what is recorded? |
 | ``engine/lockfile`` | how is dvc.lock written? |
+| ``engine/refusals`` | how does the graph say what it refuses? |
 | ``engine/closures`` | was the code edited while the graph ran? |
 | ``engine/schedule`` | which stage may start? |
 | ``engine/run`` | what happens to a stage; how is a run alone in its folder? |
@@ -33,6 +34,7 @@ The folders hold what these stand on:
 | ``server/endpoint`` | how is it asked without Prefect? |
 | ``server/stale_runs`` | what becomes of runs that lost their process or their hour? |
 | ``server/display`` | what do its pages show of a stage? |
+| ``experiments/plan`` | what of a study is checked before it runs? |
 | ``experiments/worktree`` | where does another study run? |
 | ``experiments/experiment`` | what becomes a DVC experiment? |
 | ``revisions/layout``, ``objects`` | what does a comparison read of a commit? |

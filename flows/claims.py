@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from flows.experiments.experiment import git
-from flows.experiments.worktree import plan
+from flows.experiments.plan import plan
 from flows.study import say, study_in_prefect, study_locally
 from tasks.artifacts.compose import composed
 from tasks.artifacts.errors import RefusedError

@@ -11,7 +11,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from flows.experiments.worktree import Study, perform, plan
+from flows.experiments.plan import Study, plan
+from flows.experiments.worktree import perform
 from flows.local import run_locally
 from flows.server.settings import settings
 from flows.server.start import api

@@ -14,7 +14,7 @@ from queue import Empty, SimpleQueue
 
 from distributed import Client, Future, KilledWorker, Security
 
-from flows.cluster.jobs import Job, Made
+from flows.cluster.jobs import Job, Result
 from flows.cluster.ledger import Ledger
 from flows.cluster.worker import work
 from flows.engine.processes import log_path
@@ -130,18 +130,18 @@ class Cluster(Run):
 
     def _stage(self, name: str, tell: Tell) -> Outcome:
         """Have a stage made: by a worker if the remote will have all of its outputs."""
-        if self.graph.settled(name):
+        if self.graph.is_up_to_date(name):
             return Outcome("cached", "unchanged")
-        if self.graph.here(name):
+        if self.graph.runs_here(name):
             self.graph.bring(name)
             return super()._stage(name, tell)
         job = replace(self.graph.job(name), timeout=self.timeout, topic=self.topic)
-        made = self._submit(job, tell)
-        if made.entry:
-            self.graph.accept(job, made)
-        return Outcome(made.state, made.message, made.seconds)
+        result = self._submit(job, tell)
+        if result.entry:
+            self.graph.accept(job, result)
+        return Outcome(result.state, result.message, result.seconds)
 
-    def _submit(self, job: Job, tell: Tell) -> Made:
+    def _submit(self, job: Job, tell: Tell) -> Result:
         """Have a job done by a worker, passing on the lines it sends meanwhile."""
         lines = self._lines[job.stage] = SimpleQueue()
         path = log_path(LOGS, job.stage)
@@ -194,24 +194,24 @@ class Cluster(Run):
             )
         return since
 
-    def _result(self, future: Future[Made]) -> Made:
+    def _result(self, future: Future[Result]) -> Result:
         """What a job ended with, in words if the cluster lost it."""
         if self.processes.stopped:
-            return Made("failed", "stopped")
+            return Result("failed", "stopped")
         if future.status == "cancelled":
-            return Made("failed", f"the scheduler at {self.address} has gone")
+            return Result("failed", f"the scheduler at {self.address} has gone")
         error = future.exception()
         if isinstance(error, KilledWorker):
             died, last = error.allowed_failures + 1, error.last_worker.address
-            return Made(
+            return Result(
                 "failed",
                 f"{died} workers died under it, the last at {last}; "
                 "does it need more memory than they have?",
             )
         if error is not None:
-            return Made("failed", f"{type(error).__name__}: {error}")
-        made: Made = future.result()
-        return made
+            return Result("failed", f"{type(error).__name__}: {error}")
+        result: Result = future.result()
+        return result
 
     def _receive(self, event: tuple[float, dict[str, str]]) -> None:
         """Take a line that a worker sent; called by Dask."""

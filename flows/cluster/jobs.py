@@ -1,4 +1,4 @@
-"""What goes to a worker and what comes back: plain values."""
+"""What a driver sends to a worker and what comes back: plain values."""
 
 import socket
 from dataclasses import dataclass, field
@@ -16,11 +16,11 @@ Files = list[dict[str, str]]  # md5 and relpath of each, as in DVC's cache
 
 @dataclass
 class Data:
-    """A dependency that stages write.
+    """The content of a dependency that stages write.
 
     Attributes:
         md5: Its hash, as in dvc.lock.
-        files: If it is a folder, what is in it.
+        files: The files in it if it is a folder, else None.
     """
 
     md5: str
@@ -29,27 +29,27 @@ class Data:
 
 @dataclass
 class Job:
-    """A stage as the driver knows it.
+    """A stage to be made, as the driver knows it.
 
     Attributes:
         stage: Its name.
-        form: Its block of dvc.yaml, resolved.
+        definition: Its block of dvc.yaml, with its templates filled in.
         code: Hashes of the dependencies that no stage puts into the cache.
         sources: SHA-256 of the files under tasks/ that the stage's methods are made of.
-        params: Values by file.
-        data: Dependencies that stages put into the cache.
+        params: Values of parameters, by file.
+        data: Dependencies that stages put into the cache, by path.
         outs: Paths it writes.
         rev: The commit checked out.
         home: Machine and folder the run started in.
         edited: Files that are not as in that commit, and whether git would commit them.
         force: Whether to run it in any case.
-        timeout: Seconds it may take, or None.
-        topic: Where to send its output, line by line; names the run.
+        timeout: Seconds it may take, or None for no limit.
+        topic: Dask's topic for its lines of output; names the run.
         flows: Version of flows/ that the driver runs.
     """
 
     stage: str
-    form: dict[str, Any]
+    definition: dict[str, Any]
     code: dict[str, str]
     sources: Closure
     params: dict[str, Any]
@@ -65,15 +65,15 @@ class Job:
 
 
 @dataclass
-class Made:
+class Result:
     """What became of a job.
 
     Attributes:
-        state: As of `flows.engine.schedule.Outcome`, like the next two.
-        message: See there.
-        seconds: See there.
-        entry: Of dvc.lock, if the stage ended well.
-        files: Of the outputs that are folders.
+        state: As of `flows.engine.schedule.Outcome`.
+        message: Why it is in that state; of a failed one with its log's last lines.
+        seconds: Wall time of its command.
+        entry: Its entry of dvc.lock, if it ended well.
+        files: The files of each output that is a folder, by the output's path.
     """
 
     state: State
@@ -83,31 +83,35 @@ class Made:
     files: dict[str, Files] = field(default_factory=dict)
 
 
-def place() -> str:
-    """This machine and folder."""
+def machine_and_folder() -> str:
+    """Where this process runs, as ``HOST:FOLDER``."""
     return f"{socket.gethostname()}:{Path.cwd()}"
 
 
-def unlike(job: Job, made: Made) -> None:
-    """Refuse an entry that is not of the job.
+def check_result(job: Job, result: Result) -> None:
+    """Refuse a result whose entry of dvc.lock does not belong to the job.
+
+    Args:
+        job: What was sent.
+        result: What came back.
 
     Raises:
-        RefusedError: Naming what differs.
+        RefusedError: If they differ in command, dependencies, parameters or outputs.
     """
-    entry = made.entry or {}
-    wanted = {
-        "cmd": job.form["cmd"],
+    entry = result.entry or {}
+    expected = {
+        "cmd": job.definition["cmd"],
         "deps": job.code | {path: data.md5 for path, data in job.data.items()},
         "params": job.params,
         "outs": job.outs,
     }
-    got = {
+    recorded = {
         "cmd": entry.get("cmd"),
         "deps": {d["path"]: d.get("md5") for d in entry.get("deps", [])},
         "params": entry.get("params", {}),
         "outs": [out["path"] for out in entry.get("outs", []) if "md5" in out],
     }
-    differ = [key for key, value in wanted.items() if got[key] != value]
+    differ = [key for key, value in expected.items() if recorded[key] != value]
     if differ:
         raise RefusedError(
             job.stage,

@@ -8,7 +8,7 @@ from dvc.stage import Stage
 from dvc.stage.loader import StageLoader
 from dvc_data.hashfile.tree import Tree
 
-from flows.cluster.jobs import Data, Job, Made, place, unlike
+from flows.cluster.jobs import Data, Job, Result, check_result, machine_and_folder
 from flows.cluster.remote import Shared, git, ids, overlap, tree_of
 from flows.engine.closures import edited, recorded
 from tasks.artifacts.errors import RefusedError
@@ -34,11 +34,11 @@ class Ledger(Shared):
             self._ask(self.repo.cloud.pull, lists)
             self._lacking(set().union(*(ids(self._object(out)) for out in held)))
 
-    def here(self, name: str) -> bool:
-        """Whether a stage has to run in this folder: the remote will not have it all.
+    def runs_here(self, name: str) -> bool:
+        """Whether a stage has to run here, as the remote will not have all it writes.
 
-        So it is with outputs outside the cache (those in git), with ones that are
-        not pushed or that a run begins from, and with stages that run nothing.
+        Such stages write outputs outside the cache (those in git), ones that are not
+        pushed or that a run begins from; or they run no command.
         """
         stage = self._stages[name]
         return (
@@ -47,8 +47,8 @@ class Ledger(Shared):
             or any(not o.use_cache or not o.can_push or o.persist for o in stage.outs)
         )
 
-    def settled(self, name: str) -> bool:
-        """Whether nothing changed for a stage, and its outputs are here or remote."""
+    def is_up_to_date(self, name: str) -> bool:
+        """Whether nothing changed for a stage, and cache or remote has its outputs."""
         stage = self._stages[name]
         with self._alone():
             if not stage.cmd and any(o.exists and o.status() for o in stage.outs):
@@ -57,12 +57,16 @@ class Ledger(Shared):
                 always = stage.changed_stage() or stage.is_callback
                 if self.force or always or stage.always_changed:
                     return False
-                if not all(self._same(stage, dep) for dep in stage.deps):
+                if not all(self._is_as_recorded(stage, dep) for dep in stage.deps):
                     return False
-            return all(self._kept(out) for out in stage.outs)
+            return all(self._is_available(out) for out in stage.outs)
 
     def job(self, name: str) -> Job:
-        """A stage whose parents have ended; afterwards the remote has its data."""
+        """Describe a stage for a worker, and push what it reads to the remote.
+
+        Args:
+            name: The stage, whose parents have ended.
+        """
         stage = self._stages[name]
         with self._alone():
             data = self._data(stage)
@@ -70,21 +74,36 @@ class Ledger(Shared):
                 if out.use_cache:
                     self._push(out)
             code, params = self._sources(stage, data)
-        sources, form = recorded(code), self._form(stage)
+        sources = recorded(code)
         changes = _edited([*code, *params, *sources])
         outs = sorted(out.def_path for out in stage.outs)
-        where = (_revision(), place())
-        told = (form, code, sources, params, data, outs)
-        return Job(name, *told, *where, changes, self.force)
+        return Job(
+            stage=name,
+            definition=self._definition(stage),
+            code=code,
+            sources=sources,
+            params=params,
+            data=data,
+            outs=outs,
+            rev=_revision(),
+            home=machine_and_folder(),
+            edited=changes,
+            force=self.force,
+        )
 
-    def accept(self, job: Job, made: Made) -> None:
-        """Record what another machine made of a job.
+    def accept(self, job: Job, result: Result) -> None:
+        """Record what a worker made of a job.
+
+        Args:
+            job: What was sent to it.
+            result: What came back, with an entry of dvc.lock.
 
         Raises:
-            RefusedError: If it is of something else, or a dependency changed here.
+            RefusedError: If the entry belongs to something else, or a dependency
+                changed here meanwhile.
         """
         stage = self._stages[job.stage]
-        unlike(job, made)
+        check_result(job, result)
         with self._alone():
             code, params = self._sources(stage, job.data)
             if (code, params) != (job.code, job.params) or edited(code):
@@ -95,17 +114,17 @@ class Ledger(Shared):
                     "what the outputs were made from",
                     "run it again",
                 )
-            for listed in made.files.values():
-                tree = tree_of(listed)
+            for files in result.files.values():
+                tree = tree_of(files)
                 cache = self.repo.cache.local
                 cache.add([tree.path], tree.fs, [tree.oid], hardlink=False)
-            StageLoader.fill_from_lock(stage, made.entry)
+            StageLoader.fill_from_lock(stage, result.entry)
             self._write(stage)
             for out in stage.outs:
                 self._remote_has |= ids(self._object(out))
 
     def fetch(self, name: str) -> None:
-        """Put a stage's outputs into their places."""
+        """Put a stage's outputs into their places in this folder."""
         with self._alone():
             for out in self._stages[name].outs:
                 if out.use_cache:
@@ -114,12 +133,12 @@ class Ledger(Shared):
                     self._bring(out, Data(str(obj.hash_info.value), files))
 
     def absent(self) -> int:
-        """How many outputs are not in this folder."""
+        """How many outputs of all stages are not in this folder."""
         outs = [o for s in self._stages.values() for o in s.outs]
         return sum(not out.exists for out in outs)
 
-    def _same(self, stage: Stage, dep: Output) -> bool:
-        """Whether a dependency is as recorded."""
+    def _is_as_recorded(self, stage: Stage, dep: Output) -> bool:
+        """Whether a dependency has the content that was recorded for the stage."""
         outs = [o for o in self._above(stage) if o.use_cache and overlap(dep, o)]
         if not outs:
             return not dep.status()
@@ -128,8 +147,8 @@ class Ledger(Shared):
             and self._expected(dep, outs).hash_info.value == dep.hash_info.value
         )
 
-    def _kept(self, out: Output) -> bool:
-        """Whether an output is as recorded, in the cache or the remote."""
+    def _is_available(self, out: Output) -> bool:
+        """Whether an output is as recorded, in its place, the cache or the remote."""
         if not out.use_cache:
             return not out.status()
         if not out.hash_info:
@@ -143,23 +162,23 @@ class Ledger(Shared):
 
 
 def _revision() -> str:
-    """The commit checked out."""
+    """The SHA-1 of the commit that is checked out, or that there is none."""
     return git("rev-parse", "HEAD").strip() or "no commit"
 
 
 def _edited(paths: Iterable[str]) -> dict[str, bool]:
-    """Those of some files and folders that are not as in the commit.
+    """Which of some files and folders are not as in the commit.
 
     Returns:
-        Whether git would commit them: False for what it ignores.
+        Of each of these whether git would commit it: False for what it ignores.
     """
-    told = git("status", "--porcelain", "-z", "--ignored", "--", *paths)
-    found: dict[str, bool] = {}
-    for line in filter(None, told.split("\0")):
+    status = git("status", "--porcelain", "-z", "--ignored", "--", *paths)
+    changes: dict[str, bool] = {}
+    for line in filter(None, status.split("\0")):
         name, ignored = line[3:].rstrip("/"), line.startswith("!!")
         for path in paths:
             if ignored and f"{path}/".startswith(f"{name}/"):
-                found[path] = False
+                changes[path] = False
             elif not ignored and f"{name}/".startswith(f"{path}/"):
-                found[path] = True
-    return found
+                changes[path] = True
+    return changes

@@ -259,10 +259,10 @@ class Shared(Graph):
                 code[dep.def_path] = dep.get_hash().value if dep.exists else "none"
         return code, params
 
-    def _form(self, stage: Stage) -> dict[str, Any]:
+    def _definition(self, stage: Stage) -> dict[str, Any]:
         """A stage's block of dvc.yaml, with its templates filled in."""
-        form: dict[str, Any] = to_pipeline_file(stage)[stage.name]
-        return form
+        definition: dict[str, Any] = to_pipeline_file(stage)[stage.name]
+        return definition
 
 
 def overlap(dep: Output, out: Output) -> bool:

@@ -20,11 +20,14 @@ class Site(Shared):
     """
 
     @classmethod
-    def of(cls, job: Job) -> "Site":
-        """The graph, if what the job names is here as it is where the run started.
+    def for_job(cls, job: Job) -> "Site":
+        """Read the graph, whose stage must be here as it is where the run started.
+
+        Args:
+            job: The stage, with hashes of all it depends on.
 
         Raises:
-            RefusedError: Naming the files that differ.
+            RefusedError: If files differ, which it names; says how to make them equal.
         """
         if job.sources:
             refresh()
@@ -36,7 +39,7 @@ class Site(Shared):
                 error.where, error.field, error.found, error.expected, mend
             ) from None
         stage, differ = site._stages[job.stage], {"dvc.yaml"}
-        if site._form(stage) == job.form:
+        if site._definition(stage) == job.definition:
             with site._alone():
                 code, params = site._sources(stage, job.data)
             differ = {p for p, md5 in job.code.items() if code[p] != md5}
@@ -62,8 +65,13 @@ class Site(Shared):
             "; ".join(mends),
         )
 
-    def made(self, name: str) -> tuple[dict[str, Any], dict[str, Files]]:
-        """Push what a stage has made; its entry of dvc.lock, and files in folders."""
+    def push(self, name: str) -> tuple[dict[str, Any], dict[str, Files]]:
+        """Push what a stage has written to the remote.
+
+        Returns:
+            Its entry of dvc.lock; and the files of each output that is a folder, by the
+            output's path.
+        """
         stage = self._stages[name]
         with self._alone():
             files = {}
@@ -76,7 +84,7 @@ class Site(Shared):
         return entry, files
 
     def _write(self, stage: Stage) -> None:
-        """Record nothing."""
+        """Leave dvc.lock as it is in git."""
 
 
 def _checkout(job: Job) -> str:

@@ -18,7 +18,7 @@ from typing import IO
 
 from distributed import get_worker
 
-from flows.cluster.jobs import CODE, Job, Made, place
+from flows.cluster.jobs import CODE, Job, Result, machine_and_folder
 from flows.cluster.site import Site
 from flows.engine.processes import Processes
 from flows.engine.run import LOCK, Run, Tell
@@ -31,7 +31,7 @@ GATE = LOCK.with_suffix(".gate")  # held while the lock is taken
 _dvc = threading.Lock()  # DVC is not made for threads
 
 
-def work(job: Job) -> Made:
+def work(job: Job) -> Result:
     """Make a stage in the current folder and push what it wrote to the remote.
 
     Args:
@@ -40,7 +40,7 @@ def work(job: Job) -> Made:
     Returns:
         What became of it; a refusal is a failed stage.
     """
-    here = place()
+    here = machine_and_folder()
     worker = get_worker()
 
     def tell(line: str) -> None:
@@ -74,18 +74,18 @@ def work(job: Job) -> Made:
                 "and start the worker again",
             )
         with _dvc, _shared_folder(job.topic, tell):
-            site = Site.of(job)
+            site = Site.for_job(job)
             site.bring(job.stage, job.data)
             run = Run(site, job.timeout)
             with _stopped_if_unwanted(run.processes):
                 outcome = run.stage(job.stage, tell)
             message = f"{outcome.message} on {here}"
-            made = Made(outcome.state, message, outcome.seconds)
+            result = Result(outcome.state, message, outcome.seconds)
             if outcome.state != "failed":
-                made.entry, made.files = site.made(job.stage)
-            return made
+                result.entry, result.files = site.push(job.stage)
+            return result
     except RefusedError as error:
-        return Made("failed", f"refused on {here}: {error}")
+        return Result("failed", f"refused on {here}: {error}")
 
 
 @contextmanager

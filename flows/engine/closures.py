@@ -1,4 +1,4 @@
-"""Whether the code is still what the stage `code` wrote of it.
+"""Whether the code is still what the stage `code` hashed.
 
 Stages depend on `data/code/<room>/<method>.json`. A file under tasks/ that is edited
 after these were written, while the graph runs, is seen here.

@@ -1,13 +1,14 @@
-"""The graph of dvc.yaml, through DVC's Python API; no other file of flows/ runs stages.
+"""The graph of dvc.yaml: what changed, what has to run, what is recorded.
 
-A stage goes the way ``dvc repro`` sends it: unchanged stages are left alone, known ones
-come from the run cache, the others run; then outputs are hashed and put into the cache
-and dvc.lock gets the entry. Different from ``dvc repro``:
+A stage goes the way ``dvc repro`` sends it, by DVC's Python API: an unchanged stage is
+left alone, one that ran before with the same inputs comes from the run cache, others
+run; then outputs are hashed and put into the cache and dvc.lock gets the entry.
+Different from ``dvc repro``:
 
 * dvc.lock is replaced in one step, at a cost that does not grow with the stages.
 * A dependency edited while its stage runs fails the stage. DVC would record the new
-  file as what the output was made from. So it is with the code that the stage stands
-  on, from when the stage `code` saw it.
+  file as what the output was made from. The same holds for the files under tasks/
+  that a stage's methods are made of, from when the stage `code` hashed them.
 * A stage that another process is working on is waited for.
 
 DVC's API is not stable, so pyproject.toml bounds its version, and tests compare with
@@ -20,7 +21,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ from tqdm import tqdm
 from flows.engine.closures import edited
 from flows.engine.lockfile import LockFile
 from flows.engine.processes import Command
+from flows.engine.refusals import explain, refuse_edited, unknown_target
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.lockfile import clear_runs, let_go
 
@@ -73,15 +74,15 @@ class Graph:
             clear_runs(Path(self.repo.stage_cache.cache_dir))
             with self.repo.lock:
                 graph = get_active_graph(self.repo.index.graph)
-                wanted = collect_stages(self.repo, targets) if targets else None
-                steps = plan_repro(graph, wanted)
+                chosen = collect_stages(self.repo, targets) if targets else None
+                steps = plan_repro(graph, chosen)
         except StageNotFound as error:
-            raise _unknown(targets, graph, error) from None
+            raise unknown_target(targets, graph, error) from None
         except DvcException as error:
             raise RefusedError(
                 "dvc.yaml",
                 "graph",
-                _told(error),
+                explain(error),
                 "stages that follow from each other",
                 "mend it; dvc dag shows the graph",
             ) from None
@@ -100,7 +101,7 @@ class Graph:
     def begin(
         self, name: str, tell: Callable[[str], None] = lambda _: None
     ) -> Command | str:
-        """Start a stage whose parents have ended.
+        """Prepare a stage to run, whose parents have ended.
 
         Args:
             name: The stage.
@@ -111,17 +112,18 @@ class Graph:
             `leave`; or, where nothing has to be run, why.
 
         Raises:
-            RefusedError: If a dependency is missing.
+            RefusedError: If a dependency is missing, or the stage's code was edited
+                since it was hashed.
         """
-        stage, told = self._stages[name], ""
+        stage, last = self._stages[name], ""
         while True:
             try:
                 with self._alone():
-                    return self._begin(name, stage)
+                    return self._try_to_begin(name, stage)
             except LockError as error:
-                if str(error) != told:
-                    tell(f"waiting: {_told(error)}")
-                told = str(error)
+                if str(error) != last:
+                    tell(f"waiting: {explain(error)}")
+                last = str(error)
                 time.sleep(BUSY)
 
     def end(self, name: str) -> None:
@@ -136,7 +138,7 @@ class Graph:
                 before = {str(dep): dep.hash_info for dep in stage.deps}
                 stage.save_deps()
                 changed = [str(d) for d in stage.deps if d.hash_info != before[str(d)]]
-                _refuse_edited(name, [*changed, *edited(_paths(stage))])
+                refuse_edited(name, [*changed, *edited(_paths(stage))])
                 self._record(stage)
             finally:
                 self._release(name)
@@ -146,8 +148,12 @@ class Graph:
         with self._alone():
             self._release(name)
 
-    def _begin(self, name: str, stage: Stage) -> Command | str:
-        """`begin`, once, alone."""
+    def _try_to_begin(self, name: str, stage: Stage) -> Command | str:
+        """Prepare a stage as `begin` does, without waiting for another process.
+
+        Raises:
+            LockError: If another process holds one of its outputs.
+        """
         if stage.cmd is None or stage.frozen:  # a tracked file, or not to be run
             ran = stage.reproduce()
             if ran:
@@ -155,17 +161,17 @@ class Graph:
             return "recorded" if ran else "unchanged"
         if not self.force and not _changed(stage):
             return "unchanged"
-        _refuse_edited(name, edited(_paths(stage)))
+        refuse_edited(name, edited(_paths(stage)))
         self._hold(name, stage)
         try:
             _bare(Stage.remove_outs)(stage)
-            if known := not self.force:
+            if restored := not self.force:
                 try:
                     self.repo.stage_cache.restore(stage)
                 except RunCacheNotFoundError:
-                    known = False
+                    restored = False
             stage.save_deps()
-            if known:
+            if restored:
                 self._record(stage)
                 self._release(name)
                 return "known, from the run cache"
@@ -181,9 +187,9 @@ class Graph:
 
     def _record(self, stage: Stage) -> None:
         """Hash the outputs, put them into the cache and the entry into dvc.lock."""
-        kept = all(o.use_cache or o.is_metric or o.is_plot for o in stage.outs)
+        cacheable = all(o.use_cache or o.is_metric or o.is_plot for o in stage.outs)
         stage.save_outs()
-        if kept:
+        if cacheable:
             self.repo.stage_cache.save(stage)
         _bare(Stage.commit)(stage)
         self._write(stage)
@@ -205,7 +211,7 @@ class Graph:
         Its dependencies are compared afterwards instead: readers of the same process
         share one entry in DVC's lock, and the first to end would take it away.
         """
-        held = rwlock(
+        lock = rwlock(
             self.repo.tmp_dir,
             self.repo.fs,
             " ".join(sys.argv),  # the name under which DVC's own methods look
@@ -213,17 +219,18 @@ class Graph:
             [out.fs_path for out in stage.outs],
             self.repo.config["core"].get("hardlink_lock", False),
         )
-        held.__enter__()
-        self._held[name] = held
+        lock.__enter__()
+        self._held[name] = lock
 
     def _release(self, name: str) -> None:
-        held = self._held.pop(name, None)
-        if held:
-            held.__exit__(None, None, None)
+        """Give up the hold on a stage's outputs, if there is one."""
+        lock = self._held.pop(name, None)
+        if lock:
+            lock.__exit__(None, None, None)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Nobody else in DVC: neither a thread nor another process."""
+        """Keep other threads and processes out of DVC; its errors become refusals."""
         with self._lock, self.repo.lock:
             try:
                 yield
@@ -233,19 +240,19 @@ class Graph:
                 raise RefusedError(
                     "dvc.yaml",
                     "stage",
-                    _told(error),
+                    explain(error),
                     "what the stage names",
                     "mend it and run again",
                 ) from None
 
     def _check_dependencies(self) -> None:
         """Refuse, before anything runs, what no file and no stage provides."""
-        made = [out.fs_path for s in self._stages.values() for out in s.outs]
+        outputs = [out.fs_path for s in self._stages.values() for out in s.outs]
         for name, stage in self._stages.items():
             for dep in stage.deps:
                 path = dep.fs_path
                 overlaps = dep.fs.overlaps
-                if dep.fs.exists(path) or any(overlaps(path, out) for out in made):
+                if dep.fs.exists(path) or any(overlaps(path, out) for out in outputs):
                     continue
                 raise RefusedError(
                     "dvc.yaml",
@@ -261,20 +268,8 @@ def _paths(stage: Stage) -> list[str]:
     return [dep.def_path for dep in stage.deps]
 
 
-def _refuse_edited(name: str, files: Sequence[str]) -> None:
-    """Refuse to run or to record a stage whose dependencies were edited meanwhile."""
-    if files:
-        raise RefusedError(
-            name,
-            "dependency",
-            f"{', '.join(files)}, changed while the graph ran",
-            "what the outputs are made from",
-            "run it again",
-        )
-
-
 def _bare(method: Callable[..., Any]) -> Callable[..., Any]:
-    """A method of DVC's stage without its lock on files, which costs more than itself.
+    """A method of DVC's Stage without its lock on files, which costs more than it does.
 
     What is written is held already (`Graph._hold`), what was read is compared later.
     """
@@ -283,24 +278,8 @@ def _bare(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _changed(stage: Stage) -> bool:
-    """`Stage.changed`."""
+    """Whether a stage, its dependencies or its outputs are not as recorded."""
     always = stage.changed_stage() or stage.is_callback or stage.always_changed
     return bool(
         always or _bare(Stage._changed_deps)(stage) or _bare(Stage.changed_outs)(stage)
     )
-
-
-def _unknown(targets: Sequence[str], graph: Any, error: Exception) -> RefusedError:
-    """The refusal of a target that dvc.yaml does not have."""
-    names = {stage.addressing for stage in graph}
-    names |= {name.partition("@")[0] for name in names}
-    wrong = next((t for t in targets if t not in names), targets[0])
-    near = get_close_matches(wrong, names, 1, 0)
-    expected = f"the nearest is {near[0]}" if near else str(error)
-    return RefusedError("dvc.yaml", "stages", wrong, expected, "see: dvc stage list")
-
-
-def _told(error: Exception) -> str:
-    """What DVC says, and what made it say so."""
-    causes = [error, *([error.__cause__] if error.__cause__ else [])]
-    return ": ".join(" ".join(str(cause).split()).rstrip(".") for cause in causes)

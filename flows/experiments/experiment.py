@@ -74,7 +74,7 @@ def git(folder: Path, *arguments: str) -> str:
     return process.stdout.removesuffix("\n")
 
 
-def tells(folder: Path, *arguments: str) -> str | None:
+def git_or_none(folder: Path, *arguments: str) -> str | None:
     """Run git as `git` does; None instead of an error if it fails."""
     try:
         return git(folder, *arguments)
@@ -102,8 +102,8 @@ def baseline(root: Path) -> str:
         RefusedError: If the folder is no clone, has no commit, or a tracked file
             differs from it.
     """
-    top = tells(root, "rev-parse", "--show-toplevel")
-    commit = tells(root, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+    top = git_or_none(root, "rev-parse", "--show-toplevel")
+    commit = git_or_none(root, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
     if top is None or Path(top).resolve() != root.resolve() or commit is None:
         raise RefusedError(
             root,
@@ -144,11 +144,11 @@ def check_name(root: Path, commit: str, name: str, params: str) -> None:
     """
     found, mend = "", "choose another --name"
     ref = _ref(commit, name)
-    if not NAME.fullmatch(name) or tells(root, "check-ref-format", ref) is None:
+    if not NAME.fullmatch(name) or git_or_none(root, "check-ref-format", ref) is None:
         found = "not one word that git allows"
-    elif tells(root, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}"):
+    elif git_or_none(root, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}"):
         found = "a branch, tag or commit"
-    elif _tree(root, commit, name) and params.rstrip("\n") != tells(
+    elif _tree(root, commit, name) and params.rstrip("\n") != git_or_none(
         root, "show", f"{ref}:params.yaml"
     ):
         found = "an experiment with other parameters"
@@ -175,7 +175,7 @@ def save(folder: Path, commit: str, name: str) -> Saved:
     tree = git(folder, "write-tree")
     if before and tree == before[1]:
         return Saved(name, before[0], "the same as before")
-    has_identity = tells(folder, "var", "GIT_COMMITTER_IDENT") is not None
+    has_identity = git_or_none(folder, "var", "GIT_COMMITTER_IDENT") is not None
     new = git(
         folder,
         *(() if has_identity else NOBODY),
@@ -194,5 +194,5 @@ def _ref(commit: str, name: str) -> str:
 def _tree(folder: Path, commit: str, name: str) -> tuple[str, str] | None:
     """Commit and tree of the experiment of a name on a baseline; None without one."""
     ref = _ref(commit, name)
-    sha = tells(folder, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}")
+    sha = git_or_none(folder, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}")
     return (sha, git(folder, "rev-parse", f"{sha}^{{tree}}")) if sha else None

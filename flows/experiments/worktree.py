@@ -1,4 +1,4 @@
-"""Another study, in a git worktree of its own: no file of the user's is touched.
+"""Run another study in a git worktree of its own: no file of the user's is touched.
 
 The worktree ``.offcut/studies/<study>-<hash>`` has the last commit checked out, shares
 the clone's DVC cache and ends as a DVC experiment on that commit. It is removed then;
@@ -7,111 +7,22 @@ after a failure or a kill it stays, and the next run of the same study goes on i
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager, chdir
-from dataclasses import dataclass
-from difflib import get_close_matches
-from hashlib import sha256
 from pathlib import Path
 from subprocess import run
 from sys import executable
-from tempfile import TemporaryDirectory
 
-import yaml
 from dvc.config import Config, merge
 
 from flows.engine.run import LOGS, Tell, alone
-from flows.experiments.experiment import Saved, baseline, check_name, git, save, tells
-from tasks.artifacts.compose import composed
+from flows.experiments.experiment import Saved, git, git_or_none, save
+from flows.experiments.plan import STUDIES, Study
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import check_writable, write_json, write_text
-from tasks.artifacts.params import MEND, PARAMS
-from tasks.code.check import check
+from tasks.artifacts.params import PARAMS
 
-STUDIES = Path(".offcut/studies")
 MARK = Path(".offcut/study.json")  # in a worktree that is whole
-DIGITS = 7
-
-
-@dataclass(frozen=True)
-class Study:
-    """A study that was checked; nothing of it is written yet.
-
-    Attributes:
-        root: The user's clone.
-        name: A file of params/study/.
-        overrides: In Hydra's grammar.
-        commit: What the experiment stands on.
-        params: The text of params.yaml.
-        experiment: Its name.
-    """
-
-    root: Path
-    name: str
-    overrides: tuple[str, ...]
-    commit: str
-    params: str
-    experiment: str
-
-    @property
-    def key(self) -> str:
-        """The study's name and a hash of what makes its results."""
-        return key(self.name, self.commit, self.params)
-
-    @property
-    def folder(self) -> Path:
-        """The worktree."""
-        return self.root / STUDIES / self.key
-
-
-def key(name: str, commit: str, params: str) -> str:
-    """See `Study.key`."""
-    return f"{name}-{sha256((commit + params).encode()).hexdigest()[:DIGITS]}"
-
-
-def plan(
-    root: Path, name: str, overrides: Sequence[str] = (), experiment: str = ""
-) -> Study:
-    """Check a study and everything it says, and write nothing.
-
-    Args:
-        root: The user's clone.
-        name: A file of params/study/.
-        overrides: In Hydra's grammar, e.g. ``train.iql.expectile=0.8``.
-        experiment: Its name; by default the study's with a hash.
-
-    Raises:
-        RefusedError: If tracked files are changed, or on a study, key, value or
-            experiment name that will not do.
-    """
-    root = root.resolve()
-    commit = baseline(root)
-    with TemporaryDirectory() as place:
-        # only what git tracks is in the commit the study runs on
-        for file in filter(None, git(root, "ls-files", "-z", "params").split("\0")):
-            copy = Path(place, file)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(root / file, copy)
-        _check_study(root, name, [p.stem for p in Path(place).glob("params/study/*")])
-        for one in overrides:
-            if one.lstrip("+~").partition("=")[0] == "study":
-                raise RefusedError(
-                    f"study {name}", "override", one, "a key", "name one study only"
-                )
-        text = composed([f"study={name}", *overrides], Path(place, "params"))
-    try:
-        check(yaml.safe_load(text))
-    except RefusedError as error:
-        raise RefusedError(
-            f"study {name}",
-            error.field,
-            error.found,
-            error.expected,
-            "change the override" if overrides and error.mend == MEND else error.mend,
-        ) from None
-    experiment = experiment or key(name, commit, text)
-    check_name(root, commit, experiment, text)
-    return Study(root, name, tuple(overrides), commit, text, experiment)
 
 
 def perform(
@@ -121,13 +32,18 @@ def perform(
     keep: bool = False,
     tell: Tell = lambda _: None,
 ) -> Saved:
-    """Run a study to its experiment; another run of the same one is waited for.
+    """Run a study and make an experiment of it.
+
+    Another run of the same study is waited for.
 
     Args:
         study: What to run.
         graph: Brings the stages of the current folder, the worktree, up to date.
         keep: Whether the worktree stays after success.
         tell: Called with a line where there is something to say.
+
+    Returns:
+        The experiment.
 
     Raises:
         RefusedError: If a stage failed.
@@ -160,22 +76,8 @@ def perform(
     return saved
 
 
-def _check_study(root: Path, name: str, names: Sequence[str]) -> None:
-    """Refuse a study that the commit does not have."""
-    if name in names:
-        return
-    near = get_close_matches(name, sorted(names), 1, 0)
-    mend = f"did you mean {near[0]}?" if near else "write one"
-    file = Path("params/study", f"{name}.yaml")
-    if (root / file).exists():
-        mend = f"put it into git: git add {file} && git commit"
-    raise RefusedError(
-        "params/study", name, "no such study in git", ", ".join(sorted(names)), mend
-    )
-
-
 def _prepare(study: Study, tell: Tell) -> None:
-    """Make the worktree, or clear up in one that a failure or a kill left."""
+    """Make the worktree, or clear up the one that a failure or a kill left."""
     if _cleared(study):
         tell(f"going on in {study.folder.relative_to(study.root)}")
         _fill(study)
@@ -190,12 +92,16 @@ def _prepare(study: Study, tell: Tell) -> None:
     if _fill(study).exists():
         # what the commit's dvc.lock names and the cache has need not be made again
         options = ("--quiet", "--force", "--allow-missing")
-        _python(study.folder, "dvc", "checkout", *options)
+        _run_module(study.folder, "dvc", "checkout", *options)
     write_json(study.folder / MARK, {"commit": study.commit})
 
 
 def _cleared(study: Study) -> bool:
-    """Whether there is a worktree that was made to its end; then it is cleared up."""
+    """Clear up the worktree, if there is one that was made to its end.
+
+    Returns:
+        Whether there is; another one has to be made anew.
+    """
     folder = study.folder
     try:
         mark = json.loads((folder / MARK).read_text(encoding="utf-8"))
@@ -216,10 +122,14 @@ def _cleared(study: Study) -> bool:
 
 
 def _fill(study: Study) -> Path:
-    """Write what is not in git; returns the folder of DVC's cache."""
+    """Write into the worktree what is not in git.
+
+    Returns:
+        The folder of DVC's cache.
+    """
     folder = study.folder
     write_text(folder / PARAMS, study.params)
-    _python(folder, "tasks.artifacts.environment")
+    _run_module(folder, "tasks.artifacts.environment")
     return _share_cache(study.root, folder)
 
 
@@ -227,6 +137,9 @@ def _share_cache(root: Path, folder: Path) -> Path:
     """Give a worktree the clone's cache and DVC settings, the user's own included.
 
     DVC reads relative paths as from the file they stand in, and writes them so.
+
+    Returns:
+        The folder of the cache.
     """
     source, target = Config(root / ".dvc"), Config(folder / ".dvc")
     with target.edit("local") as local:
@@ -240,8 +153,8 @@ def _share_cache(root: Path, folder: Path) -> Path:
     return Path(cache)
 
 
-def _python(folder: Path, module: str, *arguments: str) -> None:
-    """Run a module in a folder.
+def _run_module(folder: Path, module: str, *arguments: str) -> None:
+    """Run a Python module as a command in a folder.
 
     Raises:
         RefusedError: If it fails.
@@ -259,7 +172,7 @@ def _remove(study: Study) -> None:
     (study.folder / MARK).unlink(missing_ok=True)  # killed now, it is not whole
     shutil.rmtree(study.folder, ignore_errors=True)
     place = str(study.folder)
-    tells(study.root, "worktree", "remove", "--force", "--force", place)
+    git_or_none(study.root, "worktree", "remove", "--force", "--force", place)
     # an entry git was killed in the middle of, which it keeps and does not list
     common = ("--path-format=absolute", "--git-common-dir")
     entries = Path(git(study.root, "rev-parse", *common), "worktrees")
@@ -269,5 +182,5 @@ def _remove(study: Study) -> None:
 
 
 def _git_alone(study: Study) -> AbstractContextManager[None]:
-    """One at a time: git's list of worktrees is not made for several."""
+    """Hold the lock for git's list of worktrees, which is not made for several."""
     return alone(lambda _: None, study.root / STUDIES / "git.lock")

@@ -125,7 +125,7 @@ class Commit:
         return "" if content is None else _md5(content)
 
     def code_md5(self, paths: Iterable[str]) -> dict[str, str]:
-        """:meth:`md5` of what stages depend on as their code, by path.
+        """DVC's hashes of what stages depend on as their code, by path.
 
         What the stage `code` writes is in no commit; it follows from ``tasks/``, whose
         files are laid out for the moment and read, not run.
@@ -164,7 +164,15 @@ def workspace_md5(repo: Repo, path: str) -> str:
 
 
 def workspace_code_md5(repo: Repo, paths: Iterable[str]) -> dict[str, str]:
-    """As :meth:`Commit.code_md5`, of the workspace."""
+    """DVC's hashes of what stages depend on as their code, in the workspace.
+
+    Args:
+        repo: The project.
+        paths: Of dependencies, in the project.
+
+    Returns:
+        Hash by path; empty where there is nothing.
+    """
     written = texts(Path(repo.root_dir))
     return {
         path: _written_md5(path, written)

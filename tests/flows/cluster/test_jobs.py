@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from flows.cluster.jobs import Data, Job, Made, unlike
+from flows.cluster.jobs import Data, Job, Result, check_result
 from tasks.artifacts.errors import RefusedError
 
 JOB = Job(
     "make",
-    form={"cmd": "cp a b", "deps": ["a", "code.py"], "outs": ["b"]},
+    definition={"cmd": "cp a b", "deps": ["a", "code.py"], "outs": ["b"]},
     code={"code.py": "1"},
     sources={},
     params={"params.yaml": {"rate": 0.5}},
@@ -29,9 +29,9 @@ ENTRY: dict[str, Any] = {
 
 
 def test_an_entry_of_the_job_passes():
-    unlike(JOB, Made("completed", "", entry=ENTRY))
+    check_result(JOB, Result("completed", "", entry=ENTRY))
     entry = {key: ENTRY[key] for key in ("cmd", "deps", "outs")}
-    unlike(replace(JOB, params={}), Made("completed", "", entry=entry))
+    check_result(replace(JOB, params={}), Result("completed", "", entry=entry))
 
 
 @pytest.mark.parametrize(
@@ -47,4 +47,4 @@ def test_an_entry_of_the_job_passes():
 )
 def test_an_entry_of_something_else_is_refused(key: str, value: Any, named: str):
     with pytest.raises(RefusedError, match=f"make: .*found another {named} than"):
-        unlike(JOB, Made("completed", "", entry=ENTRY | {key: value}))
+        check_result(JOB, Result("completed", "", entry=ENTRY | {key: value}))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.experiments.experiment import baseline, check_name, git, save, tells
+from flows.experiments.experiment import baseline, check_name, git, git_or_none, save
 from tasks.artifacts.errors import RefusedError
 
 PARAMS = "rate: 1\n"
@@ -128,6 +128,6 @@ def test_git_acts_on_the_folder_it_is_given_only(
     """Also in a hook of another repository, or where a worktree lost its .git."""
     monkeypatch.setenv("GIT_DIR", str(worktree / ".git"))
     assert git(clone, "rev-parse", "--show-toplevel") == str(clone.resolve())
-    assert tells(clone / "sub", "rev-parse", "HEAD") is None
+    assert git_or_none(clone / "sub", "rev-parse", "HEAD") is None
     with pytest.raises(RefusedError, match="git rev-parse: found fatal: not a git"):
         git(clone / "sub", "rev-parse", "HEAD")

@@ -11,7 +11,8 @@ import yaml
 from dvc.config import Config
 
 from flows.experiments.experiment import git
-from flows.experiments.worktree import MARK, Study, perform, plan
+from flows.experiments.plan import Study, plan
+from flows.experiments.worktree import MARK, perform
 from tasks.artifacts.errors import RefusedError
 from tests.e2e.project import Project
 
