@@ -41,7 +41,7 @@ from flows.engine.lockfile import LockFile
 from flows.engine.processes import Command
 from flows.engine.refusals import explain, refuse_edited, unknown_target
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.lockfile import clear_runs, let_go
+from tasks.artifacts.lockfile import mend_held_files, mend_run_cache
 
 # DVC's progress bars would start a thread; where Python ends just then, that hangs
 tqdm.monitor_interval = 0
@@ -70,8 +70,8 @@ class Graph:
         self._held: dict[str, AbstractContextManager[None]] = {}
         try:
             self.repo = Repo(_wait_for_lock=True)
-            let_go(Path(self.repo.tmp_dir or ""))
-            clear_runs(Path(self.repo.stage_cache.cache_dir))
+            mend_held_files(Path(self.repo.tmp_dir or ""))
+            mend_run_cache(Path(self.repo.stage_cache.cache_dir))
             with self.repo.lock:
                 graph = get_active_graph(self.repo.index.graph)
                 chosen = collect_stages(self.repo, targets) if targets else None
