@@ -48,7 +48,7 @@ def edited(paths: Iterable[str]) -> list[str]:
 
 def differing(one: Closure, other: Closure) -> list[str]:
     """Paths that two closures do not have in common."""
-    return sorted(path for path, _ in one.items() ^ other.items())
+    return sorted({path for path, _ in one.items() ^ other.items()})
 
 
 def refresh() -> None:

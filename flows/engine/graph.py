@@ -138,7 +138,7 @@ class Graph:
                 before = {str(dep): dep.hash_info for dep in stage.deps}
                 stage.save_deps()
                 changed = [str(d) for d in stage.deps if d.hash_info != before[str(d)]]
-                refuse_edited(name, [*changed, *edited(_paths(stage))])
+                refuse_edited(name, [*changed, *edited(_paths(stage))], "the stage")
                 self._record(stage)
             finally:
                 self._release(name)
@@ -161,7 +161,7 @@ class Graph:
             return "recorded" if ran else "unchanged"
         if not self.force and not _changed(stage):
             return "unchanged"
-        refuse_edited(name, edited(_paths(stage)))
+        refuse_edited(name, edited(_paths(stage)), "the graph")
         self._hold(name, stage)
         try:
             _bare(Stage.remove_outs)(stage)

@@ -7,12 +7,13 @@ from typing import Any
 from tasks.artifacts.errors import RefusedError
 
 
-def refuse_edited(name: str, files: Sequence[str]) -> None:
+def refuse_edited(name: str, files: Sequence[str], while_running: str) -> None:
     """Refuse to run or to record a stage whose dependencies were edited meanwhile.
 
     Args:
         name: The stage.
         files: Paths of the edited ones; none are fine.
+        while_running: ``the stage`` or ``the graph``, during which they were edited.
 
     Raises:
         RefusedError: If there is one.
@@ -21,7 +22,7 @@ def refuse_edited(name: str, files: Sequence[str]) -> None:
         raise RefusedError(
             name,
             "dependency",
-            f"{', '.join(files)}, changed while the graph ran",
+            f"{', '.join(files)}, changed while {while_running} ran",
             "what the outputs are made from",
             "run it again",
         )

@@ -148,20 +148,18 @@ def _imports(file: Path, sha: str, project: Path) -> frozenset[Path]:
     return frozenset(path for path in found if path.is_file())
 
 
-def _imported_names(tree: ast.AST) -> Iterator[str]:
+def _imported_names(node: ast.AST) -> Iterator[str]:
     """Dotted names; ``from a import b`` gives a and a.b, as b may be a module."""
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            if node.module and not node.level:
-                yield node.module
-                yield from (f"{node.module}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            for other in node.orelse:
-                yield from _imported_names(other)
-        else:
-            yield from _imported_names(node)
+    inner = list(ast.iter_child_nodes(node))
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+        yield node.module
+        yield from (f"{node.module}.{alias.name}" for alias in node.names)
+    elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+        inner = list(node.orelse)
+    for child in inner:
+        yield from _imported_names(child)
 
 
 def _python_files(start: Path, project: Path) -> Iterable[Path]:

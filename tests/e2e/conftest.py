@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,8 @@ from tests.e2e.project import Project
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where it ran: a project in ``clone``, beside it what test modules share.
 
-    ``dvc.lock`` as the run left it, and in ``ran.json`` the stages that ran.
+    ``dvc.lock`` as the run left it, in ``ran.json`` the stages that ran, and in
+    ``copy`` the project as it was then, for a second module that edits it.
     """
     place = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
@@ -27,6 +29,7 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
             made = Project(folder / "clone")
             ran = made.repro()
             made.commit()
+            shutil.copytree(made.folder, folder / "copy", symlinks=True)
             (folder / "dvc.lock").write_bytes(made.lock())
             (folder / "ran.json").write_text(json.dumps(sorted(ran)))
     return folder

@@ -1,5 +1,6 @@
 """A clone of this repository with the smallest study in it."""
 
+import json
 import os
 import re
 import shutil
@@ -8,6 +9,26 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+# read by every Python process of the project when it starts
+WATCH = """
+import atexit, json, os, sys
+from pathlib import Path
+
+argv = sys.orig_argv
+command = argv[argv.index("-m") + 1 :] if "-m" in argv else []
+
+def write():
+    root = Path(os.environ["OFFCUT_WATCHED"])
+    files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
+    paths = [Path(file) for file in files if file]
+    loaded = [p.relative_to(root).as_posix() for p in paths if p.is_relative_to(root)]
+    name = f"{os.getpid()}-{os.urandom(4).hex()}.json"
+    text = json.dumps({"command": " ".join(command), "loaded": loaded})
+    Path(os.environ["OFFCUT_LOADED"], name).write_text(text)
+
+if command and command[0].startswith("tasks."):
+    atexit.register(write)
+"""
 
 
 class Project:
@@ -22,7 +43,9 @@ class Project:
         python = Path(sys.executable).parent
         self.env = os.environ | {
             "PATH": f"{python}{os.pathsep}{os.environ['PATH']}",
-            "PYTHONPATH": str(folder),
+            "PYTHONPATH": f"{folder}{os.pathsep}{folder.parent / 'watch'}",
+            "OFFCUT_WATCHED": str(folder),
+            "OFFCUT_LOADED": str(folder.parent / "watch"),
             "OMP_NUM_THREADS": "1",
             "DVC_NO_ANALYTICS": "1",
             "NO_COLOR": "1",
@@ -30,6 +53,9 @@ class Project:
         self.env.pop("GIT_DIR", None)
         if folder.exists():
             return
+        watch = folder.parent / "watch"
+        watch.mkdir(parents=True, exist_ok=True)
+        (watch / "sitecustomize.py").write_text(WATCH)
         self.fill()
         self.run("git", "init", "-q")
         self.run("git", "config", "user.name", "e2e")
@@ -94,6 +120,15 @@ class Project:
 
     def data(self, *parts: str) -> Path:
         return self.folder.joinpath("data", *parts)
+
+    def loaded(self) -> dict[str, set[str]]:
+        """Files of tasks/ that each command had loaded when it ended."""
+        files: dict[str, set[str]] = {}
+        for path in (self.folder.parent / "watch").glob("*.json"):
+            said = json.loads(path.read_text())
+            own = {file for file in said["loaded"] if file.startswith("tasks/")}
+            files.setdefault(said["command"], set()).update(own)
+        return files
 
     def leftovers(self) -> list[str]:
         """Temporary files and folders that a run should have cleared away."""

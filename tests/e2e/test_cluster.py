@@ -54,6 +54,16 @@ def test_a_study_has_the_hashes_of_one_machine(
         said = project.run(
             "python", "-m", "flows", "--local", "--dask", cluster.address
         )
+        # other code here than in the workers' clones: told by its files
+        source = project.folder / "tasks/artifacts/dataset.py"
+        source.write_text(source.read_text(encoding="utf-8") + "# edited\n")
+        refused = project.run(
+            *("python", "-m", "flows", "--local", "--dask", cluster.address), code=1
+        )
+        project.run("git", "checkout", "-q", "tasks")
+    assert re.search(r"^generate\S+: failed, refused on", refused, re.MULTILINE)
+    assert "tasks/artifacts/dataset.py: generate" in refused
+    assert "commit and push tasks/artifacts/dataset.py there" in refused
     places = set(re.findall(r": completed, .* on \S+:(\S+)$", said, re.MULTILINE))
     assert places == {str(tmp_path / name) for name in "ab"}
     assert yaml.safe_load(project.lock()) == lock

@@ -162,9 +162,52 @@ def test_a_dependency_edited_while_its_stage_runs_fails_it(toy: Toy):
     edited = {"cmd": "cp in.txt out; echo more >> in.txt", "deps": ["in.txt"]}
     toy.stages({"copy": edited | {"outs": ["out"]}})
     said = toy.flow(code=1)
-    assert "copy: dependency: found in.txt, changed while the graph ran" in said
+    assert "copy: dependency: found in.txt, changed while the stage ran" in said
     assert not (toy.folder / "dvc.lock").exists()
     assert not json.loads(toy.read(".dvc/tmp/rwlock")).get("write")  # let go of
+
+
+WRITE_CODE = (
+    "from pathlib import Path; from tasks.code import write; "
+    "write(Path('data/code'), Path.cwd())"
+)
+
+
+@pytest.mark.parametrize("moment", ["before", "during"])
+def test_code_edited_while_the_graph_runs_fails_its_stage(toy: Toy, moment: str):
+    """Before: by an earlier stage, after the stage ``code`` has seen it."""
+    source, copy = toy.folder / "tasks/train/bc.py", "cp in.txt out"
+    source.parent.mkdir(parents=True)
+    source.write_text("rate = 1\n")
+    source.with_name("other.py").touch()
+    edit = "echo 'rate = 2' > tasks/train/bc.py"
+    deps = ["in.txt", "data/code/train/bc.json"]
+    toy.stages(
+        {
+            "code": {
+                "cmd": f'python -c "{WRITE_CODE}"',
+                "deps": ["tasks"],
+                "outs": [{"data/code": {"cache": False}}],
+            },
+            "first": {
+                "cmd": f"{edit if moment == 'before' else 'true'}; echo > first",
+                "deps": ["data/code/train/other.json"],
+                "outs": ["first"],
+            },
+            "copy": {
+                "cmd": f"{edit if moment == 'during' else 'true'}; touch ran; {copy}",
+                "deps": [*deps, "first"],
+                "outs": ["out"],
+            },
+        }
+    )
+    said = toy.flow("--keep-going", code=1)
+    what = "graph" if moment == "before" else "stage"
+    words = f"copy: dependency: found tasks/train/bc.py, changed while the {what} ran"
+    assert words in said
+    assert (toy.folder / "ran").exists() == (moment == "during")
+    after = {"code": "completed", "first": "cached", "copy": "completed"}
+    assert states(toy.flow()) == after
 
 
 def test_a_list_of_held_files_cut_by_a_kill_holds_up_nothing(toy: Toy):
