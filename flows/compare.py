@@ -72,7 +72,12 @@ def notes(outcome: pages.Outcome) -> list[str]:
 
 
 def say(verdict: str, page: Path) -> None:
-    """Print the verdict and where the page lies."""
+    """Print the verdict and where the page lies.
+
+    Args:
+        verdict: One line.
+        page: The page's path.
+    """
     print(f"{verdict}\ncomparison: {page.resolve()}")  # noqa: T201, a command prints
 
 

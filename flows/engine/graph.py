@@ -129,6 +129,9 @@ class Graph:
     def end(self, name: str) -> None:
         """Record a stage whose command succeeded.
 
+        Args:
+            name: The stage, which `begin` prepared.
+
         Raises:
             RefusedError: If an output is missing or a dependency changed meanwhile.
         """

@@ -35,7 +35,11 @@ class LockFile:
         self.head, self.blocks, self.tail = EMPTY, dict[str, str](), ""
 
     def put(self, name: str, entry: Mapping[str, Any]) -> None:
-        """Write a stage's entry. The caller holds DVC's repository lock.
+        """Write a stage's entry; the caller holds DVC's repository lock.
+
+        Args:
+            name: The stage.
+            entry: What DVC records of it, as plain values.
 
         Raises:
             RefusedError: If the file is no dvc.lock.

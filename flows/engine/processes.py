@@ -152,5 +152,10 @@ def _signal(group: int, number: int) -> None:
 
 
 def log_path(folder: Path, stage: str) -> Path:
-    """The log file of a stage, below a folder of logs."""
+    """The log file of a stage.
+
+    Args:
+        folder: Where logs lie.
+        stage: The stage, e.g. ``train@hopper-iql``.
+    """
     return folder / f"{stage.replace('/', '_').replace(':', '_')}.log"

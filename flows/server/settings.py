@@ -77,7 +77,12 @@ def settings(root: Path) -> dict[str, str]:
 
 
 def server_settings(port: int, services: bool) -> dict[str, str]:
-    """The environment that only the server's own process needs."""
+    """The environment that only the server's own process needs.
+
+    Args:
+        port: Where it listens, on loopback.
+        services: Whether it schedules, and notices late and lost runs.
+    """
     origins = ",".join(f"http://{name}:{port}" for name in sorted(NAMES))
     idle = {} if services else {f"PREFECT_SERVER_{name}": "false" for name in IDLE}
     return {
