@@ -1,9 +1,9 @@
-"""What Offcut's learners do in a process of their own; see ``workers.py``.
+"""Train Offcut's learners, or those of one file, in a process of their own.
 
     python -m benchmarks.our_worker ours|single_file THREADS
 
-The second kind is :mod:`benchmarks.single_file`, in the same process for the same
-library, data and clock.
+It answers each line of JSON with one, as ``workers.py`` asks it to. The second kind is
+``single_file.py``, in the same process for the same library, data and clock.
 """
 
 import json
@@ -21,12 +21,13 @@ from benchmarks import single_file
 from benchmarks.episodes import transitions
 from tasks.artifacts.params import build
 from tasks.train.engine.loop import settle
-from tasks.train.engine.minibatches import spaces
+from tasks.train.engine.minibatches import batches
+from tasks.train.engine.table import spaces
 
 PARAMS = Path(__file__).parents[1] / "params/train"
 SIZE = 256  # of the square product
 WARM_UP = 3
-UPDATES = 1_000_000  # that a schedule is told
+UPDATES = 1_000_000  # what schedules count on
 GAUSSIAN = {"iql": {"policy": "gaussian"}}  # as d3rlpy's, for the same work
 
 
@@ -52,7 +53,12 @@ def serve(kind: str, threads: int) -> None:
 
 
 def product_rate(dtype: str, seconds: float) -> float:
-    """Products of 256 x 256 matrices, in 10^9 operations a second."""
+    """Rate of products of 256 x 256 matrices, in 10^9 operations a second.
+
+    Args:
+        dtype: Name of torch's type of the numbers.
+        seconds: How long to measure.
+    """
     kind = getattr(torch, dtype)
     a, b = torch.randn(SIZE, SIZE).to(kind), torch.randn(SIZE, SIZE).to(kind)
     begun, products = time.perf_counter(), 0
@@ -63,7 +69,7 @@ def product_rate(dtype: str, seconds: float) -> float:
 
 
 def block(learner: str, hidden: list[int]) -> dict[str, Any]:
-    """The learner's own YAML with these widths."""
+    """Parameters of a learner: its own YAML with other hidden widths."""
     loaded = yaml.safe_load((PARAMS / f"{learner}.yaml").read_text())
     widths = {k: hidden for k in ("actor_hidden", "critic_hidden") if k in loaded}
     return {**loaded, **widths, **GAUSSIAN.get(learner, {})}
@@ -78,8 +84,8 @@ class Stack:
         hidden: Widths of all networks.
         seeds: One slice each; more than one only of ours.
         batch: Rows an update and seed.
-        data: Folder of ``episodes.py``.
-        precision: Of the products of ours, entered as the engine does.
+        data: Folder that ``episodes.py`` wrote.
+        precision: Of the matrix products of ours, set as the engine sets it.
     """
 
     def __init__(
@@ -99,15 +105,15 @@ class Stack:
         if kind == "single_file":
             self.update = single_file.LEARNERS[learner](table, hidden, batch).update
         else:
-            made: Any = build(
+            trained: Any = build(
                 block(learner, hidden),
                 f"train.{learner}",
                 spaces=spaces(table),
                 seeds=tuple(seeds),
                 updates=UPDATES,
             )
-            sample = made.sampler(table, batch)
-            self.update = lambda step: made.update(sample(step), step)
+            sample = batches(trained, table, batch)
+            self.update = lambda step: trained.update(sample(step), step)
             self.about["gflop_an_update"] = self._operations() / 1e9 / len(seeds)
         for _ in range(WARM_UP):
             self._once()
@@ -120,7 +126,7 @@ class Stack:
         self.step += 1
 
     def _operations(self) -> float:
-        """Of the matrix products of one update, mean of two updates.
+        """Operations of the matrix products of one update, mean of two updates.
 
         Two, as TD3+BC moves its actor every second time. A layer with one output is
         no matrix product here and is not counted.
@@ -131,7 +137,7 @@ class Stack:
         return counter.get_total_flops() / 2
 
     def train(self, seconds: float) -> dict[str, float]:
-        """Updates for so long; the first that ends after it is the last."""
+        """Update for some seconds; the first update to end after them is the last."""
         begun, first = time.perf_counter(), self.step
         while (spent := time.perf_counter() - begun) < seconds:
             self._once()

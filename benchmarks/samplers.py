@@ -39,8 +39,8 @@ which is in its figure. Latency: one observation, one thread, onnxruntime.
 ![Action error and score by the number of network calls](samplers.svg)
 """
 TAIL = """Where the network is known exactly, on mixtures of Gaussians, samplers are
-compared in the claims of [deis](claims.md#deis) and
-[dc_solver](claims.md#dc_solver)."""
+compared in the claims of [deis](claims/deis.md) and
+[dc_solver](claims/dc_solver.md)."""
 WIDTH, HEIGHT, SIDE = 420, 300, 46
 STYLE = """
 text{font:12px system-ui,sans-serif;fill:#333}.head{font-weight:600}

@@ -64,8 +64,13 @@ def shares(cores: int) -> tuple[int, ...]:
 
 
 def ways(cores: int, learner: str) -> dict[str, Way]:
-    """What takes turns, by name."""
-    found = {
+    """The ways that take turns, by name.
+
+    Args:
+        cores: Of this machine.
+        learner: Name; the single file has some learners alone.
+    """
+    known = {
         "ours, one seed, one core": Way("ours", (1,)),
         "ours, one core": Way("ours", (SEEDS,)),
         "ours, all cores": Way("ours", (SEEDS,) * cores),
@@ -77,28 +82,28 @@ def ways(cores: int, learner: str) -> dict[str, Way]:
     if hasattr(loop, "check_precision"):  # trains in bfloat16
         for name, stacks in (("one core", 1), ("all cores", cores)):
             way = Way("ours", (SEEDS,) * stacks, precision="bfloat16")
-            found[f"ours, {name}, bfloat16"] = way
+            known[f"ours, {name}, bfloat16"] = way
     if learner in single_file.LEARNERS:
-        found["single file, one core"] = Way("single_file", (1,))
-        found["single file, as it comes"] = Way("single_file", (1,), None)
-        found["single file, all cores"] = Way("single_file", (1,) * cores)
-    return found
+        known["single file, one core"] = Way("single_file", (1,))
+        known["single file, as it comes"] = Way("single_file", (1,), None)
+        known["single file, all cores"] = Way("single_file", (1,) * cores)
+    return known
 
 
 def yaml_of(learner: str) -> dict[str, Any]:
-    """Its parameters."""
+    """Parameters of a learner as its YAML has them."""
     text = (PARAMS / f"{learner}.yaml").read_text(encoding="utf-8")
     return dict(yaml.safe_load(text))
 
 
 def staff(crew: Crew, name: str, way: Way) -> list[Worker]:
-    """The processes of a way; those of another learner are used again."""
+    """The processes of a way; those that served another learner serve again."""
     many = range(len(way.seeds))
     return [crew.get(f"{name} {i}", way.kind, way.threads) for i in many]
 
 
 def request(way: Way, i: int, learner: str, hidden: list[int], data: Path) -> Any:
-    """What process ``i`` shall build."""
+    """The request to process ``i`` of a way to build a learner."""
     asked: dict[str, Any] = {"do": "build", "learner": learner, "hidden": hidden}
     asked |= {"batch": BATCH, "data": str(data)}
     if way.kind == "d3rlpy":
@@ -109,12 +114,12 @@ def request(way: Way, i: int, learner: str, hidden: list[int], data: Path) -> An
 
 
 def samples() -> int:
-    """Actions that our CQL draws from each source."""
+    """Actions that our CQL draws from each of its three sources."""
     return int(yaml_of("cql")["samples"])
 
 
 def speed(way: Way, answers: Sequence[dict[str, float]]) -> float:
-    """Updates x seeds per second."""
+    """Updates x seeds per second of a way, from the answers of its processes."""
     rates = [answer["updates"] / answer["seconds"] for answer in answers]
     if way.split:
         return min(rates) * sum(way.seeds)
@@ -127,15 +132,24 @@ def products(workers: Sequence[Worker]) -> dict[str, dict[str, float]]:
     for dtype in DTYPES:
         asked = {"do": "product", "dtype": dtype, "seconds": PRODUCT_SECONDS}
         for name, chosen in (("one core", workers[:1]), ("all cores", workers)):
-            found = together(chosen, [asked] * len(chosen))
-            rates[name][dtype] = round(sum(x["gflops"] for x in found), 1)
+            answers = together(chosen, [asked] * len(chosen))
+            rates[name][dtype] = round(sum(x["gflops"] for x in answers), 1)
     return rates
 
 
 def row(
     crew: Crew, learner: str, width: int, data: Path, rounds: int, seconds: float
 ) -> dict[str, Any]:
-    """One learner and width: every way, in turns."""
+    """Measure one learner and width: every way in turn, for some rounds.
+
+    Args:
+        crew: The processes.
+        learner: Name.
+        width: Of both hidden layers.
+        data: Folder that ``episodes.py`` wrote.
+        rounds: >= 1.
+        seconds: Of each way and round.
+    """
     cores, hidden = len(os.sched_getaffinity(0)), [width] * 2
     known, staffs, gflop = ways(cores, learner), {}, 0.0
     for name, way in known.items():
@@ -163,7 +177,7 @@ def row(
 
 
 def mean(rates: Sequence[dict[str, dict[str, float]]]) -> dict[str, dict[str, float]]:
-    """Before and after a round."""
+    """Mean of the product rates before and after a round."""
     return {
         cores: {
             dtype: round(statistics.mean(x[cores][dtype] for x in rates), 1)
@@ -174,7 +188,12 @@ def mean(rates: Sequence[dict[str, dict[str, float]]]) -> dict[str, dict[str, fl
 
 
 def measure(rounds: int = 5, seconds: float = 1.5) -> dict[str, Any]:
-    """All learners and widths."""
+    """Measure all learners and widths.
+
+    Args:
+        rounds: >= 1.
+        seconds: Of each way and round.
+    """
     with tempfile.TemporaryDirectory() as folder, Crew(Path(folder)) as crew:
         data = Path(folder) / "episodes"
         episodes.write(data)
@@ -200,8 +219,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help=">= 1")
     parser.add_argument("--seconds", type=float, default=1.5, help="a way and round")
-    given = parser.parse_args()
-    print(json.dumps(measure(given.rounds, given.seconds), indent=2))  # noqa: T201
+    arguments = parser.parse_args()
+    result = measure(arguments.rounds, arguments.seconds)
+    print(json.dumps(result, indent=2))  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -5,19 +5,33 @@ import configparser
 import re
 import subprocess
 import tomllib
-from functools import cache
 from itertools import chain
 from pathlib import Path
 
 import pytest
 import yaml
+from dvc.repo import Repo
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tasks.artifacts.compose import composed
 from tasks.code import methods
+from tests.house import (
+    CODE,
+    HEIGHT,
+    ROOT,
+    circles,
+    imports,
+    name_of,
+    needed,
+    private,
+    room_of,
+    tracked,
+    tracked_in,
+    tree,
+)
 
-ROOT = Path(__file__).parents[1]
+# rooms whose methods have params, tests and a table in docs/methods.md
 ROOMS = (
     "worlds",
     "generate",
@@ -35,44 +49,6 @@ GROUP = {room: room for room in ROOMS} | {"worlds": "world"}
 MAX_LINES = 300
 # text that says itself; every other key of a method's YAML has a comment
 PLAIN_KEYS = {"_target_", "name", "env_id", "title", "measured", "method", "world"}
-
-
-@cache
-def tracked() -> list[Path]:
-    """Files in git that exist, and new ones it does not ignore."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard"],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout.split("\n")
-    return sorted({ROOT / name for name in listed if (ROOT / name).is_file()})
-
-
-def tracked_in(*folders: str, suffix: str = ".py") -> list[Path]:
-    return [
-        path
-        for path in tracked()
-        if path.suffix == suffix and path.relative_to(ROOT).parts[0] in folders
-    ]
-
-
-def name_of(path: Path) -> str:
-    return path.relative_to(ROOT).as_posix()
-
-
-@cache
-def imports(path: Path) -> frozenset[str]:
-    """Dotted names a module imports, ``from a import b`` giving a and a.b."""
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module)
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return frozenset(found)
 
 
 def documented(room: str) -> set[str]:
@@ -93,6 +69,12 @@ def test_the_four_lists_agree(room: str):
     assert code == params, f"tasks/{room}/ and params/{GROUP[room]}/ differ"
     assert code == documented(room), f"tasks/{room}/ and docs/methods.md differ"
     assert code <= tests, f"tests/{room}/test_NAME.py is missing"
+
+
+@pytest.mark.parametrize("room", ["beds", "claims"])
+def test_claims_and_their_beds_have_parameters(room: str):
+    params = {path.stem for path in (ROOT / "params" / room).glob("*.yaml")}
+    assert set(methods(room)) == params
 
 
 @pytest.mark.parametrize("room", ROOMS)
@@ -138,6 +120,49 @@ def test_files_stay_short():
     assert long == {}
 
 
+def test_no_module_begins_with_an_underscore():
+    names = [path.relative_to(ROOT).with_suffix("") for path in tracked_in(*CODE)]
+    modules = [name.as_posix() for name in names if private(name.parts)]
+    imported = [
+        f"{name_of(path)}: {name}"
+        for path in tracked_in(*CODE)
+        for name in sorted(imports(path))
+        if name.split(".")[0] in CODE and private(name.split("."))
+    ]
+    assert modules + imported == []
+
+
+def test_no_room_imports_from_a_later_one():
+    pairs = [
+        (path, room_of(path), room_of(other), other)
+        for path in tracked_in(*CODE)
+        for other in sorted(needed(path))
+    ]
+    upward = [
+        f"{name_of(path)} -> {name_of(other)}"
+        for path, room, its_room, other in pairs
+        if room and its_room and HEIGHT[room] < HEIGHT[its_room]
+    ]
+    assert upward == []
+
+
+def test_no_files_import_each_other_in_a_circle():
+    assert circles() == []
+
+
+def test_every_docstring_says_something_itself():
+    """One that only sends the reader elsewhere (``See ...``) says nothing."""
+    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    empty = [
+        f"{name_of(path)}:{getattr(node, 'lineno', 1)}"
+        for path in tracked_in(*CODE)
+        for node in ast.walk(tree(path))
+        if isinstance(node, kinds)
+        if re.match(r"See [^.]*(\.\w[^.]*)*\.?$", ast.get_docstring(node) or "")
+    ]
+    assert empty == []
+
+
 def test_stages_do_not_know_the_orchestrator():
     guilty = [
         name_of(path)
@@ -145,6 +170,24 @@ def test_stages_do_not_know_the_orchestrator():
         if any(name.split(".")[0] == "prefect" for name in imports(path))
     ]
     assert guilty == []
+
+
+def test_only_the_stage_code_depends_on_code():
+    """What a method is made of is computed there, so no stage lists files."""
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    listed = {
+        name: files
+        for name, block in stages.items()
+        for deps in [block.get("do", block).get("deps", [])]
+        if (files := [dep for dep in deps if dep.split("/")[0] in CODE])
+    }
+    assert listed == {"code": ["tasks"]}
+
+
+def test_the_lock_has_no_stage_that_the_graph_has_not():
+    graph = {stage.addressing for stage in Repo(str(ROOT)).index.stages}
+    lock = yaml.safe_load((ROOT / "dvc.lock").read_text(encoding="utf-8"))["stages"]
+    assert sorted(lock.keys() - graph) == []
 
 
 def test_data_cannot_become_code():
@@ -156,7 +199,7 @@ def test_data_cannot_become_code():
             guilty.append(name_of(path))
         guilty += [
             f"{name_of(path)}:{node.lineno}"
-            for node in ast.walk(ast.parse(path.read_text()))
+            for node in ast.walk(tree(path))
             if isinstance(node, ast.Call) and ast.unparse(node.func) in calls
         ]
     assert guilty == []
@@ -210,6 +253,10 @@ def test_make_help_lists_what_there_is():
         make("-n", target)
 
 
+# a path of the project in a document; names to fill in (NAME, <room>) are none
+PATH = re.compile(r"`((?:benchmarks|docs|flows|params|tasks|tests)/[\w./-]*\w/?)`")
+
+
 @pytest.mark.parametrize(
     "path", [p for p in tracked() if p.suffix == ".md"], ids=name_of
 )
@@ -217,6 +264,33 @@ def test_documents_point_at_what_exists(path: Path):
     text = path.read_text()
     for link in re.findall(r"\]\((?!https?:|#)([^)#]+)", text):
         assert (path.parent / link).exists(), f"{name_of(path)}: {link}"
+    for name in PATH.findall(text):
+        assert "NAME" in name or (ROOT / name).exists(), f"{name_of(path)}: {name}"
     targets = set(re.findall(r"`make ([a-z]+)", text))
     listed = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
     assert targets <= listed, name_of(path)
+
+
+def test_code_names_documents_that_exist():
+    document = re.compile(r"docs/[\w/]+\.(?:md|svg|png)")
+    gone = [
+        f"{name_of(path)}: {name}"
+        for suffix in (".py", ".yaml")
+        for path in tracked_in(
+            "benchmarks", "flows", "params", "tasks", "tests", suffix=suffix
+        )
+        for name in document.findall(path.read_text(encoding="utf-8"))
+        if "NAME" not in name and not (ROOT / name).exists()
+    ]
+    assert gone == []
+
+
+def test_contributing_says_where_to_change_what():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    section = text.split("\n## Where to change what\n")[1].split("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("| ")][1:]
+    assert len(rows) >= 18
+    for row in rows:
+        paths = re.findall(r"`([\w./-]+)`", row.rpartition(" | ")[2])
+        assert paths, f"no file: {row}"
+        assert [name for name in paths if not (ROOT / name).exists()] == []

@@ -1,5 +1,5 @@
-"""Behaviors: the policies that make the experience, trained online with SAC.
+"""Behaviors: the policies that make the experience, trained online by SAC or DQN.
 
-They are small ONNX files kept in git under ``data/behaviors/``, so a fresh clone skips
-this training; ``dvc repro -f behaviors@hopper`` does it again.
+They are small ONNX files kept in git under ``data/behaviors/``, so that no run has to
+train them. ``make behaviors WORLD=<world>`` alone makes them again.
 """

@@ -31,14 +31,14 @@ from tasks.artifacts.policy import (
     weights_sha256,
 )
 from tasks.artifacts.stage import run_stage
-from tasks.behaviors.measure import choose, measure, random_return, visited
-from tasks.behaviors.online import run
+from tasks.behaviors.engine.measure import choose, measure, random_return, visited
+from tasks.behaviors.engine.online import run
 from tasks.nets.feedforward import Feedforward
 from tasks.train import Learner, Spaces
 from tasks.worlds import Floats, World
 from tasks.worlds.engine.episodes import Played
 
-# Behaviours belong to no study, so their parameters are read where they stand.
+# Behaviours belong to no study, so their parameters are read from params/ itself.
 FOLDER, WORLDS = Path("params/behaviors"), Path("params/world")
 LEARNERS = Path("params/train")
 TOLERANCE = 1e-5  # parity, relative to max(1, |action|)
@@ -46,7 +46,23 @@ TOLERANCE = 1e-5  # parity, relative to max(1, |action|)
 
 @dataclass(frozen=True)
 class BehaviorParams(Params):
-    """See params/behaviors/*.yaml for units and ranges."""
+    """How a world's behaviours are trained and chosen.
+
+    Units and ranges stand in params/behaviors/<world>.yaml.
+
+    Attributes:
+        seeds: Runs of the learner, in one stack; the best one is kept.
+        steps: Environment steps a seed.
+        start_steps: Uniformly random steps before the first update.
+        batch: Rows an update.
+        updates_per_step: Updates an environment step.
+        checkpoint_every: Steps between checkpoints.
+        early_every: The same in the first ``early_steps`` steps.
+        early_steps: Steps in which checkpoints are taken more often.
+        episodes: Played to measure a checkpoint.
+        replay: Checkpoints kept from the first to the medium one.
+        medium: Smallest and largest share of the expert's score of the medium one.
+    """
 
     seeds: Annotated[tuple[int, ...], Range(0)]
     steps: Annotated[int, Range(1)]
@@ -61,20 +77,26 @@ class BehaviorParams(Params):
     medium: Annotated[tuple[float, ...], Range(0, 1, open=True)]
 
     def is_checkpoint(self, step: int) -> bool:
-        """Whether a policy is saved after so many steps."""
+        """Whether a policy is saved after a number of steps."""
         early = step <= self.early_steps and step % self.early_every == 0
         return early or step % self.checkpoint_every == 0
 
 
 def learner_of(world: World) -> str:
-    """Who trains its behaviours: the online learner of its kind of actions."""
+    """Name of the online learner for the world's kind of actions."""
     return "dqn" if world.discrete else "sac"
 
 
 def train(
     params: BehaviorParams, world: World, block: dict[str, Any], scratch: Path
 ) -> list[Path]:
-    """Run the online learner and save the policies every now and then.
+    """Run the online learner and save its policies at each checkpoint.
+
+    Args:
+        params: Of the world's behaviours.
+        world: Where it learns.
+        block: Parameters of the learner.
+        scratch: An empty folder for the policies.
 
     Returns:
         Folders, one a checkpoint, all seeds stacked, in the order of training.
@@ -84,7 +106,7 @@ def train(
     zeros, ones = torch.zeros(width), torch.ones(width)
     spaces = Spaces(zeros, ones, low, high, world.discrete, world.masked)
     name = f"train.{learner_of(world)}"
-    learner: Learner = build(
+    learner: Learner[Any] = build(
         block, name, spaces=spaces, seeds=params.seeds, updates=params.steps
     )
     folders: list[Path] = []
@@ -109,7 +131,7 @@ def train(
             save_policy(folder, policy, origin)
             folders.append(folder)
             ended = np.array(recent[-20:]).reshape(-1, len(params.seeds))
-            means = [_mean(column[~np.isnan(column)]) for column in ended.T]
+            means = [_rounded_mean(column[~np.isnan(column)]) for column in ended.T]
             print(f"step {step}: return {means} after {hours:.2f} h", flush=True)
     return folders
 
@@ -122,7 +144,22 @@ def export(
     world: World,
     rows: Floats,
 ) -> dict[str, Any]:
-    """Write one policy as ONNX behind the parity gate; returns its origin."""
+    """Write one policy as ONNX, if it acts as the torch policy does.
+
+    Args:
+        folder: Where to.
+        name: Of the file.
+        checkpoint: Folder of the policies of all seeds.
+        k: Which seed's slice.
+        world: Where it acts.
+        rows: Observations (count, O) to compare both on.
+
+    Returns:
+        What the checkpoint says of the policy: seeds, steps and hours.
+
+    Raises:
+        RefusedError: If the actions differ by more than ``TOLERANCE``.
+    """
     policy, origin = load_policy(checkpoint)
     about = {
         **origin,
@@ -146,7 +183,7 @@ def export(
 
 
 def main() -> None:
-    """See the module."""
+    """Train, measure and write the behaviours of the world named."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--world", required=True)
     name = parser.parse_args().world
@@ -168,7 +205,14 @@ def main() -> None:
 def finish(
     params: BehaviorParams, world: World, folders: list[Path], out: Path
 ) -> None:
-    """Measure every checkpoint, choose, and write the behaviour policies."""
+    """Measure every checkpoint, choose, and write the behaviour policies.
+
+    Args:
+        params: Of the world's behaviours.
+        world: Where they act.
+        folders: Policies of all seeds, one folder a checkpoint.
+        out: Folder to write, whole or not at all.
+    """
     floor = random_return(world, params.episodes)
     policies = [cast(Feedforward, load_policy(folder)[0]) for folder in folders]
     results = [
@@ -201,8 +245,8 @@ def finish(
         )
 
 
-def _mean(returns: Floats) -> int | None:
-    """Rounded mean of the episodes that have ended, None before the first has."""
+def _rounded_mean(returns: Floats) -> int | None:
+    """Mean return of the episodes that have ended, None before the first has."""
     return round(float(returns.mean())) if len(returns) else None
 
 

@@ -1,18 +1,19 @@
 """Train: a dataset and a learner become a policy, many seeds in one stack.
 
-A method's file defines one :class:`Learner` and reads like its paper: networks in the
-constructor, the equations in ``update``. The loop, the batches, the noise, curves and
-checkpoints are the engine's (``engine.py``), so ``update`` is a pure function of the
-learner's tensors, the batch and the step number.
+This file is what a method must keep to. A method defines one :class:`Learner` and reads
+like its paper: networks in the constructor, the equations in ``update``. Drawing
+batches and noise, curves, checkpoints and the loop itself are in ``engine/``, so
+``update`` depends on the learner's tensors, the batch and the step number alone.
 
-Discrete actions are one-hot rows of width A, the number of actions; ``spaces.discrete``
-tells. A learner says in ``actions`` which kinds it can learn.
+Observations are normalised and actions scaled to [-1, 1] before a learner sees them.
+Discrete actions are one-hot rows of width A, the number of actions.
 
-Shapes: S seeds, B batch, O observation, A action, E ensemble.
+Shapes: S seeds, B batch, N transitions, O observation, A action.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -21,19 +22,136 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import Adam
 
-from tasks.artifacts.params import Params
+from tasks.artifacts.method import Method, P
 from tasks.nets.critic import Critic
+from tasks.nets.optimisers import (
+    PREFIX,
+    clip_by_seed,
+    optimiser_tensors,
+    restore_optimisers,
+)
 from tasks.nets.policy import Policy
-from tasks.train.engine.batch import COLUMNS, Batch, Draw, Spaces
 
 if TYPE_CHECKING:
     from tasks.artifacts.dataset import Transitions
 
+# What a learner may ask for in ``columns``, beside the fields of a batch; (S, B, A)
+# each, but for attacked, (S, B, 1):
+COLUMNS = (
+    "next_action",  # logged at the next observation; zeros where none was
+    "legal",  # 1.0 where an action is allowed, all ones in a world without a mask
+    "next_legal",  # the same at the next observation
+    "attacked",  # 1.0 where the step was corrupted; for the curves alone
+)
 
-__all__ = ["COLUMNS", "Batch", "Draw", "Learner", "Spaces"]
+
+@dataclass(frozen=True)
+class Spaces:
+    """What a learner must know of the data before it sees a batch.
+
+    Attributes:
+        observation_mean: (O,), units of the world.
+        observation_std: (O,), positive; the learner sees (o - mean) / std.
+        action_low: (A,), the world's bounds, which the learner sees as -1.
+        action_high: (A,), seen as 1.
+        discrete: Whether actions are one-hot rows; their bounds are then 0 and 1.
+        masked: Whether some discrete actions are forbidden at times; the columns
+            ``legal`` and ``next_legal`` say which.
+        attacked: Whether some steps were corrupted; the column ``attacked`` says which.
+        pair_mean: (O,), over observations and next observations alike; None if unknown.
+        pair_std: (O,), likewise.
+    """
+
+    observation_mean: Tensor
+    observation_std: Tensor
+    action_low: Tensor
+    action_high: Tensor
+    discrete: bool = False
+    masked: bool = False
+    attacked: bool = False
+    pair_mean: Tensor | None = None
+    pair_std: Tensor | None = None
+
+    def normalised(self, by: str) -> "Spaces":
+        """The same spaces with other statistics to normalise observations by.
+
+        Args:
+            by: ``observations``, the usual; ``pairs``, of observations and next
+                observations together; ``none``, which leaves them as they are.
+
+        Raises:
+            ValueError: If the statistics of pairs are asked for and unknown.
+        """
+        mean, std = self.observation_mean, self.observation_std
+        if by == "pairs":
+            if self.pair_mean is None or self.pair_std is None:
+                raise ValueError("spaces without statistics of pairs")
+            mean, std = self.pair_mean, self.pair_std
+        elif by == "none":
+            mean, std = torch.zeros_like(mean), torch.ones_like(std)
+        return replace(self, observation_mean=mean, observation_std=std)
+
+    @property
+    def observation(self) -> int:
+        """Width of an observation, O."""
+        return len(self.observation_mean)
+
+    @property
+    def action(self) -> int:
+        """Width of an action, A."""
+        return len(self.action_low)
 
 
-class Learner(nn.Module, ABC):
+@dataclass
+class Batch:
+    """One minibatch of transitions for each seed.
+
+    Attributes:
+        observation: (S, B, O), normalised.
+        action: (S, B, A), in [-1, 1], or one-hot. Corrupted ones may lie outside.
+        reward: (S, B), as the learner's ``rewards`` leaves them.
+        next_observation: (S, B, O), normalised.
+        terminated: (S, B), 1.0 where the episode terminated; a truncated one is 0.0.
+        columns: By the names in ``Learner.columns``, each described in ``COLUMNS``.
+        noise: By the names of ``Learner.draws()``, each of the shape its ``Draw`` says.
+    """
+
+    observation: Tensor
+    action: Tensor
+    reward: Tensor
+    next_observation: Tensor
+    terminated: Tensor
+    columns: Mapping[str, Tensor] = field(default_factory=dict)
+    noise: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Random numbers a learner needs at every update.
+
+    Attributes:
+        count: n for (S, B, n, A); None for (S, B, A), one action a row.
+        kind: ``normal`` (standard) or ``uniform`` in [-1, 1).
+    """
+
+    count: int | None = None
+    kind: str = "normal"
+
+    def shape(self, action: int) -> tuple[int, ...]:
+        """What follows the axis of rows, (A,) or (n, A); ``action`` is A."""
+        return (action,) if self.count is None else (self.count, action)
+
+    def sample(
+        self, generator: np.random.Generator, lead: tuple[int, ...], action: int
+    ) -> NDArray[np.float32]:
+        """Draw (*lead, A) or (*lead, n, A) numbers, where ``action`` is A."""
+        shape = (*lead, *self.shape(action))
+        if self.kind == "uniform":
+            return 2 * generator.random(shape, np.float32) - 1
+        return generator.standard_normal(shape, np.float32)
+
+
+class Learner(nn.Module, Method[P], ABC):
     """One training method on a stack of seeds.
 
     Every tensor that training changes is a parameter or buffer of this module, or
@@ -41,36 +159,46 @@ class Learner(nn.Module, ABC):
 
     Args:
         params: The method's parameters.
-        spaces: Widths, statistics and bounds.
+        spaces: Widths, statistics and bounds of the data.
         seeds: One slice each; slice k depends on seeds[k] alone.
         updates: How many updates there will be, for schedules.
 
     Attributes:
+        actions: Kinds of actions it can learn: ``continuous``, ``discrete`` or both.
+        columns: Names of ``COLUMNS`` it needs in a batch.
+        noise: Names of the standard normal noises (S, B, A) it needs in a batch.
         weights: How likely each transition is to be drawn, (N,), adding up to 1; None,
             the default, for evenly. Set before the first update; a method's own code
             never looks at it.
     """
 
-    Parameters: ClassVar[type[Params]]
-    actions: ClassVar[Sequence[str]] = ("continuous",)  # and, or, "discrete"
-    columns: Sequence[str] = ()  # of COLUMNS
-    noise: ClassVar[Sequence[str]] = ()  # the usual draws, standard normal (S, B, A)
+    actions: ClassVar[Sequence[str]] = ("continuous",)
+    columns: Sequence[str] = ()
+    noise: ClassVar[Sequence[str]] = ()
 
     def __init__(
-        self, params: Params, spaces: Spaces, seeds: Sequence[int], updates: int
+        self, params: P, spaces: Spaces, seeds: Sequence[int], updates: int
     ) -> None:
         super().__init__()
-        del params
+        self.params = params
         self.spaces, self.seeds, self.updates = spaces, tuple(seeds), updates
         self.optimisers: dict[str, Adam] = {}
         self.weights: NDArray[np.float64] | None = None
 
+    @classmethod
+    def method_name(cls) -> str:
+        """Name of the method: the file or folder of ``tasks/train`` that defines it."""
+        modules = [base.__module__.split(".") for base in cls.__mro__]
+        inside = [m[2] for m in modules if m[:2] == ["tasks", "train"] and m[2:]]
+        own = [name for name in inside if name != "cores"]
+        return own[0] if own else modules[0][-1]  # a test's or a bed's own learner
+
     @abstractmethod
     def update(self, batch: Batch, step: int) -> dict[str, Tensor]:
-        """One gradient step of every network.
+        """Take one gradient step of every network.
 
         Args:
-            batch: See :class:`Batch`.
+            batch: Rows and noise of this update.
             step: Number of updates done before, 0...
 
         Returns:
@@ -82,116 +210,80 @@ class Learner(nn.Module, ABC):
         """The trained policy, sharing this learner's tensors."""
 
     def critic(self) -> Critic | None:
-        """The trained critics, sharing this learner's tensors.
+        """The trained critics, sharing this learner's tensors; None to keep none.
 
-        They are kept beside the policy for who asks them later, as attacks on a dataset
-        do; None, the default, keeps none.
+        They are kept beside the policy for who needs them later, such as attacks on a
+        dataset.
         """
         return None
 
     def draws(self) -> dict[str, Draw]:
-        """Names of all the random numbers ``update`` takes, and what they are.
+        """The random numbers ``update`` needs, by name; by default those of ``noise``.
 
-        By default those of ``noise``. The order counts: it tells their streams apart.
+        The order counts: each place has a random stream of its own.
         """
         return {name: Draw() for name in self.noise}
 
     def rewards(self, reward: Tensor, returns: Tensor) -> Tensor:
-        """The rewards it learns from; called once, before the first update.
+        """The rewards it learns from, (N,); asked for once, before the first update.
 
         Args:
-            reward: (N,), as logged.
+            reward: (N,), as logged, which is also the default.
             returns: (episodes,), undiscounted.
-
-        Returns:
-            (N,); by default as logged.
         """
         del returns
         return reward
 
     def rows(self, data: "Transitions") -> NDArray[np.int64] | None:
-        """Which transitions it learns from; called before the first update.
+        """Numbers of the transitions it learns from, at least one; None for all.
 
-        With ``weights`` these rows are drawn by their weights, which are scaled to add
-        up to 1.
-
-        Returns:
-            Row numbers of ``data``, at least one; None, the default, for all.
+        Asked for before the first update. With ``weights`` these rows are drawn by
+        their weights, which are scaled to add up to 1.
         """
         del data
         return None
 
-    def sampler(self, data: "Transitions", batch: int) -> Callable[[int], Any]:
-        """What gives the batch of an update by its number.
+    def sampler(self, data: "Transitions", batch: int) -> Callable[[int], Any] | None:
+        """What gives the batch of an update by its number; None for the engine's.
 
-        The default draws rows with replacement, evenly or by ``weights``; a learner
-        that reads sequences has its own and gets from it what its ``update`` takes. It
-        draws by ``weights`` too (``_data.odds``, ``_data.draw_rows``).
+        The engine's draws single transitions with replacement, evenly or by
+        ``weights``. A learner that reads sequences has its own, which must draw by
+        ``weights`` too; its ``update`` gets what the sampler gives.
 
         Args:
             data: The dataset.
             batch: B.
         """
-        from tasks.train.engine.minibatches import Sampler, odds, pack
-
-        return Sampler(pack(self, data), self, batch, odds(self, data))
+        del data, batch
+        return None
 
     def descend(self, name: str, loss: Tensor, clip: float = 0.0) -> None:
-        """Step one optimiser down the gradient of the summed losses.
+        """Step one optimiser down the gradient of the losses, summed over seeds.
 
         Seeds share no parameter, so the sum's gradient is each seed's own. Only this
         optimiser's parameters get a gradient.
 
         Args:
             name: Which of ``optimisers``.
-            loss: (S,), one a seed.
-            clip: Largest norm of a seed's gradient, longer ones are shortened; 0: none.
+            loss: (S,).
+            clip: Largest norm of a seed's gradient; longer ones are shortened. 0 for no
+                limit.
         """
         optimiser = self.optimisers[name]
         parameters = [p for group in optimiser.param_groups for p in group["params"]]
         gradients = torch.autograd.grad(loss.sum(), parameters)
         if clip:
-            gradients = _clipped(gradients, clip, len(self.seeds))
+            gradients, _ = clip_by_seed(gradients, clip, len(self.seeds))
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient.contiguous()  # fused Adam reads raw memory
         optimiser.step()
 
     def tensors(self) -> dict[str, Tensor]:
         """The full state for resuming: module tensors and optimiser moments."""
-        state = dict(self.state_dict())
-        for name, optimiser in self.optimisers.items():
-            for i, moments in optimiser.state_dict()["state"].items():
-                for key, value in moments.items():
-                    state[f"optimiser/{name}/{i}/{key}"] = value
-        return state
+        return {**self.state_dict(), **optimiser_tensors(self.optimisers)}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Put back what :meth:`tensors` gave."""
-        own = {k: v for k, v in state.items() if not k.startswith("optimiser/")}
+        """Put back the state that :meth:`tensors` gave."""
+        own = {k: v for k, v in state.items() if not k.startswith(PREFIX)}
         self.load_state_dict(own)
-        for name, optimiser in self.optimisers.items():
-            moments: dict[int, dict[str, Tensor]] = {}
-            for key, value in state.items():
-                if key.startswith(f"optimiser/{name}/"):
-                    _, _, i, field_name = key.split("/")
-                    moments.setdefault(int(i), {})[field_name] = value.clone()
-            groups = optimiser.state_dict()["param_groups"]
-            optimiser.load_state_dict({"state": moments, "param_groups": groups})
-
-
-def _clipped(
-    gradients: Sequence[Tensor], clip: float, seeds: int
-) -> tuple[Tensor, ...]:
-    """Each seed's gradient with a norm of at most ``clip``.
-
-    Args:
-        gradients: (S, ...) each, or (S * E, ...), seed by seed.
-        clip: Positive.
-        seeds: S.
-    """
-    flat = [g.reshape(seeds, -1) for g in gradients]
-    norm = torch.stack([g.square().sum(1) for g in flat]).sum(0).sqrt()  # (S,)
-    factor = (clip / (norm + 1e-6)).clamp(max=1)[:, None]
-    return tuple(
-        (part * factor).view(g.shape) for part, g in zip(flat, gradients, strict=True)
-    )
+        restore_optimisers(self.optimisers, state)

@@ -19,15 +19,16 @@ from tasks.artifacts.dataset import load_transitions
 from tasks.artifacts.effort import Effort
 from tasks.artifacts.files import check_writable, read_json, whole_folder, write_text
 from tasks.artifacts.makers import known_dataset
-from tasks.artifacts.params import build, load, pick
+from tasks.artifacts.params import build, load, pick, resolve
 from tasks.artifacts.policy import load_policy, save_critic, save_policy
 from tasks.artifacts.progress import Progress
 from tasks.artifacts.stage import run_stage
+from tasks.code import made_by
 from tasks.train import Learner
-from tasks.train.engine.action_kinds import check_kind
+from tasks.train.engine.learners import check_kind, check_learner
 from tasks.train.engine.loop import check_precision, identity, resume, settle, train
-from tasks.train.engine.minibatches import spaces
 from tasks.train.engine.processes import Report, interleave, side_by_side, split, stack
+from tasks.train.engine.table import spaces
 from tasks.weigh import WEIGHTS, Doubles, read_weights
 
 if TYPE_CHECKING:
@@ -50,9 +51,12 @@ def main() -> None:
     settle()
     params = load()
     block = pick(params, "train", name)
+    check_learner(name, block)
+    makers = [made_by("train", name, block)]
     known_dataset(params, dataset, "dataset")
     if weighting:
-        pick(params, "weighting", weighting)
+        its_block = pick(params, "weighting", weighting)
+        makers = [_weighted_by(weighting, its_block), *makers]
     effort = Effort.of(params.get("study", {}))
     check_precision(effort.precision)
     source = Path("data/datasets") / f"{dataset}-v0"
@@ -71,11 +75,12 @@ def main() -> None:
         "world": world["world"]["name"],
         "env_id": world["world"]["env_id"],
         "step_seconds": world["step_seconds"],
+        "made_by": makers,
     }
     weights = None
     if weighting:
-        weights, found = read_weights(WEIGHTS / dataset / weighting, data)
-        origin |= {"weighting": weighting, "draws_sha256": found}
+        weights, sha256 = read_weights(WEIGHTS / dataset / weighting, data)
+        origin |= {"weighting": weighting, "draws_sha256": sha256}
     whole = _learner(block, name, data, effort, effort.seeds)
     parts = [
         Part(_learner(block, name, data, effort, seeds, weights), block, data, effort)
@@ -87,7 +92,7 @@ def main() -> None:
         stack(whole.policy(), [part.learner.policy() for part in parts])
         save_policy(folder, whole.policy(), {**origin, "updates": effort.updates})
         if critic := whole.critic():
-            stack(critic, [one for p in parts if (one := p.learner.critic())])
+            stack(critic, [c for part in parts if (c := part.learner.critic())])
             save_critic(folder, critic, {**origin, "updates": effort.updates})
         write_text(folder / "curves.csv", curves.csv())
         for done in effort.moments:
@@ -101,8 +106,15 @@ def main() -> None:
         shutil.rmtree(part.kept, ignore_errors=True)
 
 
+def _weighted_by(name: str, block: Mapping[str, Any]) -> dict[str, str]:
+    """What a policy says of the weighting its batches were drawn by."""
+    target = str(block.get("_target_", ""))
+    cls = resolve(target, f"weighting.{name}", package="tasks.weigh.")
+    return made_by("weigh", cls.__module__.split(".")[2], block)
+
+
 def _train(parts: "Sequence[Part]", title: str, updates: int) -> None:
-    """All parts, side by side if there are several; says how far they are."""
+    """Train all parts, side by side if there are several, and show how far they are."""
     with Progress(title, updates, lines=10) as progress:
 
         def report(done: int, metrics: dict[str, float]) -> None:
@@ -111,7 +123,7 @@ def _train(parts: "Sequence[Part]", title: str, updates: int) -> None:
         if len(parts) == 1:
             parts[0].train(report)
         else:
-            side_by_side(len(parts), lambda i, tell: parts[i].train(tell), report)
+            side_by_side(len(parts), lambda i, say: parts[i].train(say), report)
 
 
 def _learner(
@@ -121,9 +133,9 @@ def _learner(
     effort: Effort,
     seeds: Sequence[int],
     weights: Doubles | None = None,
-) -> Learner:
-    """A fresh learner of some of the seeds, and of the weights it draws by."""
-    learner: Learner = build(
+) -> Learner[Any]:
+    """A fresh learner of some of the seeds, which draws its batches by the weights."""
+    learner: Learner[Any] = build(
         block, f"train.{name}", spaces=spaces(data), seeds=seeds, updates=effort.updates
     )
     learner.weights = weights
@@ -134,33 +146,37 @@ class Part:
     """The training of some of the seeds; what it leaves is in its two folders.
 
     Args:
-        learner: Of these seeds, fresh.
+        learner: A fresh one of these seeds.
         block: Its parameters.
         data: The dataset.
-        effort: Of the study.
+        effort: How much the study trains.
 
     Attributes:
-        checkpoint: Its state, at last that of the end.
+        checkpoint: The learner's state; in the end, that after the last update.
         kept: Folder of the snapshots' policies.
     """
 
     def __init__(
         self,
-        learner: Learner,
+        learner: Learner[Any],
         block: Mapping[str, Any],
         data: "Transitions",
         effort: Effort,
     ) -> None:
         self.learner, self.data, self.effort = learner, data, effort
-        told = {**block, "moments": effort.moments}
         key = identity(
-            learner, told, data.sha256, effort.updates, effort.batch, effort.precision
+            learner,
+            {**block, "moments": effort.moments},
+            data.sha256,
+            effort.updates,
+            effort.batch,
+            effort.precision,
         )
         self.checkpoint = Checkpoint(CHECKPOINTS / key)
         self.kept = CHECKPOINTS / f"{key}-snapshots"
 
     def train(self, report: Report) -> None:
-        """From the checkpoint, if there is one, to the end."""
+        """Train from the checkpoint, if there is one, to the end."""
         train(
             self.learner,
             self.data,

@@ -1,10 +1,20 @@
 """AWAC: an actor-critic whose actor regresses on the logged actions that did better.
 
 Paper: Nair, Gupta, Dalal & Levine 2020, "AWAC: Accelerating Online Reinforcement
-Learning with Offline Datasets" (arXiv 2006.09359). Reference implementation: CORL
-``awac.py``; as there, the policy is a normal distribution without tanh whose deviation
-is of no state, its samples are clipped to the bounds, and one sample stands for the
+Learning with Offline Datasets" (arXiv 2006.09359). With target critics Qbar, d for a
+termination, a' ~ pi(. | s') and b ~ pi(. | s):
+
+    y    = r + discount (1 - d) min_i Qbar_i(s', a')
+    L_Q  = sum_i mean (Q_i(s, a) - y)^2
+    A    = min_i Q_i(s, a) - min_i Q_i(s, b)
+    L_pi = -mean min(exp(A / temperature), weight_max) log pi(a | s)
+
+Then Qbar <- (1 - polyak) Qbar + polyak Q. Reference implementation: CORL ``awac.py``;
+as there, the policy is a normal distribution without tanh whose deviation is the same
+in every state, its samples are clipped to the bounds, and one sample b stands for the
 value of a state.
+
+Shapes: S seeds, B batch, O observation, A action, E = 2 critics.
 """
 
 from collections.abc import Sequence
@@ -15,6 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from tasks.artifacts.params import Range
+from tasks.nets.optimisers import adam, frozen_copy, polyak
 from tasks.nets.policy import Policy
 from tasks.train import Batch, Learner, Spaces
 from tasks.train.cores.actor_critic import (
@@ -23,33 +34,28 @@ from tasks.train.cores.actor_critic import (
     ActorCriticParams,
     Critics,
     actor,
-    adam,
     bellman_loss,
-    frozen_copy,
-    normal_surprise,
-    polyak,
+    negative_log_density,
 )
 
 
 @dataclass(frozen=True)
 class AWACParams(ActorCriticParams):
-    """See params/train/awac.yaml for units and ranges."""
+    """Parameters of AWAC; units and ranges stand in params/train/awac.yaml."""
 
     temperature: Annotated[float, Range(0, open=True)]
     weight_max: Annotated[float, Range(0, open=True)]
 
 
-class AWAC(Learner):
+class AWAC(Learner[AWACParams]):
     """Twin critics of the policy itself, and a regression weighted by advantage."""
 
-    Parameters = AWACParams
     noise = ("next", "current")
 
     def __init__(
         self, params: AWACParams, spaces: Spaces, seeds: Sequence[int], updates: int
     ) -> None:
         super().__init__(params, spaces, seeds, updates)
-        self.params = params
         self.actor = actor(spaces, seeds, params.actor_hidden, head="clip")  # mean
         self.log_std = nn.Parameter(torch.zeros(len(seeds), 1, spaces.action))
         self.critics = Critics(spaces, seeds, params.critic_hidden)
@@ -63,7 +69,7 @@ class AWAC(Learner):
         }
 
     def update(self, batch: Batch, step: int) -> dict[str, Tensor]:
-        """Critics, then actor, then the target."""
+        """Step critics, then actor, then target critics."""
         del step
         p, o, a = self.params, batch.observation, batch.action
         with torch.no_grad():
@@ -80,8 +86,8 @@ class AWAC(Learner):
             sampled = self._sample(mean, batch.noise["current"])
             advantage = self.critics(o, a).amin(1) - self.critics(o, sampled).amin(1)
             weight = (advantage / p.temperature).exp().clamp(max=p.weight_max)
-        surprise = normal_surprise(mean - a, self.log_std)  # (S, B)
-        actor_loss = (weight * surprise).mean(-1)
+        error = negative_log_density(mean - a, self.log_std)  # (S, B)
+        actor_loss = (weight * error).mean(-1)
         self.descend("actor", actor_loss)
         polyak(self.target, self.critics, p.polyak)
         return {
@@ -92,7 +98,7 @@ class AWAC(Learner):
         }
 
     def _sample(self, mean: Tensor, noise: Tensor) -> Tensor:
-        """Draw and clip to the bounds: (S, B, A)."""
+        """Draw an action and clip it to the bounds: (S, B, A) each -> (S, B, A)."""
         log_std = self.log_std.clamp(FREE_LOG_STD_MIN, FREE_LOG_STD_MAX)
         return (mean + log_std.exp() * noise).clamp(-1, 1)
 

@@ -1,13 +1,16 @@
-"""10%-BC: behaviour cloning on the best trajectories alone.
+"""10%-BC: behaviour cloning on the best episodes alone.
 
-A baseline of Chen et al. 2021, "Decision Transformer" (arXiv 2106.01345). Reference
-implementation: CORL ``any_percent_bc.py``; as there, the best are those of the largest
-discounted return. It splits trajectories at termination or 1000 steps, where this file
-has the episodes themselves.
+    G_i = sum_t discount^t r_t        of each of the n episodes
+    L   = mean ||pi(s) - a||^2        over the floor(fraction n) episodes of largest G
+
+Discrete actions have -mean log pi(a | s) instead. A baseline of Chen et al. 2021,
+"Decision Transformer" (arXiv 2106.01345). Reference implementation: CORL
+``any_percent_bc.py``; as there, the best are those of the largest discounted return. It
+splits trajectories at termination or 1000 steps, where this file has the episodes
+themselves.
 """
 
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.artifacts.params import Range
-from tasks.train import Spaces
 from tasks.train.cores.cloning import Cloning, CloningParams
 
 if TYPE_CHECKING:
@@ -24,25 +26,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class BC10Params(CloningParams):
-    """See params/train/bc10.yaml for units and ranges."""
+    """Parameters of 10%-BC; units and ranges stand in params/train/bc10.yaml."""
 
     fraction: Annotated[float, Range(0, 1, open=True)]
     discount: Annotated[float, Range(0, 1)]
 
 
-class BC10(Cloning):
+class BC10(Cloning[BC10Params]):
     """Repeats the actions of the best episodes."""
 
-    Parameters = BC10Params
-
-    def __init__(
-        self, params: BC10Params, spaces: Spaces, seeds: Sequence[int], updates: int
-    ) -> None:
-        super().__init__(params, spaces, seeds, updates)
-        self.params = params
-
     def rows(self, data: "Transitions") -> NDArray[np.int64] | None:
-        """Steps of the best episodes: floor(fraction x episodes), at least one.
+        """Numbers of the steps of the best episodes, of at least one episode.
 
         Of equal returns the earlier episode is better. Where all are equal none is the
         best: then it warns and takes all rows.
@@ -61,7 +55,15 @@ class BC10(Cloning):
 
 
 def discounted(data: "Transitions", discount: float) -> NDArray[np.float64]:
-    """Sum of discount^t reward_t of each episode, t from 0: (episodes,)."""
+    """Discounted return of each episode, sum_t discount^t r_t with t from 0.
+
+    Args:
+        data: The dataset.
+        discount: Per step, in [0, 1].
+
+    Returns:
+        (episodes,), units of reward.
+    """
     steps = np.bincount(data.episode)
     first = np.cumsum(steps) - steps
     t = np.arange(len(data.episode)) - first[data.episode]

@@ -1,8 +1,10 @@
 """Behaviour cloning of pictures: a residual network repeats the logged choice.
 
-Cross-entropy as in ``bc``, with the network of He et al. 2016 (arXiv 1512.03385) in
-place of the perceptron. Batches of training give batch normalisation its statistics,
-the policy uses their running averages. Adam's rate falls to 0 as a cosine.
+    L = -mean log softmax(logits(s))_a
+
+The network is that of He et al. 2016, "Deep Residual Learning for Image Recognition"
+(arXiv 1512.03385). Batches of training give batch normalisation its statistics, the
+policy uses their running averages. Adam's rate falls to 0 as a cosine.
 """
 
 import math
@@ -16,25 +18,24 @@ from torch import Tensor
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import PARAMS, Params, Range
 from tasks.nets.layers import generator
+from tasks.nets.optimisers import adam
 from tasks.nets.residual import as_pictures
 from tasks.nets.resnet import ResNet, build
 from tasks.train import Batch, Learner, Spaces
-from tasks.train.cores.actor_critic import adam
 
 
 @dataclass(frozen=True)
 class BCResNetParams(Params):
-    """See params/train/bc_resnet.yaml for units and ranges."""
+    """Parameters; units and ranges stand in params/train/bc_resnet.yaml."""
 
     image: Annotated[tuple[int, int, int], Range(1, 4096)]
     widths: Annotated[tuple[int, ...], Range(1, 4096)]
     rate: Annotated[float, Range(0, 1)]
 
 
-class BCResNet(Learner):
-    """See the module."""
+class BCResNet(Learner[BCResNetParams]):
+    """A residual network trained by cross-entropy on the logged actions."""
 
-    Parameters = BCResNetParams
     actions = ("discrete",)
 
     def __init__(
@@ -57,7 +58,6 @@ class BCResNet(Learner):
             raise RefusedError(
                 PARAMS, "train.bc_resnet.widths", "[]", "at least one", "change widths"
             )
-        self.rate = params.rate
         self.net = build(
             len(seeds),
             params.image,
@@ -71,9 +71,10 @@ class BCResNet(Learner):
         self.optimisers = {"net": adam(self.net.parameters(), params.rate)}
 
     def update(self, batch: Batch, step: int) -> dict[str, Tensor]:
-        """Descend mean -log softmax(logits)_a."""
+        """Descend the cross-entropy; also report the share of right choices."""
         for group in self.optimisers["net"].param_groups:
-            group["lr"] = self.rate / 2 * (1 + math.cos(math.pi * step / self.updates))
+            cosine = 1 + math.cos(math.pi * step / self.updates)
+            group["lr"] = self.params.rate / 2 * cosine
         picture = as_pictures(batch.observation, self.net.image)
         logits = self.net.logits(picture, learn=True)  # (S, B, A)
         chosen = (torch.log_softmax(logits, -1) * batch.action).sum(-1)
@@ -83,5 +84,5 @@ class BCResNet(Learner):
         return {"actor_loss": loss.detach(), "right": right.float().mean(-1)}
 
     def policy(self) -> ResNet:
-        """The network, with running statistics."""
+        """The network, which acts by its running statistics."""
         return self.net

@@ -1,9 +1,16 @@
-"""Discrete CQL: double Q-learning that keeps the actions not logged low.
+"""Discrete CQL: double Q-learning that keeps the values of other actions low.
 
 Paper: Kumar, Zhou, Tucker & Levine 2020, "Conservative Q-Learning for Offline
-Reinforcement Learning" (arXiv 2006.04779), CQL(H) with the sum over actions exact.
-Reference implementation: d3rlpy ``DiscreteCQL`` (Huber loss, double target, its default
-weight 1). The logsumexp goes over the allowed actions alone.
+Reinforcement Learning" (arXiv 2006.04779), CQL(H), eq. 4, whose sum over actions is
+exact here:
+
+    L = L_TD + alpha mean (log sum_b exp Q(s, b) - Q(s, a))
+
+L_TD is the Huber loss against the double target of ``cores/double_q.py``, and b goes
+over the allowed actions alone. Reference implementation: d3rlpy ``DiscreteCQL`` (same
+loss and target, its default weight 1).
+
+Shapes: S seeds, B batch, A actions.
 """
 
 from collections.abc import Sequence
@@ -19,15 +26,13 @@ from tasks.train.cores.double_q import QLearner, QParams
 
 @dataclass(frozen=True)
 class DiscreteCQLParams(QParams):
-    """See params/train/discrete_cql.yaml for units and ranges."""
+    """Parameters; units and ranges stand in params/train/discrete_cql.yaml."""
 
     alpha: Annotated[float, Range(0)]
 
 
-class DiscreteCQL(QLearner):
-    """Huber TD error + alpha (logsumexp_a Q(s, a) - Q(s, a_logged))."""
-
-    Parameters = DiscreteCQLParams
+class DiscreteCQL(QLearner[DiscreteCQLParams]):
+    """Double Q-learning with a conservative penalty."""
 
     def __init__(
         self,
@@ -37,17 +42,16 @@ class DiscreteCQL(QLearner):
         updates: int,
     ) -> None:
         super().__init__(params, spaces, seeds, updates)
-        self.alpha = params.alpha
         self.columns = ("legal", "next_legal") if spaces.masked else ()
 
     def update(self, batch: Batch, step: int) -> dict[str, Tensor]:
-        """Descend the sum (eq. 4 with R = entropy); copy the target in time."""
+        """Descend error and penalty; renew the target network when it is time."""
         q = self.q.logits(batch.observation, batch.columns.get("legal"))
         td = self.td_loss(q, batch)
         logged = (q * batch.action).sum(-1)  # (S, B)
         gap = (q.logsumexp(-1) - logged).mean(-1)
-        self.descend("q", td + self.alpha * gap)
-        self.follow(step)
+        self.descend("q", td + self.params.alpha * gap)
+        self.renew_target(step)
         return {
             "critic_loss": td.detach(),
             "gap": gap.detach(),

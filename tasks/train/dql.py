@@ -1,10 +1,19 @@
-"""DQL (Diffusion-QL): TD3+BC with a diffusion policy, trained through its sampler.
+"""DQL (Diffusion-QL): an actor-critic that is trained through a diffusion sampler.
 
 Paper: Wang, Hunt & Zhou 2023, "Diffusion Policies as an Expressive Policy Class for
-Offline Reinforcement Learning" (arXiv 2208.06193). The core is ``cores/diffusion.py``;
-the noise schedule's numbers are from the authors' code. Not taken over: their 50
-candidate actions a state when acting (``n_candidates`` is 1), and the swap is drawn a
-seed.
+Offline Reinforcement Learning" (arXiv 2208.06193). With the noise schedule abar, the
+share of the action's variance that is left at time k:
+
+    x_k = sqrt(abar_k) a + sqrt(1 - abar_k) eps      k uniform in 0..K-1, eps ~ N(0, I)
+    L_imitation = mean (eps - eps_theta(x_k, k, s))^2     over rows and dimensions
+
+The critics, the actor's loss L_imitation - eta mean Q / mean |Q| and the order of an
+update are in ``cores/diffusion.py``; the gradient of Q goes through all K calls of the
+network. The schedule's numbers are from the authors' code. Not taken over: their 50
+candidate actions a state when acting (``n_candidates`` is 1), and one swap of the
+critics for all, which is drawn for each seed here.
+
+Shapes: S seeds, B batch, A action.
 """
 
 from collections.abc import Sequence
@@ -28,7 +37,7 @@ from tasks.train.cores.diffusion import (
 
 @dataclass(frozen=True)
 class DQLParams(DiffusionParams):
-    """See params/train/dql.yaml for units and ranges."""
+    """Parameters of DQL; units and ranges stand in params/train/dql.yaml."""
 
     steps: Annotated[int, Range(1, 1000)]
     beta_low: Annotated[float, Range(0, 100, open=True)]
@@ -45,8 +54,6 @@ class DQLParams(DiffusionParams):
 class DQL(DiffusionActorCritic[DQLParams]):
     """The network predicts noise; the actor's gradient goes through all K calls."""
 
-    Parameters = DQLParams
-
     def __init__(
         self, params: DQLParams, spaces: Spaces, seeds: Sequence[int], updates: int
     ) -> None:
@@ -56,20 +63,17 @@ class DQL(DiffusionActorCritic[DQLParams]):
         self.register_buffer("abar", abar, persistent=False)
 
     def network(self) -> DiffusionPolicy:
-        """Ancestral sampling through all K times, the data clipped at each."""
+        """Ancestral sampling through all K times; the predicted action is clipped."""
         p = self.params
         abar = variance_preserving(p.steps, p.beta_low, p.beta_high).tolist()
         return fresh_policy(p, self.spaces, self.seeds, ddpm(abar), "noise", abar=abar)
 
     def imitation(self, batch: Batch) -> Tensor:
-        """Descend mean (eps - eps_theta(x_k, k, s))^2, over rows and dimensions.
-
-        x_k = sqrt(abar_k) a + sqrt(1 - abar_k) eps, k uniform in 0..K-1.
-        """
+        """Predict the noise in a noisy logged action: mean squared error, (S,)."""
         steps = self.params.steps
         share = (batch.noise["choice"][:, :, 0, 0] + 1) / 2  # (S, B), [0, 1)
         k = (share * steps).long().clamp(0, steps - 1)
         kept, noise = self.abar[k][..., None], batch.noise["noise"]
         x = kept.sqrt() * batch.action + (1 - kept).sqrt() * noise
-        said = self.actor.network(batch.observation, x, k.float())
-        return (said - noise).square().mean((1, 2))
+        predicted = self.actor.network(batch.observation, x, k.float())
+        return (predicted - noise).square().mean((1, 2))

@@ -1,10 +1,18 @@
 """Decision Transformer: a sequence model of actions, prompted with a return.
 
 Paper: Chen et al. 2021, "Decision Transformer: Reinforcement Learning via Sequence
-Modeling" (arXiv 2106.01345). Reference implementation: CORL ``dt.py``. As there,
-weights start normal with deviation 0.02, and dropout acts on the embedded sequence, on
-attention weights and on what a block adds. The loss is the mean over steps that exist;
-CORL divides by the padded ones too.
+Modeling" (arXiv 2106.01345). With the return-to-go R_t = sum_{k >= t} r_k and a context
+of K steps:
+
+    ahat_t = f(R_{t-K+1}, s_{t-K+1}, a_{t-K+1}, ..., R_t, s_t)    causal attention
+    L      = mean_t mean over dimensions (ahat_t - a_t)^2         over steps that exist
+
+When acting, R_0 is the return asked for, and R_{t+1} = R_t - r_t. Reference
+implementation: CORL ``dt.py``. As there, weights start normal with deviation 0.02, and
+dropout acts on the embedded sequence, on attention weights and on what a block adds.
+CORL divides the loss by the padded steps too.
+
+Shapes: S seeds, B windows, K steps, A action.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,6 +26,7 @@ from torch.optim import AdamW
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import PARAMS, Params, Range
 from tasks.nets.layers import generator
+from tasks.nets.optimisers import clip_by_seed
 from tasks.nets.policy import Policy
 from tasks.nets.transformer import DecisionTransformer
 from tasks.train import Learner, Spaces
@@ -29,7 +38,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DTParams(Params):
-    """See params/train/dt.yaml for units and ranges."""
+    """Parameters of DT; units and ranges stand in params/train/dt.yaml."""
 
     context: Annotated[int, Range(2)]
     width: Annotated[int, Range(1)]
@@ -62,16 +71,14 @@ class DTParams(Params):
             )
 
 
-class DT(Learner):
+class DT(Learner[DTParams]):
     """One causal transformer, regressed on the logged actions."""
-
-    Parameters = DTParams
 
     def __init__(
         self, params: DTParams, spaces: Spaces, seeds: Sequence[int], updates: int
     ) -> None:
         super().__init__(params, spaces, seeds, updates)
-        self.params = p = params
+        p = params
         self.actor = DecisionTransformer(
             *(len(seeds), p.context, p.width, p.heads, p.blocks),
             *(p.episode_steps + p.context, p.return_scale, 0.0),
@@ -91,10 +98,12 @@ class DT(Learner):
         }
 
     def sampler(self, data: "Transitions", batch: int) -> Callable[[int], Any]:
-        """Windows of the context's length; ``best`` becomes a number here.
+        """Windows of the context's length; the target ``best`` becomes a number here.
 
-        ``batch`` counts rows as for every learner: it is B // context windows, at
-        least one. The paper's 64 windows of 20 steps are a batch of 1280.
+        Args:
+            data: The dataset.
+            batch: Rows, as for every learner: batch // context windows, at least one.
+                The paper's 64 windows of 20 steps are a batch of 1280.
         """
         p = self.params
         if p.target_return == "best":
@@ -105,13 +114,16 @@ class DT(Learner):
         )
 
     def update(self, batch: Any, step: int) -> dict[str, Tensor]:
-        """Descend the mean of (a_hat - a)^2 over steps that exist.
+        """Descend the squared error of the predicted actions, over steps that exist.
 
         Args:
-            batch: :class:`Sequences`.
+            batch: A :class:`Sequences`.
             step: Number of updates done before, 0...
+
+        Returns:
+            The loss and the norm of its gradient, (S,) each.
         """
-        p: DTParams = self.params
+        p = self.params
         b: Sequences = batch
         drop = Dropout(self.seeds, p.dropout, step)
         predicted = self.actor.predict(
@@ -124,16 +136,12 @@ class DT(Learner):
         return {"actor_loss": loss.detach(), "gradient_norm": norm}
 
     def _descend(self, loss: Tensor, rate: float) -> Tensor:
-        """Clip each seed's gradient by its own norm, then AdamW; norms (S,) before."""
+        """Step AdamW down the clipped gradient; its norms (S,) before clipping."""
         parameters = list(self.actor.parameters())
         gradients = torch.autograd.grad(loss.sum(), parameters)
-        squares = [g.flatten(1).square().sum(1) for g in gradients]
-        norm = torch.stack(squares).sum(0).sqrt()  # (S,)
-        factor = (self.params.clip / (norm + 1e-6)).clamp(max=1)
+        gradients, norm = clip_by_seed(gradients, self.params.clip, len(self.seeds))
         for parameter, gradient in zip(parameters, gradients, strict=True):
-            shape = (-1, *[1] * (gradient.ndim - 1))
-            # contiguous, as fused AdamW reads raw memory
-            parameter.grad = (gradient * factor.view(shape)).contiguous()
+            parameter.grad = gradient.contiguous()  # fused AdamW reads raw memory
         optimiser = self.optimisers["actor"]
         for group in optimiser.param_groups:
             group["lr"] = rate

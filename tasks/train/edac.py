@@ -1,11 +1,16 @@
 """EDAC: SAC-N with fewer critics, whose action gradients are pushed apart.
 
 Paper: An et al. 2021, "Uncertainty-Based Offline Reinforcement Learning with
-Diversified Q-Ensemble" (arXiv 2110.01548), eq. 8. Reference implementation: CORL
-``edac.py``. One forward pass gives the Bellman errors and, differentiated twice, the
-gradients of all critics.
+Diversified Q-Ensemble" (arXiv 2110.01548), eq. 8, with g_i = grad_a Q_i(s, a) scaled to
+length 1:
 
-Shapes: S seeds, B batch, O observation, A action, E critics, H hidden.
+    L = L_Q + eta / (E - 1) mean sum_{i != j} <g_i, g_j>
+
+L_Q, actor and temperature are those of SAC-N (``cores/soft_actor_critic.py``).
+Reference implementation: CORL ``edac.py``. One forward pass gives the Bellman errors
+and, differentiated twice, the gradients of all critics.
+
+Shapes: S seeds, B batch, O observation, A action, E critics.
 """
 
 from dataclasses import dataclass
@@ -24,24 +29,24 @@ SMALLEST = 1e-10  # added to a gradient's norm before dividing, as the reference
 
 @dataclass(frozen=True)
 class EDACParams(EnsembleParams):
-    """See params/train/edac.yaml for units and ranges."""
+    """Parameters of EDAC; units and ranges stand in params/train/edac.yaml."""
 
     eta: Annotated[float, Range(0)]
 
 
 class EDAC(SoftEnsemble[EDACParams]):
-    """SAC-N plus eta times the likeness of the critics' action gradients."""
-
-    Parameters = EDACParams
+    """SAC-N plus eta times the similarity of the critics' action gradients."""
 
     def critic_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Sum over critics of the Bellman errors, plus eta times the likeness."""
-        q, gradients = slopes(self.critics, batch.observation, batch.action)
+        """Bellman errors summed over critics plus the penalty (S,), and Q (S, E, B)."""
+        q, gradients = action_gradients(self.critics, batch.observation, batch.action)
         loss = bellman_loss(q, self.backup(batch))
-        return loss + self.params.eta * likeness(gradients), q
+        return loss + self.params.eta * similarity(gradients), q
 
 
-def slopes(critics: Critics, observation: Tensor, action: Tensor) -> tuple[Tensor, ...]:
+def action_gradients(
+    critics: Critics, observation: Tensor, action: Tensor
+) -> tuple[Tensor, ...]:
     """Q(s, a) and its gradient by the action, both differentiable by the weights.
 
     Args:
@@ -65,10 +70,10 @@ def slopes(critics: Critics, observation: Tensor, action: Tensor) -> tuple[Tenso
     return q, gradient
 
 
-def likeness(gradients: Tensor) -> Tensor:
-    """1/(E-1) mean over B of the sum over i != j of <g_i, g_j>, each of length 1.
+def similarity(gradients: Tensor) -> Tensor:
+    """Similarity of gradients, 1/(E-1) mean sum_{i != j} <g_i, g_j>, lengths set to 1.
 
-    Summed without pairs: ||sum_i g_i||^2 - sum_i ||g_i||^2.
+    Computed without pairs, as ||sum_i g_i||^2 - sum_i ||g_i||^2.
 
     Args:
         gradients: (S, E, B, A).

@@ -1,13 +1,21 @@
-"""ReBRAC: TD3+BC with a leash on actor and critic each, and normalised critics.
+"""ReBRAC: TD3+BC with a penalty on actor and critic each, and normalised critics.
 
 Paper: Tarasov, Kurenkov, Nikulin & Kolesnikov 2023, "Revisiting the Minimalist Approach
-to Offline Reinforcement Learning" (arXiv 2305.09836). Reference implementation: CORL
+to Offline Reinforcement Learning" (arXiv 2305.09836). With the target policy's action
+a' = pibar(s') + clipped noise and the logged next action b':
+
+    y    = r + discount (1 - d) (min_i Qbar_i(s', a') - critic_penalty ||a' - b'||^2)
+    L_pi = actor_penalty mean ||pi(s) - a||^2 - lambda mean min_i Q_i(s, pi(s))
+    lambda = 1 / mean |min_i Q_i(s, pi(s))|             no gradient
+
+Critics, delay and targets are in ``cores/td3.py``. Reference implementation: CORL
 ``rebrac.py``. Not taken over: its initialisation (here torch's for every layer), its
 LayerNorm epsilon (1e-6, here 1e-5), and that the target actor follows the actor one
 step late.
+
+Shapes: S seeds, B batch, A action.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +25,7 @@ from torch import Tensor
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import Range
-from tasks.train import Batch, Spaces
+from tasks.train import Batch
 from tasks.train.cores.td3 import DelayedActor, DelayedParams
 
 if TYPE_CHECKING:
@@ -26,27 +34,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ReBRACParams(DelayedParams):
-    """See params/train/rebrac.yaml for units and ranges."""
+    """Parameters of ReBRAC; units and ranges stand in params/train/rebrac.yaml."""
 
     actor_penalty: Annotated[float, Range(0)]
     critic_penalty: Annotated[float, Range(0)]
 
 
-class ReBRAC(DelayedActor):
-    """Twin critics with LayerNorm, two squared-error leashes."""
+class ReBRAC(DelayedActor[ReBRACParams]):
+    """Twin critics with LayerNorm, and two squared-error penalties."""
 
-    Parameters = ReBRACParams
     columns = ("next_action",)
     norm = "after"
 
-    def __init__(
-        self, params: ReBRACParams, spaces: Spaces, seeds: Sequence[int], updates: int
-    ) -> None:
-        super().__init__(params, spaces, seeds, updates)
-        self.leash = params
-
     def rows(self, data: "Transitions") -> NDArray[np.int64] | None:
-        """Steps with a logged next action, and terminated ones, which need none.
+        """Numbers of the steps with a logged next action, and of terminated ones.
+
+        A terminated step needs no next action.
 
         Raises:
             RefusedError: If there is none.
@@ -64,14 +67,14 @@ class ReBRAC(DelayedActor):
         return rows
 
     def next_value(self, batch: Batch, action: Tensor) -> Tensor:
-        """Smallest Q(s', a') - beta_c ||a' - logged a'||^2."""
+        """Value min_i Qbar_i(s', a') - critic_penalty ||a' - b'||^2, (S, B)."""
         away = (action - batch.columns["next_action"]).square().sum(-1)  # (S, B)
-        return super().next_value(batch, action) - self.leash.critic_penalty * away
+        return super().next_value(batch, action) - self.params.critic_penalty * away
 
     def actor_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """beta_a mean ||pi(s) - a||^2 - lambda mean min Q(s, pi(s))."""
+        """The loss L_pi (S,), and min_i Q_i(s, pi(s)) (S, B)."""
         pi = self.actor.squashed(batch.observation)  # (S, B, A)
         q = self.critics(batch.observation, pi).amin(1)  # (S, B)
         scale = 1 / q.detach().abs().mean(-1)  # (S,), lambda
         away = (pi - batch.action).square().sum(-1)
-        return self.leash.actor_penalty * away.mean(-1) - scale * q.mean(-1), q
+        return self.params.actor_penalty * away.mean(-1) - scale * q.mean(-1), q

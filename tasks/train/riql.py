@@ -1,19 +1,28 @@
 """RIQL: IQL for data of which a part is wrong.
 
 Paper: Yang et al. 2024, "Towards Robust Offline Reinforcement Learning under Diverse
-Data Corruption" (arXiv 2310.12955). Reference implementation: YangRui2015/RIQL
-``RIQL.py``. To IQL (the core, ``cores/implicit_q.py``) it adds three things:
-observations are normalised by the corrupted data's statistics over s and s' together,
-the critics descend a Huber loss, and the advantage is taken to a low quantile of K
-target critics, so that steps they disagree on, which wrong ones are, weigh little.
+Data Corruption" (arXiv 2310.12955). To IQL (``cores/implicit_q.py``) it adds three
+things: observations are normalised by the corrupted data's statistics over s and s'
+together, the critics descend a Huber loss, and the advantage is taken to a low quantile
+of K target critics, so that steps they disagree on, which wrong ones are, weigh little:
+
+    u    = quantile_q(Qbar_1(s, a), ..., Qbar_K(s, a)) - V(s)
+    L_V  = mean |tau - 1(u < 0)| u^2
+    y    = clip(r + discount (1 - d) V(s'), target_low, target_high)
+    L_Q  = mean_k mean H(y - Q_k(s, a))
+    H(x) = x^2 / (2 delta) if |x| < delta else |x| - delta / 2,   delta = 1 / sigma^2
+    L_pi = mean min(exp(beta u), weight_max) ||pi(s) - a||^2
+
+A gaussian policy has -log pi(a | s) in place of the last square. Reference
+implementation: YangRui2015/RIQL ``RIQL.py``.
 
 Known from the reference code alone: targets are clipped, critics begin small (hidden
 biases 0.1, last layer U(-3e-3, 3e-3)), rewards are those of the world. The clip [-100,
 1000] fits rewards of hopper's kind; where returns are very negative (pendulum: down to
 -1600) widen ``target_low`` or scale the rewards.
 
-Where the data says which steps were corrupted, the curves tell the critics' spread and
-the caution (mean minus quantile) on those and on the others; nothing else looks at it.
+Where the data says which steps were corrupted, the curves show the critics' spread and
+the mean less the quantile on those and on the others; nothing else looks at it.
 Departed from: the reference's baseline IQL sees observations as they are, ours always
 normalises; ``normalise: none``, two members and quantile 0 give the reference's, and a
 small sigma its squared errors.
@@ -38,12 +47,12 @@ from tasks.train import Batch, Spaces
 from tasks.train.cores.actor_critic import gentle_start
 from tasks.train.cores.implicit_q import ImplicitParams, ImplicitQ, expectile_loss
 
-LAST_LAYER = 3e-3  # bound of the critics' first last layers
+LAST_LAYER = 3e-3  # bound of the initial weights of the critics' last layer
 
 
 @dataclass(frozen=True)
 class RIQLParams(ImplicitParams):
-    """See params/train/riql.yaml for units and ranges."""
+    """Parameters of RIQL; units and ranges stand in params/train/riql.yaml."""
 
     expectile: Annotated[float, Range(0, 1, open=True)]
     members: Annotated[int, Range(2)]
@@ -66,17 +75,14 @@ class RIQLParams(ImplicitParams):
             )
 
 
-class RIQL(ImplicitQ):
+class RIQL(ImplicitQ[RIQLParams]):
     """IQL with Huber errors, a quantile of K critics, and normalised observations."""
-
-    Parameters = RIQLParams
 
     def __init__(
         self, params: RIQLParams, spaces: Spaces, seeds: Sequence[int], updates: int
     ) -> None:
         spaces = spaces.normalised(params.normalise)
         super().__init__(params, spaces, seeds, updates, params.members)
-        self.robust = params
         if spaces.attacked:
             self.columns = (*self.columns, "attacked")
         still = spaces.observation_std <= STD_FLOOR * (1 + 1e-6)
@@ -88,43 +94,52 @@ class RIQL(ImplicitQ):
             )
 
     def initialise(self) -> None:
-        """See the module."""
+        """Start the critics small, as the reference code does."""
         draws = [generator(seed, "last layers") for seed in self.seeds]
         gentle_start(list(self.critics.net.layers), LAST_LAYER, draws)
 
     def value_loss(self, q: Tensor, v: Tensor) -> Tensor:
-        """IQL's expectile, of the quantile."""
-        return expectile_loss(q, v, self.robust.expectile)
+        """IQL's expectile regression, on the quantile: (S, B) each -> (S,)."""
+        return expectile_loss(q, v, self.params.expectile)
 
-    def q_low(self, q: Tensor) -> Tensor:
-        """A quantile over the members, linear between neighbours."""
-        return torch.quantile(q, self.robust.quantile, dim=1, interpolation="linear")
+    def cautious_q(self, q: Tensor) -> Tensor:
+        """A quantile over the critics, linear between them: (S, K, B) -> (S, B)."""
+        return torch.quantile(q, self.params.quantile, dim=1, interpolation="linear")
 
     def backup(self, batch: Batch, v_next: Tensor) -> Tensor:
-        """Clipped to the range."""
+        """The critics' target of IQL, clipped to the range, (S, B)."""
         y = super().backup(batch, v_next)
-        return y.clamp(self.robust.target_low, self.robust.target_high)
+        return y.clamp(self.params.target_low, self.params.target_high)
 
     def errors(self, q: Tensor, y: Tensor) -> Tensor:
-        """Huber's with delta = 1 / sigma^2: x^2 / (2 delta), then |x| - delta / 2."""
-        delta = self.robust.sigma**-2
+        """Huber loss H of each Bellman error: (S, K, B), (S, B) -> (S, K, B)."""
+        delta = self.params.sigma**-2
         y = y.unsqueeze(1).expand_as(q)  # (S, K, B)
         return huber_loss(q, y, reduction="none", delta=delta) / delta
 
-    def figures(self, batch: Batch, q: Tensor, y: Tensor) -> dict[str, Tensor]:
-        """How often targets are clipped, and what critics say of attacked rows.
+    def more_metrics(self, batch: Batch, q: Tensor, y: Tensor) -> dict[str, Tensor]:
+        """How often targets are clipped, and what critics say of corrupted rows.
 
-        ``spread`` is the deviation over the target's members, ``caution`` their mean
-        less the quantile; 0 of a batch without such rows.
+        ``spread`` is the deviation over the target critics, ``caution`` their mean less
+        the quantile; each of the clean and of the attacked rows, 0 where a batch has
+        none.
+
+        Args:
+            batch: Of this update.
+            q: Target critics at the logged actions, (S, K, B).
+            y: The critics' targets, (S, B).
+
+        Returns:
+            (S,) each.
         """
-        p = self.robust
+        p = self.params
         clipped = (y <= p.target_low) | (y >= p.target_high)
-        found = {"clip_share": clipped.float().mean(-1)}
+        metrics = {"clip_share": clipped.float().mean(-1)}
         if "attacked" in batch.columns:
             mask = batch.columns["attacked"].squeeze(-1)  # (S, B)
-            told = {"spread": q.std(1), "caution": q.mean(1) - self.q_low(q)}
-            for word, rows in (("clean", 1 - mask), ("attacked", mask)):
+            by_row = {"spread": q.std(1), "caution": q.mean(1) - self.cautious_q(q)}
+            for kind, rows in (("clean", 1 - mask), ("attacked", mask)):
                 count = rows.sum(-1).clamp(min=1)
-                for name, values in told.items():
-                    found[f"{name}_{word}"] = (values * rows).sum(-1) / count
-        return found
+                for name, values in by_row.items():
+                    metrics[f"{name}_{kind}"] = (values * rows).sum(-1) / count
+        return metrics

@@ -1,14 +1,24 @@
 """XQL: extreme Q-learning, whose value is a soft maximum over the logged actions.
 
 Paper: Garg, Hejna, Geist & Ermon 2023, "Extreme Q-Learning: MaxEnt RL without Entropy"
-(arXiv 2301.02328). Reference implementation: Div99/XQL ``offline/``. As there: the
-value has a LayerNorm before each ReLU, critics and actor see its new weights, and
-Bellman errors beyond a size count linearly (the paper squares them). Not taken over:
-orthogonal initialisation, and the random actions some of its scripts add to the
-value's fit, as this learner shall ask for logged actions alone.
+(arXiv 2301.02328). The value is fitted by Gumbel regression, whose minimum is
+V = T log E exp(Q / T) over the logged actions, with T the ``temperature``:
+
+    z    = (min_i Qbar_i(s, a) - V(s)) / T
+    L_V  = mean (exp(z) - z - 1)
+    L_Q  = sum_i mean Huber(r + discount (1 - d) V(s') - Q_i(s, a))
+    L_pi = -mean min(exp(beta T z), weight_max) log pi(a | s)
+
+Actor and order of an update are in ``cores/implicit_q.py``. Reference implementation:
+Div99/XQL ``offline/``. As there: the value has a LayerNorm before each ReLU, critics
+and actor see its new weights, and Bellman errors beyond ``huber`` count linearly (the
+paper squares them). Not taken over: orthogonal initialisation, and the random actions
+some of its scripts add to the value's fit, as this learner shall ask for logged actions
+alone.
+
+Shapes: S seeds, B batch, E = 2 critics.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -16,50 +26,49 @@ from torch import Tensor
 from torch.nn.functional import huber_loss
 
 from tasks.artifacts.params import Range
-from tasks.train import Spaces
 from tasks.train.cores.implicit_q import ImplicitParams, ImplicitQ
 
 
 @dataclass(frozen=True)
 class XQLParams(ImplicitParams):
-    """See params/train/xql.yaml for units and ranges."""
+    """Parameters of XQL; units and ranges stand in params/train/xql.yaml."""
 
     temperature: Annotated[float, Range(0, open=True)]
     exponent_max: Annotated[float, Range(0, open=True)]
     huber: Annotated[float, Range(0, open=True)]
 
 
-class XQL(ImplicitQ):
+class XQL(ImplicitQ[XQLParams]):
     """The value is fitted by Gumbel regression."""
 
-    Parameters = XQLParams
     value_norm = "before"
     new_value = True
 
-    def __init__(
-        self, params: XQLParams, spaces: Spaces, seeds: Sequence[int], updates: int
-    ) -> None:
-        super().__init__(params, spaces, seeds, updates)
-        self.gumbel = params
-
     def value_loss(self, q: Tensor, v: Tensor) -> Tensor:
-        """Descend exp(-m) mean(exp(z) - z - 1) with z = (Q - V) / temperature.
+        """Gumbel regression in a safe form, exp(-m) mean (exp(z) - z - 1).
 
         z is cut at ``exponent_max``; a row beyond has no gradient. m is the largest z
-        of the seed's batch, at least -1 and without gradient: the exponential cannot
-        overflow, and outliers lower the learning rate.
+        of the seed's batch, at least -1 and without gradient: so the exponential cannot
+        overflow, and outliers lower the step.
+
+        Args:
+            q: Q of the logged action by the target critics, (S, B), no gradient.
+            v: V(s), (S, B), with its gradient.
+
+        Returns:
+            (S,).
         """
-        p = self.gumbel
+        p = self.params
         z = ((q - v) / p.temperature).clamp(max=p.exponent_max)  # (S, B)
         m = z.detach().amax(-1, keepdim=True).clamp(min=-1)
         scale = (-m).exp()
         return ((z - m).exp() - z * scale - scale).mean(-1)
 
     def errors(self, q: Tensor, y: Tensor) -> Tensor:
-        """Huber's, half a square near 0."""
+        """Huber loss of each Bellman error: (S, E, B), (S, B) -> (S, E, B)."""
         y = y.unsqueeze(1).expand_as(q)  # (S, E, B)
-        return huber_loss(q, y, reduction="none", delta=self.gumbel.huber)
+        return huber_loss(q, y, reduction="none", delta=self.params.huber)
 
     def critic_loss(self, errors: Tensor) -> Tensor:
-        """Sum over critics of their means."""
+        """What the critics descend, summed over critics: (S, E, B) -> (S,)."""
         return errors.mean(-1).sum(-1)

@@ -1,7 +1,10 @@
-"""What a weighting is, the file it becomes, and the figures that go with it.
+"""Weigh: how likely each transition of a dataset is to be drawn in training.
+
+This file is what a weighting must keep to, the files it becomes, and the figures that
+say what it does to the data:
 
     data/weights/<D>/<W>/weights.parquet   ``probability``, one row a transition
-    data/weights/<D>/<W>/weights.json      parameters, hashes and :func:`figures`
+    data/weights/<D>/<W>/weights.json      parameters, hashes and the figures
 
 Shapes: N transitions, n episodes, O observation.
 """
@@ -10,14 +13,14 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import read_json, sha256, whole_folder, write_json
-from tasks.artifacts.params import Params
+from tasks.artifacts.method import Method, P
 from tasks.artifacts.windows import Whole, episodes
 
 if TYPE_CHECKING:
@@ -34,21 +37,18 @@ JUMP = 1e-6  # between a next observation and the one after it, as the reference
 SUM_SLACK = 1e-9  # rounding allowed of probabilities that add up to 1
 
 
-class Weighting(ABC):
-    """One way of saying how likely each transition is to be drawn in training.
-
-    Args:
-        params: The method's parameters.
-    """
-
-    Parameters: ClassVar[type[Params]]
-
-    def __init__(self, params: Params) -> None:
-        self.params: Any = params
+class Weighting(Method[P], ABC):
+    """One way of saying how likely each transition is to be drawn in training."""
 
     @abstractmethod
     def weigh(self, data: "Transitions") -> Doubles:
-        """Probabilities (N,) of the transitions; they add up to 1.
+        """Probabilities of the transitions, which add up to 1.
+
+        Args:
+            data: The dataset.
+
+        Returns:
+            (N,), >= 0.
 
         Raises:
             RefusedError: If the dataset cannot be weighed so.
@@ -56,7 +56,13 @@ class Weighting(ABC):
 
 
 def trajectories(data: "Transitions") -> tuple[Whole, Whole]:
-    """First row and length of each episode (n,), once the borders are believed.
+    """First row and length of each episode, once its borders are checked.
+
+    Args:
+        data: The dataset.
+
+    Returns:
+        (n,) each.
 
     Raises:
         RefusedError: If there are fewer than two episodes, their numbers do not rise
@@ -76,15 +82,15 @@ def trajectories(data: "Transitions") -> tuple[Whole, Whole]:
     rising = np.diff(data.episode, prepend=0)
     numbered = len(first) == n and data.episode[-1] == n - 1
     if not numbered or not np.isin(rising, (0, 1)).all():
-        found = f"numbers of {len(first)} episodes that do not rise from 0 to {n - 1}"
+        numbers = f"numbers of {len(first)} episodes that do not rise from 0 to {n - 1}"
         raise RefusedError(
-            data.dataset_id, "episodes", found, f"all {n} in order", mend
+            data.dataset_id, "episodes", numbers, f"all {n} in order", mend
         )
     if not np.isfinite(data.returns).all():
         number = int(np.flatnonzero(~np.isfinite(data.returns))[0])
-        found = f"{data.returns[number]} in episode {number}"
+        value = f"{data.returns[number]} in episode {number}"
         raise RefusedError(
-            data.dataset_id, "returns", found, "finite returns", "mend its rewards"
+            data.dataset_id, "returns", value, "finite returns", "mend its rewards"
         )
     for start in range(0, len(data.episode) - 1, CHUNK):
         rows = np.arange(start, min(start + CHUNK, len(data.episode) - 1))
@@ -104,24 +110,25 @@ def trajectories(data: "Transitions") -> tuple[Whole, Whole]:
 
 
 def start_values(data: "Transitions", first: Whole) -> Doubles | None:
-    """What a start is worth, Vhat(s0) of each episode: (n,).
+    """Return expected from the start of each episode, Vhat(s0).
 
-    Least squares of the returns on the first observations, with intercept, over all
-    episodes.
+    Vhat is the least-squares fit of the returns on the first observations, with
+    intercept, over all episodes.
 
     Args:
         data: The dataset.
         first: First row of each episode.
 
     Returns:
-        None where there are fewer than O + 2 episodes: the regression would go through
-        all of them, and what is left over would be rounding.
+        (n,), units of return; None where there are fewer than O + 2 episodes: the
+        regression would go through all of them, and what is left over would be
+        rounding.
     """
     starts = data.observation[first].astype(np.float64)
     n, width = starts.shape
     if n < width + 2:
         return None
-    spread = starts.std(0)  # scaled, which least squares does not see but rounding does
+    spread = starts.std(0)  # scaling changes no fit, but the rounding errors in it
     scaled = (starts - starts.mean(0)) / np.where(spread > 0, spread, 1)
     inputs = np.column_stack([np.ones(n), scaled])
     weights = np.linalg.lstsq(inputs, data.returns, rcond=None)[0]
@@ -134,6 +141,9 @@ def figures(
 ) -> dict[str, Any]:
     """What the weights do to the data.
 
+    G_i is the return of episode i, T_i its length and p_i the probability of each of
+    its transitions.
+
     Args:
         data: The dataset.
         weights: p, (N,).
@@ -141,12 +151,12 @@ def figures(
         ref_max: Return of score 100.
 
     Returns:
-        ``v_plus``: E[max(G - E G, 0)^2] over episodes, in units of return and of
-        score / 100. ``effective_sample_size``: 1 / sum p^2, a share of N.
-        ``mean_return``: sum_i T_i p_i G_i, ``uniform`` is before, ``weighted`` after.
-        ``start_return``: the same of what the starts are worth; it rises where lucky
-        starts are favoured; None where :func:`start_values` is. ``distribution``:
-        shares of the draws by return.
+        ``v_plus``: positive-sided variance E[max(G - E G, 0)^2] over episodes, in units
+        of return and of score / 100. ``effective_sample_size``: 1 / sum p^2, a share of
+        N. ``mean_return``: sum_i T_i p_i G_i, ``uniform`` is before, ``weighted``
+        after. ``start_return``: the same with the return expected from the start in
+        place of G_i; it rises where lucky starts are favoured; None where there are too
+        few episodes to fit it. ``distribution``: shares of the draws by return.
     """
     first, lengths = trajectories(data)
     each = np.bincount(data.episode, weights)  # T_i p_i, (n,)
@@ -177,8 +187,14 @@ def figures(
     }
 
 
-def write_weights(folder: Path, weights: Doubles, told: Mapping[str, Any]) -> None:
-    """Write both files, whole or not at all; the same weights give the same bytes."""
+def write_weights(folder: Path, weights: Doubles, about: Mapping[str, Any]) -> None:
+    """Write both files, whole or not at all; the same weights give the same bytes.
+
+    Args:
+        folder: Of the dataset and weighting.
+        weights: (N,), adding up to 1.
+        about: What weights.json says beside its schema and the hash of the weights.
+    """
     import pyarrow
     from pyarrow import parquet
 
@@ -187,12 +203,19 @@ def write_weights(folder: Path, weights: Doubles, told: Mapping[str, Any]) -> No
         parquet.write_table(table, place / FILE, compression="zstd")
         write_json(
             place / "weights.json",
-            {**told, "schema": SCHEMA, "weights_sha256": sha256(place / FILE)},
+            {**about, "schema": SCHEMA, "weights_sha256": sha256(place / FILE)},
         )
 
 
 def read_weights(folder: Path, data: "Transitions") -> tuple[Doubles, str]:
-    """The weights (N,) of a dataset, and the hash of their file.
+    """Read the weights of a dataset, and check that they are its own.
+
+    Args:
+        folder: Of the dataset and weighting.
+        data: The dataset.
+
+    Returns:
+        The weights (N,), and the SHA-256 of their file.
 
     Raises:
         RefusedError: If a file is missing, its hash is not the stated one, the weights
@@ -200,18 +223,18 @@ def read_weights(folder: Path, data: "Transitions") -> tuple[Doubles, str]:
     """
     from pyarrow import parquet
 
-    made_by = (
+    command = (
         f"python -m tasks.weigh --dataset {folder.parent.name} "
         f"--weighting {folder.name}"
     )
-    mend = f"make it again with: {made_by}"
-    told, path = read_json(folder / "weights.json", made_by), folder / FILE
-    found = sha256(path) if path.exists() else "nothing"
-    stated = {"weights_sha256": found, "dataset_sha256": data.sha256}
-    for field, value in stated.items():
-        if told.get(field) != value:
+    mend = f"make it again with: {command}"
+    about, path = read_json(folder / "weights.json", command), folder / FILE
+    actual = sha256(path) if path.exists() else "nothing"
+    hashes = {"weights_sha256": actual, "dataset_sha256": data.sha256}
+    for field, value in hashes.items():
+        if about.get(field) != value:
             raise RefusedError(
-                folder / "weights.json", field, told.get(field), value, mend
+                folder / "weights.json", field, about.get(field), value, mend
             )
     weights = parquet.read_table(path, use_threads=False)["probability"].to_numpy()
     total = math.fsum(weights)
@@ -227,4 +250,4 @@ def read_weights(folder: Path, data: "Transitions") -> tuple[Doubles, str]:
             f"{len(data.reward)} probabilities that add up to 1",
             mend,
         )
-    return weights, found
+    return weights, actual

@@ -7,6 +7,7 @@ learner.
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from tasks.artifacts.dataset import load_transitions
 from tasks.artifacts.files import check_writable, read_json
@@ -21,21 +22,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tasks.weigh")
     parser.add_argument("--dataset", required=True, help="a name in study.datasets")
     parser.add_argument("--weighting", required=True, help="a name under weighting:")
-    given = parser.parse_args()
-    dataset, name = given.dataset, given.weighting
+    arguments = parser.parse_args()
+    dataset, name = arguments.dataset, arguments.weighting
 
     params = load()
     block = pick(params, "weighting", name)
     known_dataset(params, dataset, "dataset")
-    weighting: Weighting = build(block, f"weighting.{name}")
+    weighting: Weighting[Any] = build(block, f"weighting.{name}")
     folder = WEIGHTS / dataset / name
     check_writable(folder.parent)
     source = Path("data/datasets") / f"{dataset}-v0"
     data = load_transitions(source)
-    made_by = f"python -m tasks.generate --dataset {dataset}"
-    world = read_json(source / "world.json", made_by)["world"]
+    command = f"python -m tasks.generate --dataset {dataset}"
+    world = read_json(source / "world.json", command)["world"]
     weights = weighting.weigh(data)
-    told = figures(data, weights, world["ref_min"], world["ref_max"])
+    effect = figures(data, weights, world["ref_min"], world["ref_max"])
     write_weights(
         folder,
         weights,
@@ -44,14 +45,14 @@ def main() -> None:
             "dataset_sha256": data.sha256,
             "weighting": name,
             "params": {k: v for k, v in block.items() if k != "_target_"},
-            **told,
+            **effect,
         },
     )
-    mean = told["mean_return"]
+    mean = effect["mean_return"]
     print(
         f"{folder}: mean return {mean['uniform']:.1f} -> {mean['weighted']:.1f}, "
-        f"effective sample size {told['effective_sample_size']:.1%} of "
-        f"{told['steps']} transitions"
+        f"effective sample size {effect['effective_sample_size']:.1%} of "
+        f"{effect['steps']} transitions"
     )
 
 

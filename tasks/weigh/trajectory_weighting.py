@@ -2,11 +2,22 @@
 
 Paper: Hong, Agrawal, Tachet des Combes & Laroche 2023, "Harnessing Mixed Offline
 Reinforcement Learning Datasets via Trajectory Weighting" (ICLR 2023, OpenReview
-OhUAblg27z). Reference implementation: Improbable-AI/harness-offline-rl. As its
-maintained version has it, and other versions of it have not, scores are scaled to
-[0, 1] before the softmax, and the softmax goes over transitions: of two episodes with
-the same score the longer one is drawn more often. Episodes come from the dataset; its
-borders are checked as the reference finds them, by termination or a jump above 1e-6.
+OhUAblg27z). Episode i has the return G_i, T_i transitions and the first observation
+s0_i. The probability of each of its transitions is
+
+    score_i = G_i                     scheme return (RW in the paper)
+    score_i = G_i - Vhat(s0_i)        scheme advantage (AW)
+    s_i     = (score_i - min_j score_j) / (max_j score_j - min_j score_j)
+    p_i     = exp(s_i / alpha) / sum_j T_j exp(s_j / alpha)
+
+Vhat is the least-squares fit of the returns on the first observations. Scheme top draws
+evenly from the floor(fraction n) episodes of largest return, scheme uniform from all.
+
+Reference implementation: Improbable-AI/harness-offline-rl. As its maintained version
+has it, and other versions of it have not, scores are scaled to [0, 1] before the
+softmax, and the softmax goes over transitions: of two episodes with the same score the
+longer one is drawn more often. Episodes come from the dataset; its borders are checked
+as the reference finds them, by termination or a jump above 1e-6.
 
 It wraps no learner: it gives the engine a probability a transition
 (``Learner.weights``), and losses, evaluation and statistics of the observations stay
@@ -40,23 +51,33 @@ EQUAL = 1e-9  # scores that spread less, against the largest return, are equal
 
 @dataclass(frozen=True)
 class TrajectoryWeightingParams(Params):
-    """See params/weigh/trajectory_weighting.yaml for units and ranges."""
+    """Parameters of trajectory weighting.
+
+    Attributes:
+        scheme: ``advantage``, ``return``, ``top`` or ``uniform``.
+        alpha: Temperature of advantage and return; large is uniform.
+        fraction: Share of the episodes that scheme top keeps.
+    """
 
     scheme: Annotated[str, OneOf(("advantage", "return", "top", "uniform"))]
     alpha: Annotated[float, Range(0, open=True)]
     fraction: Annotated[float, Range(0, 1, open=True)]
 
 
-class TrajectoryWeighting(Weighting):
-    """AW, RW, the best episodes alone, or all of them alike."""
-
-    Parameters = TrajectoryWeightingParams
-    params: TrajectoryWeightingParams
+class TrajectoryWeighting(Weighting[TrajectoryWeightingParams]):
+    """By advantage, by return, the best episodes alone, or all of them alike."""
 
     def weigh(self, data: "Transitions") -> Doubles:
-        """See :meth:`Weighting.weigh`; the same inside an episode.
+        """Probabilities of the transitions, (N,), the same inside an episode.
 
         Where all scores are equal it warns, and all transitions are alike.
+
+        Args:
+            data: The dataset.
+
+        Raises:
+            RefusedError: If the episodes' borders do not hold, or scheme advantage has
+                too few episodes.
         """
         p = self.params
         first, lengths = trajectories(data)
@@ -78,7 +99,14 @@ class TrajectoryWeighting(Weighting):
         return weights
 
     def scores(self, data: "Transitions", first: Whole) -> Doubles:
-        """How good each episode is, (n,): G, or G - Vhat(s0) for scheme advantage.
+        """How good each episode is: G, or G - Vhat(s0) for scheme advantage.
+
+        Args:
+            data: The dataset.
+            first: First row of each episode, (n,).
+
+        Returns:
+            (n,), units of return.
 
         Raises:
             RefusedError: If Vhat would go through all returns.
@@ -101,12 +129,15 @@ class TrajectoryWeighting(Weighting):
 
 
 def softmax(score: Doubles, lengths: Whole, alpha: float) -> Doubles:
-    """p_i = exp(s_i / alpha) / sum_j T_j exp(s_j / alpha), s scaled to [0, 1]: (n,).
+    """Softmax over transitions, p_i = exp(s_i / alpha) / sum_j T_j exp(s_j / alpha).
 
     Args:
-        score: (n,), not all equal.
+        score: (n,), not all equal; s is the score scaled to [0, 1].
         lengths: T, (n,).
-        alpha: Temperature; towards 0 the best episode alone, large ones all alike.
+        alpha: Temperature, > 0; towards 0 the best episode alone, large ones all alike.
+
+    Returns:
+        Probability of each transition of an episode, (n,).
     """
     scaled = (score - score.max()) / np.ptp(score)  # -1..0 gives the same p as 0..1
     with np.errstate(over="ignore", under="ignore"):  # exp(-inf) is 0, as it should be
@@ -115,9 +146,16 @@ def softmax(score: Doubles, lengths: Whole, alpha: float) -> Doubles:
 
 
 def best(returns: Doubles, fraction: float) -> Doubles:
-    """1 for the floor(fraction n) episodes of the largest returns, at least one: (n,).
+    """Mark the floor(fraction n) episodes of the largest returns, at least one.
 
     Of equal returns the earlier episode is better.
+
+    Args:
+        returns: (n,).
+        fraction: In (0, 1).
+
+    Returns:
+        (n,), 1 for those episodes and 0 for the others.
     """
     count = max(1, int(fraction * len(returns) + 1e-9))  # 0.29 * 100 is below 29
     chosen = np.zeros(len(returns))

@@ -12,7 +12,7 @@ from tasks.artifacts import mapped
 from tasks.artifacts.dataset import load_transitions, write_dataset
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.mapped import blank, release
-from tasks.train.engine.minibatches import pack
+from tasks.train.engine.table import pack
 from tasks.worlds import World
 from tests.artifacts.made_up import BLOCK, ID, episode, hopper, three  # noqa: F401
 from tests.train import harness

@@ -194,7 +194,7 @@ def test_a_target_of_this_project_is_found():
         "tasks.train.sac",  # a module
         "tasks.train.sac.torch",  # a module of another project
         "tasks.train.sac.Tensor",  # a class of another project
-        "tasks.train.cores.actor_critic.polyak",  # a function
+        "tasks.train.cores.actor_critic.bellman_loss",  # a function
         "tasks.artifacts.files.shutil.rmtree",
         "tasks.train.nothing.IQL",
         "tasks.train.sac.Nothing",

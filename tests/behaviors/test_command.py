@@ -57,15 +57,15 @@ def test_a_run_writes_policies_and_their_figures(
 ):
     assert run(monkeypatch) == 0
     out = Path("data/behaviors/pendulum")
-    told = read_json(out / "behaviors.json", "")
-    assert (told["schema"], told["world"]) == (1, "pendulum")
-    assert told["seed"] in TINY["seeds"]
-    policies = told["policies"]
+    written = read_json(out / "behaviors.json", "")
+    assert (written["schema"], written["world"]) == (1, "pendulum")
+    assert written["seed"] in TINY["seeds"]
+    policies = written["policies"]
     assert {"random", "expert", "medium", "replay-0"} <= policies.keys()
     assert {p.stem for p in out.glob("*.onnx")} == policies.keys() - {"random"}
     for name in policies.keys() - {"random"}:
         opened = OnnxPolicy.open(out / f"{name}.onnx")
-        assert opened.contract["seed"] == told["seed"]
+        assert opened.contract["seed"] == written["seed"]
         assert opened.contract["parity"]["max"] <= 1e-5
         assert opened.act(np.zeros((2, 3))).shape == (2, 1)
         assert policies[name]["step"] in (20, 40, 50, 100, 150, 200)
@@ -116,16 +116,19 @@ def test_bad_parameters_are_refused(
 def kept(world: str, name: str) -> tuple[OnnxPolicy, dict[str, Any]]:
     """A policy that lies in git, and what behaviors.json says of the world's."""
     folder = ROOT / "data/behaviors" / world
-    told = json.loads((folder / "behaviors.json").read_text())
-    return OnnxPolicy.open(folder / f"{name}.onnx"), told
+    written = json.loads((folder / "behaviors.json").read_text())
+    return OnnxPolicy.open(folder / f"{name}.onnx"), written
 
 
 def replayed(world: str, name: str, episodes: int, sampled: bool) -> Played:
-    opened, told = kept(world, name)
+    opened, written = kept(world, name)
     seeds = yaml.safe_load((ROOT / f"params/behaviors/{world}.yaml").read_text())[
         "seeds"
     ]
-    k, width = seeds.index(told["seed"]), opened.contract["inputs"]["noise"]["shape"][1]
+    k, width = (
+        seeds.index(written["seed"]),
+        opened.contract["inputs"]["noise"]["shape"][1],
+    )
     draws = [np.random.default_rng([k, e]) for e in range(episodes)]
 
     def act(moment: Moment) -> Any:
@@ -137,35 +140,35 @@ def replayed(world: str, name: str, episodes: int, sampled: bool) -> Played:
 
 @pytest.mark.parametrize("world", WORLDS)
 def test_the_policies_in_git_open_and_fit_their_world(world: str):
-    folder, made = ROOT / "data/behaviors" / world, load(world)
-    _, told = kept(world, "expert")
-    names = told["policies"].keys() - {"random"}
+    folder, built = ROOT / "data/behaviors" / world, load(world)
+    _, written = kept(world, "expert")
+    names = written["policies"].keys() - {"random"}
     assert {"expert", "medium"} <= names
     assert {p.stem for p in folder.glob("*.onnx")} == names
     for name in names:
         contract = kept(world, name)[0].contract
-        assert contract["world"] == told["world"] == world
-        assert contract["env_id"] == told["env_id"] == made.params.env_id
-        assert contract["step_seconds"] == pytest.approx(made.step_seconds)
+        assert contract["world"] == written["world"] == world
+        assert contract["env_id"] == written["env_id"] == built.params.env_id
+        assert contract["step_seconds"] == pytest.approx(built.step_seconds)
         shape = contract["inputs"]["observation"]["shape"]
-        assert shape == ["batch", *made.observation_space.shape]
+        assert shape == ["batch", *built.observation_space.shape]
         action = contract["outputs"]["action"]
-        if made.discrete:
-            assert action["n"] == made.action_width
+        if built.discrete:
+            assert action["n"] == built.action_width
         else:
-            assert action["high"] == made.action_space.high.tolist()
+            assert action["high"] == built.action_space.high.tolist()
 
 
 @pytest.mark.parametrize("world", WORLDS)
 def test_medium_lies_in_the_share_its_parameters_ask_for(world: str):
-    told = kept(world, "medium")[1]["policies"]
+    written = kept(world, "medium")[1]["policies"]
     text = (ROOT / f"params/behaviors/{world}.yaml").read_text("utf-8")
     low, high = yaml.safe_load(text)["medium"]
-    floor = told["random"]["return_mean"]
-    share = (told["medium"]["return_mean"] - floor) / (
-        told["expert"]["return_mean"] - floor
+    floor = written["random"]["return_mean"]
+    share = (written["medium"]["return_mean"] - floor) / (
+        written["expert"]["return_mean"] - floor
     )
-    assert share == pytest.approx(told["medium"]["share"], abs=1e-3)
+    assert share == pytest.approx(written["medium"]["share"], abs=1e-3)
     assert low <= share <= high
 
 
@@ -177,6 +180,6 @@ def test_hoppers_expert_hops():
 
 def test_pendulums_expert_balances():
     played = replayed("pendulum", "expert", 20, sampled=True)
-    told = kept("pendulum", "expert")[1]["policies"]["expert"]
+    written = kept("pendulum", "expert")[1]["policies"]["expert"]
     assert played.returns.mean() >= -200
-    assert played.returns.mean() == pytest.approx(told["return_mean"], abs=5)
+    assert played.returns.mean() == pytest.approx(written["return_mean"], abs=5)

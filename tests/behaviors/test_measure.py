@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tasks.behaviors.measure import choose, measure, random_return, visited
+from tasks.behaviors.engine.measure import choose, measure, random_return, visited
 from tasks.nets.feedforward import Feedforward
 from tests.compress.harness import make_policy
 from tests.worlds.harness import load

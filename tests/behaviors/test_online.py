@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from tasks.behaviors import online
-from tasks.behaviors.online import Replay, run
+from tasks.behaviors.engine import online
+from tasks.behaviors.engine.online import Replay, run
 from tasks.train import Spaces
 from tasks.worlds import World, require
 from tests.train import harness
@@ -35,12 +35,12 @@ def online_params() -> dict[str, Any]:
 
 
 def trained(seeds: tuple[int, ...], steps: int = 90) -> tuple[Any, list[Any]]:
-    """The learner after a short run, and the returns it told."""
+    """The learner after a short run, and the return each step reported."""
     harness.settle()
     world = load("pendulum", max_steps=30)
     learner = sac(world, seeds)
-    told = [finished for _, finished, _ in run(learner, world, steps, 30, 8, 0.5)]
-    return learner, told
+    returns = [finished for _, finished, _ in run(learner, world, steps, 30, 8, 0.5)]
+    return learner, returns
 
 
 def test_the_ring_keeps_the_newest():
@@ -89,13 +89,13 @@ def test_ends_are_stored_as_what_they_are(monkeypatch: pytest.MonkeyPatch):
     kept: list[Replay] = []
 
     class Kept(Replay):
-        def __init__(self, *given: Any) -> None:
-            super().__init__(*given)
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
             kept.append(self)
 
     monkeypatch.setattr(online, "Replay", Kept)
     world = load("hopper", max_steps=14)
-    told = [
+    returns = [
         finished for _, finished, _ in run(sac(world, (0, 1)), world, 120, 200, 8, 1)
     ]
     rows = [np.split(rows, kept[0].cuts, axis=-1) for rows in kept[0].rows]
@@ -103,7 +103,7 @@ def test_ends_are_stored_as_what_they_are(monkeypatch: pytest.MonkeyPatch):
     for k, (o, a, _, o2, terminated) in enumerate(rows):
         fallen = require(world, "termination_fn")(o, a, o2)
         assert np.array_equal(terminated[:, 0].astype(bool), fallen)
-        ended = ~np.isnan(np.array(told)[:, k])
+        ended = ~np.isnan(np.array(returns)[:, k])
         assert ended[fallen].all()
         limits += int((ended & ~fallen).sum())
         broken = (o[1:] != o2[:-1]).any(1)
@@ -114,8 +114,8 @@ def test_ends_are_stored_as_what_they_are(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_the_returns_are_sums_over_whole_episodes():
-    _, told = trained((3,))
-    ended = np.flatnonzero(~np.isnan(np.array(told)[:, 0]))
+    _, returns = trained((3,))
+    ended = np.flatnonzero(~np.isnan(np.array(returns)[:, 0]))
     assert ended.tolist() == [29, 59, 89]
     world = load("pendulum", max_steps=30)
     env = world.make(1)
@@ -124,19 +124,19 @@ def test_the_returns_are_sums_over_whole_episodes():
     for _ in range(30):
         action = draw.uniform(-1, 1, 1).astype(np.float32)
         total += env.step(2 * action[None])[1][0]
-    np.testing.assert_allclose(told[29][0], total, rtol=1e-6)
+    np.testing.assert_allclose(returns[29][0], total, rtol=1e-6)
 
 
 def test_the_same_seed_is_the_same_run():
-    (one, told), (again, same) = trained((3,)), trained((3,))
-    np.testing.assert_array_equal(told, same)
+    (one, returns), (again, same) = trained((3,)), trained((3,))
+    np.testing.assert_array_equal(returns, same)
     for a, b in zip(one.parameters(), again.parameters(), strict=True):
         assert torch.equal(a, b)
 
 
 def test_a_seed_alone_is_the_seed_in_a_stack():
-    (stack, told), (alone, same) = trained((5, 3)), trained((3,))
-    np.testing.assert_allclose(np.array(told)[:, 1:], same, rtol=1e-5)
+    (stack, returns), (alone, same) = trained((5, 3)), trained((3,))
+    np.testing.assert_allclose(np.array(returns)[:, 1:], same, rtol=1e-5)
     pairs = zip(stack.policy().parameters(), alone.policy().parameters(), strict=True)
     for stacked, own in pairs:
         torch.testing.assert_close(stacked[1:], own, atol=1e-5, rtol=0)

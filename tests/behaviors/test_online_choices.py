@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from tasks.artifacts.actions import action_bounds
-from tasks.behaviors import online
-from tasks.behaviors.measure import measure, random_return, visited
-from tasks.behaviors.online import Replay, run
+from tasks.behaviors.engine import online
+from tasks.behaviors.engine.measure import measure, random_return, visited
+from tasks.behaviors.engine.online import Replay, run
 from tasks.train import Spaces
 from tasks.train.dqn import DQN, DQNParams
 from tasks.worlds import World
@@ -32,8 +32,8 @@ def kept(monkeypatch: pytest.MonkeyPatch) -> list[Replay]:
     found: list[Replay] = []
 
     class Kept(Replay):
-        def __init__(self, *given: Any) -> None:
-            super().__init__(*given)
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
             found.append(self)
 
     monkeypatch.setattr(online, "Replay", Kept)
@@ -72,8 +72,10 @@ def test_a_seed_alone_is_the_seed_in_a_stack():
     ends = []
     for seeds in ((5, 3), (3,)):
         learner = dqn(world, seeds, critic_rate=0.01)
-        told = [finished[-1] for _, finished, _ in run(learner, world, 90, 30, 8, 0.5)]
-        ends.append((told, [p[-1].detach() for p in learner.parameters()]))
+        returns = [
+            finished[-1] for _, finished, _ in run(learner, world, 90, 30, 8, 0.5)
+        ]
+        ends.append((returns, [p[-1].detach() for p in learner.parameters()]))
     np.testing.assert_allclose(ends[0][0], ends[1][0])
     for stacked, alone in zip(ends[0][1], ends[1][1], strict=True):
         torch.testing.assert_close(stacked, alone, atol=1e-5, rtol=0)

@@ -18,7 +18,7 @@ from tasks.artifacts.policy import load_critic, save_critic, save_policy
 from tasks.artifacts.stage import run_stage
 from tasks.generate.__main__ import main
 from tasks.train.cores.actor_critic import Critics, trained_critic
-from tasks.train.engine.minibatches import spaces
+from tasks.train.engine.table import spaces
 from tests.train import harness
 
 ROOT = Path(__file__).parents[2]

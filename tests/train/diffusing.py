@@ -27,14 +27,14 @@ class DiffusionReference(harness.Reference):
 
     def predict(self, name: str, o: Tensor, x: Tensor, *times: Tensor) -> Tensor:
         """The policy's network; times (B,) each, scaled."""
-        told = []
+        embedded = []
         for i, time in enumerate(times):
             half = self.learner.params.time_width // 2
             rates = 10_000 ** (-torch.arange(half).double() / (half - 1))
             angles = time[:, None] * rates
             waves = torch.cat([angles.sin(), angles.cos()], 1)
-            told.append(self.net(f"{name}.embeddings.{i}", waves))
-        return self.net(name, torch.cat([x, *told, o], 1))
+            embedded.append(self.net(f"{name}.embeddings.{i}", waves))
+        return self.net(name, torch.cat([x, *embedded, o], 1))
 
     def ancestral(self, name: str, o: Tensor, noise: Tensor, abar: Any) -> Tensor:
         """DDPM, equations 6, 7 and 11 of Ho et al.; noise (B, K, A)."""

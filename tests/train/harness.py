@@ -17,7 +17,7 @@ from tasks.artifacts.params import build
 from tasks.artifacts.policy import save_policy
 from tasks.train import Batch, Learner, Spaces
 from tasks.train.engine.loop import settle, train
-from tasks.train.engine.minibatches import spaces
+from tasks.train.engine.table import spaces
 from tests.compress.harness import onnx_difference
 
 PARAMS = Path(__file__).parents[2] / "params/train"

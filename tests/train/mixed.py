@@ -23,16 +23,16 @@ def mixed(
     lengths, returns = np.array(lengths), np.array(returns, np.float64)
     if starts is None:
         starts = g.standard_normal((len(lengths), harness.O))
-    seen, after, reward = [], [], []
+    observations, after, reward = [], [], []
     for start, length, value in zip(starts, lengths, returns, strict=True):
         walk = start + np.cumsum(g.standard_normal((length + 1, len(start))), axis=0)
         walk = (walk - walk[0] + start).astype(np.float32)
-        seen.append(walk[:-1])
+        observations.append(walk[:-1])
         after.append(walk[1:])
         reward.append(np.append(np.zeros(length - 1), value))
     n = int(lengths.sum())
     fields = {
-        "observation": np.concatenate(seen),
+        "observation": np.concatenate(observations),
         "next_observation": np.concatenate(after),
         "reward": np.concatenate(reward).astype(np.float32),
         "returns": returns,

@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 
 from tasks.nets.diffusion import DiffusionPolicy
+from tasks.train.engine.minibatches import batches
 from tasks.train.ofql import OFQL
 
 from . import harness
@@ -92,9 +93,9 @@ def judge(policy: DiffusionPolicy, samples: int = 4000) -> Found:
 def clone(updates: int, batch: int = 256, **override: Any) -> OFQL:
     """OFQL's imitation alone, 3 x 96 units unless told otherwise."""
     rows = data()
-    told = {"actor_hidden": [96] * 3, "actor_rate": 1e-3, "clip_norm": 0.0}
-    learner: OFQL = harness.make("ofql", (0,), updates, rows, **(told | override))
-    sample = learner.sampler(rows, batch)
+    small = {"actor_hidden": [96] * 3, "actor_rate": 1e-3, "clip_norm": 0.0}
+    learner: OFQL = harness.make("ofql", (0,), updates, rows, **(small | override))
+    sample = batches(learner, rows, batch)
     for step in range(updates):
         learner.descend("actor", learner.imitation(sample(step)))
     return learner

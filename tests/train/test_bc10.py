@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tasks.train.bc10 import discounted
-from tasks.train.engine.minibatches import pack
+from tasks.train.engine.table import pack
 
 from . import harness
 from .point import point_return

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tasks.artifacts.errors import RefusedError
 from tasks.train import Batch
-from tasks.train.engine.action_kinds import check_kind
+from tasks.train.engine.learners import check_kind
 from tasks.train.engine.loop import train
 from tests.compress.harness import session
 
@@ -24,13 +24,13 @@ SMALL = {"image": [3, SIDE, SIDE], "widths": [4, 6]}
 def pictures(n: int = 96, **replace: Any) -> Any:
     """Noise, and one quarter that is brighter: its number is the action."""
     g = np.random.default_rng(3)
-    seen = g.standard_normal((n, 3, SIDE, SIDE)).astype(np.float32)
+    images = g.standard_normal((n, 3, SIDE, SIDE)).astype(np.float32)
     label = g.integers(0, CLASSES, n)
     for i, quarter in enumerate(label):
         row, column = 2 * (quarter // 2), 2 * (quarter % 2)
-        seen[i, :, row : row + 2, column : column + 2] += 2
+        images[i, :, row : row + 2, column : column + 2] += 2
     width = 3 * SIDE * SIDE
-    flat = seen.reshape(n, width)
+    flat = images.reshape(n, width)
     fields = {
         "observation": 0.5 + flat / 4,
         "next_observation": 0.5 + flat / 4,
@@ -48,10 +48,10 @@ def make(seeds: tuple[int, ...] = (3, 1), **more: Any) -> Any:
 def batch(learner: Any, rows: int = 16) -> Batch:
     g = torch.Generator().manual_seed(5)
     lead, width = (len(learner.seeds), rows), 3 * SIDE * SIDE
-    seen = torch.randn(*lead, width, generator=g)
+    images = torch.randn(*lead, width, generator=g)
     label = torch.randint(CLASSES, lead, generator=g)
     zeros = torch.zeros(lead)
-    return Batch(seen, torch.eye(CLASSES)[label], zeros, seen, zeros)
+    return Batch(images, torch.eye(CLASSES)[label], zeros, images, zeros)
 
 
 def unit(t: dict[str, Tensor], name: str, x: Tensor, stride: int, side: int) -> Tensor:
@@ -70,9 +70,9 @@ def unit(t: dict[str, Tensor], name: str, x: Tensor, stride: int, side: int) -> 
 @pytest.mark.parametrize("k", [0, 1])
 def test_a_step_is_the_equation(k: int):
     learner = make()
-    given = batch(learner)
-    ref = harness.Reference(learner, k, given)
-    learner.update(given, 0)
+    rows = batch(learner)
+    ref = harness.Reference(learner, k, rows)
+    learner.update(rows, 0)
 
     t = ref.t
     x = unit(t, "stem", ref.o.view(-1, 3, SIDE, SIDE), 1, 3).relu()
@@ -94,22 +94,22 @@ def test_loss_by_hand():
     with torch.no_grad():
         head.weight.zero_()
         head.bias.copy_(torch.tensor([1.0, 3, 5, 1]).log())
-    given = batch(learner, 2)
-    given.action.copy_(torch.eye(CLASSES)[[0, 2]])
-    told = learner.update(given, 0)
-    wanted = -(np.log(1 / 10) + np.log(5 / 10)) / 2
-    assert told["actor_loss"].tolist() == pytest.approx([wanted])
-    assert told["right"].tolist() == [0.5]
+    rows = batch(learner, 2)
+    rows.action.copy_(torch.eye(CLASSES)[[0, 2]])
+    metrics = learner.update(rows, 0)
+    expected = -(np.log(1 / 10) + np.log(5 / 10)) / 2
+    assert metrics["actor_loss"].tolist() == pytest.approx([expected])
+    assert metrics["right"].tolist() == [0.5]
 
 
 def test_the_policy_uses_running_statistics():
     learner = make()
     before = learner.net.units["stem"].mean.clone()
-    given = batch(learner)
-    learner.update(given, 0)
+    rows = batch(learner)
+    learner.update(rows, 0)
     running = learner.net.units["stem"].mean.clone()
     assert not torch.equal(running, before)
-    one, many = given.observation[:, :1], given.observation
+    one, many = rows.observation[:, :1], rows.observation
     with torch.no_grad():
         alone = learner.policy().step({"observation": one}, {})[0]["logits"]
         among = learner.policy().step({"observation": many}, {})[0]["logits"]

@@ -2,8 +2,10 @@
 
 import multiprocessing
 import random
+import shutil
 import signal
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ import torch
 from tasks.artifacts.checkpoint import Checkpoint
 from tasks.artifacts.files import sha256
 from tasks.artifacts.policy import save_policy
+from tasks.code import PROJECT, of_method
 from tasks.train.engine.loop import identity, train
 
 from . import harness
@@ -54,6 +57,48 @@ def test_a_broken_checkpoint_means_a_new_start(tmp_path: Path, harm: str):
     train(again, data, 20, batch=8, checkpoint=checkpoint)
     for a, b in zip(whole.parameters(), again.parameters(), strict=True):
         assert torch.equal(a, b)
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of tasks/, which identities are asked of instead."""
+    copy = tmp_path / "tasks"
+    shutil.copytree(
+        PROJECT / "tasks", copy, ignore=shutil.ignore_patterns("__pycache__")
+    )
+    of_copy = partial(of_method, project=tmp_path)
+    monkeypatch.setattr("tasks.train.engine.loop.of_method", of_copy)
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("path", "changed"),
+    [
+        ("artifacts/dataset.py", {"bc", "dt", "cql"}),  # where actions are read
+        ("train/__main__.py", {"bc", "dt", "cql"}),
+        ("train/bc.py", {"bc"}),
+        ("train/cql/soft_maximum.py", {"cql"}),
+        ("nets/transformer.py", {"dt"}),
+        ("artifacts/density.py", set()),
+    ],
+)
+def test_a_checkpoint_is_of_the_code_it_was_made_by(
+    elsewhere: Path, path: str, changed: set[str]
+):
+    small = {"dt": {"context": 4, "width": 8, "episode_steps": 96}}
+    learners = {
+        name: harness.make(name, **small.get(name, {})) for name in ("bc", "dt", "cql")
+    }
+
+    def identities() -> dict[str, str]:
+        return {name: identity(x, {}, "ab", 10, 8) for name, x in learners.items()}
+
+    before, file = identities(), elsewhere / path
+    file.write_text(
+        file.read_text() + "\n# edited, say by a minus before the actions\n"
+    )
+    after = identities()
+    assert {name for name in learners if after[name] != before[name]} == changed
 
 
 def killable(

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from tasks.artifacts.errors import RefusedError
-from tasks.train.engine.action_kinds import check_kind, fitting
+from tasks.train.engine.learners import check_kind, check_learner, fitting
+from tasks.train.engine.minibatches import batches
 
 from . import harness
 from .choose import choices, walk_return
@@ -82,7 +83,7 @@ def test_seeds_and_resuming(name: str, tmp_path: Path):
 
 def test_the_masks_reach_the_batch_beside_their_rows():
     learner = harness.make("discrete_cql", data=DATA)
-    batch = learner.sampler(DATA, 16)(0)
+    batch = batches(learner, DATA, 16)(0)
     legal, after = (batch.columns[name] for name in ("legal", "next_legal"))
     assert ((legal * batch.action).sum(-1) == 1).all()
     rows = {tuple(row) for row in DATA.next_legal.tolist()}
@@ -118,3 +119,21 @@ def test_the_others_are_refused_and_the_fitting_named(
     with pytest.raises(RefusedError, match=f"train.{name}.*{fit}"):
         check_kind(name, harness.block(name), discrete, "some_data")
     check_kind("iql", harness.block("iql"), discrete, "some_data")
+
+
+@pytest.mark.parametrize(
+    ("name", "target"),
+    [
+        ("bc2", "tasks.train.bc.BC"),  # the name of no method
+        ("bc", "tasks.train.iql.IQL"),  # the class of another
+        ("bc", "tasks.train.bc.BCParams"),  # a class that is no learner
+        ("bc", "tasks.beds.qdc_metrics.arms.Behaviour"),
+        ("cores", "tasks.train.cores.cloning.Cloning"),
+        ("bc", ""),
+    ],
+)
+def test_what_is_no_method_of_the_room_is_refused(name: str, target: str):
+    with pytest.raises(RefusedError, match=f"train.{name}: .*there are awac, bc,"):
+        check_learner(name, {"_target_": target})
+    for method in ("bc", "cql"):
+        check_learner(method, harness.block(method))

@@ -15,6 +15,7 @@ import yaml
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import sha256
 from tasks.artifacts.policy import load_critic, load_policy
+from tasks.code import made_by
 
 from . import harness
 
@@ -30,12 +31,13 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         "dataset": {"tiny": {}},
         "train": {name: harness.block(name) for name in ("bc", "iql", "edac")},
     }
+    params["train"]["mine"] = harness.block("bc")  # no method's name
     Path("params.yaml").write_text(yaml.safe_dump(params))
     source = Path("data/datasets/tiny-v0")
     source.mkdir(parents=True)
     world = {"name": "point", "env_id": "Point-v0"}
-    told = {"schema": 1, "world": world, "step_seconds": 0.02}
-    (source / "world.json").write_text(json.dumps(told))
+    card = {"schema": 1, "world": world, "step_seconds": 0.02}
+    (source / "world.json").write_text(json.dumps(card))
     fake = ModuleType("tasks.artifacts.dataset")
     fake.load_transitions = lambda _: harness.transitions()  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "tasks.artifacts.dataset", fake)
@@ -68,6 +70,7 @@ def test_command_writes_policy_and_curves(project: Any):
         "env_id": "Point-v0",
         "step_seconds": 0.02,
         "updates": 20,
+        "made_by": [made_by("train", "iql", harness.block("iql"))],
     }
     curves = (folder / "curves.csv").read_text().splitlines()
     assert curves[0] == (
@@ -131,6 +134,11 @@ def test_command_twice_writes_the_same_bytes(project: Any):
     [
         ({}, ("tiny", "iqll"), "train.iqll: found an unknown name.*did you mean iql?"),
         ({}, ("tini", "iql"), "dataset.tini: found .*did you mean tiny?"),
+        (
+            {},
+            ("tiny", "mine"),
+            r"train\.mine: found mine, of the class tasks\.train\.bc",
+        ),
         ({"batch": 0}, ("tiny", "bc"), r"study.batch: found 0, expected \[1, inf\]"),
         ({"snapshots": 21}, ("tiny", "bc"), "snapshots: found 21, .* 20"),
         ({"precision": "half"}, ("tiny", "bc"), "precision: found 'half', .*bfloat16"),

@@ -6,7 +6,8 @@ import torch
 
 from tasks.artifacts.errors import RefusedError
 from tasks.train.engine.loop import train
-from tasks.train.engine.minibatches import Sampler, pack, spaces
+from tasks.train.engine.minibatches import Sampler
+from tasks.train.engine.table import pack, spaces
 
 from . import harness
 from .point import point
@@ -22,8 +23,8 @@ def test_the_mask_never_touches_what_is_learned():
         learner = harness.make("riql", updates=20, data=data)
         curves = train(learner, data, 20, batch=16)
         weights.append([p.detach().clone() for p in learner.parameters()])
-        told = {"spread_clean", "spread_attacked", "caution_clean", "caution_attacked"}
-        assert told.isdisjoint(curves.columns) == (mask is None)
+        names = {"spread_clean", "spread_attacked", "caution_clean", "caution_attacked"}
+        assert names.isdisjoint(curves.columns) == (mask is None)
     for one, other, third in zip(*weights, strict=True):
         assert torch.equal(one, other)
         assert torch.equal(one, third)

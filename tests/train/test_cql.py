@@ -1,5 +1,6 @@
 """CQL: its equations, the importance terms, the multiplier, first weights."""
 
+import importlib
 import math
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.onnx_policy import build_model
 from tasks.artifacts.policy import load_policy, save_policy
 from tasks.train.cores.actor_critic import Critics
-from tasks.train.cql import CQL, CQLParams, soft_maximum
+from tasks.train.cql import CQL, CQLParams
+from tasks.train.cql.soft_maximum import soft_maximum
 
 from . import harness
 from .point import point_return
@@ -93,9 +95,9 @@ def test_a_step_is_the_equations(k: int, options: dict[str, Any]):
 
 def by_hand(**options: Any) -> tuple[Any, dict[str, Tensor]]:
     """Constant networks, all noise 0, two rows: what one update tells."""
-    given = {"samples": N, "weight": 10.0, "lagrange": False, "gap": 0.0}
-    given |= {"max_target": False, "orthogonal": False, **options}
-    params = CQLParams((), (), 0.99, 0.005, 3e-4, 1e-3, 1.0, **given)
+    fields = {"samples": N, "weight": 10.0, "lagrange": False, "gap": 0.0}
+    fields |= {"max_target": False, "orthogonal": False, **options}
+    params = CQLParams((), (), 0.99, 0.005, 3e-4, 1e-3, 1.0, **fields)
     learner = CQL(params, harness.unit_spaces(), (0,), 1)
     harness.constant(learner.actor, [0.0, 0.0, 0.0, 0.0])
     harness.constant(learner.target, [3.0], [2.0])
@@ -152,12 +154,13 @@ def test_importance_weights_make_it_an_integral():
 
 def test_the_soft_maximum_is_autograds(monkeypatch: pytest.MonkeyPatch):
     """Value and gradient, in pieces that do not come out even."""
-    monkeypatch.setattr(soft_maximum, "ROWS", 100)
+    module = importlib.import_module("tasks.train.cql.soft_maximum")
+    monkeypatch.setattr(module, "ROWS", 100)
     critics = Critics(harness.unit_spaces(), (3, 1), (9, 8, 7))
     g = torch.Generator().manual_seed(0)
     o, a = torch.randn(2, 31, 3, generator=g), torch.randn(2, 31, 12, 2, generator=g)
     log_mu = torch.randn(2, 31, 12, generator=g)
-    found = soft_maximum.soft_maximum(critics, o, a, log_mu)
+    found = soft_maximum(critics, o, a, log_mu)
     plain = torch.logsumexp(critics.many(o, a) - log_mu.unsqueeze(1), -1).mean(-1)
     torch.testing.assert_close(found, plain)
     weights, above = list(critics.parameters()), torch.tensor([[1.0, -2], [3, 0.5]])
@@ -252,9 +255,9 @@ def test_exports_its_own_limits(tmp_path: Path):
     session = onnxruntime.InferenceSession(model)
     g = np.random.default_rng(0)
     observation = g.standard_normal((9, harness.O)).astype(np.float32)
-    given = {"observation": observation, "noise": np.full((9, harness.A), 100.0)}
-    given = {name: x.astype(np.float32) for name, x in given.items()}
-    (action,) = session.run(None, given)
+    inputs = {"observation": observation, "noise": np.full((9, harness.A), 100.0)}
+    inputs = {name: x.astype(np.float32) for name, x in inputs.items()}
+    (action,) = session.run(None, inputs)
     # centre of [0, 2] and [2, 6], half ranges 1 and 2
     shift = math.tanh(100 * math.exp(-12))
     truth = np.broadcast_to([1 + shift, 4 + 2 * shift], (9, 2))

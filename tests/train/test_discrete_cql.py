@@ -38,11 +38,11 @@ def test_losses_by_hand():
     batch = harness.two_rows([[1.0, 0, 0, 0], [0.0, 1, 0, 0]])
     mask = torch.tensor([[[1.0, 1, 1, 0], [1.0, 1, 1, 0]]])
     batch.columns = {"legal": mask, "next_legal": mask}
-    told = one.update(batch, 0)
+    metrics = one.update(batch, 0)
     td = (0.5 + 0.5 * (math.log(3) - 1) ** 2) / 2  # rewards are 1
     gap = (math.log(9) + math.log(9) - math.log(3)) / 2
-    torch.testing.assert_close(told["critic_loss"], torch.tensor([td]))
-    torch.testing.assert_close(told["gap"], torch.tensor([gap]))
+    torch.testing.assert_close(metrics["critic_loss"], torch.tensor([td]))
+    torch.testing.assert_close(metrics["gap"], torch.tensor([gap]))
 
 
 def test_without_a_mask_all_actions_count():
@@ -52,8 +52,8 @@ def test_without_a_mask_all_actions_count():
     ref = harness.Reference(learner, 0, batch)
     gap = learner.update(batch, 0)["gap"][0]
     q = ref.net("q", ref.o)
-    wanted = (q.logsumexp(1) - (q * ref.a).sum(1)).mean()
-    torch.testing.assert_close(gap.double(), wanted.detach(), atol=1e-5, rtol=0)
+    expected = (q.logsumexp(1) - (q * ref.a).sum(1)).mean()
+    torch.testing.assert_close(gap.double(), expected.detach(), atol=1e-5, rtol=0)
 
 
 def test_it_keeps_what_was_not_logged_low():

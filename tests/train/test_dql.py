@@ -10,6 +10,7 @@ import torch
 from tasks.artifacts.errors import RefusedError
 from tasks.nets.sampling import variance_preserving
 from tasks.train.engine.loop import train
+from tasks.train.engine.minibatches import batches
 
 from . import harness
 from .diffusing import DiffusionReference, spread
@@ -20,11 +21,11 @@ SMALL = {"time_width": 4, "clip_norm": 0.5, "average_from": 0, "eta": 0.7}
 
 def calls(network: torch.nn.Module) -> list[int]:
     """A list that grows by each call's number of rows."""
-    seen: list[int] = []
+    rows: list[int] = []
     network.layers[0].register_forward_pre_hook(
-        lambda _, given: seen.append(given[0].shape[1])
+        lambda _, inputs: rows.append(inputs[0].shape[1])
     )
-    return seen
+    return rows
 
 
 @pytest.mark.parametrize("k", [0, 1])
@@ -85,8 +86,8 @@ def test_losses_by_hand():
         assert found["critic_loss"].item() == pytest.approx(first + second, rel=1e-6)
         # the network says 0 of the noises 1, 0, 0, -2
         assert found["imitation_loss"].item() == pytest.approx(5 / 4, rel=1e-6)
-        wanted = 5 / 4 - 0.5 * climb
-        assert found["actor_loss"].item() == pytest.approx(wanted, rel=1e-6)
+        expected = 5 / 4 - 0.5 * climb
+        assert found["actor_loss"].item() == pytest.approx(expected, rel=1e-6)
 
 
 def test_the_divisor_of_q_has_no_gradient():
@@ -98,7 +99,7 @@ def test_the_divisor_of_q_has_no_gradient():
                 layer.bias.add_(100)
         batch = harness.random_batch(learner)
         action = learner.actor.sample(batch.observation, batch.noise["current"])
-        loss, _ = learner.climb(batch, action)
+        loss, _ = learner.value_loss(batch, action)
         gradients = torch.autograd.grad(loss.sum(), list(learner.actor.parameters()))
         assert max(g.abs().max() for g in gradients) > 1e-6
 
@@ -108,9 +109,9 @@ def test_the_gradient_passes_all_calls():
     learner = harness.make("dql", (0,), steps=4)
     batch = harness.random_batch(learner)
     noise = batch.noise["current"].clone().requires_grad_()
-    seen = calls(learner.actor)
+    rows = calls(learner.actor)
     action = learner.actor.sample(batch.observation, noise)
-    assert seen == [16] * 4
+    assert rows == [16] * 4
     weights = list(learner.actor.parameters())
     whole = torch.autograd.grad(action.sum(), [*weights, noise], retain_graph=True)
     assert whole[-1][:, :, 0].abs().max() > 0  # from the first noise to the action
@@ -146,9 +147,9 @@ def test_the_best_of_several_actions_may_back_up():
         noise = batch.noise["next"][:, :, 2 * i : 2 * i + 2]
         a = learner.average.sample(batch.next_observation, noise)
         values.append(learner.target(batch.next_observation, a))  # (S, 2, B)
-    wanted = torch.stack(values).amax(0).amin(1)
-    torch.testing.assert_close(found, wanted)
-    assert not torch.allclose(wanted, torch.stack(values).amin(2).amax(0))
+    expected = torch.stack(values).amax(0).amin(1)
+    torch.testing.assert_close(found, expected)
+    assert not torch.allclose(expected, torch.stack(values).amin(2).amax(0))
     learner.update(batch, 0)
 
 
@@ -167,7 +168,7 @@ def test_the_average_waits_and_then_moves_every_few_updates():
 
 def test_both_critics_are_climbed_half_the_time():
     learner = harness.make("dql", (0,))
-    sample = learner.sampler(harness.transitions(), 4)
+    sample = batches(learner, harness.transitions(), 4)
     picks = [float(sample(i).noise["choice"][0, 0, 1, 0]) > 0 for i in range(400)]
     assert np.mean(picks) == pytest.approx(0.5, abs=0.1)
 

@@ -85,8 +85,8 @@ def test_the_target_is_copied_in_time():
 
 def test_epsilon_falls_linearly():
     learner = harness.make("dqn", updates=1000, data=DATA)
-    told = [learner.epsilon(step) for step in (0, 150, 300, 999)]
-    np.testing.assert_allclose(told, [1.0, 0.525, 0.05, 0.05])
+    shares = [learner.epsilon(step) for step in (0, 150, 300, 999)]
+    np.testing.assert_allclose(shares, [1.0, 0.525, 0.05, 0.05])
 
 
 def test_truncation_bootstraps_and_termination_does_not():

@@ -4,9 +4,9 @@ from typing import Any
 
 import torch
 
-from tasks.behaviors.online import run
+from tasks.behaviors.engine.online import run
 from tasks.train import Spaces
-from tasks.train.engine.minibatches import SHORT_BLOCK
+from tasks.train.engine.minibatches import SHORT_BLOCK, batches
 from tests.worlds.harness import load
 
 from . import harness
@@ -26,7 +26,7 @@ def cql(seeds: tuple[int, ...] = (3, 1)) -> Any:
 
 def test_shapes_and_kinds():
     learner = cql()
-    sample = learner.sampler(harness.transitions(), 6)
+    sample = batches(learner, harness.transitions(), 6)
     noise = [sample(step).noise for step in range(3 * SHORT_BLOCK)]
     assert {name: tuple(x.shape) for name, x in noise[0].items()} == SHAPES
     every = {name: torch.stack([n[name] for n in noise]) for name in SHAPES}
@@ -45,7 +45,7 @@ def test_shapes_and_kinds():
 def test_any_update_may_come_first():
     """Resuming in the middle of a block draws what going through would have drawn."""
     data = harness.transitions()
-    through, resumed = (cql().sampler(data, 6) for _ in range(2))
+    through, resumed = (batches(cql(), data, 6) for _ in range(2))
     for step in range(2 * SHORT_BLOCK + 4):
         expected = through(step).noise
     found = resumed(step).noise
@@ -55,8 +55,8 @@ def test_any_update_may_come_first():
 
 def test_a_seed_draws_its_own():
     data = harness.transitions()
-    together = cql().sampler(data, 6)(11).noise
-    alone = cql((1,)).sampler(data, 6)(11).noise
+    together = batches(cql(), data, 6)(11).noise
+    alone = batches(cql((1,)), data, 6)(11).noise
     for name, x in together.items():
         assert torch.equal(x[1:], alone[name])
         assert not torch.equal(x[0], x[1])

@@ -14,6 +14,7 @@ from tasks.artifacts.parity import check_carried_parity
 from tasks.artifacts.windows import returns_to_go
 from tasks.train.cores.sequences import Dropout, Sequences
 from tasks.train.engine.loop import train
+from tasks.train.engine.minibatches import batches
 from tests.artifacts.test_onnx_policy import ORIGIN
 
 from . import harness
@@ -75,14 +76,14 @@ class Plain:
             dim=2,
         ).flatten(1, 2)  # (B, 3K, W)
         x = drop(self.norm(x, "norm"))
-        seen = torch.ones(3 * n, 3 * n).tril().bool()
+        causal = torch.ones(3 * n, 3 * n).tril().bool()
         for i in range(self.blocks):
             name, last = f"blocks.{i}", i == self.blocks - 1
             h = self.norm(x, f"{name}.norm1")
             y = self.linear(h, f"{name}.project")
-            mask = seen
+            mask = causal
             if last:
-                x, h, mask = x[:, 1::3], h[:, 1::3], seen[1::3]
+                x, h, mask = x[:, 1::3], h[:, 1::3], causal[1::3]
                 q, (key, v) = self.linear(h, f"{name}.query"), y.chunk(2, -1)
             else:
                 q, key, v = y.chunk(3, -1)
@@ -152,7 +153,7 @@ def test_windows_are_stretches_of_episodes():
     to_go = returns_to_go(data)
     assert to_go[49] == data.reward[49]
     assert to_go[50] == pytest.approx(data.reward[50:56].sum(dtype=float))
-    sample, starts = learner.sampler(data, 64 * learner.params.context), []
+    sample, starts = batches(learner, data, 64 * learner.params.context), []
     scaled = (data.observation - data.observation_mean) / data.observation_std
     for update in (0, 255, 256, 300):
         b = sample(update)
@@ -195,7 +196,7 @@ def test_the_prompt_is_the_best_return_or_a_number():
     data = harness.transitions()
     for target, expected in (("best", 5.0), (-2.5, -2.5), (3, 3.0)):
         learner = make(data=data, target_return=target)
-        learner.sampler(data, 4)
+        batches(learner, data, 4)
         assert learner.policy().spec()["target"] == expected
         # in the state, so that seeds trained in another process bring it along
         assert float(learner.policy().state_dict()["target"]) == expected
@@ -221,11 +222,11 @@ def test_learns_to_do_what_the_prompt_says():
         carry = {
             n: torch.full((1, 1, *c.shape), c.reset) for n, c in policy.carry().items()
         }
-        given = {"observation": torch.ones(1, 1, 3), "reward": torch.zeros(1, 1, 1)}
+        inputs = {"observation": torch.ones(1, 1, 3), "reward": torch.zeros(1, 1, 1)}
         for _ in range(3):
             with torch.no_grad():
-                outputs, carry = policy.step(given, carry)
-            given["reward"] = torch.full((1, 1, 1), 0.1 * sign)
+                outputs, carry = policy.step(inputs, carry)
+            inputs["reward"] = torch.full((1, 1, 1), 0.1 * sign)
             action = (outputs["action"][0, 0].numpy() - middle) / half
             np.testing.assert_allclose(action, 0.8 * sign, atol=0.25)
 
@@ -237,8 +238,8 @@ def test_its_onnx_passes_parity():
     model = build_model(policy, 1).SerializeToString()
     contract = contract_of(policy, 1, {**ORIGIN, "seeds": [3, 1]}, "exact")
     opened = OnnxPolicy(model, contract, "exact")
-    seen = (data.observation, data.reward, np.random.default_rng(0))
-    found = check_carried_parity(Path("x.onnx"), policy, 1, opened, *seen, 1e-5)
+    rows = (data.observation, data.reward, np.random.default_rng(0))
+    found = check_carried_parity(Path("x.onnx"), policy, 1, opened, *rows, 1e-5)
     assert found["rows"] == (1 + 2 + 7 + 17 + 17) * 64
 
 

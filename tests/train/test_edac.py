@@ -1,4 +1,4 @@
-"""EDAC: its equations, and what the likeness of action gradients is and does."""
+"""EDAC: its equations, and what the similarity of action gradients is and does."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tasks.train.cores.actor_critic import Critics
-from tasks.train.edac import likeness, slopes
+from tasks.train.edac import action_gradients, similarity
 
 from . import harness
 from .point import point_return
@@ -42,12 +42,12 @@ def test_a_step_is_the_equations(k: int):
 
 
 @pytest.mark.parametrize("hidden", [(), (8,), (8, 7, 6)])
-def test_slopes_are_the_gradients(hidden: tuple[int, ...]):
+def test_action_gradients_are_the_gradients(hidden: tuple[int, ...]):
     critics = Critics(harness.unit_spaces(), (0, 1), hidden, 3)
     g = torch.Generator().manual_seed(0)
     o, a = (torch.randn(2, 20, n, generator=g) for n in (harness.O, harness.A))
     a.requires_grad_()
-    q, found = slopes(critics, o, a.detach())
+    q, found = action_gradients(critics, o, a.detach())
     plain = critics(o, a)
     torch.testing.assert_close(q, plain)
     for e in range(3):
@@ -66,39 +66,39 @@ def crossed(learner: Any) -> None:
 def test_orthogonal_gradients_cost_nothing():
     learner = lively(harness.make("edac", members=2))
     batch = harness.random_batch(learner)
-    _, g = slopes(learner.critics, batch.observation, batch.action)
-    assert (likeness(g).abs() > 1e-2).all()
+    _, g = action_gradients(learner.critics, batch.observation, batch.action)
+    assert (similarity(g).abs() > 1e-2).all()
     crossed(learner)
-    _, g = slopes(learner.critics, batch.observation, batch.action)
+    _, g = action_gradients(learner.critics, batch.observation, batch.action)
     assert (g.abs().sum((2, 3)) > 0).all()
-    assert torch.equal(likeness(g), torch.zeros(2))
+    assert torch.equal(similarity(g), torch.zeros(2))
 
 
-def test_likeness_by_hand():
+def test_similarity_by_hand():
     # two rows; gradients of length 2 and 3, then of length 1
     g = torch.tensor([[[[2.0, 0], [1, 0]], [[0, 3], [0.6, 0.8]]]])  # (1, E=2, B=2, 2)
     # row 1: 0; row 2: <g1, g2> + <g2, g1> = 1.2
-    assert likeness(g).item() == pytest.approx(0.6, rel=1e-6)
+    assert similarity(g).item() == pytest.approx(0.6, rel=1e-6)
     same = torch.ones(1, 5, 3, 2)
-    assert likeness(same).item() == pytest.approx(5, rel=1e-6)
+    assert similarity(same).item() == pytest.approx(5, rel=1e-6)
     opposite = torch.tensor([[[[1.0, 0]], [[-1, 0]]]])
-    assert likeness(opposite).item() == pytest.approx(-2, rel=1e-6)
+    assert similarity(opposite).item() == pytest.approx(-2, rel=1e-6)
 
 
 def test_the_term_reaches_the_critics():
     learner = lively(harness.make("edac", members=4))
     batch = harness.random_batch(learner)
     weights = [layer.weight for layer in learner.critics.net.layers]
-    told = []
+    values = []
     for _ in range(60):
-        _, g = slopes(learner.critics, batch.observation, batch.action)
-        told.append(likeness(g))
-        gradients = torch.autograd.grad(told[-1].sum(), weights)
+        _, g = action_gradients(learner.critics, batch.observation, batch.action)
+        values.append(similarity(g))
+        gradients = torch.autograd.grad(values[-1].sum(), weights)
         with torch.no_grad():
             for weight, gradient in zip(weights, gradients, strict=True):
                 assert gradient.flatten(1).any(1).all()
                 weight.sub_(0.05 * gradient)
-    assert (told[-1] < told[0] - 0.05).all()
+    assert (values[-1] < values[0] - 0.05).all()
 
 
 def test_without_eta_it_is_sac_n():

@@ -15,7 +15,8 @@ from tasks.artifacts.errors import RefusedError
 from tasks.train import Batch
 from tasks.train.bc import BC
 from tasks.train.engine.loop import identity, train
-from tasks.train.engine.minibatches import BLOCK, Sampler, pack, spaces
+from tasks.train.engine.minibatches import BLOCK, Sampler
+from tasks.train.engine.table import pack, spaces
 
 from . import harness
 
@@ -44,15 +45,15 @@ def test_batches_depend_on_seed_and_step_alone():
     stack = Sampler(table, harness.make("td3_bc", (3, 1)), 16)
     alone = Sampler(table, harness.make("td3_bc", (1,)), 16)
     later = Sampler(table, harness.make("td3_bc", (1,)), 16)(2 * BLOCK + 5)
-    seen = set()
+    noises = set()
     for step in (0, 1, BLOCK - 1, BLOCK, 2 * BLOCK + 5):
         both, one = stack(step), alone(step)
         assert torch.equal(both.observation[1], one.observation[0])
         assert torch.equal(both.noise["target"][1], one.noise["target"][0])
         assert not torch.equal(both.observation[0], both.observation[1])
         assert not torch.equal(both.noise["target"][0], both.noise["target"][1])
-        seen.add(one.noise["target"].numpy().tobytes())
-    assert len(seen) == 5
+        noises.add(one.noise["target"].numpy().tobytes())
+    assert len(noises) == 5
     assert torch.equal(one.observation, later.observation)
     assert torch.equal(one.noise["target"], later.noise["target"])
 
@@ -123,19 +124,19 @@ def scripted(**class_attributes: Any) -> Scripted:
 
 
 def test_curves_hold_means_since_the_last_log():
-    seen = []
+    reports = []
     curves = train(
         scripted(),
         harness.transitions(),
         450,
         batch=4,
-        report=lambda done, metrics: seen.append((done, metrics["metric"])),
+        report=lambda done, metrics: reports.append((done, metrics["metric"])),
     )
     lines = curves.csv().splitlines()
     assert lines[:3] == ["update,seed,metric", "4,3,3001.5", "4,1,1001.5"]
     assert lines[-2:] == ["450,3,3448.5", "450,1,1448.5"]
     assert len(lines) == 1 + 2 * 113
-    assert seen[0] == (4, 2001.5)
+    assert reports[0] == (4, 2001.5)
 
 
 def test_nan_stops_and_keeps_the_last_good_state(tmp_path: Path):

@@ -12,6 +12,7 @@ from tasks.artifacts.errors import RefusedError
 from tasks.nets.diffusion import ACTIVATIONS
 from tasks.nets.forward_mode import along
 from tasks.train.engine.loop import train
+from tasks.train.engine.minibatches import batches
 from tasks.train.ofql import average_velocity_loss
 
 from . import harness
@@ -36,11 +37,11 @@ def drawn(seed: int = 0, rows: int = 6) -> tuple[Tensor, ...]:
 
 def plain(actor: Any, o: Tensor, x: Tensor, *times: Tensor) -> Tensor:
     """The policy's network in float64, which itself gives float32."""
-    told = [
+    embedded = [
         embedding(time * actor.time_scale)
         for embedding, time in zip(actor.embeddings, times, strict=True)
     ]
-    y = torch.cat([x, *told, o], -1)
+    y = torch.cat([x, *embedded, o], -1)
     for layer in actor.layers[:-1]:
         y = ACTIVATIONS[actor.activation](layer(y))
     return actor.layers[-1](y)
@@ -72,8 +73,8 @@ def test_a_step_is_the_equations(k: int, step: int):
         with torch.no_grad():
             up = u("actor", ref.o, x + h * v, r, t + h)
             down = u("actor", ref.o, x - h * v, r, t - h)
-            wanted = v - (t - r)[:, None] * (up - down) / (2 * h)
-        return ((u("actor", ref.o, x, r, t) - wanted) ** 2).mean()
+            target = v - (t - r)[:, None] * (up - down) / (2 * h)
+        return ((u("actor", ref.o, x, r, t) - target) ** 2).mean()
 
     def sample(name: str, o: Tensor, noise: Tensor) -> Tensor:
         eps = noise[:, 0]
@@ -149,8 +150,8 @@ def test_the_target_is_detached():
     weights = list(learner.actor.parameters())
     found = torch.autograd.grad(learner.imitation(batch).sum(), weights)
     for fixed in (True, False):
-        wanted = v - (t - r)[..., None] * (slope.detach() if fixed else slope)
-        loss = (u - wanted).square().mean()
+        target = v - (t - r)[..., None] * (slope.detach() if fixed else slope)
+        loss = (u - target).square().mean()
         truth = torch.autograd.grad(loss, weights, retain_graph=True)
         pairs = zip(found, truth, strict=True)
         same = [torch.allclose(a, b, atol=1e-5, rtol=1e-4) for a, b in pairs]
@@ -170,7 +171,7 @@ def test_every_action_costs_one_call():
 @pytest.mark.parametrize("ratio", [0.0, 0.5, 1.0])
 def test_times_are_ordered_and_equal_for_a_share(ratio: float):
     learner = harness.make("ofql", (0, 1), flow_ratio=ratio)
-    sample = learner.sampler(harness.transitions(), 2000)
+    sample = batches(learner, harness.transitions(), 2000)
     r, t = learner.times(sample(3))
     assert bool((r <= t).all())
     assert float((r == t).float().mean()) == pytest.approx(ratio, abs=0.03)
@@ -196,7 +197,7 @@ def jumped(flow_ratio: float) -> tuple[Tensor, Tensor]:
     )
     small = {"actor_hidden": [48, 48], "time_scale": 3.0, "clip_norm": 0.0}
     learner = harness.make("ofql", (0,), 800, data, flow_ratio=flow_ratio, **small)
-    sample = learner.sampler(data, 128)
+    sample = batches(learner, data, 128)
     for step in range(800):
         for group in learner.optimisers["actor"].param_groups:
             group["lr"] = 0.01 * (1 - step / 800)

@@ -99,11 +99,11 @@ def test_the_first_failure_ends_all_and_is_told():
             raise RefusedError("here", "field", 1, 2, "mend it")
         time.sleep(60)
 
-    seen: list[Any] = []
+    reports: list[Any] = []
     with pytest.raises(RefusedError, match="here: field: found 1, expected 2; mend it"):
-        side_by_side(3, work, lambda *told: seen.append(told), cores=3)
+        side_by_side(3, work, lambda *report: reports.append(report), cores=3)
     assert time.monotonic() - begun < 30
-    assert (0, {"loss": 1.0}) in seen or (0, {"loss": 0.0}) in seen
+    assert (0, {"loss": 1.0}) in reports or (0, {"loss": 0.0}) in reports
     assert not multiprocessing.active_children()
 
 

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from tasks.artifacts.errors import RefusedError
-from tasks.train.engine.minibatches import Sampler, pack
+from tasks.train.engine.minibatches import Sampler
+from tasks.train.engine.table import pack
 from tasks.train.rebrac import ReBRAC, ReBRACParams
 
 from . import harness
@@ -81,7 +82,7 @@ def test_the_next_action_is_the_logged_one():
     assert learner.rows(data).tolist() == [0, 1, 2, 3, 4, 6, 7, 8]
     batch = Sampler(pack(learner, data), learner, 256)(0)
     scaled = torch.from_numpy(((data.action - [1, 4]) / [1, 2]).astype(np.float32))
-    seen = set()
+    rows = set()
     for o, d, after in zip(
         batch.observation.flatten(0, 1),
         batch.terminated.flatten(),
@@ -90,10 +91,10 @@ def test_the_next_action_is_the_logged_one():
     ):
         normalised = torch.from_numpy((data.observation - 1) / 2)
         row = int((normalised - o).abs().sum(1).argmin())
-        seen.add(row)
+        rows.add(row)
         truth = torch.zeros(2) if d else scaled[row + 1]
         torch.testing.assert_close(after, truth)
-    assert seen == {0, 1, 2, 3, 4, 6, 7, 8}
+    assert rows == {0, 1, 2, 3, 4, 6, 7, 8}
 
 
 def test_a_terminated_row_does_not_read_its_next_action():

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tasks.artifacts.errors import RefusedError
-from tasks.train.engine.minibatches import pack
+from tasks.train.engine.table import pack
 from tasks.train.riql import RIQL, RIQLParams
 
 from . import harness
@@ -139,11 +139,11 @@ def test_huber_has_its_delta_and_slope_one(sigma: float):
 def test_the_quantile_is_numpys_over_members():
     q = torch.randn(2, 5, 30, generator=torch.Generator().manual_seed(0))
     for share in (0.0, 0.1, 0.25, 0.5, 1.0):
-        found = plain(members=5, quantile=share).q_low(q)
+        found = plain(members=5, quantile=share).cautious_q(q)
         truth = np.quantile(q.numpy(), share, axis=1, method="linear")
         np.testing.assert_allclose(found.numpy(), truth, rtol=1e-6, atol=1e-6)
     second = q.sort(dim=1).values[:, 1]
-    assert torch.equal(plain(members=5).q_low(q), second)  # K = 5, a = 0.25
+    assert torch.equal(plain(members=5).cautious_q(q), second)  # K = 5, a = 0.25
 
 
 def test_it_is_iql_with_two_members_the_smallest_and_squares():
@@ -200,8 +200,10 @@ def test_statistics_are_of_the_pairs_and_go_with_the_policy():
     table = pack(learner, data)
     np.testing.assert_allclose(table[:, :3], (data.observation - mean) / std, atol=1e-6)
     raw = torch.from_numpy(data.observation[:5]).expand(2, -1, -1)
-    seen = learner.actor.squashed(table[:5, :3].expand(2, -1, -1))
-    torch.testing.assert_close(policy(raw), seen * torch.tensor([1, 2]) + policy_mid())
+    squashed = learner.actor.squashed(table[:5, :3].expand(2, -1, -1))
+    torch.testing.assert_close(
+        policy(raw), squashed * torch.tensor([1, 2]) + policy_mid()
+    )
     as_is = pack(harness.make("riql", data=data, normalise="none"), data)
     assert torch.equal(as_is[:, :3], torch.from_numpy(data.observation))
 

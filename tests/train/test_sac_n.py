@@ -107,8 +107,8 @@ def test_exports_noise_as_an_input(name: str):
     g = torch.Generator().manual_seed(0)
     o, noise = (3 * torch.randn(1000, n, generator=g) for n in (harness.O, harness.A))
     for z in (noise, torch.zeros_like(noise)):
-        given = {"observation": o.numpy(), "noise": z.numpy()}
-        (found,) = session.run(None, given)
+        inputs = {"observation": o.numpy(), "noise": z.numpy()}
+        (found,) = session.run(None, inputs)
         truth = policy(o.expand(2, -1, -1), z.expand(2, -1, -1))[1]
         torch.testing.assert_close(torch.from_numpy(found), truth, atol=1e-5, rtol=0)
 

@@ -1,6 +1,5 @@
 """Any learner draws by its weights, and nothing else of it changes."""
 
-import inspect
 import json
 import sys
 from collections.abc import Callable
@@ -16,8 +15,10 @@ from tasks.artifacts.checkpoint import Checkpoint
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import sha256
 from tasks.artifacts.policy import load_policy
+from tasks.code import PROJECT, methods
 from tasks.train.engine.loop import identity, train
-from tasks.train.engine.minibatches import BLOCK, Sampler, draw_rows, odds, pack
+from tasks.train.engine.minibatches import BLOCK, Sampler, batches, draw_rows, odds
+from tasks.train.engine.table import pack
 from tasks.weigh import FILE, read_weights, write_weights
 from tests.weigh.test_trajectory_weighting import make as weighting
 
@@ -26,12 +27,8 @@ from .mixed import mixed
 
 LENGTHS = np.random.default_rng(1).integers(2, 9, 30)
 RETURNS = np.random.default_rng(2).normal(5, 20, 30)
-DISCRETE = {"dqn", "discrete_cql"}
-LEARNERS = sorted(
-    path.stem
-    for path in harness.PARAMS.glob("*.yaml")
-    if path.stem not in DISCRETE | {"bc_resnet", "trajectory_weighting"}
-)
+UNFIT = {"dqn", "discrete_cql", "bc_resnet"}  # for continuous actions
+LEARNERS = [name for name in methods("train") if name not in UNFIT]
 
 
 def weighted(name: str, data: Any, weights: Any, seeds: Any = (3, 1), **more: Any):
@@ -63,11 +60,11 @@ def test_draws_follow_the_weights():
 
 
 def test_a_number_at_a_border_goes_to_the_row_above(monkeypatch: pytest.MonkeyPatch):
-    given = [0.0, 0.25, 0.5, np.nextafter(1.0, 0)]
+    numbers = [0.0, 0.25, 0.5, np.nextafter(1.0, 0)]
 
     class Same:
         def random(self, shape: tuple[int, int]) -> Any:
-            return np.broadcast_to(given, shape)
+            return np.broadcast_to(numbers, shape)
 
     monkeypatch.setattr(np.random, "default_rng", lambda _: Same())
     summed = np.cumsum([0.0, 0.25, 0.0, 0.25, 0.5, 0.0])
@@ -92,12 +89,12 @@ def test_every_learner_draws_by_them(name: str):
     p = np.where(data.episode == int(RETURNS.argmax()), 1 / 6, 0.0)
     small = {"context": 3} if name == "dt" else {}
     learner = weighted(name, data, p, **small)
-    observation = learner.sampler(data, 12)(5).observation.flatten(0, -2)
+    observation = batches(learner, data, 12)(5).observation.flatten(0, -2)
     spaces = learner.spaces
-    seen = observation * spaces.observation_std + spaces.observation_mean
+    drawn = observation * spaces.observation_std + spaces.observation_mean
     mine = torch.from_numpy(data.observation[p > 0])
-    away = torch.cdist(seen, mine).amin(1)
-    padded = seen.eq(mine[-1]).all(1) if name == "dt" else torch.zeros(len(seen)) > 0
+    away = torch.cdist(drawn, mine).amin(1)
+    padded = drawn.eq(mine[-1]).all(1) if name == "dt" else torch.zeros(len(drawn)) > 0
     assert ((away < 1e-4) | padded).all()
     assert len(observation.unique(dim=0)) > 1
 
@@ -119,9 +116,9 @@ def test_rows_without_weight_are_refused():
     data = mixed([1.0, 2.0], [3, 1])
     p = np.array([0.0, 0.0, 0.0, 1.0])
     with pytest.raises(RefusedError, match="0 on all 2 rows that ReBRAC.*td3_bc"):
-        weighted("rebrac", data, p).sampler(data, 4)
+        batches(weighted("rebrac", data, p), data, 4)
     with pytest.raises(RefusedError, match=r"shape \(3,\), expected shape \(4,\)"):
-        weighted("bc", data, p[:3]).sampler(data, 4)
+        batches(weighted("bc", data, p[:3]), data, 4)
     with pytest.raises(ValueError, match="needs their odds"):
         Sampler(pack(weighted("bc", data, p), data), weighted("bc", data, p), 4)
 
@@ -163,13 +160,15 @@ def test_the_update_does_not_know_of_them(name: str):
     plain = harness.make(name, data=data)
     learner = weighted(name, data, weighting().weigh(data))
     batch = harness.random_batch(plain)
-    told = [one.update(batch, 0) for one in (plain, learner)]
-    assert told[0].keys() == told[1].keys()
+    metrics = [one.update(batch, 0) for one in (plain, learner)]
+    assert metrics[0].keys() == metrics[1].keys()
     for key, value in plain.tensors().items():
         assert torch.equal(value, learner.tensors()[key]), key
-    folder = Path(inspect.getfile(Sampler)).parent
+    room = PROJECT / "tasks/train"
     for method in LEARNERS:
-        assert ".weights" not in (folder / f"{method}.py").read_text(), method
+        files = [*room.glob(f"{method}.py"), *room.glob(f"{method}/*.py")]
+        assert files, method
+        assert not any(".weights" in file.read_text() for file in files), method
 
 
 def test_weights_are_part_of_a_checkpoints_name():
@@ -249,8 +248,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     source = Path("data/datasets/tiny-v0")
     source.mkdir(parents=True)
     world = {"name": "point", "env_id": "P-v0", "ref_min": 0.0, "ref_max": 10.0}
-    told = {"schema": 1, "world": world, "step_seconds": 0.02}
-    (source / "world.json").write_text(json.dumps(told))
+    card = {"schema": 1, "world": world, "step_seconds": 0.02}
+    (source / "world.json").write_text(json.dumps(card))
     data = mixed(RETURNS, LENGTHS)
     for module in (command, weigh):
         monkeypatch.setattr(module, "load_transitions", lambda _: data)
@@ -267,12 +266,12 @@ def test_the_two_commands(project: Any):
         project("weigh", "--weighting", name)
         project("train", "--learner", "bc", "--weighting", name)
     project("train", "--learner", "bc")
-    told = json.loads(Path("data/weights/tiny/rw/weights.json").read_text())
-    assert told["params"] == {"scheme": "return", "alpha": 0.1, "fraction": 0.1}
-    assert (told["dataset"], told["weighting"]) == ("tiny", "rw")
-    assert told["dataset_sha256"] == "ab" * 32
-    assert told["mean_return"]["weighted"] > told["mean_return"]["uniform"]
-    assert 0 < told["effective_sample_size"] < 1
+    about = json.loads(Path("data/weights/tiny/rw/weights.json").read_text())
+    assert about["params"] == {"scheme": "return", "alpha": 0.1, "fraction": 0.1}
+    assert (about["dataset"], about["weighting"]) == ("tiny", "rw")
+    assert about["dataset_sha256"] == "ab" * 32
+    assert about["mean_return"]["weighted"] > about["mean_return"]["uniform"]
+    assert 0 < about["effective_sample_size"] < 1
     weights = {}
     for name in ("bc", "bc-rw", "bc-top"):
         folder = Path("data/policies/tiny") / name
@@ -280,6 +279,9 @@ def test_the_two_commands(project: Any):
         assert policy.seeds == 2
         assert origin["learner"] == name
         assert origin.get("weighting", "") == name[3:]
+        methods = [maker["method"] for maker in origin["made_by"]]
+        weigher = ["weigh.trajectory_weighting"] if name[3:] else []
+        assert methods == [*weigher, "train.bc"]
         weights[name] = sha256(folder / "policy.safetensors")
     assert origin["draws_sha256"] == sha256(Path("data/weights/tiny/top") / FILE)
     assert len(set(weights.values())) == 3
@@ -291,7 +293,7 @@ def test_the_commands_refuse_before_they_write(project: Any):
         project("weigh", "--weighting", "rv")
     with pytest.raises(RefusedError, match="weighting.rv: .*did you mean rw?"):
         project("train", "--learner", "bc", "--weighting", "rv")
-    with pytest.raises(RefusedError, match=r"make it with: .*tasks\.train\.weigh"):
+    with pytest.raises(RefusedError, match=r"make it with: .*tasks\.weigh "):
         project("train", "--learner", "bc", "--weighting", "rw")
     assert not Path("data/weights").exists()
     assert not list(Path("data/policies").rglob("*.json"))

@@ -14,18 +14,17 @@ from tasks.artifacts.params import build
 from tasks.generate.engine.behaviors import open_behavior
 from tasks.generate.engine.recording import Plan, collect
 from tasks.weigh import figures, start_values, trajectories
-from tests.train import harness
 from tests.train.mixed import mixed
 from tests.worlds.harness import load
 
+PARAMS = Path(__file__).parents[2] / "params/weigh/trajectory_weighting.yaml"
 LENGTHS = np.random.default_rng(1).integers(1, 9, 40)
 RETURNS = np.random.default_rng(2).normal(5, 20, 40)
 
 
 def make(scheme: str = "return", **change: Any) -> Any:
     """The method with its own YAML and what a test changes."""
-    path = harness.PARAMS / "trajectory_weighting.yaml"
-    block = {**yaml.safe_load(path.read_text()), "scheme": scheme, **change}
+    block = {**yaml.safe_load(PARAMS.read_text()), "scheme": scheme, **change}
     return build(block, "weighting.w")
 
 
@@ -142,13 +141,13 @@ def test_equal_scores_are_uniform_with_a_warning(scheme: str):
 def test_figures_are_what_a_hand_computes():
     """Returns 0, 0, 6 of lengths 1, 1, 2; the last is drawn by 0.4 a row."""
     data = mixed([0.0, 0.0, 6.0], [1, 1, 2])
-    told = figures(data, np.array([0.1, 0.1, 0.4, 0.4]), ref_min=-2, ref_max=8)
-    assert told["v_plus"] == pytest.approx({"return": 16 / 3, "score": 16 / 300})
-    assert told["effective_sample_size"] == pytest.approx(1 / 0.34 / 4)
+    effect = figures(data, np.array([0.1, 0.1, 0.4, 0.4]), ref_min=-2, ref_max=8)
+    assert effect["v_plus"] == pytest.approx({"return": 16 / 3, "score": 16 / 300})
+    assert effect["effective_sample_size"] == pytest.approx(1 / 0.34 / 4)
     expected = pytest.approx({"uniform": 3.0, "weighted": 4.8})
-    assert told["mean_return"] == expected
-    assert told["start_return"] is None  # three episodes, three numbers a start
-    shares = told["distribution"]
+    assert effect["mean_return"] == expected
+    assert effect["start_return"] is None  # three episodes, three numbers a start
+    shares = effect["distribution"]
     assert len(shares["edges"]) == 21
     assert shares["uniform"] == pytest.approx([0.5, *[0] * 18, 0.5])
     assert shares["weighted"] == pytest.approx([0.2, *[0] * 18, 0.8])
@@ -158,9 +157,9 @@ def pendulum(folder: Path) -> Any:
     """Random torques from any start, a real dataset."""
     world = load("pendulum")
     plan = (open_behavior(folder, world, "random", 0.0), Plan(0, 0, 60, None, 30))
-    made = collect(world, [plan], lambda *_: None)
+    episodes = collect(world, [plan], lambda *_: None)
     place = folder / "random-v0"
-    write_dataset(place, "random-v0", made, world, {"name": "pendulum"})
+    write_dataset(place, "random-v0", episodes, world, {"name": "pendulum"})
     return load_transitions(place)
 
 

@@ -38,8 +38,8 @@ from tasks.measure.qdc_metrics.sample import Source
 from tasks.nets.feedforward import Feedforward
 from tasks.train.cores.cloning import Cloning, CloningParams
 from tasks.train.engine.loop import train
-from tasks.train.engine.minibatches import spaces
 from tasks.train.engine.processes import Report, side_by_side
+from tasks.train.engine.table import spaces
 from tasks.worlds import World
 
 KEPT = Path(".offcut/claims/qdc_metrics")

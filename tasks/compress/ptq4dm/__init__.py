@@ -13,7 +13,7 @@ range a tensor. A range is the best of 100 by mean |v - v_hat|^2.4, on batches o
 states, averaged as 0.9 old + 0.1 new. First and last layer have 8 bits whatever the
 others have. Nothing is trained. Activations between layers, the network's output and
 the sampler's sums stay float: float64, as in float32 torch and onnxruntime would round
-some inputs differently (docs/decisions.md). Any sampler can call the result.
+some inputs differently (docs/decisions/compress.md). Any sampler can call the result.
 
 | arm | states x, times t |
 |---|---|

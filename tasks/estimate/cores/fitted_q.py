@@ -20,7 +20,7 @@ from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import Range
 from tasks.estimate import Doubles, EstimateParams, Target, Tell, begins
 from tasks.nets.layers import MLP
-from tasks.train.cores.actor_critic import adam, frozen_copy, polyak
+from tasks.nets.optimisers import adam, frozen_copy, polyak
 
 if TYPE_CHECKING:
     from tasks.artifacts.dataset import Transitions

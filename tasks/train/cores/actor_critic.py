@@ -1,13 +1,19 @@
-"""Parts several learners share: actors, twin critics, optimisers, target networks."""
+"""Parts several learners share: actors, ensembles of critics, losses, densities.
+
+A tanh-gaussian policy draws u ~ N(mean(s), std(s)^2) and acts tanh(u), so
+
+    log pi(a | s) = log N(u; mean, std^2) - sum_i log(1 - tanh(u_i)^2).
+
+Shapes: S seeds, B batch, O observation, A action, E members of an ensemble.
+"""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Adam
 
 from tasks.artifacts.params import Params, Range
 from tasks.nets.critic import Critic
@@ -15,15 +21,28 @@ from tasks.nets.feedforward import LOG_STD_RANGE, Feedforward
 from tasks.nets.layers import MLP
 from tasks.train import Spaces
 
-AnyModule = TypeVar("AnyModule", bound=nn.Module)
-
-# log of a standard deviation that is a parameter of its own, in half action ranges
+# range of the log of a deviation that is a parameter of its own, the same in every
+# state; in half action ranges
 FREE_LOG_STD_MIN, FREE_LOG_STD_MAX = -20.0, 2.0
 
 
 @dataclass(frozen=True)
 class ActorCriticParams(Params):
-    """What every actor with critics has; see params/train/td3_bc.yaml for units."""
+    """Parameters of every actor with critics.
+
+    Values spread slowly: of the gap between a critic's first values and the ones it
+    tends to, n updates close about 1 - exp(-n polyak (1 - discount)), with n divided by
+    ``policy_delay`` where a method has one. At 0.005 and 0.99 that is a fifth after
+    5 000 updates and 78 % after 30 000.
+
+    Attributes:
+        actor_hidden: Units of each hidden layer of the actor.
+        critic_hidden: Units of each hidden layer of the critics.
+        discount: Per step.
+        polyak: Share of the new weights when a target network moves.
+        actor_rate: Learning rate of the actor.
+        critic_rate: Learning rate of the critics.
+    """
 
     actor_hidden: Annotated[tuple[int, ...], Range(1)]
     critic_hidden: Annotated[tuple[int, ...], Range(1)]
@@ -42,7 +61,13 @@ def actor(
 ) -> Feedforward:
     """A freshly initialised policy: O -> hidden... -> A (2A for a gaussian head).
 
-    Of discrete actions the head is categorical, whatever was asked for.
+    Args:
+        spaces: Widths, statistics and bounds.
+        seeds: One slice each.
+        hidden: Hidden widths.
+        head: How outputs become an action: ``tanh``, ``clip`` or ``gaussian``. For
+            discrete actions it is categorical, whatever was asked for.
+        log_std_range: What a gaussian head's log deviation is clipped to.
     """
     head = "categorical" if spaces.discrete else head
     outputs = spaces.action * (2 if head == "gaussian" else 1)
@@ -62,7 +87,7 @@ def actor(
 def log_likelihood(
     policy: Feedforward, observation: Tensor, action: Tensor, legal: Tensor | None
 ) -> Tensor:
-    """Log likelihood, log pi(a | s), of a categorical head.
+    """Log likelihood log pi(a | s) of logged actions under a categorical head.
 
     Args:
         policy: Its softmax goes over the allowed actions.
@@ -78,17 +103,19 @@ def log_likelihood(
 
 
 class Critics(nn.Module):
-    """An ensemble of Q(s, a) a seed.
+    """An ensemble of critics Q(s, a) for each seed.
 
-    Of discrete actions the network gives Q of all of them, and the action picks.
+    With discrete actions a network gives Q of every action, and the one-hot action
+    picks one of them.
 
     Args:
         spaces: Widths.
         seeds: One slice each.
         hidden: Hidden widths.
         members: E, two by default.
-        norm: Where hidden layers are normalised, see ``layers.MLP``.
-        activation: Between layers, as there.
+        norm: Where hidden layers are normalised: ``none``, ``before`` or ``after`` the
+            activation.
+        activation: Between layers, ``relu`` or ``mish``.
     """
 
     def __init__(
@@ -109,7 +136,7 @@ class Critics(nn.Module):
         self.net = MLP(seeds, "critics", widths, members, norm, activation)
 
     def forward(self, observation: Tensor, action: Tensor) -> Tensor:
-        """(S, B, O) and (S, B, A) -> (S, E, B)."""
+        """Q of every member: (S, B, O) and (S, B, A) -> (S, E, B)."""
         if self.discrete:
             return (self.net(observation) * action.unsqueeze(1)).sum(-1)
         return self.net(torch.cat([observation, action], dim=-1)).squeeze(-1)
@@ -122,7 +149,7 @@ class Critics(nn.Module):
         return q.view(*q.shape[:2], -1, n)
 
     def first(self, observation: Tensor, action: Tensor) -> Tensor:
-        """Q_1 alone: (S, B, O) and (S, B, A) -> (S, B)."""
+        """Q of the first member alone: (S, B, O) and (S, B, A) -> (S, B)."""
         if self.discrete:
             return (self.net.member(observation, 0) * action).sum(-1)
         x = torch.cat([observation, action], dim=-1)
@@ -132,12 +159,12 @@ class Critics(nn.Module):
 def gentle_start(
     layers: Sequence[nn.Module], bound: float, draws: Sequence[torch.Generator]
 ) -> None:
-    """Biases of hidden layers 0.1, the last layer U(-bound, bound), in place.
+    """Set hidden biases to 0.1 and draw the last layer from U(-bound, bound), in place.
 
     Args:
-        layers: Of one network.
+        layers: Of one network, at least one.
         bound: > 0.
-        draws: One a seed.
+        draws: One generator a seed.
     """
     *hidden, last = layers
     for layer in hidden:
@@ -148,14 +175,12 @@ def gentle_start(
             nn.init.uniform_(part, -bound, bound, generator=draw)
 
 
-def frozen_copy(module: AnyModule, fresh: AnyModule) -> AnyModule:
-    """Make ``fresh`` a target network: the same numbers, no gradients."""
-    fresh.load_state_dict(module.state_dict())
-    return fresh.requires_grad_(False)
-
-
 def trained_critic(spaces: Spaces, critics: Critics) -> Critic:
-    """Critics as the module that is kept beside a policy; it shares their tensors.
+    """The module that is kept beside a policy, made of trained critics.
+
+    Args:
+        spaces: Statistics and bounds, which the module holds as well.
+        critics: It shares their tensors.
 
     Raises:
         ValueError: If they have norms, which that module has not.
@@ -172,31 +197,30 @@ def trained_critic(spaces: Spaces, critics: Critics) -> Critic:
     )
 
 
-def polyak(target: nn.Module, source: nn.Module, rate: float) -> None:
-    """Target <- (1 - rate) target + rate source, in place."""
-    with torch.no_grad():
-        torch._foreach_lerp_(list(target.parameters()), list(source.parameters()), rate)
-
-
-def adam(parameters: Iterable[nn.Parameter], rate: float) -> Adam:
-    """Adam as the papers use it (betas 0.9 and 0.999, eps 1e-8), fused."""
-    return Adam(parameters, lr=rate, fused=True)
-
-
 def bellman_loss(q: Tensor, target: Tensor) -> Tensor:
-    """Sum over members of the mean squared error: (S, E, B), (S, B) -> (S,)."""
+    """Sum over critics of the mean squared error, sum_i mean (Q_i(s, a) - y)^2.
+
+    Args:
+        q: Q_i(s, a), (S, E, B).
+        target: y, (S, B), without gradient.
+
+    Returns:
+        (S,).
+    """
     return (q - target.unsqueeze(1)).square().mean(-1).sum(-1)
 
 
-def normal_surprise(error: Tensor, log_std: Tensor) -> Tensor:
-    """-log of a normal density whose deviation is of no state.
+def negative_log_density(error: Tensor, log_std: Tensor) -> Tensor:
+    """Negative log density of a normal whose deviation is the same in every state.
+
+    -log N(a; mean, std^2), summed over the dimensions of the action.
 
     Args:
-        error: (S, B, A), mean minus action.
-        log_std: (S, 1, A), clipped to [-20, 2].
+        error: Mean minus action, (S, B, A).
+        log_std: (S, 1, A), clipped to [-20, 2] here.
 
     Returns:
-        Sum over the actions, (S, B).
+        (S, B).
     """
     log_std = log_std.clamp(FREE_LOG_STD_MIN, FREE_LOG_STD_MAX)
     z = error * (-log_std).exp()
@@ -206,7 +230,7 @@ def normal_surprise(error: Tensor, log_std: Tensor) -> Tensor:
 def sample_tanh_gaussian(
     policy: Feedforward, observation: Tensor, noise: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Action and its log likelihood from a gaussian head.
+    """Draw an action from a tanh-gaussian policy, with its log likelihood.
 
     Args:
         policy: With a gaussian head.
@@ -220,16 +244,32 @@ def sample_tanh_gaussian(
 
 
 def gaussian(policy: Feedforward, observation: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and clipped log std before tanh: (S, B, O) -> (S, B, A) each."""
+    """Mean and log deviation of a gaussian head, before tanh.
+
+    Args:
+        policy: With a gaussian head.
+        observation: (S, B, O), normalised.
+
+    Returns:
+        (S, B, A) each, the log deviation clipped to the policy's range.
+    """
     mean, log_std = policy.preactivation(observation).chunk(2, dim=-1)
     return mean, log_std.clamp(*policy.log_std_range)
 
 
 def squash(mean: Tensor, log_std: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-    """tanh(mean + std noise) and its log likelihood: (..., A) each -> (..., A), (...).
+    """The action tanh(mean + std * noise) and its log likelihood.
 
-    With the tanh correction in its stable form, log(1 - tanh(u)^2) =
-    2 (log 2 - u - softplus(-2u)).
+    The correction for tanh is taken in its stable form,
+    log(1 - tanh(u)^2) = 2 (log 2 - u - softplus(-2u)).
+
+    Args:
+        mean: (..., A), before tanh.
+        log_std: (..., A).
+        noise: (..., A), standard normal.
+
+    Returns:
+        Action in [-1, 1] (..., A) and log pi (...).
     """
     u = mean + log_std.exp() * noise
     log_normal = -0.5 * noise.square() - log_std - 0.5 * math.log(2 * math.pi)

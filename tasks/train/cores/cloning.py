@@ -1,40 +1,56 @@
-"""The core of behaviour cloning; a method brings the rows it learns from."""
+"""The core of behaviour cloning; a method says which rows it learns from.
+
+Continuous actions, with a deterministic actor pi:
+
+    L = mean ||pi(s) - a||^2
+
+Discrete actions, with the softmax over the allowed ones:
+
+    L = -mean log pi(a | s)
+
+Shapes: S seeds, B batch, O observation, A action.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from torch import Tensor
 
 from tasks.artifacts.params import Params, Range
+from tasks.nets.optimisers import adam
 from tasks.nets.policy import Policy
 from tasks.train import Batch, Learner, Spaces
-from tasks.train.cores.actor_critic import actor, adam, log_likelihood
+from tasks.train.cores.actor_critic import actor, log_likelihood
 
 
 @dataclass(frozen=True)
 class CloningParams(Params):
-    """What every method on this core has; see params/train/bc.yaml."""
+    """Parameters of every method on this core.
+
+    Attributes:
+        actor_hidden: Units of each hidden layer.
+        actor_rate: Learning rate.
+    """
 
     actor_hidden: Annotated[tuple[int, ...], Range(1)]
     actor_rate: Annotated[float, Range(0, 1)]
 
 
-class Cloning(Learner):
-    """A deterministic actor that repeats the logged action: tanh or categorical.
+AnyParams = TypeVar("AnyParams", bound=CloningParams)
 
-    Of discrete actions the loss is the cross-entropy over the allowed ones, as in
-    d3rlpy's ``DiscreteBC`` without its penalty on the logits.
+
+class Cloning(Learner[AnyParams]):
+    """A deterministic actor that repeats the logged action, by tanh or categorical.
+
+    Of discrete actions this is d3rlpy's ``DiscreteBC`` without its penalty on the
+    logits.
     """
 
     actions = ("continuous", "discrete")
 
     def __init__(
-        self,
-        params: CloningParams,
-        spaces: Spaces,
-        seeds: Sequence[int],
-        updates: int,
+        self, params: AnyParams, spaces: Spaces, seeds: Sequence[int], updates: int
     ) -> None:
         super().__init__(params, spaces, seeds, updates)
         self.columns = ("legal",) if spaces.masked else ()
@@ -42,7 +58,7 @@ class Cloning(Learner):
         self.optimisers = {"actor": adam(self.actor.parameters(), params.actor_rate)}
 
     def update(self, batch: Batch, step: int) -> dict[str, Tensor]:
-        """Descend mean ||pi(s) - a||^2, or mean -log pi(a | s)."""
+        """Descend the squared error, or the cross-entropy of discrete actions."""
         del step
         o, a = batch.observation, batch.action
         if self.spaces.discrete:
@@ -55,5 +71,5 @@ class Cloning(Learner):
         return {"actor_loss": loss.detach()}
 
     def policy(self) -> Policy:
-        """The actor."""
+        """The trained actor."""
         return self.actor

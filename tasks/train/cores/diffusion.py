@@ -1,19 +1,27 @@
-"""Diffusion actor-critic: twin critics and a policy that turns noise into actions.
+"""The core of diffusion actor-critics: twin critics, a policy that shapes noise.
 
 Paper: Wang, Hunt & Zhou 2023, "Diffusion Policies as an Expressive Policy Class for
-Offline Reinforcement Learning" (arXiv 2208.06193), Diffusion-QL. A method on this core
-brings its network, its plan and the loss by which it imitates. Order, the swap of the
-critics and the averaged policy's schedule are known from the authors' code alone.
+Offline Reinforcement Learning" (arXiv 2208.06193), Diffusion-QL. With target critics
+Qbar, the actor pi, its moving average piavg, b an action sampled from pi at s and d for
+a termination:
 
-One update: critics, actor, every few updates the averaged policy, target critics.
+    y    = r + discount (1 - d) min_i Qbar_i(s', piavg(s'))
+    L_Q  = sum_i mean (Q_i(s, a) - y)^2
+    L_pi = L_imitation - eta mean Q_i(s, b) / mean |Q_j(s, b)|    divisor: no gradient
 
-Shapes: S seeds, B batch, O observation, A action, n noises of the plan, m actions.
+One of (i, j) = (1, 2) and (2, 1) is drawn at each update (``normaliser: swap``). One
+update steps the critics, the actor, every ``average_every`` updates the average, and
+the target critics, Qbar <- (1 - polyak) Qbar + polyak Q. The order, the swap and the
+schedule of the average are known from the authors' code alone. A method on this core
+brings its network, its sampler and L_imitation.
+
+Shapes: S seeds, B batch, O observation, A action, n noises of a sampler's plan.
 """
 
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, TypeVar
 
 import torch
 from torch import Tensor
@@ -22,22 +30,33 @@ from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import MEND, PARAMS, OneOf, Range
 from tasks.nets.diffusion import DiffusionPolicy, TimeEmbedding
 from tasks.nets.layers import MLP, generator
+from tasks.nets.optimisers import adam, frozen_copy, polyak
 from tasks.nets.policy import Policy
 from tasks.nets.sampling import Plan
 from tasks.train import Batch, Draw, Learner, Spaces
-from tasks.train.cores.actor_critic import (
-    ActorCriticParams,
-    Critics,
-    adam,
-    bellman_loss,
-    frozen_copy,
-    polyak,
-)
+from tasks.train.cores.actor_critic import ActorCriticParams, Critics, bellman_loss
 
 
 @dataclass(frozen=True)
 class DiffusionParams(ActorCriticParams):
-    """What every method on this core has; see params/train/dql.yaml."""
+    """Parameters of every method on this core.
+
+    Attributes:
+        activation: Of the policy network.
+        time_width: Width of a time's embedding, even.
+        time_scale: Factor of the times before they are embedded.
+        eta: Weight of the value against imitation; 0 is cloning.
+        normaliser: What divides Q: ``swap`` (the other critic), ``min`` or ``mean``.
+        max_q_backup: Whether the target takes the best of several actions.
+        backup_actions: How many, if so.
+        average_decay: Share the averaged policy keeps at each of its steps.
+        average_every: Updates between its steps.
+        average_from: Updates before its first step.
+        clip_norm: Largest norm of a seed's gradient; 0 for no limit.
+        reward_shift: Added to every reward.
+        reward_scale: Rewards are then multiplied by it.
+        n_candidates: Actions a state one is picked of when acting; only 1 so far.
+    """
 
     activation: Annotated[str, OneOf(("mish", "silu", "relu"))]
     time_width: Annotated[int, Range(4)]
@@ -58,29 +77,31 @@ class DiffusionParams(ActorCriticParams):
         """Also refuse an odd embedding, and candidates, which no graph has yet."""
         super().__post_init__()
         if self.time_width % 2:
-            found, expected = self.time_width, "an even number: sines and cosines"
-            raise RefusedError(PARAMS, "time_width", found, expected, MEND)
+            expected = "an even number: sines and cosines"
+            raise RefusedError(PARAMS, "time_width", self.time_width, expected, MEND)
         if self.n_candidates > 1:
-            found, expected = self.n_candidates, "1: the policy holds no critics"
-            raise RefusedError(PARAMS, "n_candidates", found, expected, MEND)
+            expected = "1: the policy holds no critics"
+            raise RefusedError(
+                PARAMS, "n_candidates", self.n_candidates, expected, MEND
+            )
 
 
 AnyParams = TypeVar("AnyParams", bound=DiffusionParams)
 
 
-class DiffusionActorCritic(Learner, Generic[AnyParams]):
-    """A method on this core defines :meth:`network` and :meth:`imitation`.
+class DiffusionActorCritic(Learner[AnyParams]):
+    """Diffusion-QL whose method defines :meth:`network` and :meth:`imitation`.
 
     Attributes:
         actor: What is trained, and what acts in the end, as in the authors' code.
-        average: Its moving average, whose actions the critics look ahead to.
+        average: Its moving average, whose actions stand in the critics' target.
     """
 
     def __init__(
         self, params: AnyParams, spaces: Spaces, seeds: Sequence[int], updates: int
     ) -> None:
         super().__init__(params, spaces, seeds, updates)
-        p = self.params = params
+        p = params
         self.actor = self.network()
         self.average = frozen_copy(self.actor, self.network())
         hidden = p.critic_hidden
@@ -95,14 +116,16 @@ class DiffusionActorCritic(Learner, Generic[AnyParams]):
 
     @abstractmethod
     def network(self) -> DiffusionPolicy:
-        """A freshly initialised policy, see :func:`fresh_policy`."""
+        """A freshly initialised policy with the method's sampler."""
 
     @abstractmethod
     def imitation(self, batch: Batch) -> Tensor:
-        """What holds the actor to the logged actions, (S,).
+        """The loss L_imitation that holds the actor to the logged actions, (S,).
 
-        It has ``noise`` (S, B, A), and ``choice`` (S, B, 2, A), uniform in [-1, 1), of
-        which [:, :, 0] is its own.
+        Args:
+            batch: Of this update. In its noise, ``noise`` (S, B, A) is standard normal
+                and ``choice`` (S, B, 2, A) uniform in [-1, 1); ``choice[:, :, 0]`` is
+                this method's to use.
         """
 
     def draws(self) -> dict[str, Draw]:
@@ -116,60 +139,66 @@ class DiffusionActorCritic(Learner, Generic[AnyParams]):
         }
 
     def rewards(self, reward: Tensor, returns: Tensor) -> Tensor:
-        """(reward + shift) * scale."""
+        """The rewards (r + reward_shift) * reward_scale, (N,)."""
         del returns
         return (reward + self.params.reward_shift) * self.params.reward_scale
 
     def value_next(self, batch: Batch) -> Tensor:
-        """min_i Qbar_i(s', a') of the averaged policy's action, (S, B); no gradient.
+        """What y has of the next observation, min_i Qbar_i(s', piavg(s')).
 
-        With ``max_q_backup`` the best of m actions a critic, then the smaller critic.
+        With ``max_q_backup`` each target critic takes the best of ``backup_actions``
+        actions, and then the smaller of the two counts.
+
+        Returns:
+            (S, B), without gradient.
         """
         o, noise = batch.next_observation, batch.noise["next"]
         if not self.params.max_q_backup:
             return self.target(o, self.average.sample(o, noise)).amin(1)
         m = self.params.backup_actions
         seeds, rows, _, width = noise.shape
-        each = noise.view(seeds, rows * m, -1, width)  # m times the plan's n
-        a = self.average.sample(o.repeat_interleave(m, 1), each)
+        noise = noise.view(seeds, rows * m, -1, width)  # n of each of the m actions
+        a = self.average.sample(o.repeat_interleave(m, 1), noise)
         return self.target.many(o, a.view(seeds, rows, m, width)).amax(-1).amin(1)
 
-    def climb(self, batch: Batch, action: Tensor) -> tuple[Tensor, Tensor]:
-        """-mean Q(s, a) / mean |Q|, the divisor without gradient.
+    def value_loss(self, batch: Batch, action: Tensor) -> tuple[Tensor, Tensor]:
+        """The loss -mean Q(s, b) / mean |Q(s, b)|, its divisor without gradient.
 
-        ``swap``: one critic is climbed and the other one divides, drawn at each update;
-        else the smaller of the two, or their mean, does both.
+        With ``normaliser: swap`` one critic is maximised and the other one divides,
+        drawn at each update; else the smaller of the two, or their mean, does both.
 
         Args:
             batch: For the observations and the draw.
-            action: (S, B, A), with gradient.
+            action: b, (S, B, A), with gradient.
 
         Returns:
             (S,), and the critics' values (S, 2, B).
         """
         q = self.critics(batch.observation, action)
         if self.params.normaliser == "swap":
-            climbed, size = q.mean(-1), q.detach().abs().mean(-1)  # (S, 2)
+            means, sizes = q.mean(-1), q.detach().abs().mean(-1)  # (S, 2)
             which = (batch.noise["choice"][:, :1, 1, 0] > 0).long()  # (S, 1)
-            loss = -climbed.gather(1, which) / size.gather(1, 1 - which)
+            loss = -means.gather(1, which) / sizes.gather(1, 1 - which)
             return loss.squeeze(1), q
-        one = q.amin(1) if self.params.normaliser == "min" else q.mean(1)
-        return -one.mean(-1) / one.detach().abs().mean(-1), q
+        both = q.amin(1) if self.params.normaliser == "min" else q.mean(1)
+        return -both.mean(-1) / both.detach().abs().mean(-1), q
 
     def update(self, batch: Batch, step: int) -> dict[str, Tensor]:
-        """See the module."""
+        """Step critics, actor, in time the averaged policy, and target critics."""
         p = self.params
         with torch.no_grad():
-            going_on = p.discount * (1 - batch.terminated)
-            y = batch.reward + going_on * self.value_next(batch)  # (S, B)
+            discount = p.discount * (1 - batch.terminated)
+            y = batch.reward + discount * self.value_next(batch)  # (S, B)
         q = self.critics(batch.observation, batch.action)
         critic_loss = bellman_loss(q, y)
         self.descend("critics", critic_loss, p.clip_norm)
         loss = imitation = self.imitation(batch)
-        if p.eta:  # else an update costs a third, and ``value`` is of logged actions
+        if (
+            p.eta
+        ):  # at 0 an update costs a third; the curves' value is of logged actions
             action = self.actor.sample(batch.observation, batch.noise["current"])
-            climb, q = self.climb(batch, action)
-            loss = imitation + p.eta * climb
+            value_loss, q = self.value_loss(batch, action)
+            loss = imitation + p.eta * value_loss
         self.descend("actor", loss, p.clip_norm)
         if step >= p.average_from and step % p.average_every == 0:
             polyak(self.average, self.actor, 1 - p.average_decay)
@@ -182,7 +211,7 @@ class DiffusionActorCritic(Learner, Generic[AnyParams]):
         }
 
     def policy(self) -> Policy:
-        """The actor."""
+        """The trained actor."""
         return self.actor
 
 
@@ -196,7 +225,7 @@ def fresh_policy(
     abar: Sequence[float] = (),
     times: int = 1,
 ) -> DiffusionPolicy:
-    """A freshly initialised policy.
+    """A freshly initialised diffusion policy.
 
     Args:
         params: Widths, activation and factor of the times.
@@ -204,16 +233,17 @@ def fresh_policy(
         seeds: One slice each.
         plan: The sampler.
         kind: What the network predicts, one of ``sampling.KINDS``.
-        abar: Schedule, if it has one.
-        times: How many times the network is told.
+        abar: Share of the action's square kept at each time of the noise schedule;
+            empty if the sampler has none.
+        times: How many times of the sampler are inputs of the network.
     """
     embeddings = []
     for i in range(times):
-        one = TimeEmbedding(len(seeds), params.time_width, params.activation)
+        embedding = TimeEmbedding(len(seeds), params.time_width, params.activation)
         generators = [generator(seed, f"time{i}") for seed in seeds]
-        for layer in one.layers:
+        for layer in embedding.layers:
             layer.initialise(generators)
-        embeddings.append(one)
+        embeddings.append(embedding)
     inputs = spaces.action + times * params.time_width + spaces.observation
     net = MLP(seeds, "actor", (inputs, *params.actor_hidden, spaces.action))
     return DiffusionPolicy(

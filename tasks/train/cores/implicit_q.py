@@ -1,18 +1,32 @@
 """The core of implicit Q-learning; a method brings the loss of its value.
 
 Paper: Kostrikov, Nair & Levine 2021, "Offline Reinforcement Learning with Implicit
-Q-Learning" (arXiv 2110.06169). Reference implementation: CORL ``iql.py``; as there,
-critics and actor see the value before its step (unless a method sets ``new_value``),
-and ``policy: deterministic`` regresses where ``gaussian`` maximises likelihood. Of
-discrete actions it is always the likelihood, of the allowed ones, and the critics give
-Q of all of them and pick.
+Q-Learning" (arXiv 2110.06169). With target critics Qbar, d for a termination and
+advantage u = min_i Qbar_i(s, a) - V(s):
+
+    L_V  = mean |tau - 1(u < 0)| u^2                                    eq. 5
+    L_Q  = mean_i mean (r + discount (1 - d) V(s') - Q_i(s, a))^2       eq. 6
+    L_pi = -mean min(exp(beta u), weight_max) log pi(a | s)             eq. 7
+
+Then Qbar <- (1 - polyak) Qbar + polyak Q. No network is ever asked about an action that
+was not logged. Eq. 5 is IQL's own; other methods on this core replace it. The weights'
+cap and the actor's learning rate, which falls to 0 as a cosine, are known from the
+authors' code.
+
+Reference implementation: CORL ``iql.py``; as there, critics and actor see the value
+before its step (unless a method sets ``new_value``), and ``policy: deterministic``
+regresses, ||pi(s) - a||^2 in place of -log pi(a | s), where ``gaussian`` maximises the
+likelihood. With discrete actions it is always the likelihood among the allowed ones,
+and the critics give Q of every action.
+
+Shapes: S seeds, B batch, O observation, A action, E critics.
 """
 
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -20,27 +34,32 @@ from torch import Tensor, nn
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import PARAMS, OneOf, Range
 from tasks.nets.layers import MLP
+from tasks.nets.optimisers import adam, frozen_copy, polyak
 from tasks.nets.policy import Policy
 from tasks.train import Batch, Learner, Spaces
 from tasks.train.cores.actor_critic import (
     ActorCriticParams,
     Critics,
     actor,
-    adam,
-    frozen_copy,
     log_likelihood,
-    normal_surprise,
-    polyak,
+    negative_log_density,
 )
 
-TAIL = 0.01  # share of a batch's rows that tail_share looks at, at least one
+TAIL = 0.01  # share of a batch, those rows with the largest errors; at least one row
 TINY = 1e-30  # instead of a division by 0
 RETURN_RANGE = 1000.0  # what ``reward_scale: return_range`` stretches returns to
 
 
 @dataclass(frozen=True)
 class ImplicitParams(ActorCriticParams):
-    """What every method on this core has; see params/train/iql.yaml."""
+    """Parameters of every method on this core.
+
+    Attributes:
+        beta: Inverse temperature of the actor's weights, per unit of scaled return.
+        weight_max: Cap of those weights.
+        policy: ``deterministic`` or ``gaussian``.
+        reward_scale: ``return_range``, so that returns span 1000, or ``none``.
+    """
 
     beta: Annotated[float, Range(0)]
     weight_max: Annotated[float, Range(0, open=True)]
@@ -48,17 +67,30 @@ class ImplicitParams(ActorCriticParams):
     reward_scale: Annotated[str, OneOf(("return_range", "none"))]
 
 
+AnyParams = TypeVar("AnyParams", bound=ImplicitParams)
+
+
 def expectile_loss(q: Tensor, v: Tensor, expectile: float) -> Tensor:
-    """Mean of |tau - 1(u < 0)| u^2 with u = Q - V: (S, B) each -> (S,)."""
+    """Expectile regression, mean |tau - 1(u < 0)| u^2 with u = Q - V (eq. 5).
+
+    Args:
+        q: (S, B), without gradient.
+        v: (S, B).
+        expectile: tau, in (0, 1); 0.5 is the mean, towards 1 the maximum.
+
+    Returns:
+        (S,).
+    """
     u = q - v
     below = (u.detach() < 0).float()
     return ((expectile - below).abs() * u.square()).mean(-1)
 
 
 def kurtosis(y: Tensor) -> Tensor:
-    """Fourth moment over the squared second, 3 of a normal: (S, B) -> (S,).
+    """Fourth central moment over the squared second: (S, B) -> (S,).
 
-    Heavy tails of the critics' targets show in it. 0 where all are equal.
+    It is 3 of a normal distribution and more where the critics' targets have heavy
+    tails; 0 where all are equal.
     """
     squares = (y - y.mean(-1, keepdim=True)).square()
     return squares.square().mean(-1) / squares.mean(-1).square().clamp(min=TINY)
@@ -70,34 +102,38 @@ def tail_share(errors: Tensor) -> Tensor:
     return most.sum(-1) / errors.sum(-1).clamp(min=TINY)
 
 
-class ImplicitQ(Learner):
+class ImplicitQ(Learner[AnyParams]):
     """A value fitted to critics at logged actions, Bellman critics, weighted cloning.
 
     A method on this core defines :meth:`value_loss`, and may replace
-    :meth:`initialise`, :meth:`q_low`, :meth:`backup`, :meth:`errors`,
-    :meth:`critic_loss`, :meth:`surprise` and :meth:`figures`.
+    :meth:`initialise`, :meth:`cautious_q`, :meth:`backup`, :meth:`errors`,
+    :meth:`critic_loss`, :meth:`imitation_error` and :meth:`more_metrics`.
 
     Args:
-        params: Of the method.
+        params: Parameters of the method.
         spaces: Widths, statistics and bounds.
         seeds: One slice each.
-        updates: How many there will be.
+        updates: How many there will be, for the actor's learning rate.
         members: E.
+
+    Attributes:
+        value_norm: Where the value network's hidden layers are normalised: ``none``,
+            ``before`` or ``after`` the activation.
+        new_value: Whether critics and actor see the value after its step.
     """
 
-    value_norm: ClassVar[str] = "none"  # of the value network, see ``layers.MLP``
-    new_value: ClassVar[bool] = False  # critics and actor see the value's new weights
+    value_norm: ClassVar[str] = "none"
+    new_value: ClassVar[bool] = False
 
     def __init__(
         self,
-        params: ImplicitParams,
+        params: AnyParams,
         spaces: Spaces,
         seeds: Sequence[int],
         updates: int,
         members: int = 2,
     ) -> None:
         super().__init__(params, spaces, seeds, updates)
-        self.params = params
         self.columns = ("legal",) if spaces.masked else ()
         self.actor = actor(spaces, seeds, params.actor_hidden)  # mean, tanh
         self.critics = Critics(spaces, seeds, params.critic_hidden, members)
@@ -110,7 +146,7 @@ class ImplicitQ(Learner):
         trained = list(self.actor.parameters())
         if params.policy == "gaussian" and not spaces.discrete:
             log_std = torch.zeros(len(seeds), 1, spaces.action)
-            self.log_std = nn.Parameter(log_std)  # of no state
+            self.log_std = nn.Parameter(log_std)  # the same in every state
             trained.append(self.log_std)
         self.optimisers = {
             "actor": adam(trained, params.actor_rate),
@@ -119,44 +155,52 @@ class ImplicitQ(Learner):
         }
 
     def initialise(self) -> None:
-        """Change the first weights of the critics; by default keep them."""
+        """Change the initial weights of the critics; by default keep them."""
 
     @abstractmethod
     def value_loss(self, q: Tensor, v: Tensor) -> Tensor:
-        """What the value descends.
+        """What the value network descends.
 
         Args:
-            q: (S, B), Q of the logged action, from the target; no gradient.
-            v: (S, B), V(s), with its gradient.
+            q: Q of the logged action by the target critics, (S, B), no gradient.
+            v: V(s), (S, B), with its gradient.
 
         Returns:
             (S,).
         """
 
-    def q_low(self, q: Tensor) -> Tensor:
-        """One cautious number of the target's members: (S, E, B) -> (S, B)."""
+    def cautious_q(self, q: Tensor) -> Tensor:
+        """A low value among the target critics, here the least: (S, E, B) -> (S, B)."""
         return q.amin(1)
 
     def backup(self, batch: Batch, v_next: Tensor) -> Tensor:
-        """The critics' target, r + discount (1 - d) V(s'): V(s') (S, B) -> (S, B)."""
-        going_on = self.params.discount * (1 - batch.terminated)
-        return batch.reward + going_on * v_next
+        """The critics' target, y = r + discount (1 - d) V(s').
+
+        Args:
+            batch: Of this update.
+            v_next: V(s'), (S, B).
+
+        Returns:
+            (S, B).
+        """
+        discount = self.params.discount * (1 - batch.terminated)
+        return batch.reward + discount * v_next
 
     def errors(self, q: Tensor, y: Tensor) -> Tensor:
-        """Bellman errors, here squared: (S, E, B) and targets (S, B) -> (S, E, B)."""
+        """Loss of each Bellman error, its square: (S, E, B), (S, B) -> (S, E, B)."""
         return (q - y.unsqueeze(1)).square()
 
     def critic_loss(self, errors: Tensor) -> Tensor:
-        """What the critics descend, their mean: (S, E, B) -> (S,)."""
+        """What the critics descend, the mean of the losses: (S, E, B) -> (S,)."""
         return errors.mean(-1).sum(-1) / self.critics.net.members
 
-    def figures(self, batch: Batch, q: Tensor, y: Tensor) -> dict[str, Tensor]:
-        """More of the method's own for the curves.
+    def more_metrics(self, batch: Batch, q: Tensor, y: Tensor) -> dict[str, Tensor]:
+        """Metrics of the method's own for the curves.
 
         Args:
-            batch: See :class:`tasks.train.Batch`.
-            q: (S, E, B), the target's members at the logged actions.
-            y: (S, B), the critics' target.
+            batch: Of this update.
+            q: Target critics at the logged actions, (S, E, B).
+            y: The critics' targets, (S, B).
 
         Returns:
             (S,) each; none by default.
@@ -164,20 +208,28 @@ class ImplicitQ(Learner):
         del batch, q, y
         return {}
 
-    def surprise(self, observation: Tensor, action: Tensor) -> Tensor:
-        """-log pi(a | s), or ||pi(s) - a||^2 if deterministic: (S, B)."""
+    def imitation_error(self, observation: Tensor, action: Tensor) -> Tensor:
+        """-log pi(a | s), or ||pi(s) - a||^2 of a deterministic policy.
+
+        Args:
+            observation: (S, B, O), normalised.
+            action: (S, B, A), continuous.
+
+        Returns:
+            (S, B).
+        """
         error = self.actor.squashed(observation) - action  # (S, B, A)
         if self.params.policy == "deterministic":
             return error.square().sum(-1)
-        return normal_surprise(error, self.log_std)
+        return negative_log_density(error, self.log_std)
 
     def rewards(self, reward: Tensor, returns: Tensor) -> Tensor:
-        """Scale so that the best and the worst episode are 1000 apart."""
+        """Scale rewards so that the best and the worst episode are 1000 apart, (N,)."""
         if self.params.reward_scale == "none":
             return reward
         spread = float(returns.max() - returns.min())
         if not spread > 0:
-            key = f"train.{type(self).__module__.rpartition('.')[2]}.reward_scale"
+            key = f"train.{self.method_name()}.reward_scale"
             raise RefusedError(
                 PARAMS,
                 key,
@@ -188,11 +240,11 @@ class ImplicitQ(Learner):
         return reward * (RETURN_RANGE / spread)
 
     def update(self, batch: Batch, step: int) -> dict[str, Tensor]:
-        """Value, critics with their target, then actor (eqs. 5-7)."""
+        """Step value, critics and their target, then the actor (eqs. 5 to 7)."""
         p, o, a = self.params, batch.observation, batch.action
         with torch.no_grad():
             members = self.target(o, a)  # (S, E, B)
-            q = self.q_low(members)  # (S, B)
+            q = self.cautious_q(members)  # (S, B)
             if not self.new_value:
                 v_next = self.value(batch.next_observation).squeeze(-1)
         v = self.value(o).squeeze(-1)
@@ -212,10 +264,10 @@ class ImplicitQ(Learner):
 
         weight = (p.beta * (q - v)).exp().clamp(max=p.weight_max)
         if self.spaces.discrete:
-            surprise = -log_likelihood(self.actor, o, a, batch.columns.get("legal"))
+            error = -log_likelihood(self.actor, o, a, batch.columns.get("legal"))
         else:
-            surprise = self.surprise(o, a)
-        actor_loss = (weight * surprise).mean(-1)
+            error = self.imitation_error(o, a)
+        actor_loss = (weight * error).mean(-1)
         cosine = 0.5 * (1 + math.cos(math.pi * step / self.updates))
         self.optimisers["actor"].param_groups[0]["lr"] = p.actor_rate * cosine
         self.descend("actor", actor_loss)
@@ -226,9 +278,9 @@ class ImplicitQ(Learner):
             "value": v.mean(-1),
             "target_kurtosis": kurtosis(y),
             "tail_share": tail_share(errors.detach().mean(1)),
-            **self.figures(batch, members, y),
+            **self.more_metrics(batch, members, y),
         }
 
     def policy(self) -> Policy:
-        """The actor; of a gaussian one its mean."""
+        """The trained actor; of a gaussian one its mean."""
         return self.actor

@@ -1,10 +1,10 @@
-"""Windows of episodes, for learners that read sequences, and dropout by seed.
+"""Batches of windows of episodes, and dropout by seed, for sequence models.
 
 Shapes: S seeds, B batch, K steps, O observation, A action.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -13,7 +13,8 @@ from torch import Tensor
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.windows import episodes, returns_to_go
 from tasks.train import Learner
-from tasks.train.engine.minibatches import BLOCK, draw_rows, odds, pack
+from tasks.train.engine.minibatches import BLOCK, draw_rows, odds
+from tasks.train.engine.table import pack
 
 if TYPE_CHECKING:
     from tasks.artifacts.dataset import Transitions
@@ -23,13 +24,13 @@ DROPOUT_STREAM = 1  # of a seed and update; stream 0 of a seed and block draws r
 
 @dataclass
 class Sequences:
-    """One minibatch of windows a seed; past an episode's end it is padded.
+    """One minibatch of windows of episodes for each seed, padded past an episode's end.
 
     Attributes:
-        returns: Returns-to-go (S, B, K, 1), scaled.
+        returns: Returns-to-go, scaled, (S, B, K, 1).
         observation: (S, B, K, O), normalised.
         action: (S, B, K, A), in [-1, 1].
-        timestep: (S, B, K) int64, numbers of the steps in their episodes.
+        timestep: Number of each step in its episode, (S, B, K) int64.
         valid: (S, B, K), 1.0 where there is a step; padding is on the right.
     """
 
@@ -43,9 +44,9 @@ class Sequences:
 class WindowSampler:
     """Batches of windows, their starts drawn a block at a time.
 
-    An episode is drawn in proportion to its length and a start in it uniformly, that
-    is: each row of the dataset is as likely a start as any other. A learner with
-    weights starts at each row as its weight says.
+    Every row of the dataset is equally likely to be the start of a window, which draws
+    episodes in proportion to their lengths. A learner with weights starts at each row
+    with the probability its weight says.
 
     Args:
         learner: Whose seeds and widths it draws for.
@@ -57,12 +58,13 @@ class WindowSampler:
 
     Raises:
         RefusedError: If every episode is shorter than the context, one is longer than
-            the learner can take, or as :func:`pack`.
+            the learner can take, a number is not finite, or an action lies outside its
+            bounds.
     """
 
     def __init__(
         self,
-        learner: Learner,
+        learner: Learner[Any],
         data: "Transitions",
         batch: int,
         context: int,
@@ -70,7 +72,7 @@ class WindowSampler:
         return_scale: float,
     ) -> None:
         step, first, lengths = episodes(data)
-        name = f"train.{type(learner).__module__.rpartition('.')[2]}"
+        name = f"train.{learner.method_name()}"
         if lengths.max() < context:
             raise RefusedError(
                 name,
@@ -93,9 +95,8 @@ class WindowSampler:
         to_go = torch.from_numpy(returns_to_go(data) * return_scale).float()
         self.to_go = to_go[:, None]
         self.step = torch.from_numpy(step)
-        self.left = (
-            torch.from_numpy(np.repeat(first + lengths, lengths)) - 1
-        )  # last row
+        # the last row of each row's episode
+        self.last = torch.from_numpy(np.repeat(first + lengths, lengths)) - 1
         self.window = torch.arange(context)
         self.block = -1
         self.index: Tensor  # (BLOCK, S * B)
@@ -109,9 +110,9 @@ class WindowSampler:
                 self.seeds, block, self.shape[1], len(self.table), self.summed
             )
         start = self.index[i]
-        wanted = start[:, None] + self.window  # (S * B, K)
-        rows = torch.minimum(wanted, self.left[start][:, None])
-        valid = (wanted == rows).float().view(self.shape)
+        window = start[:, None] + self.window  # (S * B, K), may run past the end
+        rows = torch.minimum(window, self.last[start][:, None])
+        valid = (window == rows).float().view(self.shape)
         timestep = (self.step[start][:, None] + self.window).view(self.shape)
         flat = rows.view(-1)
         table = self.table.index_select(0, flat).view(*self.shape, -1)
@@ -121,13 +122,15 @@ class WindowSampler:
 
 
 class Dropout:
-    """Dropout of one update: masks of a seed come from its number and the update's.
+    """Dropout whose masks depend on the seed and the number of the update alone.
 
-    Called once a place, in the same order each time.
+    Make one for each update and call it once at every place where a network drops
+    units, in the same order each time.
 
     Args:
         seeds: One slice each.
-        rate: Share that is set to zero, in steps of 1 / 65 536; the rest is scaled up.
+        rate: Share that is set to zero, in [0, 1), rounded to 1 / 65 536; the rest is
+            scaled up.
         step: Number of the update.
     """
 
@@ -138,7 +141,7 @@ class Dropout:
         ]
 
     def __call__(self, x: Tensor) -> Tensor:
-        """(S, ...) -> (S, ...)."""
+        """Drop and scale: (S, ...) -> (S, ...)."""
         if not self.dropped:
             return x
         count = x.numel() // len(self.draws)

@@ -1,19 +1,28 @@
-"""Tanh-gaussian soft actor-critic: what SAC and the methods built on it share.
+"""The core of soft actor-critic: what SAC and the methods built on it share.
 
 Papers: Haarnoja et al. 2018, "Soft Actor-Critic Algorithms and Applications" (arXiv
 1812.05905); for the large ensembles An et al. 2021, "Uncertainty-Based Offline
 Reinforcement Learning with Diversified Q-Ensemble" (arXiv 2110.01548). Reference
 implementations: CleanRL ``sac_continuous_action.py``, CORL ``sac_n.py``.
 
-A method overrides what it changes:
+With E critics Q_i, target critics Qbar_i, a tanh-gaussian policy pi, the temperature
+alpha, d for a termination, a' ~ pi(. | s') and b ~ pi(. | s):
+
+    y       = r + discount (1 - d) (min_i Qbar_i(s', a') - alpha log pi(a' | s'))
+    L_Q     = sum_i mean (Q_i(s, a) - y)^2                                  eq. 5
+    L_pi    = mean (alpha log pi(b | s) - min_i Q_i(s, b))                  eqs. 7, 9
+    L_alpha = alpha (mean -log pi(b | s) - goal)                            eq. 18
+    goal    = -target_entropy_scale A
+
+Then Qbar <- (1 - polyak) Qbar + polyak Q. A method replaces what it changes:
 
 | method | what it says | default |
 |---|---|---|
 | ``initialise`` | first weights | as torch.nn.Linear |
-| ``value_next`` | what the backup puts in for s' | min Qbar(s', a') - alpha log pi |
-| ``critic_loss`` | of all critics | sum over critics of the mean squared error |
-| ``actor_loss`` | of sampled actions | alpha log pi - min Q(s, a) |
-| ``temperature_loss`` | of their likelihood | alpha (entropy - goal) |
+| ``value_next`` | what y has in the brackets | as above |
+| ``critic_loss`` | L_Q | as above |
+| ``actor_loss`` | L_pi | as above |
+| ``temperature_loss`` | L_alpha | as above |
 | ``update`` | the order of the steps | critics, actor, temperature, targets |
 
 Shapes: S seeds, B batch, O observation, A action, E critics.
@@ -21,7 +30,7 @@ Shapes: S seeds, B batch, O observation, A action, E critics.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Generic, TypeVar
+from typing import Annotated, ClassVar, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -31,17 +40,15 @@ from tasks.artifacts.params import MEND, PARAMS, Range
 from tasks.nets.critic import Critic
 from tasks.nets.feedforward import LOG_STD_RANGE
 from tasks.nets.layers import generator
+from tasks.nets.optimisers import adam, frozen_copy, polyak
 from tasks.nets.policy import Policy
 from tasks.train import Batch, Learner, Spaces
 from tasks.train.cores.actor_critic import (
     ActorCriticParams,
     Critics,
     actor,
-    adam,
     bellman_loss,
-    frozen_copy,
     gentle_start,
-    polyak,
     sample_tanh_gaussian,
     trained_critic,
 )
@@ -49,7 +56,11 @@ from tasks.train.cores.actor_critic import (
 
 @dataclass(frozen=True)
 class SoftParams(ActorCriticParams):
-    """What every method on this core has."""
+    """Parameters of every method on this core.
+
+    Attributes:
+        target_entropy_scale: The policy's entropy is led to -scale x A.
+    """
 
     target_entropy_scale: Annotated[float, Range(0)]
 
@@ -57,15 +68,18 @@ class SoftParams(ActorCriticParams):
 AnyParams = TypeVar("AnyParams", bound=SoftParams)
 
 
-class SoftActorCritic(Learner, Generic[AnyParams]):
+class SoftActorCritic(Learner[AnyParams]):
     """Soft actor-critic with an ensemble of critics and a learned temperature.
 
     Args:
-        params: Of the method.
+        params: Parameters of the method.
         spaces: Widths, statistics and bounds.
         seeds: One slice each.
         updates: How many there will be.
         members: E.
+
+    Attributes:
+        log_std_range: What the policy's log deviation is clipped to.
     """
 
     noise = ("next", "current")
@@ -80,7 +94,7 @@ class SoftActorCritic(Learner, Generic[AnyParams]):
         members: int = 2,
     ) -> None:
         super().__init__(params, spaces, seeds, updates)
-        p = self.params = params
+        p = params
         self.actor = actor(
             spaces, seeds, p.actor_hidden, "gaussian", self.log_std_range
         )
@@ -97,14 +111,14 @@ class SoftActorCritic(Learner, Generic[AnyParams]):
         }
 
     def initialise(self) -> None:
-        """Change the first weights of actor and critics; by default keep them."""
+        """Change the initial weights of actor and critics; by default keep them."""
 
     def temperature(self) -> Tensor:
-        """alpha, (S, 1), without gradient."""
+        """The temperature alpha, (S, 1), without gradient."""
         return self.log_temperature.detach().exp()[:, None]
 
     def value_next(self, batch: Batch) -> Tensor:
-        """What the backup puts in for the next observation, (S, B); no gradient."""
+        """The soft value of the next observation, (S, B), without gradient."""
         a, log_pi = sample_tanh_gaussian(
             self.actor, batch.next_observation, batch.noise["next"]
         )
@@ -112,32 +126,41 @@ class SoftActorCritic(Learner, Generic[AnyParams]):
         return q - self.temperature() * log_pi
 
     def backup(self, batch: Batch) -> Tensor:
-        """The critics' aim, r + discount (1 - d) value_next: (S, B)."""
+        """The critics' target, y = r + discount (1 - d) value_next, (S, B)."""
         with torch.no_grad():
-            going_on = self.params.discount * (1 - batch.terminated)
-            return batch.reward + going_on * self.value_next(batch)
+            discount = self.params.discount * (1 - batch.terminated)
+            return batch.reward + discount * self.value_next(batch)
 
     def critic_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Summed over critics (S,), and their values at logged actions (S, E, B)."""
+        """Loss summed over critics (S,), and Q of the logged actions (S, E, B)."""
         q = self.critics(batch.observation, batch.action)
         return bellman_loss(q, self.backup(batch)), q
 
     def actor_loss(self, observation: Tensor, a: Tensor, log_pi: Tensor) -> Tensor:
-        """Of actions sampled with gradient: (S, B, O), (S, B, A), (S, B) -> (S,)."""
+        """What the actor descends.
+
+        Args:
+            observation: (S, B, O), normalised.
+            a: Actions sampled from the policy, with gradient, (S, B, A).
+            log_pi: Their log likelihoods, (S, B).
+
+        Returns:
+            (S,).
+        """
         q = self.critics(observation, a).amin(1)
         return (self.temperature() * log_pi - q).mean(-1)
 
     def temperature_loss(self, log_pi: Tensor) -> Tensor:
-        """Raises alpha where the entropy is below its goal: (S, B) -> (S,)."""
+        """What the temperature descends; it rises below the goal: (S, B) -> (S,)."""
         return self.log_temperature.exp() * self.entropy_gap(log_pi)
 
     def entropy_gap(self, log_pi: Tensor) -> Tensor:
-        """Entropy less its goal, -scale x A; without gradient: (S, B) -> (S,)."""
+        """Entropy less its goal, -scale x A, without gradient: (S, B) -> (S,)."""
         goal = -self.params.target_entropy_scale * self.spaces.action
         return -log_pi.detach().mean(-1) - goal
 
     def update(self, batch: Batch, step: int) -> dict[str, Tensor]:
-        """Critics, then actor, then temperature, then targets (eqs. 5-9, 18)."""
+        """Step critics, then actor, then temperature, then target critics."""
         del step
         critic_loss, q = self.critic_loss(batch)
         self.descend("critics", critic_loss)
@@ -158,13 +181,14 @@ class SoftActorCritic(Learner, Generic[AnyParams]):
 def metrics(
     critic_loss: Tensor, actor_loss: Tensor, log_pi: Tensor, q: Tensor
 ) -> dict[str, Tensor]:
-    """The curves of every method on this core, (S,) each.
+    """The metrics of every method on this core, (S,) each.
 
     Args:
         critic_loss: (S,).
         actor_loss: (S,).
-        log_pi: Of the actions sampled at the logged observations, (S, B).
-        q: At the logged actions, (S, E, B).
+        log_pi: Log likelihoods of the actions sampled at the logged observations,
+            (S, B).
+        q: Critics at the logged actions, (S, E, B).
     """
     return {
         "critic_loss": critic_loss.detach(),
@@ -176,7 +200,11 @@ def metrics(
 
 @dataclass(frozen=True)
 class EnsembleParams(SoftParams):
-    """What methods that live on the disagreement of many critics have."""
+    """Parameters of methods that rely on the disagreement of many critics.
+
+    Attributes:
+        members: N, the number of critics.
+    """
 
     members: int
 
@@ -197,12 +225,12 @@ AnyEnsemble = TypeVar("AnyEnsemble", bound=EnsembleParams)
 
 
 class SoftEnsemble(SoftActorCritic[AnyEnsemble]):
-    """SAC-N: the smallest of N critics is the caution (An et al. 2021, section 3).
+    """SAC with the minimum of N critics as pessimism (An et al. 2021, section 3).
 
-    Order and first weights as in the reference code: biases of hidden layers 0.1, last
-    layer of the critics U(-3e-3, 3e-3) and of the actor U(-1e-3, 1e-3); the temperature
-    steps first and the others use the new one. One action a state serves temperature
-    and actor, where the reference code samples twice.
+    Order and initial weights are those of the reference code: biases of hidden layers
+    0.1, last layer of the critics U(-3e-3, 3e-3) and of the actor U(-1e-3, 1e-3); the
+    temperature steps first and the others use the new one. One action a state serves
+    temperature and actor, where the reference code samples twice.
     """
 
     def __init__(
@@ -215,7 +243,7 @@ class SoftEnsemble(SoftActorCritic[AnyEnsemble]):
         super().__init__(params, spaces, seeds, updates, params.members)
 
     def initialise(self) -> None:
-        """See the class."""
+        """Start with biases of 0.1 and small last layers, like the reference code."""
         draws = [generator(seed, "last layers") for seed in self.seeds]
         for layers, bound in (
             (self.actor.layers, 1e-3),
@@ -224,15 +252,15 @@ class SoftEnsemble(SoftActorCritic[AnyEnsemble]):
             gentle_start(list(layers), bound, draws)
 
     def critic(self) -> Critic:
-        """All N."""
+        """All N critics."""
         return trained_critic(self.spaces, self.critics)
 
     def temperature_loss(self, log_pi: Tensor) -> Tensor:
-        """As the reference code has it, log alpha (entropy - goal)."""
+        """Form of the reference code, log alpha (entropy - goal): (S, B) -> (S,)."""
         return self.log_temperature * self.entropy_gap(log_pi)
 
     def update(self, batch: Batch, step: int) -> dict[str, Tensor]:
-        """Temperature, then actor, then critics, then targets."""
+        """Step temperature, then actor, then critics, then target critics."""
         del step
         o = batch.observation
         a, log_pi = sample_tanh_gaussian(self.actor, o, batch.noise["current"])

@@ -1,52 +1,73 @@
 """The core of TD3 with imitation: twin critics, a delayed actor, target networks.
 
 Paper: Fujimoto, van Hoof & Meger 2018, "Addressing Function Approximation Error in
-Actor-Critic Methods" (arXiv 1802.09477). A method brings the actor's loss, and may
-change the target's value.
+Actor-Critic Methods" (arXiv 1802.09477), algorithm 1. With target networks Qbar, pibar
+and d for a termination:
+
+    a'  = clip(pibar(s') + clip(N(0, target_noise^2), -noise_clip, noise_clip), -1, 1)
+    y   = r + discount (1 - d) min_i Qbar_i(s', a')
+    L_Q = sum_i mean (Q_i(s, a) - y)^2
+
+Every ``policy_delay``-th update the actor descends the method's own loss, and the
+target networks move: target <- (1 - polyak) target + polyak network. A method on this
+core brings the actor's loss, and may change the value of the target.
+
+Shapes: S seeds, B batch, O observation, A action.
 """
 
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, TypeVar
 
 import torch
 from torch import Tensor
 
 from tasks.artifacts.params import Range
+from tasks.nets.optimisers import adam, frozen_copy, polyak
 from tasks.nets.policy import Policy
 from tasks.train import Batch, Learner, Spaces
 from tasks.train.cores.actor_critic import (
     ActorCriticParams,
     Critics,
     actor,
-    adam,
     bellman_loss,
-    frozen_copy,
-    polyak,
 )
 
 
 @dataclass(frozen=True)
 class DelayedParams(ActorCriticParams):
-    """What every method on this core has; see params/train/td3_bc.yaml."""
+    """Parameters of every method on this core.
+
+    Attributes:
+        target_noise: Deviation of the noise on the target's action, half action ranges.
+        noise_clip: Largest noise, half action ranges.
+        policy_delay: Updates an actor step.
+    """
 
     target_noise: Annotated[float, Range(0)]
     noise_clip: Annotated[float, Range(0)]
     policy_delay: Annotated[int, Range(1)]
 
 
-class DelayedActor(Learner):
-    """A method on this core defines :meth:`actor_loss`."""
+AnyParams = TypeVar("AnyParams", bound=DelayedParams)
+
+
+class DelayedActor(Learner[AnyParams]):
+    """TD3 whose method defines :meth:`actor_loss` and may replace :meth:`next_value`.
+
+    Attributes:
+        norm: Where the critics' hidden layers are normalised: ``none``, ``before`` or
+            ``after`` the activation.
+    """
 
     noise = ("target",)
-    norm: ClassVar[str] = "none"  # of the critics, see ``layers.MLP``
+    norm: ClassVar[str] = "none"
 
     def __init__(
-        self, params: DelayedParams, spaces: Spaces, seeds: Sequence[int], updates: int
+        self, params: AnyParams, spaces: Spaces, seeds: Sequence[int], updates: int
     ) -> None:
         super().__init__(params, spaces, seeds, updates)
-        self.params = params
         hidden = params.critic_hidden
         self.actor = actor(spaces, seeds, params.actor_hidden)
         self.critics = Critics(spaces, seeds, hidden, norm=self.norm)
@@ -71,11 +92,19 @@ class DelayedActor(Learner):
         """What the actor descends, (S,), and the values it climbs, (S, B)."""
 
     def next_value(self, batch: Batch, action: Tensor) -> Tensor:
-        """What the target takes for (s', a'): (S, B), a' (S, B, A) of the target."""
+        """The value of what comes next, min_i Qbar_i(s', a').
+
+        Args:
+            batch: For s'.
+            action: a', (S, B, A).
+
+        Returns:
+            (S, B).
+        """
         return self.target_critics(batch.next_observation, action).amin(1)
 
     def update(self, batch: Batch, step: int) -> dict[str, Tensor]:
-        """Critics; every ``policy_delay``-th time also actor and both targets."""
+        """Step the critics; every ``policy_delay``-th time also actor and targets."""
         p = self.params
         with torch.no_grad():
             noise = batch.noise["target"] * p.target_noise
@@ -99,5 +128,5 @@ class DelayedActor(Learner):
         }
 
     def policy(self) -> Policy:
-        """The actor."""
+        """The trained actor."""
         return self.actor

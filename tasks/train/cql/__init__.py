@@ -2,12 +2,24 @@
 
 Paper: Kumar, Zhou, Tucker & Levine 2020, "Conservative Q-Learning for Offline
 Reinforcement Learning" (arXiv 2006.04779): CQL(H), eq. 4, with the importance sampling
-and the Lagrange multiplier of its appendix F. Reference implementation: CORL
-``cql.py``; as there the backup has no entropy, all losses are computed before any step,
-and the policy's log std starts lower by one. Orthogonal first weights go to both kinds
-of networks, where CORL's code leaves the actor's hidden layers as torch draws them;
-its learned scale and shift of log std are left to the last layer, which can do the
-same.
+and the Lagrange multiplier of its appendix F. For each critic Q_i, with 3n actions a_j
+of which a third is uniform, a third drawn from pi at s and a third from pi at s', and
+their densities mu_j:
+
+    y   = r + discount (1 - d) min_k Qbar_k(s', a')       a' ~ pi(. | s')
+    X_i = mean log sum_j exp(Q_i(s, a_j) - log mu_j) - mean Q_i(s, a)
+    L_Q = sum_i mean (Q_i(s, a) - y)^2 + weight sum_i X_i
+
+With ``lagrange`` the last term is m weight sum_i (X_i - gap), and the multiplier m >= 0
+rises while X lies above the gap. The sum estimates an integral over all actions by
+importance sampling, up to a constant. Actor and temperature are those of
+``cores/soft_actor_critic.py``.
+
+Reference implementation: CORL ``cql.py``; as there the backup has no entropy, all
+losses are computed before any step, and the policy's log deviation starts lower by one.
+Orthogonal initial weights go to both kinds of networks, where CORL's code leaves the
+actor's hidden layers as torch draws them; its learned scale and shift of the log
+deviation are left to the last layer, which can do the same.
 
 Shapes: S seeds, B batch, O observation, A action, E = 2 critics, n sampled actions.
 """
@@ -22,18 +34,19 @@ from torch import Tensor, nn
 
 from tasks.artifacts.params import Range
 from tasks.nets.layers import Linear, generator
+from tasks.nets.optimisers import adam, polyak
 from tasks.train import Batch, Draw, Spaces
-from tasks.train.cores.actor_critic import adam, gaussian, polyak, squash
+from tasks.train.cores.actor_critic import gaussian, squash
 from tasks.train.cores.soft_actor_critic import SoftActorCritic, SoftParams, metrics
 from tasks.train.cql.soft_maximum import soft_maximum
 
-LOG_STD_START = -1.0  # bias of the log std, beside weights that are nearly zero
+LOG_STD_START = -1.0  # bias of the log deviation, beside weights that are nearly zero
 MULTIPLIER_MAX = 1e6
 
 
 @dataclass(frozen=True)
 class CQLParams(SoftParams):
-    """See params/train/cql.yaml for units and ranges."""
+    """Parameters of CQL; units and ranges stand in params/train/cql.yaml."""
 
     samples: Annotated[int, Range(4, 10)]
     weight: Annotated[float, Range(0)]
@@ -46,7 +59,6 @@ class CQLParams(SoftParams):
 class CQL(SoftActorCritic[CQLParams]):
     """SAC without entropy in its backup, and with the conservative penalty."""
 
-    Parameters = CQLParams
     log_std_range = (-20.0, 2.0)
 
     def __init__(
@@ -60,7 +72,10 @@ class CQL(SoftActorCritic[CQLParams]):
             self.optimisers["multiplier"] = adam([self.log_multiplier], p.critic_rate)
 
     def initialise(self) -> None:
-        """Orthogonal, gain sqrt 2 and in the last layer 0.01; or the last one alone."""
+        """Orthogonal weights of gain sqrt 2, small in the last layer, if asked for.
+
+        Otherwise only the last layer is made small.
+        """
         draws = [generator(seed, "cql") for seed in self.seeds]
         for layers in (self.actor.layers, self.critics.net.layers):
             *hidden, last = layers
@@ -74,7 +89,7 @@ class CQL(SoftActorCritic[CQLParams]):
         nn.init.constant_(last[..., self.spaces.action :], LOG_STD_START)
 
     def draws(self) -> dict[str, Draw]:
-        """Noise of one action at s, of the target's, and of 3n proposals."""
+        """Noise of one action at s, of those in the target, and of the 3n proposals."""
         n = self.params.samples
         return {
             "next": Draw(n if self.params.max_target else None),
@@ -85,7 +100,7 @@ class CQL(SoftActorCritic[CQLParams]):
         }
 
     def value_next(self, batch: Batch) -> Tensor:
-        """Min over critics at one action, or the best of n; no entropy: (S, B)."""
+        """Value min_k Qbar_k(s', a') of one action, or the best of n: (S, B)."""
         o, noise = batch.next_observation, batch.noise["next"]
         mean, log_std = gaussian(self.actor, o)
         if not self.params.max_target:
@@ -98,7 +113,7 @@ class CQL(SoftActorCritic[CQLParams]):
         """Actions to hold down at s, and the log density they come from.
 
         Returns:
-            (S, B, 3n, A) and (S, B, 3n), without gradient: n uniform ones, n of the
+            (S, B, 3n, A) and (S, B, 3n), without gradient: n uniform actions, n of the
             policy at s, n of the policy at s'.
         """
         uniform = batch.noise["uniform"]  # (S, B, n, A)
@@ -116,28 +131,29 @@ class CQL(SoftActorCritic[CQLParams]):
         return torch.cat(actions, 2), torch.cat(densities, 2)
 
     def excess(self, batch: Batch, q: Tensor) -> Tensor:
-        """Soft maximum of Q over all actions less Q of the logged: (S, E).
-
-        Mean over B of log sum_j exp(Q(s, a_j) - log mu_j) - Q(s, a).
+        """Soft maximum of Q over all actions less Q of the logged ones, X.
 
         Args:
-            batch: Of the update.
+            batch: Of this update.
             q: Q(s, a), (S, E, B).
+
+        Returns:
+            (S, E).
         """
         actions, log_mu = self.proposals(batch)
         soft = soft_maximum(self.critics, batch.observation, actions, log_mu)
         return soft - q.mean(-1)
 
     def multiplier(self) -> Tensor:
-        """What the Lagrangian weighs the penalty with, a': (S,)."""
+        """The Lagrange multiplier of the penalty, m, in [0, 1e6]: (S,)."""
         return self.log_multiplier.exp().clamp(0, MULTIPLIER_MAX)
 
     def temperature_loss(self, log_pi: Tensor) -> Tensor:
-        """As the reference code has it, log alpha (entropy - goal)."""
+        """Form of the reference code, log alpha (entropy - goal): (S, B) -> (S,)."""
         return self.log_temperature * self.entropy_gap(log_pi)
 
     def update(self, batch: Batch, step: int) -> dict[str, Tensor]:
-        """All losses; then multiplier, temperature, actor, critics, targets."""
+        """All losses; then step multiplier, temperature, actor, critics, targets."""
         del step
         p, o = self.params, batch.observation
         a, log_pi = squash(*gaussian(self.actor, o), batch.noise["current"])
@@ -157,8 +173,8 @@ class CQL(SoftActorCritic[CQLParams]):
         self.descend("actor", actor_loss)
         self.descend("critics", critic_loss)
         polyak(self.target, self.critics, p.polyak)
-        told = metrics(critic_loss, actor_loss, log_pi, q)
-        return told | {"excess": excess.detach().mean(1)}
+        curves = metrics(critic_loss, actor_loss, log_pi, q)
+        return curves | {"excess": excess.detach().mean(1)}
 
 
 def _orthogonal(layer: Linear, gain: float, draws: Sequence[torch.Generator]) -> None:

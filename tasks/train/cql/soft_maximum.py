@@ -22,7 +22,7 @@ ROWS = 1024  # actions at a time; times 64 units they take 256 KiB
 def soft_maximum(
     critics: Critics, observation: Tensor, actions: Tensor, log_mu: Tensor
 ) -> Tensor:
-    """Mean over B of log sum_j exp(Q(s, a_j) - log mu_j).
+    """Soft maximum over actions, mean over B of log sum_j exp(Q(s, a_j) - log mu_j).
 
     Args:
         critics: ReLU networks without norms; the gradient is by their weights.
@@ -34,14 +34,17 @@ def soft_maximum(
         (S, E).
     """
     parameters = [p for layer in critics.net.layers for p in layer.parameters()]
-    given = observation, actions, log_mu, *parameters
+    inputs = observation, actions, log_mu, *parameters
     with torch.autocast("cpu", enabled=False):  # float32 whatever the precision
-        mean: Tensor = _SoftMaximum.apply(*given)  # type: ignore[no-untyped-call]
+        mean: Tensor = _SoftMaximum.apply(*inputs)  # type: ignore[no-untyped-call]
     return mean.view(len(observation), critics.net.members)
 
 
 class _SoftMaximum(torch.autograd.Function):
-    """(S*E,); weight and bias of each layer come after the constants."""
+    """Soft maximum of each critic, (S*E,), and its gradient, in one pass.
+
+    Weight and bias of each layer come after the constants.
+    """
 
     @staticmethod
     def forward(
@@ -74,7 +77,7 @@ class _SoftMaximum(torch.autograd.Function):
 def _there_and_back(
     x: Tensor, log_mu: Tensor, parameters: Sequence[Tensor], gradients: Sequence[Tensor]
 ) -> Tensor:
-    """Sum of soft maxima of one critic, their gradients added to ``gradients``.
+    """Sum of the soft maxima of one critic; adds their gradients to ``gradients``.
 
     Args:
         x: Observation and action, (states * m, O+A).
@@ -84,22 +87,22 @@ def _there_and_back(
     """
     *weights, last = parameters[::2]
     *biases, shift = parameters[1::2]
-    seen = [x]
+    inputs = [x]
     for weight, bias in zip(weights, biases, strict=True):
-        seen.append(torch.addmm(bias, seen[-1], weight).relu_())
-    q = torch.mv(seen[-1], last[:, 0]).view_as(log_mu) + shift
-    weighed = q.sub_(log_mu)
-    most = weighed.amax(1, keepdim=True)
-    share = weighed.sub_(most).exp_()
+        inputs.append(torch.addmm(bias, inputs[-1], weight).relu_())
+    q = torch.mv(inputs[-1], last[:, 0]).view_as(log_mu) + shift
+    corrected = q.sub_(log_mu)
+    most = corrected.amax(1, keepdim=True)
+    share = corrected.sub_(most).exp_()
     total = share.sum(1, keepdim=True)
     soft = most + total.log()
     share = share.div_(total).flatten()  # of each action, sums to 1 a state
-    gradients[-2][:, 0].addmv_(seen[-1].T, share)
+    gradients[-2][:, 0].addmv_(inputs[-1].T, share)
     gradients[-1].add_(share.sum())
     slope = torch.outer(share, last[:, 0])
     for i in reversed(range(len(weights))):
-        slope = torch.ops.aten.threshold_backward(slope, seen[i + 1], 0)
-        gradients[2 * i].addmm_(seen[i].T, slope)
+        slope = torch.ops.aten.threshold_backward(slope, inputs[i + 1], 0)
+        gradients[2 * i].addmm_(inputs[i].T, slope)
         gradients[2 * i + 1].add_(slope.sum(0))
         if i:
             slope = slope @ weights[i].T

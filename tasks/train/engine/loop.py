@@ -4,11 +4,9 @@ Shapes: S seeds, B batch.
 """
 
 import hashlib
-import inspect
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,12 +14,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-import tasks
 from tasks.artifacts.checkpoint import Checkpoint
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.files import canonical, sha256
+from tasks.artifacts.files import canonical
 from tasks.artifacts.params import PARAMS
+from tasks.code import digest, of_method
 from tasks.train import Learner
+from tasks.train.engine.minibatches import batches
 
 if TYPE_CHECKING:
     from tasks.artifacts.dataset import Transitions
@@ -31,18 +30,18 @@ CHECKPOINT_SECONDS = 15.0  # at least this long between two checkpoints
 
 @dataclass
 class Curves:
-    """What training looked like: one row a seed and log.
+    """What training looked like: one row for each seed and log.
 
     Attributes:
-        columns: ``update``, ``seed``, then the learner's metrics.
-        rows: (rows, columns); metrics are means since the log before.
+        columns: ``update``, ``seed``, then the names of the learner's metrics.
+        rows: One array of numbers a row; metrics are means since the log before.
     """
 
     columns: list[str] = field(default_factory=list)
     rows: list[NDArray[np.float64]] = field(default_factory=list)
 
     def csv(self) -> str:
-        """As text: whole numbers first, metrics with nine digits."""
+        """The curves as CSV: update and seed, then metrics with nine digits."""
         lines = [",".join(self.columns)]
         for update, seed, *values in self.rows:
             numbers = [f"{value:.9g}" for value in values]
@@ -51,7 +50,7 @@ class Curves:
 
 
 def settle() -> None:
-    """One thread and deterministic kernels: the same run, the same bytes."""
+    """Set torch to one thread and deterministic kernels: same run, same bytes."""
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(mode=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
@@ -59,7 +58,10 @@ def settle() -> None:
 
 
 def check_precision(precision: str) -> None:
-    """Refuse products this CPU could only imitate.
+    """Refuse a precision of matrix products that this CPU could only imitate.
+
+    Args:
+        precision: ``float32`` or ``bfloat16``.
 
     Raises:
         RefusedError: If it is ``bfloat16`` and the CPU has no instructions for it.
@@ -76,7 +78,7 @@ def check_precision(precision: str) -> None:
 
 
 def identity(
-    learner: Learner,
+    learner: Learner[Any],
     block: Mapping[str, Any],
     dataset: str,
     updates: int,
@@ -85,30 +87,27 @@ def identity(
 ) -> str:
     """Hash of everything that determines a training; a checkpoint's folder name.
 
+    The code counts by the closure of the learner's method: its own files, the command,
+    and all they import.
+
     Args:
-        learner: Its seeds, its weights, and the files its class is made of.
+        learner: Its seeds, its weights and its method count.
         block: Its parameters.
         dataset: SHA-256 of the dataset.
         updates: Number of updates.
         batch: B.
         precision: Of the matrix products.
+
+    Raises:
+        KeyError: If the learner's method is no file or folder of ``tasks/train``.
     """
-    here = Path(tasks.__path__[0])
-    files = [Path(inspect.getfile(type(learner)))]  # it imports no other method
-    for pattern in (
-        "nets/*.py",
-        "train/_*.py",
-        "artifacts/checkpoint.py",
-        "artifacts/windows.py",
-    ):
-        files += sorted(here.glob(pattern))
     weights = learner.weights
     whole = {
         "weights": None
         if weights is None
         else hashlib.sha256(weights.data).hexdigest(),
         "params": dict(block),
-        "sources": [sha256(file) for file in [*files, Path(__file__)]],
+        "code": digest(of_method("train", learner.method_name())),
         "dataset": dataset,
         "seeds": list(learner.seeds),
         "updates": updates,
@@ -120,7 +119,7 @@ def identity(
 
 
 def train(
-    learner: Learner,
+    learner: Learner[Any],
     data: "Transitions",
     updates: int,
     batch: int,
@@ -134,17 +133,17 @@ def train(
 ) -> Curves:
     """Train a learner on a dataset, continuing from a checkpoint if there is one.
 
-    A checkpoint is taken where a row of the curves is complete, and no result depends
-    on when.
+    Checkpoints are taken where a row of the curves is complete. No result depends on
+    when they are.
 
     Args:
         learner: Freshly built; trained in place.
         data: The transitions.
         updates: Number of updates.
-        batch: Rows an update and seed.
-        checkpoint: Where the state is kept meanwhile.
+        batch: B, rows an update and seed.
+        checkpoint: Where the state is kept meanwhile; None for nowhere.
         report: Called after each log with updates done and metrics, mean over seeds.
-        every: Seconds between checkpoints.
+        every: Least seconds between two checkpoints, >= 0.
         moments: Numbers of updates done at which ``keep`` is called. After a kill it
             may be called a second time for a moment, with the same policy.
         keep: Called with such a number; it may read the learner's policy.
@@ -152,11 +151,14 @@ def train(
             network, ``float32`` or ``bfloat16``. Weights, biases, optimisers, targets
             and losses are float32.
 
+    Returns:
+        One row for each seed and log.
+
     Raises:
         RefusedError: If the data cannot be trained on, or a metric or weight stops
             being finite; the last checkpoint then stays.
     """
-    sample = learner.sampler(data, batch)
+    sample = batches(learner, data, batch)
     log_every = min(max(updates // 100, 1), 1000)
     start, curves = resume(learner, checkpoint) if checkpoint else (0, Curves())
     recent: list[dict[str, Tensor]] = []
@@ -188,8 +190,16 @@ def train(
     return curves
 
 
-def resume(learner: Learner, checkpoint: Checkpoint) -> tuple[int, Curves]:
-    """Put a learner where a checkpoint says, if there is one: updates done, curves."""
+def resume(learner: Learner[Any], checkpoint: Checkpoint) -> tuple[int, Curves]:
+    """Bring a learner to the state of a checkpoint, if there is one.
+
+    Args:
+        learner: Changed in place.
+        checkpoint: Where the state may be.
+
+    Returns:
+        Updates done, 0 without a checkpoint, and the curves so far.
+    """
     state = checkpoint.load()
     if state is None:
         return 0, Curves()
@@ -199,9 +209,12 @@ def resume(learner: Learner, checkpoint: Checkpoint) -> tuple[int, Curves]:
 
 
 def _log(
-    curves: Curves, learner: Learner, recent: Sequence[Mapping[str, Tensor]], done: int
+    curves: Curves,
+    learner: Learner[Any],
+    recent: Sequence[Mapping[str, Tensor]],
+    done: int,
 ) -> dict[str, float]:
-    """Add a row a seed; returns the metrics' means over seeds."""
+    """Add a row of each seed to the curves; returns the metrics' means over seeds."""
     names = list(recent[0])
     values = torch.stack(
         [torch.stack([metrics[name] for name in names]) for metrics in recent]
@@ -217,8 +230,10 @@ def _log(
     return dict(zip(names, means.mean(1).tolist(), strict=True))
 
 
-def _check_weights(learner: Learner, tensors: Mapping[str, Tensor], done: int) -> None:
-    """Refuse weights or moments that are not finite."""
+def _check_weights(
+    learner: Learner[Any], tensors: Mapping[str, Tensor], done: int
+) -> None:
+    """Refuse weights or moments of optimisers that are not finite."""
     for name, tensor in tensors.items():
         if not tensor.isfinite().all():
             seeds = len(learner.seeds)
@@ -229,9 +244,9 @@ def _check_weights(learner: Learner, tensors: Mapping[str, Tensor], done: int) -
             _refuse(learner, name, learner.seeds[k], done)
 
 
-def _refuse(learner: Learner, what: str, seed: int, step: int) -> None:
-    """Training has diverged."""
-    name = type(learner).__module__.rpartition(".")[2]
+def _refuse(learner: Learner[Any], what: str, seed: int, step: int) -> None:
+    """Say that training has diverged, and what may help."""
+    name = learner.method_name()
     raise RefusedError(
         f"train.{name}",
         what,

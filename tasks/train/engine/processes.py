@@ -1,4 +1,4 @@
-"""Seeds in several processes, side by side, as far as there are cores.
+"""Train the seeds of a stack in several processes, as many at once as there are cores.
 
 Each process is forked from the one that read the data, so nothing is read twice, and
 trains its part of the seeds as if they were all there are, with its own checkpoint.
@@ -28,7 +28,7 @@ PR_SET_PDEATHSIG = 1  # of Linux' prctl
 
 
 def split(seeds: Sequence[int], parts: int) -> list[tuple[int, ...]]:
-    """Neighbouring seeds, in parts whose sizes differ by one at most.
+    """Divide seeds into parts of neighbours whose sizes differ by one at most.
 
     Args:
         seeds: All, in the order of the stack.
@@ -45,7 +45,7 @@ def side_by_side(
     report: Report,
     cores: int | None = None,
 ) -> None:
-    """Do ``work(part, report)`` of each part in a process of its own.
+    """Run ``work(part, report)`` for each part in a process of its own.
 
     A process dies with this one. The first part that fails ends all others.
 
@@ -64,7 +64,7 @@ def side_by_side(
     cores = cores or _cores()
     fork = multiprocessing.get_context("fork")
     waiting = list(range(parts))
-    told: dict[int, tuple[int, dict[str, float]]] = {p: (0, {}) for p in waiting}
+    reports: dict[int, tuple[int, dict[str, float]]] = {p: (0, {}) for p in waiting}
     running: dict[Connection, tuple[int, BaseProcess]] = {}
     try:
         while waiting or running:
@@ -89,8 +89,8 @@ def side_by_side(
                     continue
                 if isinstance(message, Exception):
                     raise message
-                told[part] = message
-                report(*_mean(list(told.values())))
+                reports[part] = message
+                report(*_mean(list(reports.values())))
     finally:
         for _, left in running.values():
             left.kill()
@@ -98,10 +98,10 @@ def side_by_side(
 
 
 def stack(whole: Policy | Critic, parts: Sequence[Policy] | Sequence[Critic]) -> None:
-    """Put the parts' policies, or their critics, together, in place.
+    """Put the parts' policies, or their critics, together into one of all seeds.
 
     Args:
-        whole: Of all seeds.
+        whole: Of all seeds, overwritten.
         parts: Of some seeds each, in order. Their tensors that are as long as those of
             the whole are shared by all seeds; the others begin with the stack.
     """
@@ -117,7 +117,7 @@ def stack(whole: Policy | Critic, parts: Sequence[Policy] | Sequence[Critic]) ->
 
 
 def interleave(parts: Sequence[Curves]) -> Curves:
-    """Curves of the parts, as if they had been trained in one stack."""
+    """The parts' curves in one, as if all seeds had been trained in one stack."""
     rows = [row for part in parts for row in part.rows]
     return Curves(parts[0].columns, sorted(rows, key=lambda row: row[0]))
 
@@ -128,28 +128,30 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-def _mean(told: list[tuple[int, dict[str, float]]]) -> tuple[int, dict[str, float]]:
-    """Updates done and metrics, mean over the parts that have some."""
-    done = sum(done for done, _ in told) // len(told)
-    some = [metrics for _, metrics in told if metrics]
+def _mean(
+    reports: list[tuple[int, dict[str, float]]],
+) -> tuple[int, dict[str, float]]:
+    """Mean of the updates done, and of the metrics of the parts that have some."""
+    done = sum(done for done, _ in reports) // len(reports)
+    some = [metrics for _, metrics in reports if metrics]
     return done, {k: sum(m[k] for m in some) / len(some) for k in some[0]}
 
 
 def _child(
     part: int, work: Callable[[int, Report], None], say: Connection, parent: int
 ) -> None:
-    """What a process does: the work, and tell of it."""
+    """Do the work of a part, and send its reports, or the error that ended it."""
     _die_with(parent)
     try:
         work(part, lambda done, metrics: say.send((done, metrics)))
     except BrokenPipeError:  # nobody is left who would use the result
         os._exit(1)
-    except (RefusedError, OSError) as error:  # a full disk is told of by the stage
+    except (RefusedError, OSError) as error:  # the stage reports a full disk
         say.send(error)
 
 
 def _die_with(parent: int) -> None:
-    """Be killed when the parent dies; without Linux, its broken pipe ends us later."""
+    """Be killed when the parent dies; off Linux its broken pipe ends us later."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:

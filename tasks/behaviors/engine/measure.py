@@ -1,4 +1,7 @@
-"""Measure checkpoints by playing, and choose the ones that become behaviours."""
+"""Measure checkpoints by playing, and choose the ones that become behaviours.
+
+Shapes: S seeds, B episodes played at once, O observation, A action.
+"""
 
 import numpy as np
 import torch
@@ -11,7 +14,17 @@ from tasks.worlds.engine.episodes import Moment, Played, play
 
 
 def measure(world: World, policy: Feedforward, k: int, episodes: int) -> Played:
-    """Play episodes as the policy will be used: with sampled actions, or greedily."""
+    """Play episodes as the policy will be used: with sampled actions, or greedily.
+
+    Args:
+        world: Where it acts; discrete worlds are played greedily.
+        policy: Of all seeds.
+        k: Which seed's slice plays.
+        episodes: How many, with the start seeds 0, 1...
+
+    Returns:
+        Returns and lengths of the episodes.
+    """
 
     def act(moment: Moment) -> Actions:
         width = policy.action_width
@@ -23,13 +36,16 @@ def measure(world: World, policy: Feedforward, k: int, episodes: int) -> Played:
 
 
 def act_with(policy: Feedforward, k: int, moment: Moment, noise: Floats) -> Actions:
-    """Actions of seed slice ``k``, in bounds (B, A) or their numbers (B,).
+    """Actions of one seed's policy.
 
     Args:
-        policy: All seeds.
-        k: The slice.
-        moment: What it sees.
-        noise: (B, A), of a gaussian head.
+        policy: Of all seeds.
+        k: Which seed's slice acts.
+        moment: Observations, and legal actions where the world forbids some.
+        noise: Standard normal, for a gaussian head, (B, A).
+
+    Returns:
+        (B, A) within the world's bounds, or numbers of discrete actions (B,).
     """
     stack = (policy.seeds, -1, -1)
     o = torch.from_numpy(moment.observation.astype(np.float32)).expand(stack)
@@ -48,7 +64,15 @@ def act_with(policy: Feedforward, k: int, moment: Moment, noise: Floats) -> Acti
 
 
 def random_return(world: World, episodes: int) -> Played:
-    """Play episodes with uniformly random legal actions."""
+    """Play episodes with uniformly random legal actions.
+
+    Args:
+        world: Where to play.
+        episodes: How many, with the start seeds 0, 1...
+
+    Returns:
+        Returns and lengths of the episodes.
+    """
     space = world.action_space
     draws = [np.random.default_rng([e, 2]) for e in range(episodes)]
 
@@ -67,12 +91,13 @@ def random_return(world: World, episodes: int) -> Played:
 def choose(
     scores: Floats, medium: tuple[float, ...], replay: int
 ) -> tuple[int, dict[str, int]]:
-    """Which seed and which checkpoints to keep.
+    """Choose the seed and the checkpoints to keep.
 
     Args:
-        scores: (checkpoints, S), return above the random policy's.
-        medium: Smallest and largest share of the expert's score.
-        replay: How many checkpoints, evenly spaced from the first to medium.
+        scores: Return above the random policy's, (checkpoints, S).
+        medium: Smallest and largest share of the expert's score that the medium
+            checkpoint may have, in (0, 1).
+        replay: How many checkpoints to keep, evenly spaced from the first to medium.
 
     Returns:
         The seed's position and checkpoint numbers by name: ``expert`` is the best,
@@ -80,11 +105,11 @@ def choose(
         middle where none does.
     """
     k = int(scores.max(0).argmax())
-    mine = scores[:, k]
-    expert = int(mine.argmax())
-    share = mine / mine[expert]
+    score = scores[:, k]
+    expert = int(score.argmax())
+    share = score / score[expert]
     inside = (
-        (share >= medium[0]) & (share <= medium[1]) & (np.arange(len(mine)) < expert)
+        (share >= medium[0]) & (share <= medium[1]) & (np.arange(len(score)) < expert)
     )
     middle = (medium[0] + medium[1]) / 2
     chosen = int(inside.argmax() if inside.any() else np.abs(share - middle).argmin())
@@ -95,13 +120,23 @@ def choose(
 
 
 def visited(world: World, policy: Feedforward, k: int, count: int) -> Floats:
-    """Observations (count, O) met while acting, for the parity gate."""
-    seen: list[Floats] = []
+    """Observations met while acting, to compare the exported file on.
+
+    Args:
+        world: Where to act.
+        policy: Of all seeds; acts without noise.
+        k: Which seed's slice acts.
+        count: How many at most.
+
+    Returns:
+        (count, O), units of the world.
+    """
+    observations: list[Floats] = []
 
     def act(moment: Moment) -> Actions:
-        seen.append(np.asarray(moment.observation, np.float32))
+        observations.append(np.asarray(moment.observation, np.float32))
         return act_with(policy, k, moment, np.zeros((len(moment.episode), width)))
 
     width = policy.action_width
     play(world.make(10), act, range(10))
-    return np.concatenate(seen)[:count]
+    return np.concatenate(observations)[:count]

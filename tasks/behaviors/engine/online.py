@@ -1,4 +1,7 @@
-"""The online loop: act, store, update, for a stack of seeds at once."""
+"""The online loop: act, store, update, for a stack of seeds at once.
+
+Shapes: S seeds, B batch, O observation, A action.
+"""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
@@ -17,14 +20,14 @@ Draws = Sequence[np.random.Generator]
 
 
 class Replay:
-    """Ring buffer of transitions, one a seed.
+    """A ring buffer of transitions for each seed; the newest replace the oldest.
 
     Args:
         seeds: S.
         capacity: Transitions a seed.
         observation: O.
         action: A.
-        more: Widths of what is stored beside.
+        more: Widths of the columns that are stored beside.
     """
 
     def __init__(
@@ -49,7 +52,16 @@ class Replay:
         terminated: Flags,
         *more: Floats,
     ) -> None:
-        """Store one transition a seed: (S, O), (S, A), (S,), (S, O), (S,), ..."""
+        """Store one transition of each seed.
+
+        Args:
+            o: Observations, (S, O).
+            a: Actions as the learner sees them, (S, A).
+            r: Rewards, (S,).
+            o2: Next observations, (S, O).
+            terminated: Whether the episode terminated, (S,).
+            *more: Further columns, (S, width) each.
+        """
         self.rows[:, self.next] = np.concatenate(
             [o, a, r[:, None], o2, terminated[:, None], *more], axis=1
         )
@@ -59,25 +71,33 @@ class Replay:
     def sample(
         self, draws: Sequence[np.random.Generator], batch: int
     ) -> list[torch.Tensor]:
-        """Uniform rows a seed, split into the fields of a batch."""
-        picked = np.stack(
+        """Draw rows of each seed uniformly, with replacement.
+
+        Args:
+            draws: A generator for each seed.
+            batch: B.
+
+        Returns:
+            The fields in the order they were stored in, (S, B, width) each.
+        """
+        sampled = np.stack(
             [
                 rows[g.integers(0, self.size, batch)]
                 for rows, g in zip(self.rows, draws, strict=True)
             ]
         )
-        return [torch.from_numpy(x) for x in np.split(picked, self.cuts, axis=-1)]
+        return [torch.from_numpy(x) for x in np.split(sampled, self.cuts, axis=-1)]
 
 
 class Squashed:
-    """Acts as a gaussian policy samples; uniformly at first.
+    """Actions sampled from a gaussian policy; uniformly random ones at first.
 
     Args:
         learner: Its policy has a gaussian head.
-        world: Continuous.
+        world: With continuous actions.
     """
 
-    def __init__(self, learner: Learner, world: World) -> None:
+    def __init__(self, learner: Learner[Any], world: World) -> None:
         del world
         self.actor = cast(Feedforward, learner.policy())
         self.low = learner.spaces.action_low.numpy()
@@ -85,9 +105,19 @@ class Squashed:
         self.width = learner.spaces.action
 
     def __call__(
-        self, seen: Floats, infos: dict[str, Any], draws: Draws, step: int | None
+        self, observation: Floats, infos: dict[str, Any], draws: Draws, step: int | None
     ) -> tuple[Floats, Actions]:
-        """What is stored, in [-1, 1] (S, A), and what is done in the world (S, A)."""
+        """Choose an action for each seed.
+
+        Args:
+            observation: (S, O).
+            infos: Of the world's last step; not used.
+            draws: A generator for each seed.
+            step: Number of the step; None for a uniformly random action.
+
+        Returns:
+            The action to store, in [-1, 1], and the one for the world, (S, A) each.
+        """
         del infos
         if step is None:
             action = np.stack([g.uniform(-1, 1, self.width) for g in draws])
@@ -96,7 +126,7 @@ class Squashed:
             with torch.no_grad():
                 action = (
                     self.actor.squashed(
-                        torch.from_numpy(seen.astype(np.float32))[:, None],
+                        torch.from_numpy(observation.astype(np.float32))[:, None],
                         torch.from_numpy(sample.astype(np.float32))[:, None],
                     )[:, 0]
                 ).numpy()
@@ -105,29 +135,41 @@ class Squashed:
 
 
 class Greedy:
-    """Acts greedily, but for a share of uniformly random legal actions.
+    """Greedy actions, but for a share of uniformly random legal ones.
 
     Args:
-        learner: Has ``epsilon``, the share by the number of the step.
-        world: Discrete.
+        learner: Has ``epsilon(step)``, the share after some steps.
+        world: With discrete actions.
     """
 
-    def __init__(self, learner: Learner, world: World) -> None:
+    def __init__(self, learner: Learner[Any], world: World) -> None:
         self.actor = cast(Feedforward, learner.policy())
         self.epsilon = cast(Any, learner).epsilon
         self.one_hot = np.eye(world.action_width, dtype=np.float32)
 
     def __call__(
-        self, seen: Floats, infos: dict[str, Any], draws: Draws, step: int | None
+        self, observation: Floats, infos: dict[str, Any], draws: Draws, step: int | None
     ) -> tuple[Floats, Actions]:
-        """What is stored, one-hot (S, A), and what is done in the world (S,)."""
-        legal = infos.get("legal", np.ones((len(seen), len(self.one_hot)), np.float32))
+        """Choose an action for each seed.
+
+        Args:
+            observation: (S, O).
+            infos: Of the world's last step; ``legal`` (S, A) says what is allowed.
+            draws: A generator for each seed.
+            step: Number of the step; None for a uniformly random action.
+
+        Returns:
+            The action to store, one-hot (S, A), and its number for the world (S,).
+        """
+        legal = infos.get(
+            "legal", np.ones((len(observation), len(self.one_hot)), np.float32)
+        )
         luck = np.stack([g.random(2) for g in draws])  # whether, which
         action = pick_legal(luck[:, 1], legal)
         if step is not None:
             with torch.no_grad():
                 best = self.actor(
-                    torch.from_numpy(seen.astype(np.float32))[:, None],
+                    torch.from_numpy(observation.astype(np.float32))[:, None],
                     legal=torch.from_numpy(legal)[:, None],
                 )[:, 0].numpy()
             action = np.where(luck[:, 0] < self.epsilon(step), action, best)
@@ -135,18 +177,18 @@ class Greedy:
 
 
 def run(
-    learner: Learner,
+    learner: Learner[Any],
     world: World,
     steps: int,
     start_steps: int,
     batch: int,
     updates_per_step: float,
 ) -> Iterator[tuple[int, NDArray[np.float64], Policy]]:
-    """Train online, one environment a seed.
+    """Train online, one environment for each seed.
 
     Args:
-        learner: With a gaussian head, or of discrete actions; observations are not
-            normalised. Its number of updates is that of the steps.
+        learner: With a gaussian head or discrete actions, and observations that are not
+            normalised. Its schedules count environment steps as updates.
         world: Where it acts.
         steps: Environment steps a seed.
         start_steps: Uniformly random steps before the first update.
@@ -154,8 +196,8 @@ def run(
         updates_per_step: Updates a step a seed.
 
     Yields:
-        After each step: its number, the return of the episode that ended at it a seed
-        (NaN where none ended), and the policy.
+        After each step: its number from 1, each seed's return of the episode that ended
+        at it (NaN where none ended), and the policy.
     """
     seeds = learner.seeds
     n = len(seeds)
@@ -169,12 +211,12 @@ def run(
     act = (Greedy if world.discrete else Squashed)(learner, world)
     done_updates = 0
     for step in range(steps):
-        late = step if step >= start_steps else None
-        action, done = act(observation, infos, draws, late)
+        learned = step if step >= start_steps else None
+        action, executed = act(observation, infos, draws, learned)
         before = infos
-        after, reward, terminated, truncated, infos = env.step(done)
-        kept = {"legal": before.get("legal"), "next_legal": infos.get("legal")}
-        beside = [cast(Floats, kept[name]) for name in columns]
+        after, reward, terminated, truncated, infos = env.step(executed)
+        masks = {"legal": before.get("legal"), "next_legal": infos.get("legal")}
+        beside = [cast(Floats, masks[name]) for name in columns]
         replay.add(observation, action, reward, after, terminated, *beside)
         returns += reward
         observation = after
@@ -196,8 +238,9 @@ def run(
                     )
                     for name, draw in learner.draws().items()
                 }
-                columns_of = dict(zip(columns, rest, strict=True))
-                rows = Batch(o, a, r.squeeze(-1), o2, d.squeeze(-1), columns_of, noise)
+                more_columns = dict(zip(columns, rest, strict=True))
+                r, d = r.squeeze(-1), d.squeeze(-1)
+                rows = Batch(o, a, r, o2, d, more_columns, noise)
                 learner.update(rows, done_updates)
                 done_updates += 1
         yield step + 1, finished, act.actor

@@ -1,0 +1,1 @@
+"""What trains behaviour policies: the online loop, and the choice of checkpoints."""
