@@ -66,10 +66,7 @@ class OneOf:
 
 @dataclass(frozen=True)
 class Params:
-    """The base of all dataclasses of parameters: checks types and ranges when built.
-
-    Fields are numbers, texts, truth values, tuples of these, or one of them or None.
-    """
+    """The base of all dataclasses of parameters: checks types and ranges when built."""
 
     def __post_init__(self) -> None:
         """Check each field.
