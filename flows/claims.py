@@ -15,13 +15,13 @@ from typing import Any
 
 import yaml
 
-from flows.experiment import git
-from flows.study import local, say, seen
-from flows.worktree import plan
+from flows.experiments.experiment import git
+from flows.experiments.plan import plan
+from flows.study import say, study_in_prefect, study_locally
 from tasks.artifacts.compose import composed
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import write_json
-from tasks.artifacts.params import known
+from tasks.artifacts.params import check_known
 from tasks.artifacts.stage import run_stage
 from tasks.claims.engine.page import CLAIMS
 from tasks.claims.engine.page import main as write_page
@@ -76,13 +76,13 @@ def main() -> None:
     given = parser.parse_args()
     root, where = Path.cwd(), studies(Path.cwd())
     for name in given.claims:
-        known(name, where, "claim")
+        check_known(name, where, "claim")
     wanted = sorted({where[name] for name in given.claims or where})
     # all are planned first: a study refuses a clone whose files were changed, and what
     # the first one brings in changes some
     planned = [plan(root, study) for study in wanted]
     failed, came = [], []
-    run = local if given.local else seen
+    run = study_locally if given.local else study_in_prefect
     try:
         for one in planned:
             began = time.monotonic()

@@ -35,7 +35,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.params import PARAMS, Params, Range, build, known
+from tasks.artifacts.params import PARAMS, Params, Range, build, check_known
 from tasks.measure.qdc_metrics.embedding import Yardstick, yardstick
 from tasks.measure.qdc_metrics.figures import Measure, blocks
 from tasks.measure.qdc_metrics.gate import check_gate, check_thresholds
@@ -182,7 +182,7 @@ def measured(
         RefusedError: If a figure does not pass the gate, or a dataset cannot be read.
     """
     names = study.get("measured") or ()
-    known(dataset, names, "study.measured")
+    check_known(dataset, names, "study.measured")
     opened = [Source.open(root / f"{name}-v0") for name in names]
     source = next(one for one in opened if one.name == dataset)
     peers = [one for one in opened if one.world.get("name") == source.world.get("name")]
