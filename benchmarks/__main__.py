@@ -29,32 +29,33 @@ RUNNING = "a server that runs"
 PARALLEL, FASTER, GROWTH, UNCHANGED = 0.65, 6.0, 1.5, 10.0
 
 
-def budgets(found: dict[str, Any]) -> list[dict[str, Any]]:
-    """The figures that have a budget.
+def budgets(results: dict[str, Any]) -> list[dict[str, Any]]:
+    """Compare the figures that have a budget with it.
 
     Args:
-        found: ``generate`` (one a policy), ``evaluate``, ``train`` and ``flow``, as
-            measured.
+        results: What was measured: ``generate`` (a row a policy), ``evaluate``,
+            ``train`` and ``flow``.
 
     Returns:
-        ``what``, ``limit`` (what it is measured against), ``figure``, ``budget`` and
-        ``met``; ``most`` says whether the budget is an upper bound.
+        A row a budget: ``what``, ``limit`` (what it is measured against), ``figure``,
+        ``budget``, ``unit`` and ``met``; ``most`` says whether the budget is an upper
+        bound.
     """
     rows: list[tuple[str, str, float, float, bool]] = [
         (
-            f"generate, policy {made['policy']}: recording, policy and writing add",
+            f"generate, policy {row['policy']}: recording, policy and writing add",
             "bare stepping of the same actions",
-            made["added_share"],
+            row["added_share"],
             ADDED,
             True,
         )
-        for made in found["generate"]
+        for row in results["generate"]
     ]
     rows += [
         (
-            f"evaluate {found['evaluate']['episodes']} episodes, 2 threads: faster",
+            f"evaluate {results['evaluate']['episodes']} episodes, 2 threads: faster",
             f"one environment at a time, {peer}",
-            found["evaluate"]["ratios"][f"one_at_a_time_{peer} / ours_2_threads"][
+            results["evaluate"]["ratios"][f"one_at_a_time_{peer} / ours_2_threads"][
                 "wall"
             ],
             SPEED_UP,
@@ -62,9 +63,9 @@ def budgets(found: dict[str, Any]) -> list[dict[str, Any]]:
         )
         for peer in ("onnxruntime", "torch")
     ]
-    rows += speed.budgets(found["train"])
-    few, some, many = found["flow"]["trivial"]
-    doors = found["flow"]["study"]
+    rows += speed.budgets(results["train"])
+    few, some, many = results["flow"]["trivial"]
+    doors = results["flow"]["study"]
     rows += [
         (
             "the default study as a flow: share of the time",
@@ -110,18 +111,28 @@ def budgets(found: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def further(few: dict[str, Any], many: dict[str, Any]) -> float:
-    """Seconds that each stage more costs a flow, without what it costs to start."""
+    """Seconds that each further stage costs a flow.
+
+    Args:
+        few: What a flow of some trivial stages took.
+        many: What one of more stages took.
+    """
     seconds: float = many["flow"]["wall"] - few["flow"]["wall"]
     return seconds / (many["stages"] - few["stages"])
 
 
 def load_average() -> float:
-    """Of the last minute."""
+    """The machine's load average of the last minute."""
     return round(os.getloadavg()[0], 2)
 
 
 def parts(rounds: int, seconds: float) -> dict[str, Callable[[], Any]]:
-    """What can be measured."""
+    """The parts that can be measured, by name.
+
+    Args:
+        rounds: Of train and latency, at least 1.
+        seconds: That each way of training takes in each round.
+    """
     from benchmarks import evaluating, flow, generate, kills, latency, training
 
     return {
@@ -135,23 +146,24 @@ def parts(rounds: int, seconds: float) -> dict[str, Callable[[], Any]]:
 
 
 def main() -> None:
-    """Measure the parts named, or all, and write."""
+    """Measure the parts that the command line names, or all, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", help="by default all")
     parser.add_argument("--rounds", type=int, default=5, help="of train, latency; >= 1")
     parser.add_argument("--seconds", type=float, default=1.5, help="a way and round")
-    given = parser.parse_args()
-    known = parts(given.rounds, given.seconds)
-    wanted = given.parts or list(known)
-    if wrong := set(wanted) - set(known):
-        parser.error(f"no such part: {', '.join(wrong)}; there are {', '.join(known)}")
+    options = parser.parse_args()
+    measures = parts(options.rounds, options.seconds)
+    names = options.parts or list(measures)
+    if wrong := set(names) - set(measures):
+        there = ", ".join(measures)
+        parser.error(f"no such part: {', '.join(wrong)}; there are {there}")
     path, results = HERE / "results.json", dict[str, Any]()
-    if path.exists() and set(wanted) != set(known):
+    if path.exists() and set(names) != set(measures):
         results = json.loads(path.read_text(encoding="utf-8"))
     results.setdefault("load", {})
-    for part in wanted:
+    for part in names:
         before = load_average()
-        results[part] = known[part]()
+        results[part] = measures[part]()
         results["load"][part] = {"before": before, "after": load_average()}
     here = environment(Path("/proc/cpuinfo").read_text(encoding="utf-8"))
     results |= {

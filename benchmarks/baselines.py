@@ -48,10 +48,10 @@ million updates; ten are what this study affords."""
 
 
 def keep(folder: Path) -> None:
-    """Copy what the study left.
+    """Copy the study's metrics, curves, learning and report into the project.
 
     Args:
-        folder: Where it ran.
+        folder: Where the study ran.
     """
     data = folder / "data"
     KEPT.mkdir(parents=True, exist_ok=True)
@@ -67,15 +67,15 @@ def keep(folder: Path) -> None:
     }
     text = json.dumps(learning, indent=1, sort_keys=True) + "\n"
     (KEPT / "learning.json").write_text(text, encoding="utf-8")
-    told = {}
+    cards = {}
     for path in sorted(data.glob("datasets/*/card.json")):
         card = json.loads(path.read_text())
         world = json.loads((path.parent / "world.json").read_text())["world"]
         name = path.parent.name.removesuffix("-v0")
-        told[name] = {key: card[key] for key in CARD}
-        told[name] |= {key: world[key] for key in ("ref_min", "ref_max")}
-        told[name]["discounted_max"] = best_to_come(path.parent)
-    text = json.dumps(told, indent=1, sort_keys=True) + "\n"
+        cards[name] = {key: card[key] for key in CARD}
+        cards[name] |= {key: world[key] for key in ("ref_min", "ref_max")}
+        cards[name]["discounted_max"] = best_to_come(path.parent)
+    text = json.dumps(cards, indent=1, sort_keys=True) + "\n"
     (KEPT / "datasets.json").write_text(text, encoding="utf-8")
 
 
@@ -102,14 +102,17 @@ def page(
     corl: Mapping[str, Any],
     curves: Path,
 ) -> str:
-    """The page's text.
+    """Write docs/baselines.md.
 
     Args:
-        metrics: metrics.json of the study.
-        learning: By ``dataset/learner``.
-        cards: By dataset.
-        corl: Published figures.
-        curves: Folder of them.
+        metrics: metrics.json of the study's report.
+        learning: Scores of the policies kept on the way, by ``dataset/learner``.
+        cards: What is said of each dataset, by name.
+        corl: CORL's published figures.
+        curves: Folder of the learners' curves.
+
+    Returns:
+        The page's Markdown.
     """
     parts = [HEAD, verdict(metrics), below_random(metrics, cards, curves)]
     for dataset, learners in metrics.items():
@@ -135,7 +138,15 @@ def row(
     card: Mapping[str, Any],
     corl: Mapping[str, Any],
 ) -> list[str]:
-    """One learner on one dataset."""
+    """The row of one learner on one dataset.
+
+    Args:
+        name: The learner.
+        learners: metrics.json of the dataset.
+        way: Scores of the policies kept on the way.
+        card: What is said of the dataset.
+        corl: CORL's figures for the dataset, by learner.
+    """
     own, bc = learners[name]["float32"], learners["bc"]["float32"]
     words = "above bc" if own["score_low"] > bc["score_high"] else ""
     if own["score_high"] < 0:
@@ -157,7 +168,7 @@ def row(
 
 
 def verdict(metrics: Mapping[str, Any]) -> str:
-    """Who is above bc where, in a sentence a dataset."""
+    """Which learners are above bc, in a sentence a dataset."""
     lines = []
     for dataset, learners in metrics.items():
         bc = learners["bc"]["float32"]["score_high"]
@@ -173,7 +184,7 @@ def verdict(metrics: Mapping[str, Any]) -> str:
 def below_random(
     metrics: Mapping[str, Any], cards: Mapping[str, Any], curves: Path
 ) -> str:
-    """Who is below the random policy, and what its critics thought of it."""
+    """Which learners are below the random policy, and what their critics say of it."""
     rows = []
     for dataset, learners in metrics.items():
         for name, own in learners.items():
@@ -181,10 +192,10 @@ def below_random(
                 continue
             path = curves / f"{dataset}-{name}-value.csv"
             *_, last = csv.DictReader(path.read_text(encoding="utf-8").splitlines())
-            found = f"{float(last['mean']):.0f}"
+            value = f"{float(last['mean']):.0f}"
             most = f"{cards[dataset]['discounted_max']:.0f}"
             rows.append(
-                [dataset, f"`{name}`", found, most, round(own["float32"]["return"])]
+                [dataset, f"`{name}`", value, most, round(own["float32"]["return"])]
             )
     if not rows:
         return "Nobody is below the random policy."
@@ -193,15 +204,15 @@ def below_random(
 
 
 def main() -> None:
-    """See the module."""
+    """Keep the study of the folder the command line names, and write the page."""
     if sys.argv[1:]:
         keep(Path(sys.argv[1]))
-    read = [
+    documents = [
         json.loads((KEPT / name).read_text(encoding="utf-8"))
         for name in ("metrics.json", "learning.json", "datasets.json")
     ]
     corl = json.loads(CORL.read_text(encoding="utf-8"))
-    PAGE.write_text(page(*read, corl, KEPT / "curves"), encoding="utf-8")
+    PAGE.write_text(page(*documents, corl, KEPT / "curves"), encoding="utf-8")
 
 
 if __name__ == "__main__":

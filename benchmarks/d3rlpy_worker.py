@@ -1,4 +1,7 @@
-"""What d3rlpy does in its own environment; see ``workers.py`` for how it is told.
+"""d3rlpy's training as a worker process, in an environment of its own.
+
+``workers.py`` starts it and sends requests, one JSON object a line of standard input;
+each names a method of `Peer` in ``do`` and is answered with one line.
 
 It is driven by its public calls, ``sample_transition_batch`` and ``update``, as its
 ``fit`` does, without ``fit``'s log, progress bar and saved models: those cost further
@@ -33,32 +36,39 @@ def serve() -> None:
 def config(
     learner: str, hidden: list, batch: int, samples: int
 ) -> d3rlpy.base.LearnableConfig:
-    """d3rlpy's defaults but for the batch, the widths and, in CQL, what ours does.
+    """Configure a learner: d3rlpy's defaults but for batch, widths and CQL's samples.
 
     Args:
-        learner: Our name.
-        hidden: Widths of all networks.
+        learner: The project's name of it: bc, td3_bc, iql or cql.
+        hidden: Widths of the hidden layers of all networks.
         batch: Rows an update.
-        samples: CQL's actions a row from each of its three sources; no Lagrange.
+        samples: Actions a row that CQL draws from each of its three sources; its
+            multiplier is fixed, as the project's is.
     """
     own = VectorEncoderFactory(hidden_units=hidden)
     both = {"actor_encoder_factory": own, "critic_encoder_factory": own}
     algos = d3rlpy.algos
     if learner == "bc":
-        made = algos.BCConfig(batch_size=batch, encoder_factory=own)
+        chosen = algos.BCConfig(batch_size=batch, encoder_factory=own)
     elif learner == "td3_bc":
-        made = algos.TD3PlusBCConfig(batch_size=batch, **both)
+        chosen = algos.TD3PlusBCConfig(batch_size=batch, **both)
     elif learner == "iql":
         value = {"value_encoder_factory": own}
-        made = algos.IQLConfig(batch_size=batch, **both, **value)
+        chosen = algos.IQLConfig(batch_size=batch, **both, **value)
     else:
         fixed = {"n_action_samples": samples, "alpha_learning_rate": 0.0}
-        made = algos.CQLConfig(batch_size=batch, **both, **fixed)
-    return made
+        chosen = algos.CQLConfig(batch_size=batch, **both, **fixed)
+    return chosen
 
 
 def replay(data: str) -> d3rlpy.dataset.ReplayBuffer:
-    """The episodes; of one that is cut d3rlpy leaves out the last step."""
+    """Read the episodes that ``episodes.py`` wrote.
+
+    Of an episode that is cut d3rlpy leaves out the last step.
+
+    Args:
+        data: Their folder.
+    """
     shapes = json.loads((Path(data) / "shapes.json").read_text(encoding="utf-8"))
     names = ("observation", "action", "reward", "terminated")
     arrays = [
@@ -74,12 +84,12 @@ def replay(data: str) -> d3rlpy.dataset.ReplayBuffer:
 
 
 class Peer:
-    """One learner at a time, all on the same data."""
+    """What can be asked for: one learner at a time, all on the same data."""
 
     replay: d3rlpy.dataset.ReplayBuffer | None = None
 
     def versions(self) -> dict:
-        """Of what runs here, and torch's threads."""
+        """Versions of what runs here, and how many threads torch has."""
         return {
             "d3rlpy": d3rlpy.__version__,
             "numpy": np.__version__,
@@ -90,7 +100,15 @@ class Peer:
     def build(
         self, learner: str, hidden: list, batch: int, data: str, samples: int = 10
     ) -> dict:
-        """Make a learner and warm it up; ``data`` is from ``episodes.py``."""
+        """Build a learner and warm it up.
+
+        Args:
+            learner: The project's name of it: bc, td3_bc, iql or cql.
+            hidden: Widths of the hidden layers.
+            batch: Rows an update.
+            data: Folder of the episodes that ``episodes.py`` wrote.
+            samples: Actions a row that CQL draws from each of its sources.
+        """
         if self.replay is None:
             self.replay = replay(data)
         self.batch = batch
@@ -102,11 +120,11 @@ class Peer:
         return self.versions()
 
     def step(self) -> None:
-        """One update."""
+        """Make one update."""
         self.algo.update(self.replay.sample_transition_batch(self.batch))
 
     def train(self, seconds: float) -> dict:
-        """Updates for so long; the first that ends after it is the last."""
+        """Make updates for some seconds; the first that ends after them is the last."""
         begun, updates = time.perf_counter(), 0
         while (spent := time.perf_counter() - begun) < seconds:
             self.step()
@@ -114,7 +132,7 @@ class Peer:
         return {"updates": updates, "seconds": spent}
 
     def export(self, path: str) -> dict:
-        """d3rlpy's own ONNX file.
+        """Write d3rlpy's own ONNX file of the policy.
 
         torch 2.13 refuses the traced function that d3rlpy 2.8.1 hands to its exporter,
         unless asked for the older exporter, which was the default then.

@@ -17,7 +17,14 @@ EPISODES, STEPS, O, A = 100, 1000, 11, 3  # noqa: E741 - shapes as in tasks/trai
 
 
 def write(folder: Path) -> None:
-    """Observation (E, T+1, O), action (E, T, A), reward (E, T), terminated (E,)."""
+    """Write the episodes.
+
+    Arrays, float32: observation (E, T+1, O), action (E, T, A), reward (E, T) and
+    terminated (E,), 1 where an episode ends so.
+
+    Args:
+        folder: Where; made.
+    """
     g = np.random.default_rng(0)
     normal = lambda *shape: g.standard_normal(shape, np.float32)  # noqa: E731
     arrays = {
@@ -35,7 +42,15 @@ def write(folder: Path) -> None:
 
 @cache
 def transitions(folder: Path) -> Any:
-    """With the fields of ``artifacts.dataset.Transitions`` that learners read."""
+    """Read the episodes as transitions.
+
+    Args:
+        folder: Where they were written.
+
+    Returns:
+        An object with the fields of ``artifacts.dataset.Transitions`` that learners
+        read.
+    """
     shapes = json.loads((folder / "shapes.json").read_text(encoding="utf-8"))
     file = {
         name: np.fromfile(folder / name, np.float32).reshape(shape)

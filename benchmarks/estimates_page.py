@@ -1,4 +1,4 @@
-"""The page of the estimates: estimates.md from estimates.json."""
+"""Render the page of the estimates: estimates.md from estimates.json."""
 
 from typing import Any
 
@@ -8,24 +8,24 @@ METHODS = ("fqe", "wis", "dr")
 
 
 def interval(value: float, low: float, high: float, digits: int) -> str:
-    """A number with its interval."""
+    """A number with its interval, as text with some digits after the point."""
     return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
 
 
 def agreement(world: dict[str, Any]) -> str:
-    """How well each method orders the policies."""
+    """A table of how well each method of estimation orders the policies of a world."""
     rows = []
     for method in METHODS:
-        found, near = world["ranks"][method], world["ranks_of_data"][method]
+        ranks, near = world["ranks"][method], world["ranks_of_data"][method]
         rho = [
-            interval(*(found[of][k] for k in ("rho", "low", "high")), 2)
+            interval(*(ranks[of][k] for k in ("rho", "low", "high")), 2)
             for of in ("discounted", "return")
         ]
         rho.append(
             interval(*(near["discounted"][k] for k in ("rho", "low", "high")), 2)
         )
         rows.append(
-            [method, *rho, f"{found['median_error']:.0f}", world["cpu_seconds"][method]]
+            [method, *rho, f"{ranks['median_error']:.0f}", world["cpu_seconds"][method]]
         )
     return table(
         "method | rho with the discounted return | rho with the return "
@@ -36,12 +36,13 @@ def agreement(world: dict[str, Any]) -> str:
 
 
 def policies(world: dict[str, Any]) -> str:
-    """Every policy, from the best to the worst."""
+    """A table of every policy of a world, from the best to the worst."""
     rows = []
     for row in sorted(world["policies"], key=lambda r: -float(r["discounted"])):
-        made = row["estimates"]
-        cells = [f"{made[method]['mean']:.0f}" for method in METHODS]
-        low, high = made["fqe"]["low"], made["fqe"]["high"]
+        estimates = row["estimates"]
+        half_at = estimates["wis"]["half_at"]
+        cells = [f"{estimates[method]['mean']:.0f}" for method in METHODS]
+        low, high = estimates["fqe"]["low"], estimates["fqe"]["high"]
         cells[0] += f" [{low:.0f}, {high:.0f}]"
         rows.append(
             [
@@ -50,8 +51,8 @@ def policies(world: dict[str, Any]) -> str:
                 f"{row['return']:.0f}",
                 f"{row['discounted']:.1f} ± {row['discounted_error']:.1f}",
                 *cells,
-                f"{made['wis']['at_end']:.1f}",
-                "-" if made["wis"]["half_at"] is None else made["wis"]["half_at"],
+                f"{estimates['wis']['at_end']:.1f}",
+                "-" if half_at is None else half_at,
             ]
         )
     return table(
@@ -62,8 +63,8 @@ def policies(world: dict[str, Any]) -> str:
 
 
 def section(world: dict[str, Any]) -> str:
-    """One world."""
-    parts = ", ".join(f"{one['policy']} {one['steps']}" for one in world["data"])
+    """The section of one world."""
+    parts = ", ".join(f"{part['policy']} {part['steps']}" for part in world["data"])
     fit = world["params"]["fqe"]
     note = f"\n{world['note']}\n" if "note" in world else ""
     return f"""## {world["world"]}
@@ -79,9 +80,13 @@ hidden layers {fit["hidden"]}, {fit["updates"]} updates of batch {fit["batch"]}.
 """
 
 
-def render(found: dict[str, Any]) -> str:
-    """Markdown of what estimates.json holds."""
-    worlds = "\n".join(section(one) for _, one in sorted(found["worlds"].items()))
+def render(results: dict[str, Any]) -> str:
+    """The page's Markdown.
+
+    Args:
+        results: What estimates.json holds.
+    """
+    worlds = "\n".join(section(world) for _, world in sorted(results["worlds"].items()))
     return f"""# Estimates without a world
 
 Made by `python -m benchmarks.estimates` from [estimates.json](estimates.json); do not

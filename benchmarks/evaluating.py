@@ -44,7 +44,7 @@ HOPPER = {
 
 
 def actor(world: World) -> Feedforward:
-    """2x256 with a small last layer, so that the hopper stands for a while."""
+    """A policy of 2x256 with a small last layer, so that the hopper stands a while."""
     net = MLP([0], "actor", (11, 256, 256, 3))
     with torch.no_grad():
         net.layers[-1].weight.mul_(0.1)
@@ -57,7 +57,12 @@ def actor(world: World) -> Feedforward:
 
 
 def one_at_a_time(act: Callable[[Any], Any], episodes: int) -> Result:
-    """Gymnasium's own loop."""
+    """Play episodes in Gymnasium's own loop.
+
+    Args:
+        act: The action for one observation.
+        episodes: How many; the seed of each is its number.
+    """
     env = gymnasium.make("Hopper-v5")
     returns, steps = [], 0
     for seed in range(episodes):
@@ -72,7 +77,7 @@ def one_at_a_time(act: Callable[[Any], Any], episodes: int) -> Result:
 
 
 def ours(world: World, policy: OnnxPolicy, episodes: int, threads: int) -> Result:
-    """The evaluator's loop, making the batch included."""
+    """Play the same episodes in the evaluator's loop, making the batch included."""
     batch = world.make(episodes)
     batch.threads = threads
     table = play(batch, policy, 0, np.arange(episodes), lambda *_: None)
@@ -81,7 +86,11 @@ def ours(world: World, policy: OnnxPolicy, episodes: int, threads: int) -> Resul
 
 
 def floor(world: World, policy: OnnxPolicy, episodes: int) -> tuple[float, int]:
-    """CPU seconds of ``mj_step`` alone on the same states and actions, and steps."""
+    """Measure ``mj_step`` alone on the states and actions of the same episodes.
+
+    Returns:
+        CPU seconds, and the number of steps.
+    """
     batch: Any = world.make(episodes)
     spent, steps = 0, 0  # CPU nanoseconds
     observation, _ = batch.reset(seed=list(range(episodes)))
@@ -105,7 +114,12 @@ def floor(world: World, policy: OnnxPolicy, episodes: int) -> tuple[float, int]:
 
 
 def measure(episodes: int = 100, rounds: int = 3) -> dict[str, Any]:
-    """All ways, in turns; the best round of each."""
+    """Measure all ways in turns; the best round of each counts.
+
+    Args:
+        episodes: Played by each way in each round.
+        rounds: How many.
+    """
     torch.set_num_threads(1)
     world = build(HOPPER, "world.hopper")
     net = actor(world)
@@ -193,12 +207,12 @@ def measure(episodes: int = 100, rounds: int = 3) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--episodes", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=3)
-    given = parser.parse_args()
-    print(json.dumps(measure(given.episodes, given.rounds), indent=2))  # noqa: T201
+    options = parser.parse_args()
+    print(json.dumps(measure(options.episodes, options.rounds), indent=2))  # noqa: T201
 
 
 if __name__ == "__main__":

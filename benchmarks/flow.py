@@ -20,7 +20,9 @@ from typing import Any
 
 import yaml
 
-from flows.server import bound, settings, started
+from flows.server.endpoint import bound
+from flows.server.settings import settings
+from flows.server.start import started
 from tasks.artifacts.files import sha256
 
 ROOT = Path(__file__).parents[1]
@@ -35,7 +37,16 @@ DOORS = {
 
 
 def run(folder: Path, env: dict[str, str], *command: str) -> dict[str, float]:
-    """Run a command of Python; wall and CPU seconds, its children's included."""
+    """Run a command of Python.
+
+    Args:
+        folder: Where.
+        env: Its environment.
+        *command: Arguments of the interpreter.
+
+    Returns:
+        ``wall`` and ``cpu`` seconds, its children's included.
+    """
     begun, before = time.monotonic(), os.times()
     subprocess.run(
         [sys.executable, *command],
@@ -52,7 +63,12 @@ def run(folder: Path, env: dict[str, str], *command: str) -> dict[str, float]:
 
 
 def trivial(folder: Path, stages: int) -> None:
-    """A repository of trivial stages."""
+    """Make a git and DVC repository of trivial stages.
+
+    Args:
+        folder: Where; made.
+        stages: How many.
+    """
     graph = {}
     for n in range(stages):
         dep = f"out/{n - 10}" if n >= 10 else "in"
@@ -68,7 +84,7 @@ def trivial(folder: Path, stages: int) -> None:
 
 
 def forget(folder: Path) -> None:
-    """Take a run of trivial stages back."""
+    """Remove what a run of trivial stages left: outputs, cache and dvc.lock."""
     shutil.rmtree(folder / "out")
     (folder / "out").mkdir()
     (folder / "dvc.lock").unlink()
@@ -76,7 +92,17 @@ def forget(folder: Path) -> None:
 
 
 def overhead(env: dict[str, str]) -> list[dict[str, Any]]:
-    """Seconds of each door at each number of stages, medians."""
+    """Measure each door at each number of trivial stages.
+
+    Args:
+        env: The environment, with the address of a server.
+
+    Returns:
+        A row a number of stages, with the median seconds of each door.
+
+    Raises:
+        AssertionError: If the doors leave different files dvc.lock.
+    """
     rows = []
     with tempfile.TemporaryDirectory() as top:
         for stages in STAGES:
@@ -100,8 +126,15 @@ def overhead(env: dict[str, str]) -> list[dict[str, Any]]:
 
 
 def study(env: dict[str, str]) -> dict[str, Any]:
-    """The default study through both doors."""
-    found: dict[str, Any] = {}
+    """Measure the default study through both doors, from nothing and unchanged.
+
+    Args:
+        env: The environment, with the address of a server.
+
+    Raises:
+        AssertionError: If the doors leave different files dvc.lock.
+    """
+    seconds: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as top:
         for door in ("dvc repro", "flow"):
             folder = Path(top) / door.split()[0]
@@ -109,16 +142,16 @@ def study(env: dict[str, str]) -> dict[str, Any]:
             here = env | {"PYTHONPATH": str(folder)}
             run(folder, here, "-m", "tasks.artifacts.environment")
             alone = {k: v for k, v in here.items() if k != "PREFECT_API_URL"}
-            found[door] = run(folder, alone, *DOORS[door])
-            found[f"{door}, unchanged"] = run(folder, here, *DOORS[door])
-            found.setdefault("lock", sha256(folder / "dvc.lock"))
-            if found["lock"] != sha256(folder / "dvc.lock"):
+            seconds[door] = run(folder, alone, *DOORS[door])
+            seconds[f"{door}, unchanged"] = run(folder, here, *DOORS[door])
+            seconds.setdefault("lock", sha256(folder / "dvc.lock"))
+            if seconds["lock"] != sha256(folder / "dvc.lock"):
                 raise AssertionError("the default study: the doors' dvc.lock differ")
-    return found
+    return seconds
 
 
 def measure() -> dict[str, Any]:
-    """Everything; 15 minutes."""
+    """Measure both kinds of graphs; takes 15 minutes."""
     env = os.environ | {"PYTHONPATH": str(ROOT), "DVC_NO_ANALYTICS": "1"}
     env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
     env.pop("PREFECT_API_URL", None)

@@ -26,9 +26,9 @@ from tests.e2e.project import Project
 from tests.flows.dasks import Dasks, dasks, until
 
 VICTIMS = {"flow": 8, "server": 4, "worker": 8}
-MADE = [
+OUTPUTS = [  # what a run writes
     *(f"data/{stage}" for stage in ("datasets", "policies", "compressed", "onnx")),
-    *(f"data/{stage}" for stage in ("evaluations", "profiles", "report")),
+    *(f"data/{stage}" for stage in ("evaluations", "profiles", "report", "code")),
     *(".dvc/cache", ".offcut/checkpoints"),
 ]
 WAIT = 300  # seconds a run may take to end after a kill
@@ -36,25 +36,29 @@ FLOW = [sys.executable, "-m", "flows"]
 
 
 def below(pid: int) -> list[int]:
-    """The processes another one started, and those they started."""
-    found = []
+    """Numbers of the processes another one started, and of those they started."""
+    children = []
     for path in Path(f"/proc/{pid}/task").glob("*/children"):
         for child in path.read_text().split():
-            found += [int(child), *below(int(child))]
-    return found
+            children += [int(child), *below(int(child))]
+    return children
 
 
 def server_of(flow: int) -> int | None:
-    """The Prefect server a flow started, if it has one yet."""
+    """The number of the Prefect server that a flow started, if it has one yet."""
     for pid in below(flow):
         path = Path(f"/proc/{pid}/cmdline")
-        if path.exists() and "flows.application" in path.read_text():
+        if path.exists() and "flows.server.application" in path.read_text():
             return pid
     return None
 
 
 class Field:
-    """The driver's clone, two workers' clones and the remote between them."""
+    """The driver's clone, two workers' clones and the remote between them.
+
+    Args:
+        top: The folder they are made in.
+    """
 
     def __init__(self, top: Path) -> None:
         self.top, self.driver = top, Project(top / "driver")
@@ -63,35 +67,32 @@ class Field:
         for name in "ab":
             self.driver.run("git", "clone", "-q", ".", str(top / name))
             shutil.copy(self.driver.folder / "environment.json", top / name)
-        self.start_lock = self.driver.lock()  # that of the behaviours, which are in git
+        self.path = self.driver.folder / "dvc.lock"
+        # that of the default study, where git has one
+        self.start_lock = self.path.read_bytes() if self.path.exists() else b""
         self.driver.run(*FLOW, "--local")
         self.lock = self.driver.lock()
         self.entries = yaml.safe_load(self.lock)["stages"]
-        self.before = yaml.safe_load(self.start_lock)["stages"]
-        new = [n for n, made in self.entries.items() if made != self.before.get(n)]
-        self.made = set(new)
+        self.before = (yaml.safe_load(self.start_lock) or {}).get("stages", {})
+        self.new = {n for n, e in self.entries.items() if e != self.before.get(n)}
         self.forget()
 
     def forget(self) -> None:
-        """Back to the start: no output, no cache, no checkpoint."""
+        """Go back to the start: no output, no cache, no checkpoint."""
         shutil.rmtree(self.top / "store", ignore_errors=True)
         for folder in (self.driver.folder, self.top / "a", self.top / "b"):
-            for name in [
-                "datasets",
-                "policies",
-                "compressed",
-                "onnx",
-                "evaluations",
-                "profiles",
-            ]:
-                shutil.rmtree(folder / "data" / name, ignore_errors=True)
-            shutil.rmtree(folder / "data/report", ignore_errors=True)
-            shutil.rmtree(folder / ".dvc/cache", ignore_errors=True)
-            shutil.rmtree(folder / ".offcut/checkpoints", ignore_errors=True)
-        (self.driver.folder / "dvc.lock").write_bytes(self.start_lock)
+            for name in OUTPUTS:
+                shutil.rmtree(folder / name, ignore_errors=True)
+        self.path.unlink(missing_ok=True)
+        if self.start_lock:
+            self.path.write_bytes(self.start_lock)
 
     def start(self, *arguments: str) -> "subprocess.Popen[bytes]":
-        """A run in the background."""
+        """Start a run in the background.
+
+        Args:
+            *arguments: Of ``python -m flows``.
+        """
         return subprocess.Popen(
             [*FLOW, *arguments],
             cwd=self.driver.folder,
@@ -100,17 +101,29 @@ class Field:
             stderr=subprocess.DEVNULL,
         )
 
-    def sound(self) -> int:
-        """Check what lies there; how many stages are recorded."""
-        found = yaml.safe_load(self.driver.lock())["stages"]
-        done = {n for n in found if found[n] == self.entries.get(n)}
-        wrong = [n for n in found.keys() - done if found[n] != self.before.get(n)]
+    def check_lock(self) -> int:
+        """Check dvc.lock after a kill.
+
+        Returns:
+            How many stages of the run it records.
+
+        Raises:
+            AssertionError: If an entry differs from an undisturbed run's.
+        """
+        text = self.path.read_bytes() if self.path.exists() else b""
+        entries = (yaml.safe_load(text) or {}).get("stages", {})
+        done = {n for n in entries if entries[n] == self.entries.get(n)}
+        wrong = [n for n in entries.keys() - done if entries[n] != self.before.get(n)]
         if wrong:
             raise AssertionError(f"dvc.lock: {wrong} differ")
-        return len(self.made & done)
+        return len(self.new & done)
 
-    def ended(self) -> None:
-        """Check what a run that ended well left."""
+    def check_end(self) -> None:
+        """Check what a run that ended well left.
+
+        Raises:
+            AssertionError: If it left another dvc.lock or a temporary file.
+        """
         if self.driver.lock() != self.lock or self.driver.leftovers():
             raise AssertionError(f"dvc.lock differs, or: {self.driver.leftovers()}")
         if "up to date" not in self.driver.dvc("status"):
@@ -118,10 +131,16 @@ class Field:
 
 
 def kill(victim: str, field: Field, cluster: Dasks, moment: float) -> int | None:
-    """Run, kill after a moment, wait for the end; the run's exit code.
+    """Start a run, kill one of its processes and wait for its end.
+
+    Args:
+        victim: ``flow``, ``server`` or ``worker``.
+        field: Where it runs.
+        cluster: The workers it uses where one of them is the victim.
+        moment: Seconds after which the victim gets SIGKILL.
 
     Returns:
-        None if it ended before the moment came.
+        The run's exit code, or None if it ended before the moment came.
     """
     on = ("--local", "--dask", cluster.address) if victim == "worker" else ()
     run = field.start(*on)
@@ -144,7 +163,10 @@ def kill(victim: str, field: Field, cluster: Dasks, moment: float) -> int | None
 
 
 def measure(seed: int = 0) -> dict[str, Any]:
-    """Kill; ten minutes.
+    """Kill each victim as often as it should be; takes ten minutes.
+
+    Args:
+        seed: Of order and moments.
 
     Returns:
         The kills in order, how many there were of each, how often a run ended well.
@@ -169,18 +191,18 @@ def measure(seed: int = 0) -> dict[str, Any]:
                             "after_seconds": moment,
                             "ended_with": code,
                             "ended_after_seconds": round(time.monotonic() - before, 1),
-                            "stages_recorded": field.sound(),
+                            "stages_recorded": field.check_lock(),
                         }
                     )
                 if not code:
-                    field.ended()
+                    field.check_end()
                     whole += 1
                     field.forget()
         field.driver.run(*FLOW, "--local")
-        field.ended()
+        field.check_end()
     return {
         "seed": seed,
-        "stages": len(field.made),
+        "stages": len(field.new),
         "kills": kills,
         "by_victim": dict(Counter(k["victim"] for k in kills)),
         "runs_that_ended_well": whole,

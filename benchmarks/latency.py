@@ -31,7 +31,12 @@ O, A = episodes.O, episodes.A  # noqa: E741 - shapes as in tasks/train
 
 
 def ours(width: int, folder: Path) -> tuple[Feedforward, OnnxPolicy]:
-    """A random policy, and its file opened as the evaluator does."""
+    """A random policy, and its ONNX file opened as the evaluator does.
+
+    Args:
+        width: Of its two hidden layers.
+        folder: Where the file is written.
+    """
     net = MLP([0], "actor", (O, width, width, A))
     low, high = -torch.ones(A), torch.ones(A)
     mean, std = torch.full((O,), 0.1), torch.full((O,), 1.5)
@@ -46,7 +51,7 @@ def ours(width: int, folder: Path) -> tuple[Feedforward, OnnxPolicy]:
 
 
 def eager(policy: Feedforward) -> torch.nn.Sequential:
-    """The same network of torch's own layers, without the normaliser."""
+    """The same network from torch's own layers, without the normaliser."""
     layers: list[torch.nn.Module] = []
     for mine in policy.layers:
         layer = torch.nn.Linear(mine.inputs, mine.outputs)
@@ -58,7 +63,7 @@ def eager(policy: Feedforward) -> torch.nn.Sequential:
 
 
 def session(path: Path) -> onnxruntime.InferenceSession:
-    """d3rlpy's file with the options of ours."""
+    """Open d3rlpy's ONNX file with the options of ours."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
@@ -68,7 +73,7 @@ def session(path: Path) -> onnxruntime.InferenceSession:
 
 
 def timed(call: Callable[[], Any], calls: int) -> list[int]:
-    """Nanoseconds of each."""
+    """Nanoseconds of each of some calls."""
     spent, clock = [], time.perf_counter_ns
     for _ in range(calls):
         begun = clock()
@@ -78,10 +83,18 @@ def timed(call: Callable[[], Any], calls: int) -> list[int]:
 
 
 def row(crew: Crew, width: int, data: Path, rounds: int, calls: int) -> dict[str, Any]:
-    """One width, all ways in turns."""
+    """Measure all ways in turns, at one width.
+
+    Args:
+        crew: The worker processes.
+        width: Of the two hidden layers.
+        data: Folder of the episodes d3rlpy is built with.
+        rounds: How many turns count; one before them warms up.
+        calls: Of each way in each round.
+    """
     peer, hidden = crew.get("d3rlpy", "d3rlpy", 1), [width, width]
-    asked = {"do": "build", "learner": "td3_bc", "hidden": hidden, "batch": 256}
-    together([peer], [{**asked, "data": str(data)}])
+    request = {"do": "build", "learner": "td3_bc", "hidden": hidden, "batch": 256}
+    together([peer], [{**request, "data": str(data)}])
     theirs = crew.folder / f"d3rlpy-{width}.onnx"
     together([peer], [{"do": "export", "path": str(theirs)}])
     policy, file = ours(width, crew.folder)
@@ -93,7 +106,7 @@ def row(crew: Crew, width: int, data: Path, rounds: int, calls: int) -> dict[str
     def act() -> Any:
         return net(torch.from_numpy(x)).numpy()
 
-    known: dict[str, Callable[[], list[int]]] = {
+    ways: dict[str, Callable[[], list[int]]] = {
         "ours, ONNX": lambda: timed(
             lambda: file.session.run(["action"], {"observation": x}), calls
         ),
@@ -106,20 +119,28 @@ def row(crew: Crew, width: int, data: Path, rounds: int, calls: int) -> dict[str
             [peer], [{"do": "latency", "calls": calls}]
         )[0]["nanoseconds"],
     }
-    found: dict[str, dict[str, list[float]]] = {
-        way: {"p50": [], "p99": []} for way in known
+    quantiles: dict[str, dict[str, list[float]]] = {
+        way: {"p50": [], "p99": []} for way in ways
     }
     for measured in range(rounds + 1):
-        for way, run in known.items():
+        for way, run in ways.items():
             spent = run()
             for key in ("p50", "p99") if measured else ():  # the first warms up
                 microseconds = float(np.percentile(spent, int(key[1:]))) / 1000
-                found[way][key].append(round(microseconds, 2))
-    return {"hidden": hidden, "ways": found}
+                quantiles[way][key].append(round(microseconds, 2))
+    return {"hidden": hidden, "ways": quantiles}
 
 
 def measure(rounds: int = 5, calls: int = 2000) -> dict[str, Any]:
-    """All widths: microseconds of each round."""
+    """Measure all ways at all widths.
+
+    Args:
+        rounds: At least 1.
+        calls: Of each way in each round.
+
+    Returns:
+        Microseconds of each round, the 50th and 99th percentile of its calls.
+    """
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder, Crew(Path(folder)) as crew:
         data = crew.folder / "episodes"
@@ -129,12 +150,12 @@ def measure(rounds: int = 5, calls: int = 2000) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help=">= 1")
     parser.add_argument("--calls", type=int, default=2000, help="a way and round")
-    given = parser.parse_args()
-    print(json.dumps(measure(given.rounds, given.calls), indent=2))  # noqa: T201
+    options = parser.parse_args()
+    print(json.dumps(measure(options.rounds, options.calls), indent=2))  # noqa: T201
 
 
 if __name__ == "__main__":

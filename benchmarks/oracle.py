@@ -1,4 +1,4 @@
-"""Writes d3rlpy's losses on tiny networks, for the tests to compare with ours.
+"""Write d3rlpy's losses on tiny networks, for the tests to compare with ours.
 
     "$(python -m benchmarks.peer)" -I benchmarks/oracle.py tests/train/oracle
 
@@ -44,16 +44,19 @@ Arrays = dict[str, Any]
 
 
 class Oracle:
-    """One algorithm of d3rlpy with drawn weights, and what it says of one batch.
+    """One algorithm of d3rlpy with drawn weights, and its losses of one batch.
 
     Args:
         config: d3rlpy's, with the widths of HIDDEN.
         seed: Of weights, batch and noise.
+
+    Attributes:
+        recorded: What the file will hold, by key.
     """
 
     def __init__(self, config: Any, seed: int) -> None:
         self.g = np.random.default_rng(seed)
-        self.found: Arrays = {}
+        self.recorded: Arrays = {}
         algo = config.create(device="cpu")
         algo.create_impl((O,), A)
         self.impl = algo.impl
@@ -64,7 +67,7 @@ class Oracle:
         self.batch = self.make_batch()
 
     def draw(self, module: nn.Module) -> None:
-        """New numbers for all weights; those of a LayerNorm around one."""
+        """Draw all weights of a network anew; those of a LayerNorm lie around one."""
         with torch.no_grad():
             for part in module.modules():
                 for name, parameter in part.named_parameters(recurse=False):
@@ -74,7 +77,7 @@ class Oracle:
                     parameter.copy_(torch.from_numpy(np.asarray(value)))
 
     def make_batch(self) -> TorchMiniBatch:
-        """Random rows, every fourth terminated."""
+        """Draw random rows, every fourth terminated."""
         normal = lambda *shape: self.g.standard_normal(shape, np.float32)  # noqa: E731
         rows: Arrays = {
             "observation": normal(ROWS, O),
@@ -99,14 +102,14 @@ class Oracle:
         )
 
     def keep(self, group: str, **values: Any) -> None:
-        """Note arrays or numbers under ``group/name``."""
+        """Record arrays or numbers under ``group/name``."""
         for name, value in values.items():
             if isinstance(value, torch.Tensor):
                 value = value.detach().numpy()  # noqa: PLW2901 - the same number
-            self.found[f"{group}/{name}"] = np.array(value, np.float32)
+            self.recorded[f"{group}/{name}"] = np.array(value, np.float32)
 
     def network(self, name: str, module: nn.Module) -> None:
-        """Note a network's layers in their order."""
+        """Record a network's layers in their order."""
         kinds = {"layer": nn.Linear, "norm": nn.LayerNorm}
         for kind, of in kinds.items():
             parts = [part for part in module.modules() if isinstance(part, of)]
@@ -116,7 +119,7 @@ class Oracle:
                 self.keep(f"net/{name}", **own)
 
     def networks(self) -> None:
-        """Note all of them."""
+        """Record the layers of all networks."""
         for name, module in vars(self.modules).items():
             if isinstance(module, nn.ModuleList):
                 for i, member in enumerate(module):
@@ -126,7 +129,7 @@ class Oracle:
 
     @contextmanager
     def noise(self, *names: str) -> Iterator[None]:
-        """Random numbers of torch are drawn here and noted under these names."""
+        """Draw torch's random numbers here, and record them under some names."""
         left = list(names)
 
         def normal(*shape: Any, **_: Any) -> torch.Tensor:
@@ -153,7 +156,7 @@ class Oracle:
         assert not left, f"never drawn: {left}"  # noqa: S101 - d3rlpy has changed
 
     def target(self, *names: str) -> torch.Tensor:
-        """d3rlpy's bootstrap value, noted before reward and discount."""
+        """Compute d3rlpy's bootstrap value; record it before reward and discount."""
         with self.noise(*names):
             value = self.impl.compute_target(self.batch)
         self.keep("loss", target=value[:, 0])
@@ -204,7 +207,7 @@ def iql(widths: Arrays) -> Oracle:
 
 
 def awac(widths: Arrays) -> Oracle:
-    """AWAC; with an actor that looks at nothing, see the test.
+    """AWAC, with an actor whose mean does not depend on the observation.
 
     Beside the losses: the next action and its log likelihood in the target, and the
     advantages and log likelihoods in the actor's loss.
@@ -216,7 +219,7 @@ def awac(widths: Arrays) -> Oracle:
         impl.policy._logstd.copy_(torch.tensor([[1.5, 2.5]]))
     critic = impl.compute_critic_loss(batch, oracle.target("next"))
     action = impl.policy(batch.observations)
-    noise = torch.from_numpy(oracle.found["noise/next"])
+    noise = torch.from_numpy(oracle.recorded["noise/next"])
     after = build_squashed_gaussian_distribution(impl.policy(batch.next_observations))
     raw = after._mean + after._std * noise
     oracle.keep("loss", critic=critic.critic_loss)
@@ -225,7 +228,7 @@ def awac(widths: Arrays) -> Oracle:
     with oracle.noise("current"):
         actor = impl.compute_actor_loss(batch, action)
     dist = build_gaussian_distribution(action)
-    noise = torch.from_numpy(oracle.found["noise/current"])[0]
+    noise = torch.from_numpy(oracle.recorded["noise/current"])[0]
     sampled = (dist.mean + dist.std * noise).clamp(-1, 1)
     q = impl._q_func_forwarder.compute_expected_q
     advantage = q(batch.observations, batch.actions, "min")
@@ -268,13 +271,13 @@ ALGORITHMS: dict[str, Callable[[Arrays], Oracle]] = {
 
 
 def main() -> None:
-    """Write all files into a folder."""
+    """Write all files into the folder that the command line names."""
     folder, plain = Path(sys.argv[1]), VectorEncoderFactory(hidden_units=HIDDEN)
     widths = {"actor_encoder_factory": plain, "critic_encoder_factory": plain}
     for name, make in ALGORITHMS.items():
         oracle = make(widths)
         oracle.networks()
-        lists = {key: array.tolist() for key, array in sorted(oracle.found.items())}
+        lists = {key: array.tolist() for key, array in sorted(oracle.recorded.items())}
         text = json.dumps(lists, separators=(",", ":")).replace('],"', '],\n"')
         (folder / f"{name}.json").write_text(text + "\n", encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""The page of the figures: README.md from results.json."""
+"""Render the page of the figures: README.md from results.json."""
 
 from typing import Any
 
@@ -9,13 +9,17 @@ DOORS = ("dvc repro", "threads", "flow")
 
 
 def render(results: dict[str, Any]) -> str:
-    """Markdown of what results.json holds."""
+    """The page's Markdown.
+
+    Args:
+        results: What results.json holds.
+    """
     machine, load = results["machine"], results["load"]
     versions = ", ".join(
         f"{name} {results['packages'][name]}"
         for name in ("torch", "onnxruntime", "mujoco", "gymnasium")
     )
-    judged = [
+    budgets = [
         [
             row["what"],
             row["limit"],
@@ -26,7 +30,7 @@ def render(results: dict[str, Any]) -> str:
         ]
         for row in results["budgets"]
     ]
-    made = [
+    generated = [
         [row["policy"], row["episodes"], row["steps"]]
         + [row["microseconds_a_step"][k] for k in ("bare", "collect", "write")]
         + [row["microseconds_a_step"]["gymnasium"]]
@@ -68,7 +72,7 @@ Wall seconds are worse than they would be alone where the machine was not idle b
 
 ## Budgets
 
-{table("what | against | figure | budget | verdict", judged)}
+{table("what | against | figure | budget | verdict", budgets)}
 
 Training has its budgets for the two learners the engine was built on, against d3rlpy
 and single-file code as they come: one process, threads as they choose.
@@ -81,7 +85,7 @@ CPU microseconds a step. Recording holds stepping and the policy; writing comes 
         table(
             "policy | episodes | steps | bare stepping | recording | writing "
             "| one env.step at a time",
-            made,
+            generated,
         )
     }
 

@@ -17,18 +17,26 @@ text{font:12px system-ui,sans-serif;fill:#333}
 
 
 def multiples(row: dict[str, Any], way: str) -> list[float]:
-    """Of d3rlpy as it comes, a round each."""
-    rounds = [taken["speeds"] for taken in row["rounds"]]
-    return [found[way] / found[PEER] for found in rounds]
+    """How many times faster than d3rlpy as it comes a way is, in each round."""
+    rounds = [measured["speeds"] for measured in row["rounds"]]
+    return [speed[way] / speed[PEER] for speed in rounds]
 
 
 def shown(row: dict[str, Any]) -> list[str]:
-    """The ways of a row that are drawn."""
+    """The ways of a row that are drawn, in order."""
     return [way for way in SHOWN if way in ways(row)]
 
 
 def draw(train: dict[str, Any]) -> str:
-    """An SVG file: median as a bar, least and most as a line, the speed beside."""
+    """Draw the picture.
+
+    Args:
+        train: What was measured of training, as in results.json.
+
+    Returns:
+        The text of an SVG file: the median of the rounds is a bar, least and most a
+        line over it, the speed stands beside.
+    """
     rows = train["rows"]
     most = max(max(multiples(row, way)) for row in rows for way in shown(row))
     x = Scale(0, most, LEFT, WIDTH - RIGHT)
@@ -38,13 +46,13 @@ def draw(train: dict[str, Any]) -> str:
         name = f"{row['learner']} {hidden(row)}"
         bars.append(tag("text", name, x=LEFT - 10, y=middle, class_="end"))
         for way in shown(row):
-            found, centre = figure(multiples(row, way)), at + (BAR - 2) / 2
-            colour, long = f"b{SHOWN.index(way)}", x(found.median) - LEFT
+            times, centre = figure(multiples(row, way)), at + (BAR - 2) / 2
+            colour, long = f"b{SHOWN.index(way)}", x(times.median) - LEFT
             box = {"x": LEFT, "y": at, "width": long, "height": BAR - 2}
             bars.append(tag("rect", class_=colour, **box))
-            bars.append(line(x(found.least), centre, x(found.most), centre, "range"))
-            said = f"{speeds(row, way).median:.0f}/s, {found.median:.1f} x"
-            bars.append(tag("text", said, x=x(found.most) + 6, y=at + 11))
+            bars.append(line(x(times.least), centre, x(times.most), centre, "range"))
+            label = f"{speeds(row, way).median:.0f}/s, {times.median:.1f} x"
+            bars.append(tag("text", label, x=x(times.most) + 6, y=at + 11))
             at += BAR
         at += GAP
     grid = []

@@ -30,7 +30,13 @@ def mlp(widths: Sequence[int], last: nn.Module | None = None) -> nn.Sequential:
 
 
 class Single:
-    """The buffer, and what both share."""
+    """What both learners share: the replay buffer, networks and updates.
+
+    Args:
+        data: Transitions, as ``episodes.transitions`` reads them.
+        hidden: Widths of the hidden layers.
+        batch: Rows an update.
+    """
 
     def __init__(self, data: Any, hidden: Sequence[int], batch: int) -> None:
         fields = (
@@ -46,31 +52,31 @@ class Single:
         self.draw = np.random.default_rng(0)
 
     def sample(self) -> list[Tensor]:
-        """Rows drawn uniformly."""
+        """Draw a batch of rows uniformly."""
         rows = self.draw.integers(0, len(self.tensors[0]), self.batch)
         return [x[rows] for x in self.tensors]
 
     def critic(self) -> nn.Sequential:
-        """Q(s, a)."""
+        """A network Q(s, a)."""
         return mlp([self.o + self.a, *self.hidden, 1])
 
     @staticmethod
     def follow(target: nn.Module, source: nn.Module) -> None:
-        """Polyak, parameter by parameter."""
+        """Move a target towards its source, parameter by parameter (Polyak)."""
         with torch.no_grad():
             for t, s in zip(target.parameters(), source.parameters(), strict=True):
                 t.copy_((1 - TAU) * t + TAU * s)
 
     @staticmethod
     def descend(optimiser: torch.optim.Adam, loss: Tensor) -> None:
-        """One step."""
+        """Take one step of an optimiser down a loss."""
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
 
 
 class TD3BC(Single):
-    """Twin critics with an Adam each, a delayed actor."""
+    """TD3+BC: twin critics with an Adam each, a delayed actor."""
 
     def __init__(self, data: Any, hidden: Sequence[int], batch: int) -> None:
         super().__init__(data, hidden, batch)
@@ -83,7 +89,7 @@ class TD3BC(Single):
         ]
 
     def update(self, step: int) -> dict[str, float]:
-        """One update of both critics, every second time of the actor."""
+        """Make an update of both critics, and every second time of the actor."""
         s, a, r, s2, d = self.sample()
         with torch.no_grad():
             noise = (torch.randn_like(a) * 0.2).clamp(-0.5, 0.5)
@@ -110,7 +116,7 @@ class TD3BC(Single):
 
 
 class IQL(Single):
-    """Twin critics in one module, a value, a gaussian actor with a cosine rate."""
+    """IQL: twin critics in one module, a value, a Gaussian actor with a cosine rate."""
 
     def __init__(self, data: Any, hidden: Sequence[int], batch: int) -> None:
         super().__init__(data, hidden, batch)
@@ -128,7 +134,7 @@ class IQL(Single):
         self.schedule = CosineAnnealingLR(self.actor_adam, TOTAL)
 
     def update(self, step: int) -> dict[str, float]:
-        """One update of value, critics and actor."""
+        """Make an update of value, critics and actor."""
         del step
         s, a, r, s2, d = self.sample()
         x = torch.cat([s, a], 1)

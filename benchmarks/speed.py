@@ -1,4 +1,7 @@
-"""What ``training.py`` and ``latency.py`` measured, as figures and as tables."""
+"""Figures and tables of what ``training.py`` and ``latency.py`` measured.
+
+A row holds one learner at some widths; a way is a program that trains it on some cores.
+"""
 
 import statistics
 from typing import Any, NamedTuple
@@ -7,7 +10,7 @@ from benchmarks.tables import table
 
 OURS, HALF, PEER = "ours, all cores", "ours, all cores, bfloat16", "d3rlpy, as it comes"
 SINGLE = "single file, as it comes"
-BUDGETED = ("td3_bc", "iql")  # at 2x256, DESIGN's: the engine was built on these two
+BUDGETED = ("td3_bc", "iql")  # at 2x256: the engine was built on these two
 BUDGET_WIDTH = 256
 FASTER, FASTER_SINGLE, FASTER_HALF, SHARE = 3.5, 2.2, 6.0, 0.60
 COMPARED = (
@@ -20,58 +23,68 @@ COMPARED = (
 
 
 class Figure(NamedTuple):
-    """Of several rounds."""
+    """A figure of several rounds: their median, least and most."""
 
     median: float
     least: float
     most: float
 
     def __str__(self) -> str:
-        """Median and range."""
+        """The median, and in brackets the range."""
         return f"{self.median:.2f} ({self.least:.2f} .. {self.most:.2f})"
 
 
 def figure(values: list[float]) -> Figure:
-    """Median, least and most."""
+    """The figure of some values, one a round."""
     return Figure(statistics.median(values), min(values), max(values))
 
 
 def ways(row: dict[str, Any]) -> list[str]:
-    """Names of the ways of a row, by name."""
+    """Names of the ways that were measured in a row."""
     return list(row["rounds"][0]["speeds"])
 
 
 def speeds(row: dict[str, Any], way: str) -> Figure:
-    """Updates x seeds per second."""
-    return figure([taken["speeds"][way] for taken in row["rounds"]])
+    """Updates x seeds a second of a way."""
+    return figure([measured["speeds"][way] for measured in row["rounds"]])
 
 
 def ratio(row: dict[str, Any], ours: str, peer: str) -> Figure:
-    """How many times faster, within each round."""
-    pairs = [taken["speeds"] for taken in row["rounds"]]
+    """How many times faster ours is than a peer, within each round."""
+    pairs = [measured["speeds"] for measured in row["rounds"]]
     return figure([speed[ours] / speed[peer] for speed in pairs])
 
 
 def products(row: dict[str, Any], cores: str, dtype: str) -> Figure:
-    """10^9 operations a second of the square product."""
-    return figure([taken["products"][cores][dtype] for taken in row["rounds"]])
+    """Speed of a product of square matrices, in 10^9 operations a second.
+
+    Args:
+        row: What was measured.
+        cores: ``one core`` or ``all cores``.
+        dtype: ``float32`` or ``bfloat16``.
+    """
+    return figure([measured["products"][cores][dtype] for measured in row["rounds"]])
 
 
 def share(row: dict[str, Any], cores: str) -> Figure:
-    """Operations of ours in float32, of what the square product reaches."""
+    """Share of the float32 matrix-product rate that ours reaches, 0 to 1."""
     gflop = row["gflop_an_update"]
     return figure(
         [
-            taken["speeds"][f"ours, {cores}"]
+            measured["speeds"][f"ours, {cores}"]
             * gflop
-            / taken["products"][cores]["float32"]
-            for taken in row["rounds"]
+            / measured["products"][cores]["float32"]
+            for measured in row["rounds"]
         ]
     )
 
 
 def budgets(train: dict[str, Any]) -> list[tuple[str, str, float, float, bool]]:
-    """What, against what, figure, budget, and whether it is an upper bound."""
+    """The figures of training that have a budget.
+
+    Returns:
+        Of each: what, against what, figure, budget, whether that is an upper bound.
+    """
     rows = []
     for row in train["rows"]:
         if row["learner"] not in BUDGETED or row["hidden"] != [BUDGET_WIDTH] * 2:
@@ -90,41 +103,41 @@ def budgets(train: dict[str, Any]) -> list[tuple[str, str, float, float, bool]]:
 
 
 def hidden(row: dict[str, Any]) -> str:
-    """Widths as text."""
+    """The widths of a row's hidden layers as text, e.g. ``256x256``."""
     return "x".join(map(str, row["hidden"]))
 
 
 def trained(train: dict[str, Any]) -> str:
-    """Speeds of all ways: a row a way, a column a learner and width."""
+    """A table of speeds: a line a way, a column a learner and width."""
     rows = train["rows"]
     names = list(dict.fromkeys(way for row in rows for way in ways(row)))
     head = ["way", *(f"{row['learner']} {hidden(row)}" for row in rows)]
     lines: list[list[Any]] = []
     for way in names:
-        found = [
+        cells = [
             f"{speeds(row, way).median:.0f}" if way in ways(row) else "" for row in rows
         ]
-        lines.append([way, *found])
+        lines.append([way, *cells])
     return table(" | ".join(head), lines)
 
 
 def compared(train: dict[str, Any]) -> str:
-    """Ratios: median, least and most of the rounds."""
+    """A table of how many times faster ours is: median, least and most of rounds."""
     rows = train["rows"]
     halves = [(HALF, PEER)] if any(HALF in ways(row) for row in rows) else []
     lines: list[list[Any]] = []
     for ours, peer in (*COMPARED, *halves):
-        found = [
+        cells = [
             ratio(row, ours, peer) if {ours, peer} <= set(ways(row)) else ""
             for row in rows
         ]
-        lines.append([f"{ours} / {peer}", *found])
+        lines.append([f"{ours} / {peer}", *cells])
     head = ["ratio", *(f"{row['learner']} {hidden(row)}" for row in rows)]
     return table(" | ".join(head), lines)
 
 
 def reached(train: dict[str, Any]) -> str:
-    """Beside the matrix-product rate."""
+    """A table of matrix-product rates, and the share of them that ours reaches."""
     lines = [
         [row["learner"], hidden(row), row["gflop_an_update"]]
         + [
@@ -143,10 +156,10 @@ def reached(train: dict[str, Any]) -> str:
 
 
 def answered(latency: dict[str, Any]) -> str:
-    """Microseconds an action."""
+    """A table of microseconds an action."""
     lines = [
-        [way, hidden(row)] + [str(figure(found[key])) for key in ("p50", "p99")]
+        [way, hidden(row)] + [str(figure(quantiles[key])) for key in ("p50", "p99")]
         for row in latency["rows"]
-        for way, found in row["ways"].items()
+        for way, quantiles in row["ways"].items()
     ]
     return table("way | hidden | p50, µs | p99, µs", lines)

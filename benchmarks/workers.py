@@ -1,7 +1,7 @@
-"""Processes that train when told to, so that several ways can take turns.
+"""Worker processes that train on request, so that several ways can take turns.
 
 A worker reads one JSON request a line and answers with one line. It is started once,
-with its threads, and sleeps while others are measured.
+with a number of threads, and sleeps while others are measured.
 """
 
 import json
@@ -21,13 +21,13 @@ MAX_LINES = 30  # of a failed worker's messages that are shown
 
 
 class Worker:
-    """One process.
+    """One worker process.
 
     Args:
-        kind: "ours", "single_file" or "d3rlpy".
-        threads: Of torch; None leaves it to the library, "as it comes": a thread a
-            core.
-        log: Where its messages go.
+        kind: ``ours``, ``single_file`` or ``d3rlpy``.
+        threads: How many torch uses; None leaves it to the library ("as it comes"),
+            which takes one a core.
+        log: The file its messages go to.
     """
 
     def __init__(self, kind: str, threads: int | None, log: Path) -> None:
@@ -58,19 +58,19 @@ class Worker:
         self.process.stdin.flush()
 
     def answer(self) -> dict[str, Any]:
-        """Wait for what it says.
+        """Wait for the answer to a request.
 
         Raises:
-            RuntimeError: If it ended instead; with its last messages.
+            RuntimeError: If the worker ended instead; has its last messages.
         """
         assert self.process.stdout is not None  # noqa: S101 - a pipe
         if line := self.process.stdout.readline():
             return dict(json.loads(line))
-        said = self.log.read_text(encoding="utf-8").splitlines()[-MAX_LINES:]
-        raise RuntimeError("a worker ended:\n" + "\n".join(said))
+        messages = self.log.read_text(encoding="utf-8").splitlines()[-MAX_LINES:]
+        raise RuntimeError("a worker ended:\n" + "\n".join(messages))
 
     def close(self) -> None:
-        """End it."""
+        """End the worker."""
         assert self.process.stdin is not None  # noqa: S101 - a pipe
         self.process.stdin.close()
         self.process.wait()
@@ -80,7 +80,7 @@ class Crew:
     """Workers by name, started on first use and ended together.
 
     Args:
-        folder: For their messages.
+        folder: Where their messages go.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -88,16 +88,22 @@ class Crew:
         self.workers: dict[str, Worker] = {}
 
     def __enter__(self) -> Self:
-        """Nobody works yet."""
+        """Enter the block at whose end the workers end; none runs yet."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End all."""
+        """End all workers."""
         for worker in self.workers.values():
             worker.close()
 
     def get(self, name: str, kind: str, threads: int | None) -> Worker:
-        """The worker of this name."""
+        """The worker of a name, started if there is none yet.
+
+        Args:
+            name: Any.
+            kind: ``ours``, ``single_file`` or ``d3rlpy``.
+            threads: How many torch uses; None leaves it to the library.
+        """
         if name not in self.workers:
             log = self.folder / f"{len(self.workers)}.log"
             self.workers[name] = Worker(kind, threads, log)
@@ -107,7 +113,7 @@ class Crew:
 def together(
     workers: Sequence[Worker], requests: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
-    """All at once, one request each."""
+    """Send each worker a request, all at once, and wait for all answers."""
     for worker, request in zip(workers, requests, strict=True):
         worker.ask(request)
     return [worker.answer() for worker in workers]

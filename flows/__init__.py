@@ -1,24 +1,41 @@
 """The second door to the graph of dvc.yaml: in parallel, visible, scheduled.
 
 Nothing is defined here that dvc.yaml does not define; nothing is computed here either.
+What lies directly in this folder is a command, a flow that Prefect's pages can start,
+or what these share:
 
 | file | what it is for |
 |---|---|
-| ``graph`` | stages, edges, what changed, recording: DVC's Python API |
-| ``lockfile`` | dvc.lock, written whole and at once |
-| ``processes`` | a stage's command as a child process |
-| ``schedule`` | which stage may start; what became of it |
-| ``pipeline`` | the flow |
-| ``cluster`` | the same run on a Dask cluster |
-| ``worker`` | one stage on another machine |
-| ``jobs`` | what goes to a worker and comes back |
-| ``remote``, ``sides`` | outputs in DVC's remote: its API for cluster and worker |
-| ``study`` | another study, as a flow or without Prefect |
-| ``worktree`` | the git worktree another study runs in |
-| ``experiment`` | what stands there as a DVC experiment |
-| ``server`` | which Prefect server to use; one for a while |
-| ``endpoint`` | a server as a process and an address |
-| ``application`` | the server's own process |
-| ``serve`` | ``make ui``: what can be started from the server's pages |
-| ``runs`` | runs that lost their moment or their process |
+| ``__main__`` | ``python -m flows``: run the graph |
+| ``pipeline`` | the graph as a Prefect flow |
+| ``local`` | the graph on plain threads, without Prefect |
+| ``placement`` | whether stages are made on this machine or on a cluster |
+| ``study`` | another study, as a command and a flow |
+| ``compare`` | a comparison of revisions, as a command and a flow |
+| ``claims`` | papers' claims, each by its study |
+| ``serve`` | ``make ui``: Prefect's pages, and what they can start |
+
+The folders hold what these stand on:
+
+| file | the question it answers |
+|---|---|
+| ``engine/graph`` | which stages are there, what changed, what is recorded? |
+| ``engine/lockfile`` | how is dvc.lock written? |
+| ``engine/refusals`` | how does the graph say what it refuses? |
+| ``engine/closures`` | was the code edited while the graph ran? |
+| ``engine/schedule`` | which stage may start? |
+| ``engine/run`` | what happens to a stage; how is a run alone in its folder? |
+| ``engine/processes`` | how does a command start, and end when a run is cancelled? |
+| ``cluster/driver``, ``ledger`` | what does the machine do that drives a cluster? |
+| ``cluster/worker``, ``site`` | what does a worker do? |
+| ``cluster/jobs``, ``remote`` | what goes between them, and which way? |
+| ``server/start`` | which server is used; who starts and ends it? |
+| ``server/settings``, ``application`` | how is it set up; what runs in its process? |
+| ``server/endpoint`` | how is it asked without Prefect? |
+| ``server/stale_runs`` | what becomes of runs that lost their process or their hour? |
+| ``server/display`` | what do its pages show of a stage? |
+| ``experiments/plan`` | what of a study is checked before it runs? |
+| ``experiments/worktree`` | where does another study run? |
+| ``experiments/experiment`` | what becomes a DVC experiment? |
+| ``revisions/layout``, ``objects`` | what does a comparison read of a commit? |
 """

@@ -6,78 +6,53 @@ The same as ``dvc repro [TARGET...]``, and the same dvc.lock afterwards.
 import argparse
 import os
 import sys
-import threading
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from flows import schedule
-from flows.run import alone, ended, opened
-from flows.server import api, settings
+from flows.local import run_locally
+from flows.server.settings import settings
+from flows.server.start import api
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.stage import run_stage
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    made = argparse.ArgumentParser(prog="python -m flows", description=__doc__)
-    made.add_argument("targets", nargs="*", help="stages, as in dvc repro; default all")
-    made.add_argument("--workers", type=int, default=0, help="at once; default: cores")
-    made.add_argument(
+    options = argparse.ArgumentParser(prog="python -m flows", description=__doc__)
+    options.add_argument(
+        "targets", nargs="*", help="stages, as in dvc repro; default all"
+    )
+    options.add_argument(
+        "--workers", type=int, default=0, help="at once; default: cores"
+    )
+    options.add_argument(
         "--keep-going", action="store_true", help="after a failure, run the rest"
     )
-    made.add_argument("--force", action="store_true", help="run unchanged stages too")
-    made.add_argument("--timeout", type=float, help="seconds a stage may take")
-    made.add_argument("--dask", metavar="ADDRESS", help="on a cluster: tcp://HOST:8786")
-    made.add_argument("--local", action="store_true", help="without Prefect")
-    return made
+    options.add_argument(
+        "--force", action="store_true", help="run unchanged stages too"
+    )
+    options.add_argument("--timeout", type=float, help="seconds a stage may take")
+    options.add_argument(
+        "--dask", metavar="ADDRESS", help="on a cluster: tcp://HOST:8786"
+    )
+    options.add_argument("--local", action="store_true", help="without Prefect")
+    return options
 
 
-def local(arguments: argparse.Namespace) -> str:
-    """Run on plain threads.
+def run_in_prefect(targets: Sequence[str] = (), **options: Any) -> str:
+    """Run as a Prefect flow, on the server that runs or on one of its own.
+
+    Args:
+        targets: Stages with all they stand on, as in ``dvc repro TARGET``; none are
+            all.
+        **options: As of `flows.local.run_locally`.
 
     Returns:
         How the stages ended, in a line.
 
     Raises:
-        RefusedError: If a stage failed.
-    """
-    said = threading.Lock()
-
-    def tell(line: str) -> None:
-        with said:
-            print(line, flush=True)
-
-    with alone(tell):
-        run = opened(
-            arguments.targets,
-            force=arguments.force,
-            timeout=arguments.timeout,
-            dask=arguments.dask,
-        )
-
-        def stage(name: str) -> None:
-            outcome = run.stage(name, lambda line: tell(f"{name}: {line}"))
-            tell(f"{name}: {outcome.state}, {outcome.message}")
-
-        with ThreadPoolExecutor(len(run.graph.names) or 1) as pool:
-            try:
-                outcomes = schedule.run(
-                    run.graph.parents,
-                    lambda name: pool.submit(stage, name),
-                    run.outcomes,
-                    workers=arguments.workers or run.workers,
-                    keep_going=arguments.keep_going,
-                )
-            finally:
-                run.stop()
-    return ended(outcomes) + run.note()
-
-
-def seen(arguments: argparse.Namespace) -> str:
-    """Run as a Prefect flow, on a server that is there or for the while.
-
-    Returns, raises:
-        See `local`.
+        RefusedError: If a stage failed, or the server ended before the run.
     """
     root = Path().resolve()
     os.environ |= settings(root)  # Prefect reads them when it is imported
@@ -87,15 +62,7 @@ def seen(arguments: argparse.Namespace) -> str:
         from flows.pipeline import pipeline
 
         try:
-            state = pipeline(
-                arguments.targets,
-                arguments.workers,
-                arguments.keep_going,
-                arguments.force,
-                arguments.timeout,
-                arguments.dask,
-                return_state=True,
-            )
+            state = pipeline(list(targets), **options, return_state=True)
         except TransportError as error:
             raise RefusedError(
                 "Prefect",
@@ -116,9 +83,10 @@ def seen(arguments: argparse.Namespace) -> str:
 
 
 def main() -> None:
-    """See the module."""
-    arguments = parser().parse_args()
-    print(local(arguments) if arguments.local else seen(arguments))
+    """Run what the command line names, and print how it ended."""
+    options = vars(parser().parse_args())
+    run = run_locally if options.pop("local") else run_in_prefect
+    print(run(options.pop("targets"), **options))
 
 
 if __name__ == "__main__":

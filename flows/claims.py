@@ -16,13 +16,13 @@ from typing import Any
 
 import yaml
 
-from flows.experiment import git
-from flows.study import local, say, seen
-from flows.worktree import plan
+from flows.experiments.experiment import git
+from flows.experiments.plan import plan
+from flows.study import say, study_in_prefect, study_locally
 from tasks.artifacts.compose import composed
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import write_json
-from tasks.artifacts.params import known
+from tasks.artifacts.params import check_known
 from tasks.artifacts.stage import run_stage
 from tasks.claims.engine.pages import CLAIMS, write_pages
 
@@ -79,13 +79,13 @@ def main() -> None:
     arguments = parser.parse_args()
     root, study_of = Path.cwd(), studies(Path.cwd())
     for name in arguments.claims:
-        known(name, study_of, "claim")
+        check_known(name, study_of, "claim")
     names = sorted({study_of[name] for name in arguments.claims or study_of})
     # all are planned first: a study refuses a clone whose files were changed, and what
     # the first one brings in changes some
     plans = [plan(root, study) for study in names]
     failed, done = [], []
-    run = local if arguments.local else seen
+    run = study_locally if arguments.local else study_in_prefect
     try:
         for study in plans:
             began = time.monotonic()

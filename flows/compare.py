@@ -11,8 +11,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from flows.revisions import FOLDER, sources
-from flows.server import api, running, settings
+from flows.revisions.layout import FOLDER, sources
+from flows.server.settings import settings
+from flows.server.start import api, running
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.stage import run_stage
 from tasks.compare import page as pages
@@ -20,58 +21,73 @@ from tasks.compare import page as pages
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    made = argparse.ArgumentParser(prog="python -m flows.compare", description=__doc__)
-    made.add_argument("revisions", nargs="+", help="the baseline, then others")
-    made.add_argument("--out", type=Path, default=FOLDER, help="folder of the page")
-    made.add_argument(
+    options = argparse.ArgumentParser(
+        prog="python -m flows.compare", description=__doc__
+    )
+    options.add_argument("revisions", nargs="+", help="the baseline, then others")
+    options.add_argument("--out", type=Path, default=FOLDER, help="folder of the page")
+    options.add_argument(
         "--local", action="store_true", help="without Prefect, even if a server runs"
     )
-    return made
+    return options
 
 
 def comparison(
     revisions: Sequence[str], out: Path = FOLDER
 ) -> tuple[pages.Outcome, Path]:
-    """Compare and write, with no orchestrator.
+    """Compare revisions and write the page, without Prefect.
 
     Args:
-        revisions: The baseline first.
+        revisions: The baseline first, then others.
         out: Folder of the page.
 
     Returns:
-        What was found, and where the page lies.
+        The comparison, and the path of its page.
+
+    Raises:
+        RefusedError: If a revision is not known or holds no study.
     """
     outcome = pages.compare(sources(revisions))
     return outcome, outcome.write(out)
 
 
 def main() -> None:
-    """See the module."""
-    given = parser().parse_args()
+    """Compare what the command line names: in Prefect where a server runs."""
+    options = parser().parse_args()
     root = Path.cwd()
-    served = os.environ.get("PREFECT_API_URL") or (not given.local and running(root))
-    if served and not given.local:
-        in_prefect(given.revisions, given.out, root)
+    served = os.environ.get("PREFECT_API_URL") or (not options.local and running(root))
+    if served and not options.local:
+        compare_in_prefect(options.revisions, options.out, root)
     else:
-        outcome, page = comparison(given.revisions, given.out)
-        for line in told(outcome):
+        outcome, page = comparison(options.revisions, options.out)
+        for line in notes(outcome):
             print(line, file=sys.stderr)  # noqa: T201, a command prints
         say(outcome.verdict, page)
 
 
-def told(outcome: pages.Outcome) -> list[str]:
-    """What a reader of the verdict must know."""
+def notes(outcome: pages.Outcome) -> list[str]:
+    """What a reader of the verdict must know: missing outputs, and warnings."""
     missing = [f"missing: {line}" for line in outcome.missing]
     return [*missing, *(f"warning: {line}" for line in outcome.warnings)]
 
 
 def say(verdict: str, page: Path) -> None:
-    """Print what came out and where the page lies."""
+    """Print the verdict and where the page lies.
+
+    Args:
+        verdict: One line.
+        page: The page's path.
+    """
     print(f"{verdict}\ncomparison: {page.resolve()}")  # noqa: T201, a command prints
 
 
-def in_prefect(revisions: Sequence[str], out: Path, root: Path) -> None:
-    """Run as a flow on the server that is there.
+def compare_in_prefect(revisions: Sequence[str], out: Path, root: Path) -> None:
+    """Compare as a Prefect flow, on the server that runs, and print the verdict.
+
+    Args:
+        revisions: The baseline first, then others.
+        out: Folder of the page.
+        root: The project, absolute.
 
     Raises:
         RefusedError: If a revision is refused, or the run does not complete.
@@ -115,7 +131,7 @@ def compare(revisions: list[str], out: str = str(FOLDER)) -> State[None]:
         outcome, page = comparison(revisions, Path(out))
     except RefusedError as error:
         return Failed(message=f"refused: {error}")
-    for line in told(outcome):
+    for line in notes(outcome):
         log.warning(line)
     create_markdown_artifact(
         outcome.summary, key="comparison", description=outcome.verdict

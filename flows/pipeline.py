@@ -1,7 +1,7 @@
 """The graph of dvc.yaml as a Prefect flow: one task run a stage.
 
-Prefect shows, schedules and cancels; what is up to date is DVC's word alone, so no
-Prefect cache is used and no result is kept.
+Prefect shows, schedules and cancels; DVC alone judges what is up to date, so no Prefect
+cache is used and no result is kept.
 """
 
 from pathlib import Path
@@ -12,9 +12,11 @@ from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture
 from prefect.states import Cancelled, Completed, Failed
 
-from flows import artifacts, schedule
-from flows.run import Run, alone, ended, opened
-from flows.runs import late
+from flows.engine import schedule
+from flows.engine.run import Run, alone, conclude
+from flows.placement import open_run
+from flows.server import display
+from flows.server.stale_runs import late
 from tasks.artifacts.errors import RefusedError
 
 
@@ -41,27 +43,39 @@ def pipeline(
         return Cancelled(message=why)
     with alone(get_run_logger().warning):
         try:
-            run = opened(targets or (), force=force, timeout=timeout, dask=dask)
+            run = open_run(targets or (), force=force, timeout=timeout, dask=dask)
             return Completed(message=_run(run, workers, keep_going))
         except RefusedError as error:
             return Failed(message=str(error))
 
 
 def _run(run: Run, workers: int, keep_going: bool) -> str:
-    """`pipeline`, alone in the folder; how its stages ended."""
+    """Run the graph, with one Prefect task run a stage.
+
+    Args:
+        run: The run of the graph; this process holds the folder's lock.
+        workers: How many stages run at once; 0 is what the run says.
+        keep_going: After a failure, still run what does not stand on the failed stage.
+
+    Returns:
+        How the stages ended, in a line.
+
+    Raises:
+        RefusedError: If a stage failed.
+    """
     graph = run.graph
 
     @task(name="stage", task_run_name="{name}", cache_policy=NO_CACHE)
     def stage(name: str) -> State[None]:
-        shown = artifacts.Shown(name, graph.outputs(name), get_run_logger())
-        outcome = run.stage(name, shown.line)
+        view = display.StageDisplay(name, graph.outputs(name), get_run_logger())
+        outcome = run.stage(name, view.line)
         if outcome.state == "cached":
             return Completed(name="Cached", message=outcome.message)
         if outcome.state == "failed":
             return Failed(message=outcome.message)
-        if shown.scored:
+        if view.scored:
             run.fetch(name)
-        shown.completed()
+        view.show_scores()
         return Completed(message=outcome.message)
 
     futures: dict[str, PrefectFuture[State[None]]] = {}
@@ -82,5 +96,5 @@ def _run(run: Run, workers: int, keep_going: bool) -> str:
         )
     finally:
         run.stop()
-    artifacts.report(Path("data/report"))
-    return ended(outcomes) + run.note()
+    display.show_report(Path("data/report"))
+    return conclude(outcomes) + run.note()

@@ -1,7 +1,8 @@
-"""``python -m flows.serve [--port N]``, which is ``make ui``.
+"""Serve Prefect's pages: ``python -m flows.serve [--port N]``, which is ``make ui``.
 
-Starts the project's Prefect server and serves what can be started from its pages. All
-of it ends with this process, however that ends.
+Starts the project's Prefect server, and offers the flows `pipeline`, `study` and
+`compare` to be started from its pages. All of it ends with this process, however that
+ends.
 """
 
 import argparse
@@ -20,8 +21,10 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from flows import runs, server
-from flows.endpoint import HOST, bound, call
+from flows.server.endpoint import HOST, bound, call
+from flows.server.settings import PORT, home, settings
+from flows.server.stale_runs import crash_lost, skip_late
+from flows.server.start import SETPRIV, running, started, using
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import write_text
 from tasks.artifacts.stage import run_stage
@@ -36,17 +39,17 @@ AT_ONCE = {"study": 4}  # runs of one deployment; studies stand in folders of th
 
 
 def main() -> None:
-    """See the module."""
-    made = argparse.ArgumentParser(prog="python -m flows.serve", description=__doc__)
-    made.add_argument("--port", type=int, default=server.PORT, help="of loopback")
-    port = made.parse_args().port
+    """Serve the project in the current folder until Ctrl-C or SIGTERM."""
+    options = argparse.ArgumentParser(prog="python -m flows.serve", description=__doc__)
+    options.add_argument("--port", type=int, default=PORT, help="of loopback")
+    port = options.parse_args().port
     root = Path.cwd()
     if not (root / "dvc.yaml").exists():
         raise RefusedError(
             root, "dvc.yaml", "nothing", "a clone of the project", "start it from there"
         )
-    signal.signal(signal.SIGTERM, _ended)
-    os.environ |= server.settings(root)
+    signal.signal(signal.SIGTERM, _interrupt)
+    os.environ |= settings(root)
     with suppress(KeyboardInterrupt):
         serve(root, port)
     _say("ended")
@@ -63,22 +66,29 @@ def serve(root: Path, port: int) -> None:
         RefusedError: If the project is served already, the port is taken, or the server
             does not start.
     """
-    with _only(root):
+    with _only_server(root):
         listener = _listener(port)
         _say("starting, 5 s (15 s the first time) ...")
         with (
-            server.using(root, patience=3) as alone,
-            server.started(root, listener, services=True) as url,
-            _known(root, url),
+            using(root, patience=3) as alone,
+            started(root, listener, services=True) as url,
+            _announced(root, url),
         ):
             os.environ["PREFECT_API_URL"] = url
-            lost = runs.crash_lost(url) if alone else 0
-            late = runs.skip_late(url)
+            lost = crash_lost(url) if alone else 0
+            late = skip_late(url)
             sys.executable = str(_python(root))  # of the processes that run flows
             asyncio.run(_serve(url, lost, late))
 
 
 async def _serve(url: str, lost: int, late: int) -> None:
+    """Offer the flows on a server, and run them, until told to end.
+
+    Args:
+        url: The address of its API.
+        lost: How many runs were found without a process, to be said.
+        late: How many scheduled runs were found too late, to be said.
+    """
     from prefect.runner import Runner
 
     # a schedule that was switched on stays so
@@ -89,13 +99,13 @@ async def _serve(url: str, lost: int, late: int) -> None:
     while not (runner.started or running.done()):  # it sets a handler of its own first
         await asyncio.sleep(0.05)
     loop = asyncio.get_running_loop()
-    told: list[asyncio.Task[None]] = []
+    stopping: list[asyncio.Task[None]] = []
 
     def end() -> None:
-        if told:  # asked twice: children die with this process
+        if stopping:  # asked twice: children die with this process
             os._exit(130)
         _say("ending; once more to end at once")
-        told.append(asyncio.create_task(runner.astop()))
+        stopping.append(asyncio.create_task(runner.astop()))
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, end)
@@ -111,7 +121,14 @@ async def _serve(url: str, lost: int, late: int) -> None:
 
 
 async def _deployment(name: str, url: str) -> "RunnerDeployment":
-    """A flow as what can be started from the pages; runs above its limit wait."""
+    """A flow as a Prefect deployment, so that pages can start it.
+
+    Runs above its limit wait. The schedule of a known one stays as the user left it.
+
+    Args:
+        name: Of the flow and its module.
+        url: The address of the server's API.
+    """
     from prefect.client.schemas.objects import (
         ConcurrencyLimitConfig,
         ConcurrencyLimitStrategy,
@@ -121,7 +138,7 @@ async def _deployment(name: str, url: str) -> "RunnerDeployment":
 
     flow = getattr(importlib.import_module(f"flows.{name}"), name)
     nightly = Cron(NIGHTLY, timezone=_timezone(), active=False, slug=SLUG)
-    made: RunnerDeployment = await flow.ato_deployment(
+    deployment: RunnerDeployment = await flow.ato_deployment(
         name,
         schedules=[nightly] if name == "pipeline" else [],
         concurrency_limit=ConcurrencyLimitConfig(
@@ -133,32 +150,43 @@ async def _deployment(name: str, url: str) -> "RunnerDeployment":
     try:
         call(url, f"deployments/name/{flow.name}/{name}")
     except OSError:
-        return made
-    made.schedules = []  # it is known: its schedule stays as the user left it
-    made.model_fields_set.discard("schedules")
-    return made
+        return deployment
+    deployment.schedules = []  # the user may have switched it on
+    deployment.model_fields_set.discard("schedules")
+    return deployment
 
 
 def _timezone() -> str:
-    """The machine's own, as cron takes it."""
+    """The machine's own time zone, by the name that a cron schedule takes."""
     name = os.environ.get("TZ") or os.path.realpath("/etc/localtime")
     name = name.removeprefix(":").partition("zoneinfo/")[2] or name
     return "UTC" if name.startswith("/") else name
 
 
 def _python(root: Path) -> Path:
-    """An interpreter whose processes die with this one, and ignore its Ctrl-C."""
+    """Write a program that runs Python so that it dies with this process.
+
+    Its processes do not see this one's Ctrl-C either.
+
+    Returns:
+        Its path; the present interpreter where the machine lacks the tools.
+    """
     setsid = shutil.which("setsid")
-    if not (server.SETPRIV and setsid):
+    if not (SETPRIV and setsid):
         return Path(sys.executable)
-    path = server.home(root) / "python"
-    start = [server.SETPRIV, "--pdeathsig", "KILL", "--", setsid, sys.executable]
+    path = home(root) / "python"
+    start = [SETPRIV, "--pdeathsig", "KILL", "--", setsid, sys.executable]
     write_text(path, f'#!/bin/sh\nexec {shlex.join(start)} "$@"\n')
     path.chmod(0o755)
     return path
 
 
 def _listener(port: int) -> socket.socket:
+    """A socket on the port of the server.
+
+    Raises:
+        RefusedError: If the port is taken; names who has it.
+    """
     try:
         return bound(port)
     except OSError as error:
@@ -172,7 +200,7 @@ def _listener(port: int) -> socket.socket:
 
 
 def _holder(port: int) -> str:
-    """The process that listens on a port, as far as we may see it."""
+    """Which process listens on a port, in words; empty where we may not see it."""
     sockets = set()
     for line in Path("/proc/net/tcp").read_text("ascii").splitlines()[1:]:
         fields = line.split()
@@ -189,15 +217,15 @@ def _holder(port: int) -> str:
 
 
 @contextmanager
-def _only(root: Path) -> Iterator[None]:
-    """One of these a project."""
-    path = server.home(root) / "serve.lock"
+def _only_server(root: Path) -> Iterator[None]:
+    """Refuse a second server of the same project."""
+    path = home(root) / "serve.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            url = server.running(root)
+            url = running(root)
             raise RefusedError(
                 root,
                 "make ui",
@@ -209,9 +237,9 @@ def _only(root: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _known(root: Path, url: str) -> Iterator[None]:
-    """Other commands of this project find the server."""
-    path = server.home(root) / "url"
+def _announced(root: Path, url: str) -> Iterator[None]:
+    """Write down the address, where other commands of this project look for it."""
+    path = home(root) / "url"
     write_text(path, f"{url}\n")
     try:
         yield
@@ -219,7 +247,7 @@ def _known(root: Path, url: str) -> Iterator[None]:
         path.unlink(missing_ok=True)
 
 
-def _ended(_number: int, _frame: FrameType | None) -> None:
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 

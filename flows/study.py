@@ -1,7 +1,8 @@
 """Run another study as an experiment: ``python -m flows.study NAME [OVERRIDE...]``.
 
-It runs beside the user's files (``flows.worktree``); ``dvc exp show`` lists what comes
-of it and ``dvc exp apply`` brings it in. Studies that differ run at the same time.
+It runs in a git worktree of its own (``flows.experiments.worktree``), so the user's
+files stay as they are. ``dvc exp show`` lists the experiment and ``dvc exp apply``
+brings it in. Studies that differ run at the same time.
 """
 
 import argparse
@@ -10,34 +11,40 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import flows.__main__ as plain
-from flows.server import api, settings
-from flows.worktree import Study, perform, plan
+from flows.experiments.plan import Study, plan
+from flows.experiments.worktree import perform
+from flows.local import run_locally
+from flows.server.settings import settings
+from flows.server.start import api
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.stage import run_stage
 
-RAN = "the run: stages: found "  # how a failed run's refusal begins
+FAILED = "the run: stages: found "  # how the refusal of a failed run begins
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    made = argparse.ArgumentParser(prog="python -m flows.study", description=__doc__)
-    made.add_argument("study", help="a file of params/study/")
-    made.add_argument("overrides", nargs="*", help="e.g. train.iql.expectile=0.8")
-    made.add_argument("--name", default="", help="of the experiment; default: a hash")
-    made.add_argument("--workers", type=int, default=0, help="at once; default: cores")
-    made.add_argument("--keep", action="store_true", help="keep the worktree")
-    made.add_argument("--local", action="store_true", help="without Prefect")
-    return made
+    options = argparse.ArgumentParser(prog="python -m flows.study", description=__doc__)
+    options.add_argument("study", help="a file of params/study/")
+    options.add_argument("overrides", nargs="*", help="e.g. train.iql.expectile=0.8")
+    options.add_argument(
+        "--name", default="", help="of the experiment; default: a hash"
+    )
+    options.add_argument(
+        "--workers", type=int, default=0, help="at once; default: cores"
+    )
+    options.add_argument("--keep", action="store_true", help="keep the worktree")
+    options.add_argument("--local", action="store_true", help="without Prefect")
+    return options
 
 
 def main() -> None:
-    """See the module."""
-    given = parser().parse_intermixed_args()
+    """Run the study that the command line names, and print its experiment."""
+    options = parser().parse_intermixed_args()
     # refused before a server is started
-    planned = plan(Path.cwd(), given.study, given.overrides, given.name)
-    run = local if given.local else seen
-    say(run(planned, given.workers, keep=given.keep))
+    planned = plan(Path.cwd(), options.study, options.overrides, options.name)
+    run = study_locally if options.local else study_in_prefect
+    say(run(planned, options.workers, keep=options.keep))
 
 
 def say(line: str) -> None:
@@ -45,25 +52,39 @@ def say(line: str) -> None:
     print(line, flush=True)  # noqa: T201, a command prints
 
 
-def local(planned: Study, workers: int, *, keep: bool) -> str:
-    """Run on plain threads.
+def study_locally(planned: Study, workers: int, *, keep: bool) -> str:
+    """Run a study on plain threads.
+
+    Args:
+        planned: The study, checked.
+        workers: How many stages run at once; 0 is one a core.
+        keep: Whether the worktree stays after success.
 
     Returns:
-        What there is now.
+        Which experiment there is now, and what to do with it.
 
     Raises:
         RefusedError: If a stage failed.
     """
-    graph = plain.parser().parse_args(["--local", "--workers", str(workers)])
-    run = perform(planned, lambda: say(plain.local(graph)), keep=keep, tell=say)
-    return str(run)
+    saved = perform(
+        planned, lambda: say(run_locally(workers=workers)), keep=keep, tell=say
+    )
+    return str(saved)
 
 
-def seen(planned: Study, workers: int, *, keep: bool) -> str:
-    """Run as a Prefect flow, on a server that is there or for the while.
+def study_in_prefect(planned: Study, workers: int, *, keep: bool) -> str:
+    """Run a study as a Prefect flow, on the server that runs or on one of its own.
+
+    Args:
+        planned: The study, checked.
+        workers: How many stages run at once; 0 is one a core.
+        keep: Whether the worktree stays after success.
 
     Returns:
-        What there is now; the process ends with code 1 if there is nothing.
+        Which experiment there is now, and what to do with it.
+
+    Raises:
+        SystemExit: If the run failed, with its message of one line.
     """
     os.environ |= settings(planned.root)  # Prefect reads them when it is imported
     with api(planned.root):
@@ -118,8 +139,8 @@ def study(
             named = pipeline.with_options(flow_run_name=planned.experiment)
             state = named(workers=workers, return_state=True)
             if not state.is_completed():
-                said = str(state.message or state.name).removeprefix(RAN)
-                found, _, rest = said.partition(", expected ")
+                refusal = str(state.message or state.name).removeprefix(FAILED)
+                found, _, rest = refusal.partition(", expected ")
                 expected = rest.partition(";")[0] or "all to end well"
                 raise RefusedError("the run", "stages", found, expected, "run it again")
 

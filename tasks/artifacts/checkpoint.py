@@ -1,7 +1,8 @@
-"""The last good state of a training, outside every stage's output.
+"""Checkpoints: the last whole state of a training, outside every stage's output.
 
-One file a state, ``<updates done>-<sha256 of its content>.safetensors``: its name says
-whether it is whole, so writing it is one rename and reading it needs nothing else.
+A state is one file, ``<updates done>-<sha256 of its content>.safetensors``. Its name
+tells whether it is whole, so writing it is one rename and reading it needs no other
+file.
 """
 
 import hashlib
@@ -22,12 +23,12 @@ NAME = re.compile(r"(\d{12})-([0-9a-f]{64})\.safetensors")
 
 @dataclass
 class State:
-    """What a checkpoint holds.
+    """The state of a training at one update.
 
     Attributes:
-        step: Updates done.
-        tensors: Of the learner, and ``curves``.
-        columns: Names of the curves' columns.
+        step: Updates done, 0 or more.
+        tensors: The learner's tensors by name, and ``curves``, its log so far.
+        columns: Names of the columns of ``curves``.
     """
 
     step: int
@@ -39,8 +40,8 @@ class Checkpoint:
     """A folder that holds the newest state of one training.
 
     Args:
-        folder: Its own folder; its name is the hash of everything that determines the
-            training, so what is found there may be continued.
+        folder: Used for this training alone. Its name is the hash of everything that
+            decides the training's result, so a state found there may be continued.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -49,9 +50,13 @@ class Checkpoint:
     def save(
         self, step: int, tensors: Mapping[str, Tensor], columns: Sequence[str]
     ) -> None:
-        """Write a state whole, then delete what the folder held before.
+        """Write a state, then delete what the folder held before.
 
-        Tensors may share memory, as statistics of actor and target do.
+        Args:
+            step: Updates done, 0 or more.
+            tensors: The learner's tensors by name, and ``curves``. They may share
+                memory, as the statistics of actor and target do.
+            columns: Names of the columns of ``curves``.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         data = save(
@@ -71,7 +76,7 @@ class Checkpoint:
                 other.unlink()
 
     def load(self) -> State | None:
-        """The newest state whose content has the hash in its name; None without."""
+        """Read the newest state whose content has the hash in its name, if any."""
         files = self.folder.iterdir() if self.folder.is_dir() else ()
         for file in sorted(files, reverse=True):
             match = NAME.fullmatch(file.name)
@@ -86,5 +91,5 @@ class Checkpoint:
         return None
 
     def remove(self) -> None:
-        """Delete the folder; the output is in place."""
+        """Delete the folder, once the training's output is in place."""
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,7 +1,7 @@
 """Compose params.yaml: ``python -m tasks.artifacts.compose [OVERRIDE...]``.
 
-From the groups in params/, the same bytes as ``dvc exp run -S OVERRIDE`` writes.
-Without overrides it is the default study, the one that stands in git.
+Hydra puts it together from the groups in params/; the bytes are those that ``dvc exp
+run -S OVERRIDE`` writes. Without overrides it is the default study, as it is in git.
 """
 
 import difflib
@@ -24,15 +24,18 @@ FOLDER = Path("params")
 
 
 def composed(overrides: Sequence[str] = (), folder: Path = FOLDER) -> str:
-    """The text of params.yaml.
+    """Compose the parameters of a study.
 
     Args:
         overrides: In Hydra's grammar, e.g. ``train.iql.expectile=0.8``.
-        folder: The Hydra groups.
+        folder: Where the Hydra groups lie.
+
+    Returns:
+        The text of params.yaml.
 
     Raises:
-        RefusedError: If Hydra cannot compose them; names the key nearest to one that
-            does not exist.
+        RefusedError: If Hydra cannot compose it; for a key that does not exist it names
+            the nearest one.
     """
     with initialize_config_dir(str(folder.resolve()), version_base=None):
         try:
@@ -44,16 +47,30 @@ def composed(overrides: Sequence[str] = (), folder: Path = FOLDER) -> str:
 
 
 def _refused(overrides: Sequence[str], folder: Path, error: Exception) -> RefusedError:
-    """Say what is wrong with overrides; Hydra is initialised."""
-    groups = [one for one in overrides if (folder / one.partition("=")[0]).is_dir()]
+    """Find out which override Hydra could not use.
+
+    Args:
+        overrides: In Hydra's grammar.
+        folder: Where the Hydra groups lie; Hydra is initialised with it.
+        error: What Hydra said.
+
+    Returns:
+        The refusal to raise.
+    """
+    groups = [text for text in overrides if (folder / text.partition("=")[0]).is_dir()]
     try:  # without the values, so that the keys there are can be compared
         keys = sorted(_keys(OmegaConf.to_container(compose("config", groups))))
     except (HydraException, OmegaConfBaseException):
         keys = []
-    for one in (one for one in overrides if one not in groups):
-        key = one.partition("=")[0]
+    for override in (text for text in overrides if text not in groups):
+        key = override.partition("=")[0]
         near = difflib.get_close_matches(key, keys, 1, 0)
-        if "=" in one and not key.startswith(("+", "~")) and near and key not in keys:
+        if (
+            "=" in override
+            and not key.startswith(("+", "~"))
+            and near
+            and key not in keys
+        ):
             return RefusedError(
                 FOLDER, key, "an unknown key", f"e.g. {near[0]}", "change the override"
             )
@@ -67,7 +84,7 @@ def _refused(overrides: Sequence[str], folder: Path, error: Exception) -> Refuse
 
 
 def _keys(block: Any, where: str = "") -> Iterator[str]:
-    """Dotted paths of all keys."""
+    """Yield the dotted path of every key of a block."""
     if isinstance(block, Mapping):
         for key, value in block.items():
             yield f"{where}{key}"
@@ -75,7 +92,7 @@ def _keys(block: Any, where: str = "") -> Iterator[str]:
 
 
 def main() -> None:
-    """Write params.yaml."""
+    """Write params.yaml with the overrides of the command line."""
     write_text(PARAMS, composed(sys.argv[1:]))
 
 

@@ -1,8 +1,8 @@
 """Write environment.json: ``python -m tasks.artifacts.environment``.
 
-What the numbers of a run depend on beside code and data: processor, platform, versions,
-threads. Stages that compute floats have it as a dependency, so another machine or
-another lock of versions makes them run again. Git does not track it.
+It says what numbers depend on beside code, parameters and data: processor, platform,
+versions of packages, threads. Stages that compute floats depend on the file, so they
+run again on another machine or with other versions. Git does not track it.
 """
 
 import os
@@ -51,21 +51,22 @@ FLAGS = (
 
 
 def environment(cpuinfo: str) -> dict[str, Any]:
-    """The environment as JSON.
+    """Describe the environment of this process, as plain values for JSON.
 
     Args:
-        cpuinfo: Text of /proc/cpuinfo, empty where there is none.
+        cpuinfo: The text of /proc/cpuinfo, empty where there is none.
 
     Returns:
-        ``python``, ``platform``, ``cpu`` (model, cores, flags), ``threads`` (a
-        process) and ``packages``, name to version or null.
+        ``schema``, ``python``, ``platform`` (system, machine, libc), ``cpu`` (model,
+        cores, flags), ``threads`` (of this process, from OMP_NUM_THREADS) and
+        ``packages``, name to version or None.
     """
     fields: dict[str, str] = {}
     for line in cpuinfo.splitlines():
         name, _, value = line.partition(":")
         fields.setdefault(name.strip(), value.strip())
     flags = set((fields.get("flags") or fields.get("Features") or "").split())
-    found = {d.name.lower(): d.version for d in distributions()}
+    versions = {d.name.lower(): d.version for d in distributions()}
     return {
         "schema": 1,
         "python": platform.python_version(),
@@ -80,12 +81,12 @@ def environment(cpuinfo: str) -> dict[str, Any]:
             "flags": sorted(flags.intersection(FLAGS)),
         },
         "threads": int(os.environ["OMP_NUM_THREADS"]),
-        "packages": {name: found.get(name) for name in PACKAGES},
+        "packages": {name: versions.get(name) for name in PACKAGES},
     }
 
 
 def main() -> None:
-    """Write the file, unless it stands there already."""
+    """Write the file, unless it stands there with the same content."""
     cpuinfo = Path("/proc/cpuinfo")
     text = canonical(environment(cpuinfo.read_text() if cpuinfo.exists() else ""))
     if not PATH.exists() or PATH.read_text(encoding="utf-8") != text:

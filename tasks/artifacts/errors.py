@@ -1,4 +1,4 @@
-"""The one way Offcut refuses bad input."""
+"""The error with which Offcut refuses bad input."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ class RefusedError(Exception):
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """For passing it from one process to another."""
+        """Let the error be passed from one process to another with its fields."""
         fields = (self.where, self.field, self.found, self.expected, self.mend)
         return type(self), fields
 

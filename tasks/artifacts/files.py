@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and their hashes."""
+"""Write files that appear whole or not at all; read and hash files."""
 
 import errno
 import glob
@@ -20,7 +20,7 @@ MAKE_ROOM = "make room, e.g. with: dvc gc --workspace"
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a file, or of a folder's file names and contents, as hex."""
+    """SHA-256 of a file, or of the names and contents of a folder's files, as hex."""
     if path.is_dir():
         digest = hashlib.sha256()
         for file in sorted(p for p in path.rglob("*") if p.is_file()):
@@ -32,26 +32,36 @@ def sha256(path: Path) -> str:
 
 
 def canonical(value: Any) -> str:
-    """JSON with sorted keys and a final newline: the same value, the same bytes.
+    """Write a value as JSON text that depends on the value alone: keys are sorted.
 
     Raises:
-        ValueError: If the value holds NaN or an infinity, which JSON has not.
+        ValueError: If the value holds NaN or an infinity, which JSON does not have.
     """
     return json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n"
 
 
 def json_sha256(value: Any) -> str:
-    """SHA-256 of a value as JSON, as hex; reading it back gives the same."""
+    """SHA-256 of a value's JSON text, as hex; a value read back has the same one."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write canonical JSON; the file is whole or absent (temporary, then renamed)."""
+    """Write a value as canonical JSON, into a file that is whole or absent."""
     write_text(path, canonical(value))
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text; the file is whole or absent (temporary, then renamed)."""
+    """Write UTF-8 text into a file that is whole or absent.
+
+    It is written beside its place and renamed, so a kill leaves the old file or none.
+
+    Args:
+        path: The file; its folder is made if missing.
+        text: What it shall hold.
+
+    Raises:
+        RefusedError: If the folder cannot be written or has too little room.
+    """
     check_writable(path.parent)
     handle, name = tempfile.mkstemp(TEMPORARY, f".{path.name}.", path.parent)
     temporary = Path(name)
@@ -68,11 +78,14 @@ def write_text(path: Path, text: str) -> None:
 
 
 def read_json(path: Path, made_by: str) -> Any:
-    """Read JSON.
+    """Read a JSON file.
 
     Args:
         path: The file.
         made_by: The command that makes it, for the error.
+
+    Returns:
+        The value it holds.
 
     Raises:
         RefusedError: If the file is missing or is not JSON.
@@ -139,21 +152,24 @@ def _mend(error: OSError, folder: Path) -> str:
 def whole_folder(folder: Path, need: int = MIN_FREE_BYTES) -> Iterator[Path]:
     """Yield an empty folder that becomes ``folder`` only if the block succeeds.
 
-    What stood at ``folder`` before stays until then. A stage that is killed leaves
-    the old output, the new one or, between two renames, none; never half of one. What
-    it left beside them goes at the next call: one process at a time makes an output.
+    What stood at ``folder`` before stays until then. A stage that is killed leaves the
+    old output, the new one or, between two renames, none; never half of one. Temporary
+    folders it left are removed at the next call: one process at a time makes an output.
 
     Args:
         folder: The output.
         need: Bytes that must be free before the work begins.
 
+    Yields:
+        The empty folder to write into.
+
     Raises:
-        RefusedError: As :func:`check_writable`.
+        RefusedError: If the place cannot be written or has too little room.
     """
     check_writable(folder.parent, need)
     prefix = f".{folder.name}."
-    for left in folder.parent.glob(f"{glob.escape(prefix)}*{TEMPORARY}"):
-        shutil.rmtree(left, ignore_errors=True)
+    for leftover in folder.parent.glob(f"{glob.escape(prefix)}*{TEMPORARY}"):
+        shutil.rmtree(leftover, ignore_errors=True)
     temporary = Path(tempfile.mkdtemp(TEMPORARY, prefix, folder.parent))
     temporary.chmod(0o755)
     try:

@@ -1,4 +1,4 @@
-"""Mend what a killed run left half-written: dvc.lock and files of DVC's own.
+"""Mend what a killed run left half-written: dvc.lock and two of DVC's own files.
 
 DVC writes dvc.lock in place after each stage, which takes a third of a second at a
 hundred stages; killed just then, it leaves the first part and refuses to start again.
@@ -32,12 +32,12 @@ RUNS = Path(".dvc/cache/runs")
 MOMENT = 2.0  # seconds after which nobody writes a run's file any more
 
 
-def whole(text: str, before: str) -> bool:
-    """Whether a dvc.lock is complete.
+def is_whole(text: str, before: str) -> bool:
+    """Whether a dvc.lock was written to its end.
 
     Args:
-        text: What stands in it.
-        before: What stood in it when the run began; a run removes no stage.
+        text: What the file holds.
+        before: What it held when the run began; a run removes no stage.
     """
     try:
         stages = yaml.safe_load(text)["stages"]
@@ -49,25 +49,25 @@ def whole(text: str, before: str) -> bool:
     return ends and not missing and text.endswith("\n")
 
 
-def let_go(folder: Path = TMP) -> None:
-    """Remove the list of held files if it is cut short.
+def mend_held_files(folder: Path = TMP) -> None:
+    """Remove DVC's list of the files its processes hold, if it is cut short.
 
     Args:
-        folder: DVC's own for what does not last.
+        folder: DVC's folder of temporary files.
     """
     held, guard = folder / "rwlock", folder / "rwlock.lock"
-    if not _cut(held):
+    if not _is_cut(held):
         return
     # whoever writes it has the guard: what is cut now nobody will write to its end
     with suppress(FileNotFoundError), guard.open("r+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        if not _cut(held):
+        if not _is_cut(held):
             return
     held.unlink(missing_ok=True)
 
 
-def _cut(path: Path) -> bool:
-    """Whether there is a file that is not JSON."""
+def _is_cut(path: Path) -> bool:
+    """Whether a file is there and is not JSON."""
     try:
         json.loads(path.read_text(encoding="utf-8", errors="replace"))
     except FileNotFoundError:
@@ -77,43 +77,45 @@ def _cut(path: Path) -> bool:
     return False
 
 
-def clear_runs(folder: Path = RUNS) -> None:
+def mend_run_cache(folder: Path = RUNS) -> None:
     """Remove half-written runs and empty folders from DVC's run cache.
+
+    What another process may just be writing is waited for.
 
     Args:
         folder: The run cache.
     """
-    before = _left(folder)
+    before = _leftovers(folder)
     if not before:
         return
     time.sleep(MOMENT)  # another process may just write them
-    for path in before & _left(folder):
+    for path in before & _leftovers(folder):
         with suppress(OSError):  # others have been written there, or cleared it
             if path.is_file():
                 path.unlink()
             (path.parent if path.name.startswith(".") else path).rmdir()
 
 
-def _left(folder: Path) -> set[Path]:
+def _leftovers(folder: Path) -> set[Path]:
     """Temporary files, and folders of stages without a run."""
-    found = set()
+    leftovers: set[Path] = set()
     for stage in folder.glob("*/*/"):
         with suppress(FileNotFoundError):  # another process has just cleared it
             runs = list(stage.iterdir())
-            half = {run for run in runs if run.name.startswith(".")}
-            found |= half if runs else {stage}
-    return found
+            temporary = {run for run in runs if run.name.startswith(".")}
+            leftovers |= temporary if runs else {stage}
+    return leftovers
 
 
 def main() -> None:
-    """See the module."""
-    let_go()
-    clear_runs()
+    """Mend the three where they need it, and say so if dvc.lock was put back."""
+    mend_held_files()
+    mend_run_cache()
     if not KEPT.exists():
         return
     before = KEPT.read_text(encoding="utf-8")
     text = LOCK.read_text(encoding="utf-8", errors="replace") if LOCK.exists() else ""
-    if not whole(text, before):
+    if not is_whole(text, before):
         write_text(LOCK, before)
         print(f"{LOCK}: half-written by a run that was killed; put back")  # noqa: T201
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.params import MEND, PARAMS, Params, known, pick
+from tasks.artifacts.params import MEND, PARAMS, Params, check_known, pick
 
 # block of params.yaml: stage of dvc.yaml
 MAKERS = {"dataset": "generate", "corruption": "corrupt", "attack": "attack"}
@@ -52,7 +52,7 @@ def known_dataset(params: Mapping[str, Any], name: str, where: str) -> None:
         name: Of the dataset.
         where: The dotted path it stands at, for errors.
     """
-    known(name, [one for g in MAKERS for one in params.get(g) or {}], where)
+    check_known(name, [one for g in MAKERS for one in params.get(g) or {}], where)
 
 
 def of_block(block: Mapping[str, Any], where: str) -> CorruptionOf:
@@ -89,7 +89,7 @@ def check_makers(params: Mapping[str, Any]) -> None:
                 taken = f"a name that {others[0]} has too"
                 raise RefusedError(PARAMS, where, taken, "a name of its own", MEND)
             told = of_block(block, where)
-            known(told.source, blocks["dataset"], f"{where}.source")
+            check_known(told.source, blocks["dataset"], f"{where}.source")
             method = block["generate"]
             asks = method["mode"] == "adversarial" and method["field"] != "rew"
             if asks != (group == "attack"):
@@ -97,5 +97,5 @@ def check_makers(params: Mapping[str, Any]) -> None:
                 kind = f"{method['mode']} {method['field']}"
                 raise RefusedError(PARAMS, where, kind, f"a block of {right}", MEND)
             if isinstance(told, AttackOn):
-                known(told.source, study["datasets"], f"{where}.source")
-                known(told.attacker, study["learners"], f"{where}.attacker")
+                check_known(told.source, study["datasets"], f"{where}.source")
+                check_known(told.attacker, study["learners"], f"{where}.attacker")

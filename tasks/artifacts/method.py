@@ -1,8 +1,8 @@
-"""A method: a class that is built from one block of parameters.
+"""A method: a class that is built from one block of params.yaml.
 
-``class IQL(ImplicitQ[IQLParams])`` says which parameters a method takes. The class
-then has them as ``IQL.Parameters``, which ``build`` and the checks parse a block with,
-and each instance as ``self.params``, typed.
+``class IQL(ImplicitQ[IQLParams])`` says which parameters a method takes. Their
+dataclass is then ``IQL.Parameters``, with which ``build`` and the check of a study
+parse the block, and each instance has its own, typed, as ``self.params``.
 """
 
 from typing import Any, ClassVar, Generic, TypeVar, get_args
@@ -19,8 +19,8 @@ class Method(Generic[P]):
         params: Its parameters, checked.
 
     Attributes:
-        Parameters: The dataclass of ``params``: the argument in square brackets of the
-            nearest base that has one. A base whose argument is open has none.
+        Parameters: The dataclass of ``params``, taken from the square brackets of the
+            nearest base that names one. A base with a type variable there has none.
     """
 
     Parameters: ClassVar[type[Params]]
@@ -30,7 +30,7 @@ class Method(Generic[P]):
         self.params = params
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Take ``Parameters`` from the square brackets."""
+        """Set ``Parameters`` to the dataclass in the square brackets of a base."""
         super().__init_subclass__(**kwargs)
         for base in cls.__dict__.get("__orig_bases__", ()):
             for argument in get_args(base):

@@ -1,6 +1,6 @@
-"""Parameters: one block of params.yaml becomes one frozen dataclass, or is refused.
+"""Parameters: a block of params.yaml becomes a frozen dataclass, or is refused.
 
-Defaults live in ``params/`` only; the dataclasses have none. A field's range is part
+Defaults live in ``params/`` alone; the dataclasses have none. A field's range is part
 of its type: ``expectile: Annotated[float, Range(0, 1, open=True)]``.
 """
 
@@ -25,11 +25,17 @@ MEND = "change it in params/ and run: make params"
 
 @dataclass(frozen=True)
 class Range:
-    """Allowed values of a number (or of each number in a list): low..high."""
+    """The interval a number, or each number of a list, has to lie in.
+
+    Attributes:
+        low: Its lower end.
+        high: Its upper end.
+        open: Whether the two ends themselves are not allowed.
+    """
 
     low: float
     high: float = math.inf
-    open: bool = False  # True: the two ends themselves are not allowed
+    open: bool = False
 
     def __contains__(self, value: float) -> bool:
         """Whether the value lies inside; NaN never does."""
@@ -45,7 +51,7 @@ class Range:
 
 @dataclass(frozen=True)
 class OneOf:
-    """Allowed words."""
+    """The words that a text has to be one of."""
 
     words: tuple[str, ...]
 
@@ -60,7 +66,7 @@ class OneOf:
 
 @dataclass(frozen=True)
 class Params:
-    """Base of every method's parameters; checks types and ranges on construction."""
+    """The base of all dataclasses of parameters: checks types and ranges when built."""
 
     def __post_init__(self) -> None:
         """Check each field.
@@ -73,23 +79,24 @@ class Params:
 
     @classmethod
     def parse(cls, block: Mapping[str, Any], where: str) -> Self:
-        """Build from a block of params.yaml.
+        """Build the parameters from a block of params.yaml.
 
         Args:
-            block: The block; keys that begin with ``_`` are Hydra's, not ours.
-            where: The block's dotted path, for errors.
+            block: The block; keys that begin with ``_`` are Hydra's and left out.
+            where: The block's dotted path, e.g. ``train.iql``, for errors.
 
         Raises:
-            RefusedError: On an unknown or missing key, a wrong type, a wrong range.
+            RefusedError: On an unknown key (names the nearest), a missing one, a value
+                of a wrong type or outside its range.
         """
         fields = {f.name for f in dataclasses.fields(cls)}
-        given = {k: v for k, v in block.items() if not k.startswith("_")}
-        for key in given:
+        values = {k: v for k, v in block.items() if not k.startswith("_")}
+        for key in values:
             if key not in fields:
                 raise RefusedError(
                     PARAMS, f"{where}.{key}", "an unknown key", *_nearest(key, fields)
                 )
-        for key in sorted(fields - given.keys()):
+        for key in sorted(fields - values.keys()):
             raise RefusedError(
                 PARAMS,
                 f"{where}.{key}",
@@ -97,7 +104,7 @@ class Params:
                 "a value",
                 f"add the key {key} to the block {where}",
             )
-        typed = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
+        typed = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
         try:
             return cls(**typed)
         except RefusedError as error:
@@ -111,7 +118,7 @@ class Params:
 
 
 def _nearest(word: str, names: Iterable[str]) -> tuple[str, str]:
-    """What was expected, and the mend, for a word that is not known."""
+    """What was expected instead of an unknown word, and what to do about it."""
     names = sorted(names)
     near = difflib.get_close_matches(word, names, n=1, cutoff=0.0)
     return (
@@ -130,17 +137,17 @@ def _check(field: str, value: Any, hint: Any) -> None:
         raise RefusedError(PARAMS, field, repr(value), _words(hint), MEND)
     values = value if isinstance(value, tuple) else (value,)
     for limit in limits:
-        for one in values:
-            if one is not None and one not in limit:
-                raise RefusedError(PARAMS, field, repr(one), str(limit), MEND)
+        for entry in values:
+            if entry is not None and entry not in limit:
+                raise RefusedError(PARAMS, field, repr(entry), str(limit), MEND)
 
 
 def _words(hint: Any) -> str:
     """A type as a user of YAML would say it."""
     if get_origin(hint) is tuple:
-        one, *rest = get_args(hint)
+        first, *rest = get_args(hint)
         count = "" if Ellipsis in rest else f"{len(rest) + 1} "
-        return f"a list of {count}{_words(one)}"
+        return f"a list of {count}{_words(first)}"
     if get_origin(hint) in (typing.Union, types.UnionType):
         return " or ".join(_words(option) for option in get_args(hint))
     names = {float: "finite number", int: "whole number", bool: "true or false"}
@@ -149,14 +156,14 @@ def _words(hint: Any) -> str:
 
 
 def _fits(value: Any, hint: Any) -> bool:
-    """Whether a value is of a type: the few kinds YAML can hold."""
+    """Whether a value is of a type, of the kinds that YAML can hold."""
     origin = get_origin(hint)
     if origin in (typing.Union, types.UnionType):
         return any(_fits(value, option) for option in get_args(hint))
     if origin is tuple and isinstance(value, tuple):
-        one, *rest = get_args(hint)
+        first, *rest = get_args(hint)
         count = len(value) if Ellipsis in rest else len(rest) + 1
-        return len(value) == count and all(_fits(v, one) for v in value)
+        return len(value) == count and all(_fits(v, first) for v in value)
     if origin is not None:
         return isinstance(value, origin)
     if hint is float:
@@ -168,30 +175,36 @@ def _fits(value: Any, hint: Any) -> bool:
 
 
 def load(path: Path = PARAMS) -> dict[str, Any]:
-    """The composed parameters of this run.
+    """Read the composed parameters of a study.
+
+    Args:
+        path: params.yaml.
+
+    Returns:
+        Its groups by name, e.g. ``train``, and the block ``study``.
 
     Raises:
         RefusedError: If the file is missing or is not a mapping in YAML.
     """
-    wanted = ("the composed study", "run: make params")
+    expected = ("the composed study", "run: make params")
     try:
         loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise RefusedError(path, "file", "nothing", *wanted) from None
+        raise RefusedError(path, "file", "nothing", *expected) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise RefusedError(path, "content", error, *wanted) from None
+        raise RefusedError(path, "content", error, *expected) from None
     if not isinstance(loaded, dict):
-        raise RefusedError(path, "content", f"{loaded!r:.40}", *wanted)
+        raise RefusedError(path, "content", f"{loaded!r:.40}", *expected)
     return loaded
 
 
-def known(name: str, names: Iterable[str], where: str) -> None:
-    """Check a name a user gave.
+def check_known(name: str, names: Iterable[str], where: str) -> None:
+    """Refuse a name that is not one of those there are.
 
     Args:
-        name: What was given.
-        names: Those there are.
-        where: The dotted path they stand at, for errors.
+        name: What a user or a study says.
+        names: The allowed ones.
+        where: The dotted path the name stands at, for errors.
 
     Raises:
         RefusedError: If there is no such name; names the nearest one.
@@ -203,7 +216,15 @@ def known(name: str, names: Iterable[str], where: str) -> None:
 
 
 def pick(params: Mapping[str, Any], group: str, name: str) -> dict[str, Any]:
-    """The block ``group.name``, e.g. ``train.iql``.
+    """Pick the block of one method out of all parameters.
+
+    Args:
+        params: The composed parameters.
+        group: The group it is in, e.g. ``train``.
+        name: Its name there, e.g. ``iql``.
+
+    Returns:
+        The block ``group.name``.
 
     Raises:
         RefusedError: If the study has no such block; names the nearest one.
@@ -211,7 +232,7 @@ def pick(params: Mapping[str, Any], group: str, name: str) -> dict[str, Any]:
     blocks = params.get(group) or {}
     if not isinstance(blocks, Mapping):
         raise RefusedError(PARAMS, group, f"{blocks!r:.40}", "a mapping", MEND)
-    known(name, blocks, group)
+    check_known(name, blocks, group)
     block = blocks[name]
     if not isinstance(block, dict):
         raise RefusedError(
@@ -221,12 +242,16 @@ def pick(params: Mapping[str, Any], group: str, name: str) -> dict[str, Any]:
 
 
 def build(block: Mapping[str, Any], where: str, **extra: Any) -> Any:
-    """Make the object a block describes: ``_target_`` names its class.
+    """Build the method that a block describes.
 
     Args:
-        block: A block with ``_target_`` and the fields of that class's ``Parameters``.
-        where: The block's dotted path, for errors.
-        **extra: Handed to the class beside ``params``.
+        block: Names the class in ``_target_`` and holds the fields of its
+            ``Parameters``.
+        where: The block's dotted path, e.g. ``train.iql``, for errors.
+        **extra: Passed to the class beside ``params``.
+
+    Returns:
+        An instance of the class.
 
     Raises:
         RefusedError: If the target is not a class of this project, or its
@@ -242,9 +267,14 @@ def build(block: Mapping[str, Any], where: str, **extra: Any) -> Any:
 
 
 def resolve(target: str, where: str, package: str = "tasks.") -> Any:
-    """The class a dotted name stands for; only classes of ``package`` are allowed.
+    """Find the class that a dotted name stands for, among this project's alone.
 
     Parameters are data and must not become a way to run other code.
+
+    Args:
+        target: E.g. ``tasks.train.iql.IQL``.
+        where: The dotted path of the block that names it, for errors.
+        package: What the name of its module has to begin with.
 
     Raises:
         RefusedError: If there is no such class under ``package``.
@@ -252,13 +282,13 @@ def resolve(target: str, where: str, package: str = "tasks.") -> Any:
     module, _, name = target.rpartition(".")
     if module.startswith(package):
         try:
-            found = getattr(importlib.import_module(module), name, None)
+            value = getattr(importlib.import_module(module), name, None)
         except ModuleNotFoundError as error:
             if not str(error.name).startswith("tasks"):
                 raise  # the module is there and lacks a dependency
-            found = None
-        if isinstance(found, type) and found.__module__.startswith(package):
-            return found
+            value = None
+        if isinstance(value, type) and value.__module__.startswith(package):
+            return value
     raise RefusedError(
         PARAMS,
         f"{where}._target_",

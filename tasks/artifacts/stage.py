@@ -1,4 +1,4 @@
-"""What every stage's command does first and last."""
+"""What the command of every stage has in common: how it ends on an error."""
 
 import errno
 import sys
@@ -8,11 +8,17 @@ from tasks.artifacts.errors import RefusedError
 
 
 def run_stage(main: Callable[[], None]) -> int:
-    """Run a stage; refused input becomes one line on stderr and exit code 1.
+    """Run the command of a stage; refused input becomes one line on stderr.
 
     A disk that turns out full or read-only in the middle of the work is refused too:
     outputs are written beside their place and renamed, so nothing half-written is left.
     Every other error is a fault of the code and keeps its traceback.
+
+    Args:
+        main: The command.
+
+    Returns:
+        The exit code: 0, or 1 after a refusal.
     """
     try:
         main()
@@ -20,7 +26,7 @@ def run_stage(main: Callable[[], None]) -> int:
         print(f"refused: {error}", file=sys.stderr)
         return 1
     except OSError as error:
-        if not _disk(error):
+        if not _is_of_disk(error):
             raise
         print(
             f"refused: {error.filename or 'output'}: writing: found "
@@ -32,7 +38,7 @@ def run_stage(main: Callable[[], None]) -> int:
     return 0
 
 
-def _disk(error: OSError) -> bool:
-    """Whether the disk refused; HDF5 and Arrow tell it in words only."""
+def _is_of_disk(error: OSError) -> bool:
+    """Whether a disk is full or cannot be written; HDF5 and Arrow say so in words."""
     refusals = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
     return error.errno in refusals or "No space left" in str(error)

@@ -1,4 +1,4 @@
-"""One variant's files: named on a command line, checked before anything is read."""
+"""A variant of a policy: its name on a command line, and the files of its seeds."""
 
 import argparse
 from collections.abc import Mapping
@@ -7,18 +7,19 @@ from pathlib import Path
 from typing import Any, Self
 
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.params import known
+from tasks.artifacts.params import check_known
 
 
 def sampled(study: Mapping[str, Any], learner: str) -> dict[str, tuple[str, str, int]]:
-    """Variants of a learner that are another one by a sampler of so many calls.
+    """The variants of a policy that are another variant with a faster sampler.
 
     Args:
         study: The block ``study``; ``sampled`` may be missing.
-        learner: One of its policies.
+        learner: The learner of one of its policies.
 
     Returns:
-        (variant, sampler, calls) by name, ``<variant>-<sampler>-<calls>``.
+        (variant, sampler, calls of the network) by name,
+        ``<variant>-<sampler>-<calls>``; empty if the policy is not sampled.
     """
     block = study.get("sampled") or {}
     if learner not in block.get("policies", ()):
@@ -33,15 +34,16 @@ def sampled(study: Mapping[str, Any], learner: str) -> dict[str, tuple[str, str,
 
 @dataclass(frozen=True)
 class Variant:
-    """What ``--dataset --learner --variant`` name.
+    """What ``--dataset``, ``--learner`` and ``--variant`` name: files of one policy.
 
     Attributes:
         dataset: A dataset of the study.
         learner: A policy of the study, by its learner.
-        variant: A compressor, a chain ``first-then``, or one of them sampled, see
-            :func:`sampled`.
+        variant: A compressor, a chain ``first-then``, or one of these with a sampler,
+            ``<variant>-<sampler>-<calls>``.
         seeds: The study's training seeds, one file each.
-        source: Where it is sampled: the variant it is made of, the sampler, its calls.
+        source: Of one with a sampler the variant it is made of, the sampler, and how
+            often that calls the network; else None.
     """
 
     dataset: str
@@ -59,53 +61,62 @@ class Variant:
         *,
         making: bool = False,
     ) -> Self:
-        """From a command line.
+        """Read a variant from a command line.
 
         Args:
             params: The composed parameters.
-            doc: Of the command, for ``--help``.
+            doc: The command's docstring, for ``--help``.
             argv: Arguments; the process's own if None.
-            making: A sampled one is told by ``--variant``, ``--sampler`` and
-                ``--steps``, the parts of its name.
+            making: Whether the command makes the variant: one with a sampler is then
+                named by ``--variant``, ``--sampler`` and ``--steps``.
 
         Raises:
             RefusedError: If the study has no such name; names the nearest one.
         """
         names = ("dataset", "learner", "variant")
         parts = ("sampler", "steps") if making else ()
-        given = _arguments(doc, names, argv, parts)
-        told = [given.pop(part) for part in parts if part in given]
-        if told:
-            given["variant"] = "-".join([given["variant"], *told])
+        options = _arguments(doc, names, argv, parts)
+        sampler = [options.pop(part) for part in parts if part in options]
+        if sampler:
+            options["variant"] = "-".join([options["variant"], *sampler])
         study = params.get("study") or {}
-        _check_names(study, given, bare=making and not told)
-        source = sampled(study, given["learner"]).get(given["variant"])
-        return cls(**given, seeds=tuple(study.get("seeds", ())), source=source)
+        _check_names(study, options, bare=making and not sampler)
+        source = sampled(study, options["learner"]).get(options["variant"])
+        return cls(**options, seeds=tuple(study.get("seeds", ())), source=source)
 
     @classmethod
     def parse_all(
         cls, params: Mapping[str, Any], doc: str, argv: list[str] | None = None
     ) -> list[Self]:
-        """All variants of the learner a command line names; see :meth:`parse`."""
-        given = _arguments(doc, ("dataset", "learner"), argv)
+        """Read from a command line a dataset and a learner, and give all variants.
+
+        Args:
+            params: The composed parameters.
+            doc: The command's docstring, for ``--help``.
+            argv: Arguments; the process's own if None.
+
+        Raises:
+            RefusedError: If the study has no such name; names the nearest one.
+        """
+        options = _arguments(doc, ("dataset", "learner"), argv)
         study = params.get("study") or {}
-        _check_names(study, given)
+        _check_names(study, options)
         seeds = tuple(study.get("seeds", ()))
-        more = sampled(study, given["learner"])
+        more = sampled(study, options["learner"])
         return [
-            cls(**given, variant=v, seeds=seeds, source=more.get(v))
+            cls(**options, variant=v, seeds=seeds, source=more.get(v))
             for v in (*study.get("variants", ()), *more)
         ]
 
     @property
     def parent(self) -> "Variant":
-        """The variant it is made of, if it is a sampled one; else itself."""
+        """The variant it is made of, if it has a sampler of its own; else itself."""
         if self.source is None:
             return self
         return replace(self, variant=self.source[0], source=None)
 
     def folder(self, kind: str) -> Path:
-        """``data/<kind>/<dataset>/<learner>/<variant>``."""
+        """The folder ``data/<kind>/<dataset>/<learner>/<variant>``."""
         return Path("data") / kind / self.dataset / self.learner / self.variant
 
     def files(self) -> dict[int, Path]:
@@ -127,7 +138,12 @@ class Variant:
         return files
 
     def check(self, path: Path, seed: int, contract: Mapping[str, Any]) -> None:
-        """Refuse a file that was exported as something else.
+        """Refuse an ONNX file that was exported as something else.
+
+        Args:
+            path: The file, for errors.
+            seed: The training seed it should be of.
+            contract: What the file says of itself.
 
         Raises:
             RefusedError: If its contract names another dataset, learner, variant, seed.
@@ -149,7 +165,7 @@ class Variant:
                 )
 
     def __str__(self) -> str:
-        """The arguments that make it."""
+        """The arguments of the command that makes it."""
         head = f"--dataset {self.dataset} --learner {self.learner} --variant "
         if self.source is None:
             return head + self.variant
@@ -163,24 +179,37 @@ def _arguments(
     argv: list[str] | None,
     parts: tuple[str, ...] = (),
 ) -> dict[str, str]:
-    """Options of a command line; ``parts`` may be left out, all of them."""
+    """Parse the options of a command line.
+
+    Args:
+        doc: The command's docstring; its first line is shown.
+        names: Options that have to be there.
+        argv: Arguments; the process's own if None.
+        parts: Options that are there all or not at all.
+    """
     parser = argparse.ArgumentParser(description=doc.split("\n", maxsplit=1)[0])
     for name in (*names, *parts):
         parser.add_argument(f"--{name}", required=name in names)
-    given = vars(parser.parse_args(argv))
-    left = [name for name in parts if given[name] is None]
-    if left and len(left) < len(parts):
-        parser.error(f"--{left[0]} is missing")
-    return {name: value for name, value in given.items() if value is not None}
+    options = vars(parser.parse_args(argv))
+    missing = [name for name in parts if options[name] is None]
+    if missing and len(missing) < len(parts):
+        parser.error(f"--{missing[0]} is missing")
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _check_names(
-    study: Mapping[str, Any], given: Mapping[str, str], *, bare: bool = False
+    study: Mapping[str, Any], options: Mapping[str, str], *, bare: bool = False
 ) -> None:
-    """Refuse names the study does not know; ``bare``: of variants none is sampled."""
-    for name, value in given.items():
+    """Refuse names the study does not know.
+
+    Args:
+        study: The block ``study``.
+        options: The names: ``dataset``, ``learner`` and perhaps ``variant``.
+        bare: Whether the variant has to be one without a sampler of its own.
+    """
+    for name, value in options.items():
         key = "policies" if name == "learner" else f"{name}s"
         names = [*study.get(key, ())]
         if name == "variant" and not bare:
-            names += sampled(study, given["learner"])
-        known(value, names, f"study.{key}")
+            names += sampled(study, options["learner"])
+        check_known(value, names, f"study.{key}")

@@ -22,7 +22,7 @@ from tasks.artifacts.onnx_policy import (
     contract_of,
     write_onnx,
 )
-from tasks.artifacts.params import Params, Range, build, known, load
+from tasks.artifacts.params import Params, Range, build, check_known, load
 from tasks.artifacts.parity import BEHAVIOR_TOLERANCE, check_parity
 from tasks.artifacts.policy import (
     load_policy,
@@ -188,7 +188,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--world", required=True)
     name = parser.parse_args().world
-    known(name, [path.stem for path in FOLDER.glob("*.yaml")], "behaviors")
+    check_known(name, [path.stem for path in FOLDER.glob("*.yaml")], "behaviors")
     world: World = build(load(WORLDS / f"{name}.yaml"), f"world.{name}")
     params = BehaviorParams.parse(load(FOLDER / f"{name}.yaml"), f"behaviors.{name}")
     torch.set_num_threads(1)

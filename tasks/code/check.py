@@ -10,7 +10,7 @@ from typing import Any
 from tasks.artifacts.effort import Effort
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.makers import check_makers
-from tasks.artifacts.params import PARAMS, known, resolve
+from tasks.artifacts.params import PARAMS, check_known, resolve
 from tasks.code import methods
 
 # what the study lists, and the group each name is a block of
@@ -41,12 +41,12 @@ def check(params: Mapping[str, Any]) -> None:
     check_makers(params)
     for key, group in LISTS.items():
         for name in study[key]:
-            known(name, params[group], f"study.{key}")
+            check_known(name, params[group], f"study.{key}")
     trained = _trained(params)
     for name in study["policies"]:
-        known(name, trained, "study.policies")
+        check_known(name, trained, "study.policies")
     for name in study["curves"]:
-        known(name, study["policies"], "study.curves")
+        check_known(name, study["policies"], "study.curves")
     if study["curves"] and not study["snapshots"]:
         raise RefusedError(
             PARAMS,
@@ -58,12 +58,12 @@ def check(params: Mapping[str, Any]) -> None:
     _check_measured(params)
     first, then = study["chains"]["first"], study["chains"]["then"]
     for name in first:
-        known(name, study["compressors"], "study.chains.first")
+        check_known(name, study["compressors"], "study.chains.first")
     for name in then:
-        known(name, params["compress"], "study.chains.then")
+        check_known(name, params["compress"], "study.chains.then")
     made = [*study["compressors"], *(f"{a}-{b}" for a in first for b in then)]
     for name in study["variants"]:
-        known(name, made, "study.variants")
+        check_known(name, made, "study.variants")
     _check_sampled(params, study)
 
 
@@ -109,10 +109,10 @@ def _check_sampled(params: Mapping[str, Any], study: Mapping[str, Any]) -> None:
     }
     known_keys = (*lists, "steps")
     for key in block:
-        known(key, known_keys, "study.sampled")
+        check_known(key, known_keys, "study.sampled")
     for key, names in lists.items():
         for name in block[key]:
-            known(name, names, f"study.sampled.{key}")
+            check_known(name, names, f"study.sampled.{key}")
     steps = block["steps"]
     whole = all(isinstance(n, int) and not isinstance(n, bool) for n in steps)
     if not whole or any(n < 1 for n in steps) or len(set(steps)) < len(steps):
@@ -130,9 +130,9 @@ def _check_measured(params: Mapping[str, Any]) -> None:
     study = params["study"]
     measured, gate = study.get("measured") or [], study.get("gate", "open")
     for name in measured:
-        known(name, study["datasets"], "study.measured")
+        check_known(name, study["datasets"], "study.measured")
     if measured:
-        known("qdc_metrics", params.get("measure") or {}, "measure")
+        check_known("qdc_metrics", params.get("measure") or {}, "measure")
     if gate != "open" and params.get("attack"):
         raise RefusedError(
             PARAMS,
@@ -157,7 +157,7 @@ def _trained(params: Mapping[str, Any]) -> list[str]:
     weighted = study["weighted"]
     for key, group in (("learners", "train"), ("weightings", "weighting")):
         for name in weighted[key]:
-            known(name, params.get(group, {}), f"study.weighted.{key}")
+            check_known(name, params.get(group, {}), f"study.weighted.{key}")
     both = [f"{a}-{b}" for a in weighted["learners"] for b in weighted["weightings"]]
     return [*study["learners"], *both]
 

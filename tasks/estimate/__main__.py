@@ -14,7 +14,7 @@ import numpy as np
 from tasks.artifacts.dataset import Transitions, load_transitions
 from tasks.artifacts.files import whole_folder, write_json
 from tasks.artifacts.onnx_policy import OnnxPolicy
-from tasks.artifacts.params import build, known, load, pick
+from tasks.artifacts.params import build, check_known, load, pick
 from tasks.artifacts.progress import Progress
 from tasks.artifacts.stage import run_stage
 from tasks.artifacts.variants import Variant
@@ -61,7 +61,7 @@ def main() -> None:
     names: dict[str, Any] = params.get("study") or {}
     for name in LISTS:
         key = LISTS[name]
-        known(getattr(options, name), names.get(key, ()), f"study.{key}")
+        check_known(getattr(options, name), names.get(key, ()), f"study.{key}")
     dataset, learner, method = options.dataset, options.learner, options.estimator
     variant = Variant(dataset, learner, VARIANT, tuple(names.get("seeds", ())))
     where = f"estimate.{method}"

@@ -12,10 +12,10 @@ from tasks.artifacts.lockfile import (
     LOCK,
     RUNS,
     TMP,
-    clear_runs,
-    let_go,
+    is_whole,
     main,
-    whole,
+    mend_held_files,
+    mend_run_cache,
 )
 
 BEFORE = yaml.safe_dump(
@@ -57,8 +57,8 @@ def test_a_lock_cut_at_any_line_is_not_whole():
     lines = BEFORE.splitlines(keepends=True)
     outs = max(i for i, line in enumerate(lines) if "outs:" in line)
     cuts = ["".join(lines[:n]) for n in range(outs)]
-    assert [whole(cut, BEFORE) for cut in cuts] == [False] * outs
-    assert whole(BEFORE, BEFORE)
+    assert [is_whole(cut, BEFORE) for cut in cuts] == [False] * outs
+    assert is_whole(BEFORE, BEFORE)
 
 
 def test_a_whole_lock_stays(capsys: pytest.CaptureFixture[str]):
@@ -84,7 +84,7 @@ def test_a_lock_that_is_gone_is_put_back():
 @pytest.mark.parametrize("guarded", [False, True])
 def test_a_list_of_held_files_that_is_cut_short_is_removed(guarded: bool):
     held = TMP / "rwlock"
-    let_go()  # there is none
+    mend_held_files()  # there is none
     TMP.mkdir(parents=True)
     if guarded:
         (TMP / "rwlock.lock").touch()
@@ -93,7 +93,7 @@ def test_a_list_of_held_files_that_is_cut_short_is_removed(guarded: bool):
         main()
         assert not held.exists()
     held.write_text("{}")
-    let_go()
+    mend_held_files()
     assert held.exists()
 
 
@@ -103,7 +103,7 @@ def test_a_list_that_somebody_writes_is_left_alone():
     held.write_text("{")
     with guard.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        waits = threading.Thread(target=let_go)
+        waits = threading.Thread(target=mend_held_files)
         waits.start()
         waits.join(0.2)
         assert waits.is_alive()
@@ -116,7 +116,7 @@ def test_half_written_runs_and_empty_folders_leave_the_run_cache(
     monkeypatch: pytest.MonkeyPatch,
 ):
     monkeypatch.setattr(lockfile, "MOMENT", 0.1)
-    clear_runs()  # there is none
+    mend_run_cache()  # there is none
     for name in ("aa/aa1/run", "bb/bb1/.x.tmp", "cc/cc1/.x.tmp", "cc/cc1/run"):
         (RUNS / name).parent.mkdir(parents=True, exist_ok=True)
         (RUNS / name).write_text("cmd: x")
@@ -132,7 +132,7 @@ def test_a_run_that_is_just_being_written_is_left_alone(
 ):
     monkeypatch.setattr(lockfile, "MOMENT", 1.0)
     (RUNS / "aa/aa1").mkdir(parents=True)
-    clears = threading.Thread(target=clear_runs)
+    clears = threading.Thread(target=mend_run_cache)
     clears.start()
     time.sleep(0.3)
     (RUNS / "aa/aa1/run").write_text("cmd: x")

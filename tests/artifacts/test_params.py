@@ -11,7 +11,7 @@ from tasks.artifacts.params import (
     Params,
     Range,
     build,
-    known,
+    check_known,
     load,
     pick,
     resolve,
@@ -171,11 +171,11 @@ def test_a_block_that_is_not_there_is_refused(group: str, name: str, said: str):
 
 
 def test_a_name_is_one_of_those_there_are():
-    known("bc", ["bc", "iql"], "study.learners")
+    check_known("bc", ["bc", "iql"], "study.learners")
     with pytest.raises(RefusedError, match=r"study\.learners\.ibl: .*mean iql\?"):
-        known("ibl", ["bc", "iql"], "study.learners")
+        check_known("ibl", ["bc", "iql"], "study.learners")
     with pytest.raises(RefusedError, match="remove it"):
-        known("bc", [], "study.learners")
+        check_known("bc", [], "study.learners")
 
 
 def test_a_target_of_this_project_is_found():

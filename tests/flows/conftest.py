@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from flows.__main__ import local, parser
-from flows.server import home
+from flows.__main__ import parser
+from flows.local import run_locally
+from flows.server.settings import home
 from tasks.artifacts.errors import RefusedError
 from tests.flows.dasks import Dasks, Drive, Field, dasks
 from tests.flows.ui import environment
@@ -83,9 +84,10 @@ def drive(cluster: Dasks, capsys: pytest.CaptureFixture[str]) -> Iterator[Drive]
     """The command line, in this process; afterwards the workers end."""
 
     def run(*arguments: str, code: int = 0) -> str:
-        given = parser().parse_args(["--local", "--dask", cluster.address, *arguments])
+        options = vars(parser().parse_args(["--dask", cluster.address, *arguments]))
+        del options["local"]
         try:
-            said = local(given)
+            said = run_locally(**options)
             assert code == 0, said
         except RefusedError as error:
             said = f"refused: {error}"

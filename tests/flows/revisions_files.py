@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from flows.revisions import FOLDER, sources
+from flows.revisions.layout import FOLDER, sources
 from tasks.code import write
 from tasks.compare.page import Outcome, compare
 from tests.compare.conftest import DATASET, network, put_network, shift, write_revision

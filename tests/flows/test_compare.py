@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from flows.revisions import FOLDER, sources
-from flows.server import bound, call, started
+from flows.revisions.layout import FOLDER, sources
+from flows.server.endpoint import bound, call
+from flows.server.start import started
 from tests.browser import text
 from tests.compare.conftest import DATASET, shift
 from tests.flows.revisions_files import GPTQ4, WORSE, Repository, repository_in

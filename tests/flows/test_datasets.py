@@ -49,9 +49,9 @@ def test_a_corrupted_dataset_stands_on_its_source_and_its_attacker(graph: Path):
         "corrupt@pendulum_random_dyn",
         "attack@pendulum_adversarial_obs",
     )
-    assert {parent for parent, child in edges if child == noisy} == {source}
-    wanted = {source, "train@pendulum_mixture-edac"}
-    assert {parent for parent, child in edges if child == hurt} == wanted
+    assert {parent for parent, child in edges if child == noisy} == {"code", source}
+    parents = {"code", source, "train@pendulum_mixture-edac"}
+    assert {parent for parent, child in edges if child == hurt} == parents
     for maker in (noisy, hurt):
         name = maker.partition("@")[2]
         assert (maker, f"train@{name}-riql") in edges

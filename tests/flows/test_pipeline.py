@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from flows import server
+from flows.server.endpoint import bound, call
+from flows.server.start import started
 from tests.flows.toy import ROOT, STAGES, Toy
 
 pytestmark = pytest.mark.prefect
@@ -47,7 +48,7 @@ def url(
 ) -> Iterator[str]:
     root = tmp_path_factory.mktemp("server")
     warm(root)
-    with server.started(root, server.bound(0), services=False) as found:
+    with started(root, bound(0), services=False) as found:
         yield found
 
 
@@ -74,7 +75,7 @@ def of_run(url: str, what: str, run: str) -> list[dict[str, Any]]:
         "artifacts": {"artifacts": where},
         "task_runs": {"flow_runs": {"id": {"any_": [run]}}},
     }[what]
-    found: list[dict[str, Any]] = server.call(url, f"{what}/filter", body)
+    found: list[dict[str, Any]] = call(url, f"{what}/filter", body)
     return found
 
 
@@ -136,7 +137,7 @@ def test_a_failed_stage_shows_its_logs_tail(toy: Toy, url: str):
     assert found["turn"]["state_name"] == "Failed"
     assert found["turn"]["state"]["message"].startswith("exit code 3\nthe reason\n")
     assert found["apart"]["state_name"] == "Completed"
-    assert server.call(url, f"flow_runs/{run}")["state_type"] == "FAILED"
+    assert call(url, f"flow_runs/{run}")["state_type"] == "FAILED"
 
 
 def test_progress_scores_and_the_report_are_artifacts(toy: Toy, url: str):
@@ -183,7 +184,7 @@ def test_bad_graphs_are_one_clear_line(toy: Toy, url: str):
     said, run = flow(toy, code=1)
     assert "a: deps: found nowhere.txt, which does not exist" in said
     assert "Traceback" not in said
-    assert server.call(url, f"flow_runs/{run}")["state_type"] == "FAILED"
+    assert call(url, f"flow_runs/{run}")["state_type"] == "FAILED"
 
 
 def test_no_server_is_one_clear_line_and_local_goes_on(toy: Toy):
@@ -225,7 +226,7 @@ def test_the_server_killed_in_the_middle_loses_nothing(
     toy.stages(STAGES | {"make": {"cmd": go, "deps": ["in.txt"], "outs": ["made"]}})
     toy.write("dvc.yaml", toy.read("dvc.yaml").replace("made/a.txt", "made"))
     toy.write("dvc.yaml", toy.read("dvc.yaml").replace("made/b.txt", "made"))
-    with server.started(tmp_path, server.bound(0), services=False) as url:
+    with started(tmp_path, bound(0), services=False) as url:
         run = subprocess.Popen(
             [sys.executable, "-m", "flows"],
             cwd=toy.folder,

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.endpoint import HOST, bound
-from flows.server import home
+from flows.server.endpoint import HOST, bound
+from flows.server.settings import home
 from tests.flows.toy import STAGES, Toy
 from tests.flows.ui import Ui, alive, environment, family, serving, until
 

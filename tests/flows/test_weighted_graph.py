@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from flows.graph import Graph
+from flows.engine.graph import Graph
 from tasks.artifacts.compose import composed
 from tests.e2e.project import ROOT, Project
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 
-from flows.endpoint import bound, call
-from flows.server import settings
+from flows.server.endpoint import bound, call
+from flows.server.settings import settings
 from tests.flows.toy import ROOT
 
 DONE = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}

@@ -35,7 +35,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.params import PARAMS, Params, Range, build, known
+from tasks.artifacts.params import PARAMS, Params, Range, build, check_known
 from tasks.measure import Measure
 from tasks.measure.qdc_metrics import figures
 from tasks.measure.qdc_metrics.embedding import Yardstick, yardstick
@@ -95,7 +95,7 @@ class QdcMetrics(Measure[QdcParams]):
 
     def metrics(self, dataset: str, names: Sequence[str], root: Path) -> dict[str, Any]:
         """Measure a dataset beside those of its world that are measured too."""
-        known(dataset, names, "study.measured")
+        check_known(dataset, names, "study.measured")
         sources = {name: Source.open(root / f"{name}-v0") for name in names}
         source = sources[dataset]
         world = source.world.get("name")

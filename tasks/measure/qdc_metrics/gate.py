@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.params import PARAMS, known
+from tasks.artifacts.params import PARAMS, check_known
 from tasks.measure.qdc_metrics.figures import Measure
 from tasks.statistics.composition import LETTERS
 
@@ -30,13 +30,13 @@ def check_thresholds(gate: Mapping[str, Any]) -> None:
         RefusedError: Also if one is no number.
     """
     for letter, least in gate.items():
-        known(letter, LETTERS, "gate")
+        check_known(letter, LETTERS, "gate")
         if not isinstance(least, Mapping):
             raise RefusedError(
                 PARAMS, f"gate.{letter}", repr(least), "figures", "list figures"
             )
         for name, value in least.items():
-            known(name, FIGURES[letter], f"gate.{letter}")
+            check_known(name, FIGURES[letter], f"gate.{letter}")
             if isinstance(value, bool) or not isinstance(value, int | float):
                 field = f"gate.{letter}.{name}"
                 raise RefusedError(

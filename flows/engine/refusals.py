@@ -1,0 +1,52 @@
+"""What the graph refuses, in words a user can act on."""
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from tasks.artifacts.errors import RefusedError
+
+
+def refuse_edited(name: str, files: Sequence[str], while_running: str) -> None:
+    """Refuse to run or to record a stage whose dependencies were edited meanwhile.
+
+    Args:
+        name: The stage.
+        files: Paths of the edited ones; none are fine.
+        while_running: ``the stage`` or ``the graph``, during which they were edited.
+
+    Raises:
+        RefusedError: If there is one.
+    """
+    if files:
+        raise RefusedError(
+            name,
+            "dependency",
+            f"{', '.join(files)}, changed while {while_running} ran",
+            "what the outputs are made from",
+            "run it again",
+        )
+
+
+def unknown_target(
+    targets: Sequence[str], graph: Any, error: Exception
+) -> RefusedError:
+    """The refusal of a target that dvc.yaml does not have; names the nearest.
+
+    Args:
+        targets: What the user named.
+        graph: All stages.
+        error: What DVC said.
+    """
+    names = {stage.addressing for stage in graph}
+    names |= {name.partition("@")[0] for name in names}
+    wrong = next((t for t in targets if t not in names), targets[0])
+    near = get_close_matches(wrong, names, 1, 0)
+    expected = f"the nearest is {near[0]}" if near else str(error)
+    return RefusedError("dvc.yaml", "stages", wrong, expected, "see: dvc stage list")
+
+
+def explain(error: Exception) -> str:
+    """The words of an error of DVC's, and of the error that caused it, on one line."""
+    causes = [error, *([error.__cause__] if error.__cause__ else [])]
+    return ": ".join(" ".join(str(cause).split()).rstrip(".") for cause in causes)

@@ -1,0 +1,1 @@
+"""Revisions of the project, read from git and DVC for a comparison."""

@@ -1,0 +1,1 @@
+"""Prefect's server of this project: settings, start, requests, pages."""

@@ -1,0 +1,121 @@
+"""What Prefect's pages show of a run: lines, progress, tables of scores, the report.
+
+Prefect calls such a table or bar an artifact; Offcut's artifacts are files of stages.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from logging import Logger, LoggerAdapter
+from pathlib import Path
+from typing import Any, cast
+from uuid import UUID
+
+from prefect.artifacts import (
+    create_markdown_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)
+
+# a line of tasks.artifacts.progress where stderr is no terminal
+PROGRESS = re.compile(
+    r"^(?P<title>.+): (?P<done>\d\S*)/(?P<total>\d\S*)  (?P<words>.*)$"
+)
+
+
+class StageDisplay:
+    """One stage as Prefect's pages show it.
+
+    Args:
+        name: The stage, e.g. ``evaluate@0``.
+        outputs: Paths it writes.
+        log: Prefect's logger of its task run.
+
+    Attributes:
+        scored: Whether it is an evaluation, whose scores `show_scores` reads.
+    """
+
+    def __init__(
+        self, name: str, outputs: Sequence[Path], log: Logger | LoggerAdapter[Any]
+    ) -> None:
+        self.name, self.outputs, self.log = name, outputs, log
+        self.key = re.sub(r"[^a-z0-9]+", "-", name.lower())
+        self.scored = name.startswith("evaluate@")
+        self.bar: UUID | None = None
+
+    def line(self, text: str) -> None:
+        """Log a line of the stage's output; a line of progress also moves its bar."""
+        self.log.info(text)
+        progress = PROGRESS.fullmatch(text)
+        if not progress:
+            return
+        percent = 100 * float(progress["done"]) / float(progress["total"])
+        words = "{title} {done}/{total} {words}".format(**progress.groupdict())
+        if self.bar is None:
+            bar = create_progress_artifact(percent, f"{self.key}-progress", words)
+            self.bar = cast("UUID", bar)  # in a task without async it is no coroutine
+        else:
+            update_progress_artifact(self.bar, percent, words)
+
+    def show_scores(self) -> None:
+        """Show a table of scores, if the stage was an evaluation and wrote them."""
+        for path in self.outputs:
+            metrics = path / "metrics.json"
+            if self.scored and metrics.exists():
+                table = score_rows(json.loads(metrics.read_text(encoding="utf-8")))
+                create_table_artifact(table, self.key, f"Scores in {path}")
+
+
+def score_rows(metrics: dict[str, Any]) -> list[dict[str, Any]]:
+    """The rows of a table of scores.
+
+    Args:
+        metrics: metrics.json of an evaluation.
+
+    Returns:
+        A row of all training seeds together, then one of each; values are text with
+        one decimal.
+    """
+    policy = {
+        key: metrics[key] for key in ("dataset", "learner", "variant", "episodes")
+    }
+    score, returns = metrics["score"], metrics["return"]
+    interval = f"[{score['low']:.1f}, {score['high']:.1f}]"
+    all_seeds = {
+        "seed": "all",
+        "score": f"{score['iqm']:.1f}",
+        "95 %": interval,
+        "return": f"{returns['mean']:.1f}",
+    }
+    each_seed = [
+        {"seed": s["seed"], "score": "", "95 %": "", "return": f"{s['mean']:.1f}"}
+        for s in metrics["per_seed"]
+    ]
+    return [policy | row for row in (all_seeds, *each_seed)]
+
+
+def show_report(folder: Path) -> None:
+    """Show the report's table of scores, and where its page lies, if there is one.
+
+    Args:
+        folder: What the stage ``report`` writes.
+    """
+    metrics = folder / "metrics.json"
+    if not metrics.exists():
+        return
+    lines = [
+        f"The page: `{(folder / 'index.html').resolve()}`",
+        "",
+        "| dataset | policy | score | 95 % | verdict | bytes |",
+        "|---|---|--:|---|---|--:|",
+    ]
+    for dataset, learners in json.loads(metrics.read_text(encoding="utf-8")).items():
+        for learner, variants in learners.items():
+            lines += [
+                f"| {dataset} | {learner} / {variant} | {m['score']:.1f} "
+                f"| [{m['score_low']:.1f}, {m['score_high']:.1f}] "
+                f"| {m['verdict']} | {m['bytes']:,.0f} |"
+                for variant, m in variants.items()
+            ]
+    create_markdown_artifact("\n".join(lines), "report", "Scores, verdicts and sizes")

@@ -1,0 +1,300 @@
+"""Everything about a study's worktree but the graph; a made-up one stands for it."""
+
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from dvc.config import Config
+
+from flows.experiments.experiment import git
+from flows.experiments.plan import Study, plan
+from flows.experiments.worktree import MARK, perform
+from tasks.artifacts.errors import RefusedError
+from tests.e2e.project import Project
+
+pytestmark = pytest.mark.slow
+
+OWN = {".git", ".offcut"}
+METRICS = Path("data/report/metrics.json")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return Project(tmp_path_factory.mktemp("worktree") / "clone")
+
+
+@pytest.fixture
+def root(project: Project) -> Iterator[Path]:
+    """The clone, which each test leaves as it was."""
+    before = seen(project.folder)
+    yield project.folder
+    assert seen(project.folder) == before
+    for line in git(project.folder, "for-each-ref", "refs/exps").splitlines():
+        git(project.folder, "update-ref", "-d", line.split()[-1])
+
+
+def seen(root: Path) -> list[str]:
+    """What a user sees of a clone."""
+    return [
+        git(root, "status", "--porcelain"),
+        git(root, "rev-parse", "HEAD"),
+        git(root, "stash", "list"),
+        git(root, "worktree", "list"),
+        (root / "dvc.lock").read_text(),
+        (root / "params.yaml").read_text(),
+        *(str(p) for p in sorted(root.rglob("*")) if not OWN & {*p.parts}),
+    ]
+
+
+def write(text: str) -> Callable[[], object]:
+    """A graph that writes this metric."""
+    return lambda: METRICS.write_text(text)
+
+
+def shown(study: Study, file: str) -> str:
+    """A file of the study's experiment."""
+    names = git(study.root, "for-each-ref", "--format=%(refname)", "refs/exps")
+    ref = next(n for n in names.splitlines() if n.endswith(f"/{study.experiment}"))
+    return git(study.root, "show", f"{ref}:{file}")
+
+
+def test_it_ends_as_an_experiment_on_the_commit(root: Path):
+    study = plan(root, "smoke", ["train.bc.actor_rate=0.002"])
+    assert study.key == study.experiment
+    where: list[Path] = []
+    said: list[str] = []
+
+    def graph() -> None:
+        where.append(Path.cwd())
+        assert yaml.safe_load(Path("params.yaml").read_text())["study"]["seeds"]
+        assert Path("environment.json").read_bytes() == (
+            (root / "environment.json").read_bytes()
+        )
+        Path(".offcut/logs").mkdir()
+        Path(".offcut/logs/report.log").write_text("well\n")
+        METRICS.write_text("{}\n")
+        Path("data/report/made.csv").write_text("a\n")
+
+    saved = perform(study, graph, tell=said.append)
+    assert where == [root.resolve() / ".offcut/studies" / study.key]
+    assert not where[0].exists()
+    assert said == []
+    assert (saved.name, saved.how) == (study.experiment, "new")
+    assert f"dvc exp apply {study.experiment}" in str(saved)
+    assert git(root, "rev-parse", f"{saved.commit}^") == git(root, "rev-parse", "HEAD")
+    changed = git(root, "diff", "--name-only", "HEAD", saved.commit)
+    assert changed.split() == ["data/report/made.csv", str(METRICS), "params.yaml"]
+    assert shown(study, "params.yaml") + "\n" == study.params
+    log = root / ".offcut/logs" / study.experiment / "report.log"
+    assert log.read_text() == "well\n"
+
+
+def test_the_same_study_again_is_the_same_experiment(root: Path):
+    study = plan(root, "smoke")
+    first = perform(study, write("{}"))
+    assert plan(root, "smoke", ["study.batch=64"]).key == study.key
+    again = perform(study, write("{}"))
+    assert (again.commit, again.how) == (first.commit, "the same as before")
+    other = perform(study, write("[]"))
+    assert other.how == "replaced"
+    assert shown(study, str(METRICS)) == "[]"
+
+
+def test_a_name_that_is_another_experiments_is_refused(root: Path):
+    perform(plan(root, "smoke", experiment="mine"), write("{}"))
+    with pytest.raises(RefusedError, match="mine: .*dvc exp remove mine"):
+        plan(root, "smoke", ["study.batch=32"], "mine")
+
+
+@pytest.mark.parametrize(
+    ("name", "overrides", "said"),
+    [
+        ("smok", [], "smok: found no such study .*did you mean smoke"),
+        ("../smoke", [], "no such study"),
+        ("smoke", ["train.bc.actor_rat=1"], "expected e.g. train.bc.actor_rate;"),
+        ("smoke", ["train.bc.actor_rate=2"], r"found 2, expected \[0, 1\]; change the"),
+        ("smoke", ["+train.bc.alpha=2"], "train.bc.alpha: found an unknown key"),
+        ("smoke", ["study.learners=[cb]"], "study.learners.cb: .*did you mean bc"),
+        ("smoke", ["study=quickstart"], "name one study only"),
+        ("smoke", ["rate"], "composition: found study=smoke rate"),
+    ],
+)
+def test_bad_input_is_refused_before_anything_is_written(
+    root: Path, name: str, overrides: list[str], said: str
+):
+    before = sorted(root.rglob("*"))
+    with pytest.raises(RefusedError, match=said) as error:
+        plan(root, name, overrides)
+    assert "\n" not in str(error.value)
+    assert sorted(root.rglob("*")) == before
+
+
+def test_changed_files_are_refused_and_new_ones_left_alone(root: Path):
+    readme, mine = root / "README.md", root / "params/study/mine.yaml"
+    before = readme.read_text()
+    mine.write_text("# @package _global_\n")
+    readme.write_text("changed")
+    try:
+        with pytest.raises(RefusedError, match="found README.md, .*git stash"):
+            plan(root, "smoke")
+        readme.write_text(before)
+        assert plan(root, "smoke").commit
+        with pytest.raises(RefusedError, match="git add params/study/mine.yaml"):
+            plan(root, "mine")
+    finally:
+        mine.unlink()
+        readme.write_text(before)
+
+
+def fail() -> None:
+    """A graph of which a stage fails, some way on."""
+    Path("README.md").write_text("edited to see why")
+    Path("note.txt").write_text("new")
+    Path("dvc.lock").write_text("as far as it went")
+    Path(".offcut/checkpoints").mkdir()
+    Path(".offcut/checkpoints/half").write_text("half")
+    Path(".dvc/tmp").mkdir()
+    Path(".dvc/tmp/rwlock").write_text("cut o")
+    Path(git(Path(), "rev-parse", "--absolute-git-dir"), "index.lock").touch()
+    raise RefusedError("dvc.yaml", "stages", "1 that failed: report", "none", "mend it")
+
+
+def test_after_a_failure_it_stays_and_goes_on(root: Path):
+    study = plan(root, "smoke")
+    with pytest.raises(RefusedError, match=r"1 that failed: report, .* it stays in "):
+        perform(study, fail)
+    said: list[str] = []
+
+    def graph() -> None:
+        assert Path("README.md").read_text() == (root / "README.md").read_text()
+        assert not Path("note.txt").exists()
+        assert not Path(".dvc/tmp/rwlock").exists()
+        assert Path("dvc.lock").read_text() == "as far as it went"
+        assert Path(".offcut/checkpoints/half").read_text() == "half"
+        assert Path("params.yaml").read_text() == study.params
+
+    saved = perform(study, graph, tell=said.append)
+    assert said == [f"going on in .offcut/studies/{study.key}"]
+    assert git(root, "diff", "--name-only", "HEAD", saved.commit) == "dvc.lock"
+    assert not study.folder.exists()
+
+
+@pytest.mark.parametrize(
+    "what", ["mark", "git file", "entry", "begun", "commit", "all"]
+)
+def test_a_worktree_that_is_not_whole_is_made_anew(root: Path, what: str):
+    study = plan(root, "smoke")
+    with pytest.raises(RefusedError):
+        perform(study, fail)
+    folder = study.folder
+    if what == "mark":
+        (folder / MARK).unlink()
+    elif what == "git file":
+        (folder / ".git").unlink()
+    elif what == "entry":
+        git(root, "worktree", "remove", "--force", str(folder))
+    elif what == "begun":
+        git(root, "worktree", "remove", "--force", str(folder))
+        (root / ".git/worktrees" / study.key).mkdir(parents=True)
+        (root / ".git/worktrees" / study.key / "locked").touch()
+    elif what == "commit":
+        (folder / MARK).write_text('{"commit": "')
+    else:
+        shutil.rmtree(folder)
+    assert perform(study, write("{}"), tell=pytest.fail).how == "new"
+    assert not folder.exists()
+    assert not list((root / ".git/worktrees").glob("*"))
+
+
+def test_a_worktree_of_the_users_that_is_away_is_not_forgotten(
+    root: Path, tmp_path: Path
+):
+    """It may lie on a disk that is not mounted just now."""
+    place, away = tmp_path / "wt", tmp_path / "away"
+    git(root, "worktree", "add", "--quiet", "--detach", str(place))
+    place.rename(away)
+    perform(plan(root, "smoke"), write("{}"))
+    assert str(place) in git(root, "worktree", "list")
+    away.rename(place)
+    git(root, "worktree", "remove", "--force", str(place))
+
+
+def test_the_users_hooks_do_not_run(root: Path):
+    hook = root / ".git/hooks/post-checkout"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\ntouch hooked\n")
+    hook.chmod(0o755)
+    try:
+        perform(plan(root, "smoke"), write("{}"), keep=True)
+    finally:
+        hook.unlink()
+    study = plan(root, "smoke")
+    assert study.folder.exists()
+    assert not (study.folder / "hooked").exists()
+    perform(study, write("{}"))
+
+
+def test_the_users_dvc_settings_hold_there(root: Path):
+    own = root / ".dvc/config.local"
+    own.write_text(
+        "[cache]\n    dir = ../../shared\n    type = copy\n"
+        "[core]\n    remote = disk\n['remote \"disk\"']\n    url = ../../store\n"
+        "['remote \"net\"']\n    url = s3://bucket/path\n    secret_access_key = x\n"
+    )
+    try:
+        study = plan(root, "smoke")
+
+        def graph() -> None:
+            config = Config(".dvc")
+            shared = root.resolve().parent
+            assert config["cache"]["dir"] == str(shared / "shared")
+            assert config["cache"]["type"] == ["copy"]
+            assert config["remote"]["disk"]["url"] == str(shared / "store")
+            assert config["remote"]["net"]["url"] == "s3://bucket/path"
+            assert Path(".dvc/config.local").stat().st_mode & 0o77 == 0
+            assert str(study.folder) in config["core"]["site_cache_dir"]
+
+        perform(study, graph)
+    finally:
+        own.unlink()
+
+
+def test_the_cache_is_the_clones(root: Path):
+    def graph() -> None:
+        assert Config(".dvc")["cache"]["dir"] == str(root.resolve() / ".dvc/cache")
+
+    perform(plan(root, "smoke"), graph)
+
+
+def test_the_same_study_twice_at_once_waits(root: Path):
+    study = plan(root, "smoke")
+    started, waits, go_on = (threading.Event() for _ in range(3))
+    said: list[str] = []
+
+    def first() -> None:
+        started.set()
+        assert go_on.wait(240)
+        METRICS.write_text("{}")
+
+    def tell(line: str) -> None:
+        said.append(line)
+        waits.set()
+
+    results: list[str] = []
+    one = threading.Thread(target=lambda: results.append(perform(study, first).how))
+    one.start()
+    assert started.wait(240)
+    two = threading.Thread(
+        target=lambda: results.append(perform(study, write("{}"), tell=tell).how)
+    )
+    two.start()
+    assert waits.wait(240)
+    go_on.set()
+    one.join(60)
+    two.join(60)
+    assert results == ["new", "the same as before"]
+    assert f"of process {os.getpid()}" in said[0]
