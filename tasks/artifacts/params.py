@@ -5,10 +5,8 @@ of its type: ``expectile: Annotated[float, Range(0, 1, open=True)]``.
 """
 
 import dataclasses
-import difflib
 import importlib
-import math
-import types
+import re
 import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -18,9 +16,13 @@ from typing import Any, Self, get_args, get_origin, get_type_hints
 import yaml
 
 from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.fields import fits, shown, words
+from tasks.artifacts.nearest import suggestion
 
 PARAMS = Path("params.yaml")
 MEND = "change it in params/ and run: make params"
+TARGET = re.compile(r"[A-Za-z]\w*(\.\w+){1,15}", re.ASCII)
+LONGEST = 64  # characters of a name
 
 
 @dataclass(frozen=True)
@@ -29,12 +31,13 @@ class Range:
 
     Attributes:
         low: Its lower end.
-        high: Its upper end.
+        high: Its upper end; where nature knows none, one that no study reaches, so that
+            a slip of the keyboard does not ask for more memory than there is.
         open: Whether the two ends themselves are not allowed.
     """
 
     low: float
-    high: float = math.inf
+    high: float
     open: bool = False
 
     def __contains__(self, value: float) -> bool:
@@ -47,6 +50,24 @@ class Range:
         """The interval as mathematics writes it."""
         left, right = "()" if self.open else "[]"
         return f"{left}{self.low:g}, {self.high:g}{right}"
+
+
+@dataclass(frozen=True)
+class Distinct:
+    """How many entries a list may have, of which none stands there twice."""
+
+    least: int = 0
+    most: int = 1000
+
+    def __contains__(self, entries: tuple[Any, ...]) -> bool:
+        """Whether a list is of that length and without repetition."""
+        rest = list(entries)
+        repeated = any(entry in rest[:at] for at, entry in enumerate(rest[: self.most]))
+        return self.least <= len(rest) <= self.most and not repeated
+
+    def __str__(self) -> str:
+        """The rule, for errors."""
+        return f"{self.least} to {self.most} entries, none twice"
 
 
 @dataclass(frozen=True)
@@ -82,20 +103,19 @@ class Params:
         """Build the parameters from a block of params.yaml.
 
         Args:
-            block: The block; keys that begin with ``_`` are Hydra's and left out.
+            block: The block; its ``_target_`` is left out. A field whose type is a
+                dataclass of parameters is a block itself.
             where: The block's dotted path, e.g. ``train.iql``, for errors.
 
         Raises:
             RefusedError: On an unknown key (names the nearest), a missing one, a value
                 of a wrong type or outside its range.
         """
+        check_mapping(block, where)
         fields = {f.name for f in dataclasses.fields(cls)}
-        values = {k: v for k, v in block.items() if not k.startswith("_")}
+        values = {k: v for k, v in block.items() if k != "_target_"}
         for key in values:
-            if key not in fields:
-                raise RefusedError(
-                    PARAMS, f"{where}.{key}", "an unknown key", *_nearest(key, fields)
-                )
+            check_known(key, fields, where, "an unknown key")
         for key in sorted(fields - values.keys()):
             raise RefusedError(
                 PARAMS,
@@ -105,6 +125,9 @@ class Params:
                 f"add the key {key} to the block {where}",
             )
         typed = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        for key, hint in get_type_hints(cls).items():
+            if isinstance(hint, type) and issubclass(hint, Params):
+                typed[key] = hint.parse(values[key], f"{where}.{key}")
         try:
             return cls(**typed)
         except RefusedError as error:
@@ -117,61 +140,21 @@ class Params:
             ) from None
 
 
-def _nearest(word: str, names: Iterable[str]) -> tuple[str, str]:
-    """What was expected instead of an unknown word, and what to do about it."""
-    names = sorted(names)
-    near = difflib.get_close_matches(word, names, n=1, cutoff=0.0)
-    return (
-        f"one of {', '.join(names)}",
-        f"did you mean {near[0]}?" if near else "remove it",
-    )
-
-
 def _check(field: str, value: Any, hint: Any) -> None:
     """Refuse a value that does not fit its annotated type."""
     limits: tuple[Any, ...] = ()
     if get_origin(hint) is typing.Annotated:
         hint, *rest = get_args(hint)
         limits = tuple(rest)
-    if not _fits(value, hint):
-        raise RefusedError(PARAMS, field, repr(value), _words(hint), MEND)
+    if not fits(value, hint):
+        raise RefusedError(PARAMS, field, shown(value), words(hint), MEND)
     values = value if isinstance(value, tuple) else (value,)
     for limit in limits:
-        for entry in values:
-            if entry is not None and entry not in limit:
-                raise RefusedError(PARAMS, field, repr(entry), str(limit), MEND)
-
-
-def _words(hint: Any) -> str:
-    """A type as a user of YAML would say it."""
-    if get_origin(hint) is tuple:
-        first, *rest = get_args(hint)
-        count = "" if Ellipsis in rest else f"{len(rest) + 1} "
-        return f"a list of {count}{_words(first)}"
-    if get_origin(hint) in (typing.Union, types.UnionType):
-        return " or ".join(_words(option) for option in get_args(hint))
-    names = {float: "finite number", int: "whole number", bool: "true or false"}
-    names |= {str: "text", type(None): "null"}
-    return names.get(hint, getattr(hint, "__name__", str(hint)))
-
-
-def _fits(value: Any, hint: Any) -> bool:
-    """Whether a value is of a type, of the kinds that YAML can hold."""
-    origin = get_origin(hint)
-    if origin in (typing.Union, types.UnionType):
-        return any(_fits(value, option) for option in get_args(hint))
-    if origin is tuple and isinstance(value, tuple):
-        first, *rest = get_args(hint)
-        count = len(value) if Ellipsis in rest else len(rest) + 1
-        return len(value) == count and all(_fits(v, first) for v in value)
-    if origin is not None:
-        return isinstance(value, origin)
-    if hint is float:
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        return number and math.isfinite(value)
-    if hint is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    return isinstance(value, hint)
+        for entry in (value,) if isinstance(limit, Distinct) else values:
+            if entry is None or (isinstance(limit, Range) and isinstance(entry, str)):
+                continue  # of a type that the range is not of
+            if entry not in limit:
+                raise RefusedError(PARAMS, field, shown(entry), str(limit), MEND)
 
 
 def load(path: Path = PARAMS) -> dict[str, Any]:
@@ -191,28 +174,40 @@ def load(path: Path = PARAMS) -> dict[str, Any]:
         loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise RefusedError(path, "file", "nothing", *expected) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise RefusedError(path, "file", error.strerror, *expected) from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise RefusedError(path, "content", error, *expected) from None
     if not isinstance(loaded, dict):
-        raise RefusedError(path, "content", f"{loaded!r:.40}", *expected)
+        raise RefusedError(path, "content", shown(loaded), *expected)
     return loaded
 
 
-def check_known(name: str, names: Iterable[str], where: str) -> None:
+def check_known(
+    name: object, names: Iterable[str], where: str, what: str = "an unknown name"
+) -> None:
     """Refuse a name that is not one of those there are.
 
     Args:
         name: What a user or a study says.
         names: The allowed ones.
         where: The dotted path the name stands at, for errors.
+        what: What is refused, for errors.
 
     Raises:
         RefusedError: If there is no such name; names the nearest one.
     """
+    if not isinstance(name, str):
+        raise RefusedError(PARAMS, where, shown(name), "a name, as text", MEND)
     if name not in (names := tuple(names)):
-        raise RefusedError(
-            PARAMS, f"{where}.{name}", "an unknown name", *_nearest(name, names)
-        )
+        field = f"{where}.{name if len(name) <= LONGEST else shown(name)}"
+        raise RefusedError(PARAMS, field, what, *suggestion(name, names))
+
+
+def check_mapping(block: object, where: str) -> None:
+    """Refuse what should be a block and is none."""
+    if not isinstance(block, Mapping):
+        raise RefusedError(PARAMS, where, shown(block), "a mapping", MEND)
 
 
 def pick(params: Mapping[str, Any], group: str, name: str) -> dict[str, Any]:
@@ -230,14 +225,10 @@ def pick(params: Mapping[str, Any], group: str, name: str) -> dict[str, Any]:
         RefusedError: If the study has no such block; names the nearest one.
     """
     blocks = params.get(group) or {}
-    if not isinstance(blocks, Mapping):
-        raise RefusedError(PARAMS, group, f"{blocks!r:.40}", "a mapping", MEND)
+    check_mapping(blocks, group)
     check_known(name, blocks, group)
-    block = blocks[name]
-    if not isinstance(block, dict):
-        raise RefusedError(
-            PARAMS, f"{group}.{name}", f"{block!r:.40}", "a mapping", MEND
-        )
+    block: dict[str, Any] = blocks[name]
+    check_mapping(block, f"{group}.{name}")
     return block
 
 
@@ -257,16 +248,23 @@ def build(block: Mapping[str, Any], where: str, **extra: Any) -> Any:
         RefusedError: If the target is not a class of this project, or its
             parameters are refused.
     """
-    target = str(block.get("_target_", ""))
+    cls = class_of(block, where)
+    return cls(params=cls.Parameters.parse(block, where), **extra)
+
+
+def class_of(block: Mapping[str, Any], where: str) -> Any:
+    """The class a block names, which has parameters; refuses any other."""
+    check_mapping(block, where)
+    target = block.get("_target_", "")
     cls = resolve(target, where)
     if not hasattr(cls, "Parameters"):
         raise RefusedError(
             PARAMS, f"{where}._target_", target, "a class with Parameters", MEND
         )
-    return cls(params=cls.Parameters.parse(block, where), **extra)
+    return cls
 
 
-def resolve(target: str, where: str, package: str = "tasks.") -> Any:
+def resolve(target: object, where: str, package: str = "tasks.") -> Any:
     """Find the class that a dotted name stands for, among this project's alone.
 
     Parameters are data and must not become a way to run other code.
@@ -279,7 +277,8 @@ def resolve(target: str, where: str, package: str = "tasks.") -> Any:
     Raises:
         RefusedError: If there is no such class under ``package``.
     """
-    module, _, name = target.rpartition(".")
+    dotted = target if isinstance(target, str) and TARGET.fullmatch(target) else ""
+    module, _, name = dotted.rpartition(".")
     if module.startswith(package):
         try:
             value = getattr(importlib.import_module(module), name, None)
@@ -292,7 +291,7 @@ def resolve(target: str, where: str, package: str = "tasks.") -> Any:
     raise RefusedError(
         PARAMS,
         f"{where}._target_",
-        target or "nothing",
+        shown(target) if target else "nothing",
         f"a class under {package}",
         "name it in full, e.g. tasks.train.iql.IQL",
     )

@@ -15,9 +15,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
+from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.kept import Kept
 from tasks.artifacts.method import Method
-from tasks.artifacts.params import Params, Range
+from tasks.artifacts.params import MEND, PARAMS, Params, Range, check_known, class_of
 
 Report = Callable[[float], None]  # called with the share of a job that is done, 0..1
 
@@ -53,6 +54,27 @@ class Job:
     name: str
     settings: Mapping[str, Any]
     ignores: tuple[str, ...] = ()
+
+
+def check_inner(
+    blocks: Mapping[str, Any], classes: Mapping[str, Any], where: str = ""
+) -> None:
+    """Refuse a bed's own blocks of methods, unless they are those it plays.
+
+    Args:
+        blocks: By the name of the method.
+        classes: That each of them has to name, by the same names.
+        where: The dotted path the blocks stand at, for errors.
+    """
+    for name in blocks:
+        check_known(name, classes, where, "an unknown key")
+    for name, cls in classes.items():
+        check_known(name, blocks, where, "nothing")
+        field = f"{where}.{name}".lstrip(".")
+        if class_of(blocks[name], field) is not cls:
+            found, expected = blocks[name]["_target_"], f"the class {cls.__name__}"
+            raise RefusedError(PARAMS, f"{field}._target_", found, expected, MEND)
+        cls.Parameters.parse(blocks[name], field)
 
 
 P = TypeVar("P", bound=BedParams)

@@ -22,7 +22,7 @@ from tasks.artifacts.onnx_policy import (
     contract_of,
     write_onnx,
 )
-from tasks.artifacts.params import Params, Range, build, check_known, load
+from tasks.artifacts.params import Distinct, Params, Range, build, check_known, load
 from tasks.artifacts.parity import BEHAVIOR_TOLERANCE, check_parity
 from tasks.artifacts.policy import (
     load_policy,
@@ -64,16 +64,16 @@ class BehaviorParams(Params):
         medium: Smallest and largest share of the expert's score of the medium one.
     """
 
-    seeds: Annotated[tuple[int, ...], Range(0)]
-    steps: Annotated[int, Range(1)]
-    start_steps: Annotated[int, Range(1)]
-    batch: Annotated[int, Range(1)]
+    seeds: Annotated[tuple[int, ...], Range(0, 2**31 - 1), Distinct(1)]
+    steps: Annotated[int, Range(1, 10**9)]
+    start_steps: Annotated[int, Range(1, 10**9)]
+    batch: Annotated[int, Range(1, 2**20)]
     updates_per_step: Annotated[float, Range(0, 64, open=True)]
-    checkpoint_every: Annotated[int, Range(1)]
-    early_every: Annotated[int, Range(1)]
-    early_steps: Annotated[int, Range(0)]
-    episodes: Annotated[int, Range(1)]
-    replay: Annotated[int, Range(0)]
+    checkpoint_every: Annotated[int, Range(1, 10**9)]
+    early_every: Annotated[int, Range(1, 10**9)]
+    early_steps: Annotated[int, Range(0, 10**9)]
+    episodes: Annotated[int, Range(1, 10**6)]
+    replay: Annotated[int, Range(0, 10**6)]
     medium: Annotated[tuple[float, ...], Range(0, 1, open=True)]
 
     def is_checkpoint(self, step: int) -> bool:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from tasks.artifacts.files import read_json
-from tasks.artifacts.params import Range
+from tasks.artifacts.params import Distinct, Range
 from tasks.claims import Check, Claim, ClaimParams, Figure, Outcome
 from tasks.claims.engine.results import Results, exact, worst
 
@@ -32,9 +32,9 @@ class DcgMapElitesParams(ClaimParams):
     Units and ranges stand in params/claims/dcg_map_elites.yaml.
     """
 
-    seeds: Annotated[tuple[int, ...], Range(0)]
+    seeds: Annotated[tuple[int, ...], Range(0, 2**31 - 1), Distinct(1)]
     share: Annotated[float, Range(0, 1)]
-    widths: Annotated[float, Range(0, open=True)]
+    widths: Annotated[float, Range(0, 1e9, open=True)]
 
 
 def archive(results: Results, arm: str, seed: int) -> Card:

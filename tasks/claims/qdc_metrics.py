@@ -60,9 +60,9 @@ class QdcClaimParams(ClaimParams):
     Units and ranges stand in params/claims/qdc_metrics.yaml.
     """
 
-    draw: Annotated[int, Range(0)]
-    reached: Annotated[float, Range(0, open=True)]
-    resamples: Annotated[int, Range(100)]
+    draw: Annotated[int, Range(0, 2**31 - 1)]
+    reached: Annotated[float, Range(0, 1e9, open=True)]
+    resamples: Annotated[int, Range(100, 10**6)]
 
 
 class QdcClaim(Claim[QdcClaimParams]):

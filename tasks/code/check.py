@@ -4,24 +4,17 @@ Each stage checks its own block when it begins, which for the last one can be an
 after the first. Here all blocks are parsed at once; nothing is built.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tasks.artifacts.effort import Effort
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.makers import check_makers
-from tasks.artifacts.params import PARAMS, check_known, resolve
-from tasks.code import methods
+from tasks.artifacts.makers import MAKERS, check_makers
+from tasks.artifacts.params import MEND, PARAMS, check_known, class_of
+from tasks.artifacts.study import Study
+from tasks.code.blocks import check_blocks
 
-# what the study lists, and the group each name is a block of
-LISTS = {"learners": "train", "compressors": "compress"}
-# groups whose blocks have the name of their method, by which stages know its code
-NAMED = {
-    **{room: room for room in ("train", "compress", "export", "evaluate", "estimate")},
-    **{room: room for room in ("profile", "measure", "report")},
-    "claim": "claims",
-    "bed": "beds",
-}
+NO_BED = "data/beds/README.md"
+NO_INPUT = "environment.json"
 
 
 def check(params: Mapping[str, Any]) -> None:
@@ -33,144 +26,135 @@ def check(params: Mapping[str, Any]) -> None:
     Raises:
         RefusedError: On a class, key, type, range or name that its stage would refuse.
     """
-    for where, block in _blocks(params):
-        resolve(str(block["_target_"]), where).Parameters.parse(block, where)
-    _check_names(params)
-    study = params["study"]
-    Effort.of(study)
+    check_blocks(params)
+    study = Study.parse(params["study"], "study")
     check_makers(params)
-    for key, group in LISTS.items():
-        for name in study[key]:
-            check_known(name, params[group], f"study.{key}")
-    trained = _trained(params)
-    for name in study["policies"]:
-        check_known(name, trained, "study.policies")
-    for name in study["curves"]:
-        check_known(name, study["policies"], "study.curves")
-    if study["curves"] and not study["snapshots"]:
+    trained = _trained(params, study)
+    made = _made(params, study)
+    _check_lists(params, study, trained, made)
+    _check_sampled(params, study)
+    _check_measured(params, study)
+    _check_paths(params, study, trained)
+
+
+def _check_all(names: Iterable[str], known: Iterable[str], where: str) -> None:
+    """Refuse the first name that is not known."""
+    known = tuple(known)
+    for name in names:
+        check_known(name, known, where)
+
+
+def _trained(params: Mapping[str, Any], study: Study) -> list[str]:
+    """Names of the policies training leaves, ``<learner>-<weighting>`` included."""
+    _check_all(study.learners, params["train"], "study.learners")
+    weighted = study.weighted
+    _check_all(weighted.learners, params["train"], "study.weighted.learners")
+    schemes = params.get("weighting", {})
+    _check_all(weighted.weightings, schemes, "study.weighted.weightings")
+    both = [f"{a}-{b}" for a in weighted.learners for b in weighted.weightings]
+    return [*study.learners, *both]
+
+
+def _made(params: Mapping[str, Any], study: Study) -> list[str]:
+    """Names of the variants compression leaves, ``<first>-<then>`` included."""
+    first, then = study.chains.first, study.chains.then
+    _check_all(study.compressors, params["compress"], "study.compressors")
+    _check_all(first, study.compressors, "study.chains.first")
+    _check_all(then, params["compress"], "study.chains.then")
+    return [*study.compressors, *(f"{a}-{b}" for a in first for b in then)]
+
+
+def _check_lists(
+    params: Mapping[str, Any], study: Study, trained: list[str], made: list[str]
+) -> None:
+    """What later stages take, and what they cannot do without."""
+    _check_all(study.policies, trained, "study.policies")
+    _check_all(study.curves, study.policies, "study.curves")
+    _check_all(study.variants, made, "study.variants")
+    _check_all(study.estimators, params.get("estimate", {}), "study.estimators")
+    if "float32" not in study.variants:
         raise RefusedError(
             PARAMS,
-            "study.curves",
-            list(study["curves"]),
-            "none, as study.snapshots is 0",
-            "keep some snapshots, or empty study.curves",
+            "study.variants",
+            ", ".join(study.variants),
+            "float32 among them, which the others are judged against",
+            "add float32 to study.variants",
         )
-    _check_measured(params)
-    first, then = study["chains"]["first"], study["chains"]["then"]
-    for name in first:
-        check_known(name, study["compressors"], "study.chains.first")
-    for name in then:
-        check_known(name, params["compress"], "study.chains.then")
-    made = [*study["compressors"], *(f"{a}-{b}" for a in first for b in then)]
-    for name in study["variants"]:
-        check_known(name, made, "study.variants")
-    _check_sampled(params, study)
+    if study.curves:
+        check_known("learning", params["evaluate"], "evaluate", "nothing")
+        if not study.snapshots:
+            raise RefusedError(
+                PARAMS,
+                "study.curves",
+                list(study.curves),
+                "none, as study.snapshots is 0",
+                "keep some snapshots, or empty study.curves",
+            )
 
 
-def _check_names(params: Mapping[str, Any]) -> None:
-    """Refuse a name that no file of its room has: no stage could tell its code."""
-    for group, room in NAMED.items():
-        for name, block in (params.get(group) or {}).items():
-            _check_name(f"{group}.{name}", room, name, block)
-    for name, block in (params.get("dataset") or {}).items():
-        where = f"dataset.{name}"
-        world = block["world"]
-        _check_name(f"{where}.world.name", "worlds", world["name"], world)
-        _check_name(f"{where}.method", "generate", block["method"], block["generate"])
-
-
-def _check_name(where: str, room: str, name: str, block: Mapping[str, Any]) -> None:
-    """Refuse a block whose class is not the method's of the block's name."""
-    target = str(block.get("_target_", ""))
-    if name in methods(room) and f"{target}.".startswith(f"tasks.{room}.{name}."):
-        return
-    raise RefusedError(
-        PARAMS,
-        where,
-        f"{name}, of the class {target or 'none'}",
-        f"the name of a method, tasks/{room}/{name}.py, and a class of it",
-        f"there are {', '.join(methods(room))}",
-    )
-
-
-def _check_sampled(params: Mapping[str, Any], study: Mapping[str, Any]) -> None:
-    """Samplers, their calls, and what they are applied to."""
-    block = study["sampled"]
+def _check_sampled(params: Mapping[str, Any], study: Study) -> None:
+    """Samplers, and what they are applied to."""
     samplers = [
         name
-        for name, one in (params.get("export") or {}).items()
+        for name, block in params["export"].items()
         # a sampler plans network calls; the other methods of the room write graphs
-        if hasattr(resolve(str(one["_target_"]), f"export.{name}"), "plan")
+        if hasattr(class_of(block, f"export.{name}"), "plan")
     ]
-    lists = {
-        "policies": study["policies"],
-        "variants": study["variants"],
-        "samplers": samplers,
-    }
-    known_keys = (*lists, "steps")
-    for key in block:
-        check_known(key, known_keys, "study.sampled")
-    for key, names in lists.items():
-        for name in block[key]:
-            check_known(name, names, f"study.sampled.{key}")
-    steps = block["steps"]
-    whole = all(isinstance(n, int) and not isinstance(n, bool) for n in steps)
-    if not whole or any(n < 1 for n in steps) or len(set(steps)) < len(steps):
-        raise RefusedError(
-            PARAMS,
-            "study.sampled.steps",
-            list(steps),
-            "different whole numbers of at least 1",
-            "change study.sampled.steps",
-        )
+    sampled = study.sampled
+    _check_all(sampled.policies, study.policies, "study.sampled.policies")
+    _check_all(sampled.variants, study.variants, "study.sampled.variants")
+    _check_all(sampled.samplers, samplers, "study.sampled.samplers")
 
 
-def _check_measured(params: Mapping[str, Any]) -> None:
+def _check_measured(params: Mapping[str, Any], study: Study) -> None:
     """Datasets that are measured, and what training waits for."""
-    study = params["study"]
-    measured, gate = study.get("measured") or [], study.get("gate", "open")
-    for name in measured:
-        check_known(name, study["datasets"], "study.measured")
-    if measured:
-        check_known("qdc_metrics", params.get("measure") or {}, "measure")
-    if gate != "open" and params.get("attack"):
+    _check_all(study.measured, study.datasets, "study.measured")
+    if study.measured:
+        check_known("qdc_metrics", params.get("measure", {}), "measure")
+    if study.name == "open":
+        expected = "another name: open stands for a gate that nothing has to pass"
+        raise RefusedError(PARAMS, "study.name", study.name, expected, "rename it")
+    if study.gate != "open" and params["attack"]:
         raise RefusedError(
             PARAMS,
             "study.gate",
-            gate,
+            study.gate,
             "open, as attacks wait for a policy that would wait for the gate",
             "set study.gate to open; figures below the gate still stop the study",
         )
-    if gate != "open" and (gate != study["name"] or not measured):
+    if study.gate != "open" and (study.gate != study.name or not study.measured):
         raise RefusedError(
             PARAMS,
             "study.gate",
-            gate,
-            f"open, or {study['name']} where study.measured names datasets",
+            study.gate,
+            f"open, or {study.name} where study.measured names datasets",
             "change study.gate",
         )
 
 
-def _trained(params: Mapping[str, Any]) -> list[str]:
-    """Names of the policies training leaves, ``<learner>-<weighting>`` included."""
-    study = params["study"]
-    weighted = study["weighted"]
-    for key, group in (("learners", "train"), ("weightings", "weighting")):
-        for name in weighted[key]:
-            check_known(name, params.get(group, {}), f"study.weighted.{key}")
-    both = [f"{a}-{b}" for a in weighted["learners"] for b in weighted["weightings"]]
-    return [*study["learners"], *both]
+def _check_paths(
+    params: Mapping[str, Any], study: Study, trained: Iterable[str]
+) -> None:
+    """What claims and beds read: folders that stages of this study write."""
+    datasets = [
+        f"data/datasets/{name}-v0" for group in MAKERS for name in params[group]
+    ]
+    policies = [f"data/policies/{d}/{p}" for d in study.datasets for p in trained]
+    beds = [f"data/beds/{name}" for name in params["bed"]]
+    for name, block in params["bed"].items():
+        where = f"bed.{name}"
+        _check_path(block["needs_dataset"], [NO_INPUT, *datasets], where, "dataset")
+        _check_path(block["needs_policies"], [NO_INPUT, *policies], where, "policies")
+    for name, block in params["claim"].items():
+        if block["bed"] not in (NO_BED, *beds):
+            expected = f"one of {', '.join((NO_BED, *beds))}"
+            raise RefusedError(
+                PARAMS, f"claim.{name}.bed", block["bed"], expected, MEND
+            )
 
 
-def _blocks(
-    params: Mapping[str, Any], where: str = ""
-) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Every block that names a class, with its dotted path."""
-    for key, value in params.items():
-        if not isinstance(value, Mapping):
-            continue
-        path = f"{where}.{key}" if where else str(key)
-        if "_target_" in value:
-            yield path, value
-        else:
-            yield from _blocks(value, path)
+def _check_path(path: str, known: list[str], where: str, what: str) -> None:
+    """Refuse a folder that a bed needs and no stage writes."""
+    if path not in known:
+        field, expected = f"{where}.needs_{what}", f"one of {', '.join(known)}"
+        raise RefusedError(PARAMS, field, path, expected, MEND)

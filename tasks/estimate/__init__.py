@@ -50,8 +50,8 @@ class EstimateParams(Params):
     noise: Annotated[float, Range(0, 10)]
     discount: Annotated[float, Range(0, 1)]
     confidence: Annotated[float, Range(0, 1, open=True)]
-    resamples: Annotated[int, Range(100)]
-    resample_seed: Annotated[int, Range(0)]
+    resamples: Annotated[int, Range(100, 10**6)]
+    resample_seed: Annotated[int, Range(0, 2**31 - 1)]
 
 
 P = TypeVar("P", bound=EstimateParams)

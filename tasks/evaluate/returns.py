@@ -43,8 +43,8 @@ class ReturnsParams(VerdictParams):
         threads: That step the world; results do not depend on it.
     """
 
-    episodes: Annotated[int, Range(1)]
-    start_seed: Annotated[int, Range(0)]
+    episodes: Annotated[int, Range(1, 10**6)]
+    start_seed: Annotated[int, Range(0, 2**31 - 1)]
     mode: Annotated[str, OneOf(("auto", "exact", "native"))]
     acting: Annotated[str, OneOf(("auto", "normal", "zero"))]
     threads: Annotated[int, Range(1, 64)]

@@ -22,7 +22,7 @@ class FeedforwardParams(Params):
     """Parameters of ``feedforward``; units stand in params/export/feedforward.yaml."""
 
     tolerance: Annotated[float, Range(0, 0.1, open=True)]
-    rows: Annotated[int, Range(1000)]
+    rows: Annotated[int, Range(1000, 10**6)]
 
 
 class Feedforward(Exporter[FeedforwardParams]):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
-from tasks.artifacts.params import OneOf, Params, Range
+from tasks.artifacts.params import Distinct, OneOf, Params, Range
 from tasks.profile import Profiler
 
 if TYPE_CHECKING:
@@ -36,10 +36,10 @@ class LatencyParams(Params):
             kernels), or ``auto``: what the file's contract says.
     """
 
-    batches: Annotated[tuple[int, ...], Range(1)]
-    repeats: Annotated[int, Range(10)]
-    rounds: Annotated[int, Range(1)]
-    warm_up: Annotated[int, Range(1)]
+    batches: Annotated[tuple[int, ...], Range(1, 2**20), Distinct(1)]
+    repeats: Annotated[int, Range(10, 10**6)]
+    rounds: Annotated[int, Range(1, 10**6)]
+    warm_up: Annotated[int, Range(1, 10**6)]
     threads: Annotated[int, Range(1, 64)]
     mode: Annotated[str, OneOf(("auto", "exact", "native"))]
 

@@ -24,8 +24,8 @@ class VerdictParams(Params):
 
     margin: Annotated[float, Range(0, 1, open=True)]
     confidence: Annotated[float, Range(0, 1, open=True)]
-    resamples: Annotated[int, Range(100)]
-    resample_seed: Annotated[int, Range(0)]
+    resamples: Annotated[int, Range(100, 10**6)]
+    resample_seed: Annotated[int, Range(0, 2**31 - 1)]
 
     @classmethod
     def of(cls, block: Mapping[str, Any], where: str) -> Self:

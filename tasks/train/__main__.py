@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.artifacts.checkpoint import Checkpoint
 from tasks.artifacts.dataset import load_transitions
-from tasks.artifacts.effort import Effort
 from tasks.artifacts.files import check_writable, read_json, whole_folder, write_text
 from tasks.artifacts.makers import known_dataset
 from tasks.artifacts.params import build, load, pick, resolve
 from tasks.artifacts.policy import load_policy, save_critic, save_policy
 from tasks.artifacts.progress import Progress
 from tasks.artifacts.stage import run_stage
+from tasks.artifacts.study import Effort
 from tasks.code import made_by
 from tasks.train import Learner
 from tasks.train.engine.learners import check_kind, check_learner

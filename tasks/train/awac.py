@@ -43,8 +43,8 @@ from tasks.train.cores.actor_critic import (
 class AWACParams(ActorCriticParams):
     """Parameters of AWAC; units and ranges stand in params/train/awac.yaml."""
 
-    temperature: Annotated[float, Range(0, open=True)]
-    weight_max: Annotated[float, Range(0, open=True)]
+    temperature: Annotated[float, Range(0, 1e9, open=True)]
+    weight_max: Annotated[float, Range(0, 1e9, open=True)]
 
 
 class AWAC(Learner[AWACParams]):

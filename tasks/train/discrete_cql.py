@@ -28,7 +28,7 @@ from tasks.train.cores.double_q import QLearner, QParams
 class DiscreteCQLParams(QParams):
     """Parameters; units and ranges stand in params/train/discrete_cql.yaml."""
 
-    alpha: Annotated[float, Range(0)]
+    alpha: Annotated[float, Range(0, 1e9)]
 
 
 class DiscreteCQL(QLearner[DiscreteCQLParams]):

@@ -40,18 +40,18 @@ if TYPE_CHECKING:
 class DTParams(Params):
     """Parameters of DT; units and ranges stand in params/train/dt.yaml."""
 
-    context: Annotated[int, Range(2)]
-    width: Annotated[int, Range(1)]
-    heads: Annotated[int, Range(1)]
-    blocks: Annotated[int, Range(1)]
+    context: Annotated[int, Range(2, 65_536)]
+    width: Annotated[int, Range(1, 65_536)]
+    heads: Annotated[int, Range(1, 1000)]
+    blocks: Annotated[int, Range(1, 1000)]
     dropout: Annotated[float, Range(0, 0.99)]
     rate: Annotated[float, Range(0, 1)]
     weight_decay: Annotated[float, Range(0, 1)]
-    warm_up: Annotated[int, Range(1)]
-    clip: Annotated[float, Range(0, open=True)]
-    return_scale: Annotated[float, Range(0, open=True)]
-    target_return: str | float
-    episode_steps: Annotated[int, Range(1)]
+    warm_up: Annotated[int, Range(1, 10**9)]
+    clip: Annotated[float, Range(0, 1e9, open=True)]
+    return_scale: Annotated[float, Range(0, 1e9, open=True)]
+    target_return: Annotated[str | float, Range(-1e9, 1e9)]
+    episode_steps: Annotated[int, Range(1, 10**6)]
 
     def __post_init__(self) -> None:
         """Also refuse heads that do not divide the width, and unknown targets."""

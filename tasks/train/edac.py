@@ -31,7 +31,7 @@ SMALLEST = 1e-10  # added to a gradient's norm before dividing, as the reference
 class EDACParams(EnsembleParams):
     """Parameters of EDAC; units and ranges stand in params/train/edac.yaml."""
 
-    eta: Annotated[float, Range(0)]
+    eta: Annotated[float, Range(0, 1e9)]
 
 
 class EDAC(SoftEnsemble[EDACParams]):

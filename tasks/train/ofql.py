@@ -50,8 +50,8 @@ class OFQLParams(DiffusionParams):
     """Parameters of OFQL; units and ranges stand in params/train/ofql.yaml."""
 
     flow_ratio: Annotated[float, Range(0, 1)]
-    time_mean: float
-    time_std: Annotated[float, Range(0, open=True)]
+    time_mean: Annotated[float, Range(-1e9, 1e9)]
+    time_std: Annotated[float, Range(0, 1e9, open=True)]
 
 
 class OFQL(DiffusionActorCritic[OFQLParams]):

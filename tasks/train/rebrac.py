@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 class ReBRACParams(DelayedParams):
     """Parameters of ReBRAC; units and ranges stand in params/train/rebrac.yaml."""
 
-    actor_penalty: Annotated[float, Range(0)]
-    critic_penalty: Annotated[float, Range(0)]
+    actor_penalty: Annotated[float, Range(0, 1e9)]
+    critic_penalty: Annotated[float, Range(0, 1e9)]
 
 
 class ReBRAC(DelayedActor[ReBRACParams]):

@@ -55,11 +55,11 @@ class RIQLParams(ImplicitParams):
     """Parameters of RIQL; units and ranges stand in params/train/riql.yaml."""
 
     expectile: Annotated[float, Range(0, 1, open=True)]
-    members: Annotated[int, Range(2)]
+    members: Annotated[int, Range(2, 1000)]
     quantile: Annotated[float, Range(0, 1)]
-    sigma: Annotated[float, Range(0, open=True)]
-    target_low: float
-    target_high: float
+    sigma: Annotated[float, Range(0, 1e9, open=True)]
+    target_low: Annotated[float, Range(-1e9, 1e9)]
+    target_high: Annotated[float, Range(-1e9, 1e9)]
     normalise: Annotated[str, OneOf(("pairs", "none"))]
 
     def __post_init__(self) -> None:

@@ -26,7 +26,7 @@ from tasks.train.cores.td3 import DelayedActor, DelayedParams
 class TD3BCParams(DelayedParams):
     """Parameters of TD3+BC; units and ranges stand in params/train/td3_bc.yaml."""
 
-    alpha: Annotated[float, Range(0)]
+    alpha: Annotated[float, Range(0, 1e9)]
 
 
 class TD3BC(DelayedActor[TD3BCParams]):

@@ -33,9 +33,9 @@ from tasks.train.cores.implicit_q import ImplicitParams, ImplicitQ
 class XQLParams(ImplicitParams):
     """Parameters of XQL; units and ranges stand in params/train/xql.yaml."""
 
-    temperature: Annotated[float, Range(0, open=True)]
-    exponent_max: Annotated[float, Range(0, open=True)]
-    huber: Annotated[float, Range(0, open=True)]
+    temperature: Annotated[float, Range(0, 1e9, open=True)]
+    exponent_max: Annotated[float, Range(0, 1e9, open=True)]
+    huber: Annotated[float, Range(0, 1e9, open=True)]
 
 
 class XQL(ImplicitQ[XQLParams]):

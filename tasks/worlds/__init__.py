@@ -67,9 +67,9 @@ class WorldParams(Params):
 
     name: str
     env_id: str
-    max_steps: Annotated[int, Range(1)]
-    ref_min: float
-    ref_max: float
+    max_steps: Annotated[int, Range(1, 10**6)]
+    ref_min: Annotated[float, Range(-1e9, 1e9)]
+    ref_max: Annotated[float, Range(-1e9, 1e9)]
     measured: str
 
     def __post_init__(self) -> None:

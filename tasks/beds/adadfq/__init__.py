@@ -29,7 +29,7 @@ from tasks.artifacts.dataset import load_transitions
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import read_json, sha256
 from tasks.artifacts.kept import Kept
-from tasks.artifacts.params import PARAMS, Range, build
+from tasks.artifacts.params import PARAMS, Distinct, Range, build
 from tasks.artifacts.policy import load_policy, statistics_sha256, weights_sha256
 from tasks.beds import Bed, BedParams, Job, Report
 from tasks.beds.adadfq.real_data import WITH_DATA, Pictures, RealData
@@ -55,11 +55,11 @@ class AdaDFQBedParams(BedParams):
         episodes: Likewise.
     """
 
-    bits: Annotated[tuple[int, int], Range(2, 8)]
-    seeds: Annotated[tuple[int, ...], Range(0)]
+    bits: Annotated[tuple[int, int], Range(2, 8), Distinct(1)]
+    seeds: Annotated[tuple[int, ...], Range(0, 2**31 - 1), Distinct(1)]
     game: dict[str, Any]
-    start_seed: Annotated[int, Range(0)]
-    episodes: Annotated[int, Range(1)]
+    start_seed: Annotated[int, Range(0, 2**31 - 1)]
+    episodes: Annotated[int, Range(1, 10**6)]
 
     def __post_init__(self) -> None:
         """Refuse a study whose own arm is not AdaDFQ at the fewest bits."""

@@ -19,8 +19,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tasks.artifacts.params import Range
-from tasks.beds import Bed, BedParams, Job, Report
+from tasks.artifacts.params import Distinct, Range
+from tasks.beds import Bed, BedParams, Job, Report, check_inner
 from tasks.export import Sampler
 from tasks.export.cores.schedule import Schedule
 from tasks.export.dc_solver.ratios import Reference, trace
@@ -45,9 +45,9 @@ class MixtureBedParams(BedParams):
         methods: Parameters of the samplers, by the name of the method.
     """
 
-    mixtures: Annotated[tuple[int, ...], Range(0)]
-    samples: Annotated[int, Range(2)]
-    fine: Annotated[int, Range(1)]
+    mixtures: Annotated[tuple[int, ...], Range(0, 2**31 - 1), Distinct(1)]
+    samples: Annotated[int, Range(2, 10**6)]
+    fine: Annotated[int, Range(1, 10**6)]
     methods: dict[str, Any]
 
 
@@ -150,6 +150,16 @@ class MixtureBed(Bed[MixtureBedParams]):
     METHODS: ClassVar[Mapping[str, type[Sampler[Any]]]]
     ROWS: ClassVar[Mapping[str, tuple[str, Mapping[str, Any]]]]
     TABLES: ClassVar[Mapping[str, Table]]
+
+    @classmethod
+    def check_params(cls, params: MixtureBedParams, where: str) -> None:
+        """Refuse parameters of other samplers than those of the rows.
+
+        Args:
+            params: To be checked.
+            where: The dotted path they stand at, for errors.
+        """
+        check_inner(params.methods, cls.METHODS, f"{where}.methods")
 
     def jobs(self) -> Sequence[Job]:
         """Every table on every mixture."""

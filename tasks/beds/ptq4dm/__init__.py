@@ -40,9 +40,9 @@ from torch import Tensor
 from tasks.artifacts.dataset import load_observations
 from tasks.artifacts.files import sha256
 from tasks.artifacts.kept import Kept
-from tasks.artifacts.params import Range
+from tasks.artifacts.params import Distinct, Range
 from tasks.artifacts.policy import load_policy
-from tasks.beds import Bed, BedParams, Job, Report
+from tasks.beds import Bed, BedParams, Job, Report, check_inner
 from tasks.beds.ptq4dm.networks import (
     ARMS,
     SAMPLERS,
@@ -61,7 +61,7 @@ from tasks.beds.ptq4dm.networks import (
 from tasks.compress.ptq4dm.states import OWN, States
 from tasks.nets.diffusion import DiffusionPolicy
 from tasks.nets.policy import take
-from tasks.train.dql import DQLParams
+from tasks.train.dql import DQL, DQLParams
 
 ON_POLICY = (*OWN, "minmax")  # arms that need no logged actions
 OF_POLICY = ("bits", "mean", "std", "states", "chains")  # parameters these depend on
@@ -79,30 +79,32 @@ class PTQ4DMBedParams(BedParams):
         samplers: Parameters of the samplers, by name.
     """
 
-    bits: Annotated[tuple[int, ...], Range(2, 8)]
-    networks: Annotated[tuple[int, ...], Range(0)]
-    calibrations: Annotated[tuple[int, ...], Range(0)]
+    bits: Annotated[tuple[int, ...], Range(2, 8), Distinct(1)]
+    networks: Annotated[tuple[int, ...], Range(0, 2**31 - 1), Distinct(1)]
+    calibrations: Annotated[tuple[int, ...], Range(0, 2**31 - 1), Distinct(1)]
     times: Annotated[int, Range(2, 1000)]
-    hidden: Annotated[tuple[int, ...], Range(1)]
-    updates: Annotated[int, Range(1)]
-    batch: Annotated[int, Range(1)]
+    hidden: Annotated[tuple[int, ...], Range(1, 65_536)]
+    updates: Annotated[int, Range(1, 10**9)]
+    batch: Annotated[int, Range(1, 2**20)]
     rate: Annotated[float, Range(0, 1, open=True)]
-    states: Annotated[int, Range(1)]
-    calls: Annotated[int, Range(2)]
-    second_calls: Annotated[int, Range(2)]
-    samples: Annotated[int, Range(2)]
-    chains: Annotated[int, Range(1)]
-    redraws: Annotated[int, Range(2)]
+    states: Annotated[int, Range(1, 10**6)]
+    calls: Annotated[int, Range(2, 1000)]
+    second_calls: Annotated[int, Range(2, 1000)]
+    samples: Annotated[int, Range(2, 10**6)]
+    chains: Annotated[int, Range(1, 10**6)]
+    redraws: Annotated[int, Range(2, 10**6)]
     mean: Annotated[float, Range(0, 0.5)]
     std: Annotated[float, Range(0, 100, open=True)]
-    policy_seeds: Annotated[tuple[int, ...], Range(0)]
+    policy_seeds: Annotated[tuple[int, ...], Range(0, 2**31 - 1), Distinct(1)]
     network: dict[str, Any]
     samplers: dict[str, Any]
 
     def __post_init__(self) -> None:
-        """Also check the network's parameters."""
+        """Also check the parameters of the network and of the samplers."""
         super().__post_init__()
         self.settings()
+        check_inner({"network": self.network}, {"network": DQL})
+        check_inner(self.samplers, SAMPLERS, "samplers")
 
     def settings(self) -> Settings:
         """What all arms share."""

@@ -21,7 +21,7 @@ import numpy as np
 
 from tasks.artifacts.files import read_json, sha256
 from tasks.artifacts.kept import Kept
-from tasks.artifacts.params import Range, build
+from tasks.artifacts.params import Distinct, Range, build
 from tasks.artifacts.progress import Progress
 from tasks.beds import Bed, BedParams, Job, Report
 from tasks.beds.qdc_metrics.datasets import write_datasets
@@ -49,32 +49,32 @@ class QdcBedParams(BedParams):
     """
 
     metrics: dict[str, Any]
-    sectors: Annotated[int, Range(2)]
-    held_out: Annotated[tuple[int, ...], Range(0)]
-    one: Annotated[tuple[int, ...], Range(0)]
-    half: Annotated[tuple[int, ...], Range(0)]
-    every: Annotated[tuple[int, ...], Range(0)]
+    sectors: Annotated[int, Range(2, 1000)]
+    held_out: Annotated[tuple[int, ...], Range(0, 1000), Distinct()]
+    one: Annotated[tuple[int, ...], Range(0, 1000), Distinct()]
+    half: Annotated[tuple[int, ...], Range(0, 1000), Distinct()]
+    every: Annotated[tuple[int, ...], Range(0, 1000), Distinct()]
     plays: Annotated[int, Range(2, 10_000)]
-    goal_plays: Annotated[int, Range(1)]
-    noise: Annotated[float, Range(0)]
-    neighbours: Annotated[int, Range(1)]
-    episodes: Annotated[int, Range(10)]
-    goals: Annotated[int, Range(1)]
-    draw: Annotated[int, Range(0)]
-    seeds: Annotated[tuple[int, ...], Range(0)]
-    updates: Annotated[int, Range(1)]
-    batch: Annotated[int, Range(1)]
-    hidden: Annotated[tuple[int, ...], Range(1)]
+    goal_plays: Annotated[int, Range(1, 10**6)]
+    noise: Annotated[float, Range(0, 1e9)]
+    neighbours: Annotated[int, Range(1, 10**6)]
+    episodes: Annotated[int, Range(10, 10**6)]
+    goals: Annotated[int, Range(1, 10**6)]
+    draw: Annotated[int, Range(0, 2**31 - 1)]
+    seeds: Annotated[tuple[int, ...], Range(0, 2**31 - 1), Distinct(1)]
+    updates: Annotated[int, Range(1, 10**9)]
+    batch: Annotated[int, Range(1, 2**20)]
+    hidden: Annotated[tuple[int, ...], Range(1, 65_536)]
     rate: Annotated[float, Range(0, 1, open=True)]
-    text_seeds: Annotated[tuple[int, ...], Range(0)]
-    text_rounds: Annotated[int, Range(1)]
-    text_lines: Annotated[int, Range(1)]
-    text_samples: Annotated[int, Range(10)]
-    text_steps: Annotated[int, Range(1)]
-    text_more_steps: Annotated[int, Range(1)]
-    text_batch: Annotated[int, Range(1)]
+    text_seeds: Annotated[tuple[int, ...], Range(0, 2**31 - 1), Distinct(1)]
+    text_rounds: Annotated[int, Range(1, 10**6)]
+    text_lines: Annotated[int, Range(1, 10**6)]
+    text_samples: Annotated[int, Range(10, 10**6)]
+    text_steps: Annotated[int, Range(1, 10**9)]
+    text_more_steps: Annotated[int, Range(1, 10**9)]
+    text_batch: Annotated[int, Range(1, 2**20)]
     text_rate: Annotated[float, Range(0, 1, open=True)]
-    text_width: Annotated[int, Range(4)]
+    text_width: Annotated[int, Range(4, 65_536)]
 
     def __post_init__(self) -> None:
         """Also refuse a design that cannot be made, and unknown metrics."""

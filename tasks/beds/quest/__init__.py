@@ -20,7 +20,7 @@ from functools import cached_property
 from typing import Annotated, Any
 
 from tasks.artifacts.kept import Kept
-from tasks.artifacts.params import Range
+from tasks.artifacts.params import Distinct, Range
 from tasks.beds import Bed, BedParams, Job, Report
 from tasks.beds.quest.arms import measure
 from tasks.beds.quest.language import ARMS, Arm, Settings, Text, read_text
@@ -35,18 +35,18 @@ class QuestBedParams(BedParams):
     Units and ranges stand in params/beds/quest.yaml.
     """
 
-    bits: Annotated[tuple[float, ...], Range(1, 8)]
-    alone: Annotated[tuple[float, ...], Range(1, 8)]
-    seeds: Annotated[tuple[int, ...], Range(0)]
-    steps: Annotated[int, Range(1)]
-    batch: Annotated[int, Range(1)]
+    bits: Annotated[tuple[float, ...], Range(1, 8), Distinct(1)]
+    alone: Annotated[tuple[float, ...], Range(1, 8), Distinct()]
+    seeds: Annotated[tuple[int, ...], Range(0, 2**31 - 1), Distinct(1)]
+    steps: Annotated[int, Range(1, 10**9)]
+    batch: Annotated[int, Range(1, 2**20)]
     rate: Annotated[float, Range(0, 1, open=True)]
-    width: Annotated[int, Range(16)]
-    heads: Annotated[int, Range(1)]
-    layers: Annotated[int, Range(1)]
-    context: Annotated[int, Range(2)]
-    block: Annotated[int, Range(16)]
-    windows: Annotated[int, Range(1)]
+    width: Annotated[int, Range(16, 65_536)]
+    heads: Annotated[int, Range(1, 1000)]
+    layers: Annotated[int, Range(1, 1000)]
+    context: Annotated[int, Range(2, 65_536)]
+    block: Annotated[int, Range(16, 65_536)]
+    windows: Annotated[int, Range(1, 10**6)]
 
     def settings(self) -> Settings:
         """What all arms share."""

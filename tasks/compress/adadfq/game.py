@@ -52,10 +52,10 @@ class AdaDFQParams(Params):
     generator_rate: Annotated[float, Range(0, 1, open=True)]
     lambda_low: Annotated[float, Range(0, 1)]
     lambda_high: Annotated[float, Range(0, 1)]
-    apart: Annotated[float, Range(0)]
-    together: Annotated[float, Range(0)]
-    beta: Annotated[float, Range(0)]
-    gamma: Annotated[float, Range(0)]
+    apart: Annotated[float, Range(0, 1e9)]
+    together: Annotated[float, Range(0, 1e9)]
+    beta: Annotated[float, Range(0, 1e9)]
+    gamma: Annotated[float, Range(0, 1e9)]
     temperature: Annotated[float, Range(0, 1e6, open=True)]
 
     def __post_init__(self) -> None:

@@ -65,7 +65,7 @@ class PTQ4DMParams(CalibratedParams):
     mean: Annotated[float, Range(0, 1)]
     std: Annotated[float, Range(0, 100, open=True)]
     search: bool
-    batch: Annotated[int, Range(1)]
+    batch: Annotated[int, Range(1, 2**20)]
 
     def __post_init__(self) -> None:
         """Also refuse fewer rows than a batch, and warn of times that lean to noise."""

@@ -53,10 +53,10 @@ class FittedParams(EstimateParams):
         samples: Actions drawn for the value of a state, of a policy with noise.
     """
 
-    hidden: Annotated[tuple[int, ...], Range(1)]
+    hidden: Annotated[tuple[int, ...], Range(1, 65_536)]
     members: Annotated[int, Range(1, 100)]
-    updates: Annotated[int, Range(1)]
-    batch: Annotated[int, Range(1)]
+    updates: Annotated[int, Range(1, 10**9)]
+    batch: Annotated[int, Range(1, 2**20)]
     rate: Annotated[float, Range(0, 1, open=True)]
     polyak: Annotated[float, Range(0, 1)]
     samples: Annotated[int, Range(1, 1000)]

@@ -42,11 +42,11 @@ class LearningParams(Params):
         resample_seed: Of the bootstrap's generator.
     """
 
-    episodes: Annotated[int, Range(1)]
+    episodes: Annotated[int, Range(1, 10**6)]
     start_seed: Annotated[int, Range(0, STARTS - 1)]
     confidence: Annotated[float, Range(0, 1, open=True)]
-    resamples: Annotated[int, Range(100)]
-    resample_seed: Annotated[int, Range(0)]
+    resamples: Annotated[int, Range(100, 10**6)]
+    resample_seed: Annotated[int, Range(0, 2**31 - 1)]
 
 
 class Learning(Method[LearningParams]):

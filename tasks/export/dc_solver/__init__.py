@@ -44,12 +44,12 @@ class DCSolverParams(GridParams):
     order: Annotated[int, Range(1, 3)]
     variant: Annotated[str, OneOf(("bh1", "bh2"))]
     corrector: Annotated[str, OneOf(("all", "later", "none"))]
-    samples: Annotated[int, Range(1)]
-    iterations: Annotated[int, Range(0)]
+    samples: Annotated[int, Range(1, 10**6)]
+    iterations: Annotated[int, Range(0, 10**6)]
     rate: Annotated[float, Range(0, 10, open=True)]
-    fine: Annotated[int, Range(1)]
-    predict: Annotated[tuple[int, ...], Range(3)]
-    seed: Annotated[int, Range(0)]
+    fine: Annotated[int, Range(1, 10**6)]
+    predict: Annotated[tuple[int, ...], Range(3, 1000)]
+    seed: Annotated[int, Range(0, 2**31 - 1)]
 
 
 class DCSolver(Sampler[DCSolverParams]):

@@ -36,7 +36,7 @@ class ReplayParams(Params):
 
     episodes_per_cell: Annotated[int, Range(1, 1000)]
     top_fraction: Annotated[float, Range(0, 1)]
-    max_per_cell_steps: Annotated[int | None, Range(1)]
+    max_per_cell_steps: Annotated[int | None, Range(1, 10**9)]
     cell_weights: Annotated[str, OneOf(("uniform", "objective"))]
 
 

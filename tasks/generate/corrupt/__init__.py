@@ -47,12 +47,12 @@ class CorruptParams(Params):
     field: Annotated[str, OneOf(tuple(COLUMNS))]
     mode: Annotated[str, OneOf(("random", "adversarial"))]
     rate: Annotated[float, Range(0, 1)]
-    scale: Annotated[float, Range(0)]
-    reward_bound: Annotated[float, Range(0)]
-    steps: Annotated[int, Range(1)]
+    scale: Annotated[float, Range(0, 1e9)]
+    reward_bound: Annotated[float, Range(0, 1e9)]
+    steps: Annotated[int, Range(1, 10**6)]
     step_size: Annotated[float, Range(0, 1)]
-    chunks: Annotated[int, Range(1)]
-    seed: Annotated[int, Range(0)]
+    chunks: Annotated[int, Range(1, 10**6)]
+    seed: Annotated[int, Range(0, 2**31 - 1)]
 
 
 class Corrupt(Corruption[CorruptParams]):

@@ -55,10 +55,10 @@ class Recipe(Params):
     polyak: Annotated[float, Range(0, 1)]
     critic_rate: Annotated[float, Range(0, 1)]
     actor_rate: Annotated[float, Range(0, 1)]
-    target_noise: Annotated[float, Range(0)]
-    noise_clip: Annotated[float, Range(0)]
-    policy_delay: Annotated[int, Range(1)]
-    gradient_steps: Annotated[int, Range(1)]
+    target_noise: Annotated[float, Range(0, 1e9)]
+    noise_clip: Annotated[float, Range(0, 1e9)]
+    policy_delay: Annotated[int, Range(1, 10**9)]
+    gradient_steps: Annotated[int, Range(1, 10**9)]
     policy_rate: Annotated[float, Range(0, 1)]
 
 

@@ -28,7 +28,7 @@ class BudgetParams(Params):
     """How much to collect, in episodes or in steps, the other being None."""
 
     episodes: Annotated[int | None, Range(1, PER_PART)]
-    steps: Annotated[int | None, Range(1)]
+    steps: Annotated[int | None, Range(1, 10**8)]
 
     def __post_init__(self) -> None:
         """Also refuse a budget that is not exactly one of episodes and steps."""

@@ -35,11 +35,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.fields import fits, shown
 from tasks.artifacts.params import PARAMS, Params, Range, build, check_known
 from tasks.measure import Measure
 from tasks.measure.qdc_metrics import figures
 from tasks.measure.qdc_metrics.embedding import Yardstick, yardstick
-from tasks.measure.qdc_metrics.gate import check_gate, check_thresholds
+from tasks.measure.qdc_metrics.gate import LARGEST, check_gate, check_thresholds
 from tasks.measure.qdc_metrics.sample import Source, points, reference, sampled
 from tasks.measure.qdc_metrics.share import Share
 
@@ -53,25 +54,25 @@ class QdcParams(Params):
     Units and ranges stand in params/measure/qdc_metrics.yaml.
     """
 
-    seed: Annotated[int, Range(0)]
-    episodes: Annotated[int, Range(10)]
-    steps: Annotated[int, Range(100)]
+    seed: Annotated[int, Range(0, 2**31 - 1)]
+    episodes: Annotated[int, Range(10, 10**6)]
+    steps: Annotated[int, Range(100, 10**8)]
     vendi_points: Annotated[int, Range(10, 5000)]
     axes: Annotated[int, Range(2, 1000)]
-    resamples: Annotated[int, Range(100)]
+    resamples: Annotated[int, Range(100, 10**6)]
     confidence: Annotated[float, Range(0, 1, open=True)]
     bins: Annotated[int, Range(2, 1000)]
     map_side: Annotated[int, Range(2, 100)]
     state_side: Annotated[int, Range(2, 100)]
-    replayed: Annotated[int, Range(1)]
-    tolerance: Annotated[float, Range(0)]
-    success: float
-    probe_hidden: Annotated[tuple[int, ...], Range(1)]
-    probe_steps: Annotated[int, Range(1)]
-    probe_batch: Annotated[int, Range(1)]
+    replayed: Annotated[int, Range(1, 10**6)]
+    tolerance: Annotated[float, Range(0, 1e9)]
+    success: Annotated[float, Range(-1e9, 1e9)]
+    probe_hidden: Annotated[tuple[int, ...], Range(1, 65_536)]
+    probe_steps: Annotated[int, Range(1, 10**9)]
+    probe_batch: Annotated[int, Range(1, 2**20)]
     probe_rate: Annotated[float, Range(0, 1, open=True)]
-    tokens: Annotated[int, Range(10)]
-    bleu_records: Annotated[int, Range(2)]
+    tokens: Annotated[int, Range(10, 10**6)]
+    bleu_records: Annotated[int, Range(2, 10**6)]
     gate: dict[str, Any]
     reference: dict[str, Any]
 
@@ -80,14 +81,25 @@ class QdcParams(Params):
         super().__post_init__()
         check_thresholds(self.gate)
         for world, lists in self.reference.items():
-            if len(lists) != 2 or len(lists[0]) != len(lists[1]):
+            if not _is_reference(lists):
                 raise RefusedError(
                     PARAMS,
                     f"reference.{world}",
-                    f"{len(lists)} lists",
-                    "means and deviations, as many of each",
+                    shown(lists),
+                    "a list of means and one of deviations, as many of each",
                     "measure it again, with --reference",
                 )
+
+
+def _is_reference(lists: Any) -> bool:
+    """Whether something is two lists of as many finite numbers."""
+    if not isinstance(lists, list | tuple) or len(lists) != 2:
+        return False
+    if not all(isinstance(numbers, list | tuple) for numbers in lists):
+        return False
+    numbers = [*lists[0], *lists[1]]
+    right = all(fits(n, float) and abs(n) <= LARGEST for n in numbers)
+    return right and len(lists[0]) == len(lists[1])
 
 
 class QdcMetrics(Measure[QdcParams]):

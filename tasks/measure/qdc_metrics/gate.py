@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.params import PARAMS, check_known
+from tasks.artifacts.fields import fits, shown
+from tasks.artifacts.params import PARAMS, check_known, check_mapping
 from tasks.measure.qdc_metrics.figures import Measure
 from tasks.statistics.composition import LETTERS
 
@@ -20,6 +21,7 @@ FIGURES = {
     ),
     "complexity": ("bits", "length", "horizon", "switching", "ifd", "dimension"),
 }
+LARGEST = 1e9
 WHERE = "measure.qdc_metrics.gate"
 
 
@@ -31,17 +33,12 @@ def check_thresholds(gate: Mapping[str, Any]) -> None:
     """
     for letter, least in gate.items():
         check_known(letter, LETTERS, "gate")
-        if not isinstance(least, Mapping):
-            raise RefusedError(
-                PARAMS, f"gate.{letter}", repr(least), "figures", "list figures"
-            )
+        check_mapping(least, f"gate.{letter}")
         for name, value in least.items():
             check_known(name, FIGURES[letter], f"gate.{letter}")
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                field = f"gate.{letter}.{name}"
-                raise RefusedError(
-                    PARAMS, field, repr(value), "a number", "the least allowed value"
-                )
+            if not fits(value, float) or abs(value) > LARGEST:
+                field, mend = f"gate.{letter}.{name}", "the least allowed value"
+                raise RefusedError(PARAMS, field, shown(value), "a number", mend)
 
 
 def check_gate(

@@ -44,8 +44,8 @@ class ActorCriticParams(Params):
         critic_rate: Learning rate of the critics.
     """
 
-    actor_hidden: Annotated[tuple[int, ...], Range(1)]
-    critic_hidden: Annotated[tuple[int, ...], Range(1)]
+    actor_hidden: Annotated[tuple[int, ...], Range(1, 65_536)]
+    critic_hidden: Annotated[tuple[int, ...], Range(1, 65_536)]
     discount: Annotated[float, Range(0, 1)]
     polyak: Annotated[float, Range(0, 1)]
     actor_rate: Annotated[float, Range(0, 1)]

@@ -33,7 +33,7 @@ class CloningParams(Params):
         actor_rate: Learning rate.
     """
 
-    actor_hidden: Annotated[tuple[int, ...], Range(1)]
+    actor_hidden: Annotated[tuple[int, ...], Range(1, 65_536)]
     actor_rate: Annotated[float, Range(0, 1)]
 
 

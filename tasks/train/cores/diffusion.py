@@ -60,19 +60,19 @@ class DiffusionParams(ActorCriticParams):
     """
 
     activation: Annotated[str, OneOf(("mish", "silu", "relu"))]
-    time_width: Annotated[int, Range(4)]
-    time_scale: Annotated[float, Range(0, open=True)]
-    eta: Annotated[float, Range(0)]
+    time_width: Annotated[int, Range(4, 65_536)]
+    time_scale: Annotated[float, Range(0, 1e9, open=True)]
+    eta: Annotated[float, Range(0, 1e9)]
     normaliser: Annotated[str, OneOf(("swap", "min", "mean"))]
     max_q_backup: bool
     backup_actions: Annotated[int, Range(1, 100)]
     average_decay: Annotated[float, Range(0, 1)]
-    average_every: Annotated[int, Range(1)]
-    average_from: Annotated[int, Range(0)]
-    clip_norm: Annotated[float, Range(0)]
-    reward_shift: float
-    reward_scale: Annotated[float, Range(0, open=True)]
-    n_candidates: Annotated[int, Range(1)]
+    average_every: Annotated[int, Range(1, 10**9)]
+    average_from: Annotated[int, Range(0, 10**9)]
+    clip_norm: Annotated[float, Range(0, 1e9)]
+    reward_shift: Annotated[float, Range(-1e9, 1e9)]
+    reward_scale: Annotated[float, Range(0, 1e9, open=True)]
+    n_candidates: Annotated[int, Range(1, 1000)]
 
     def __post_init__(self) -> None:
         """Also refuse an odd embedding, and candidates, which no graph has yet."""

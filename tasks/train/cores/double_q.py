@@ -41,10 +41,10 @@ class QParams(Params):
         target_every: Updates between copies to the target network.
     """
 
-    critic_hidden: Annotated[tuple[int, ...], Range(1)]
+    critic_hidden: Annotated[tuple[int, ...], Range(1, 65_536)]
     discount: Annotated[float, Range(0, 1)]
     critic_rate: Annotated[float, Range(0, 1)]
-    target_every: Annotated[int, Range(1)]
+    target_every: Annotated[int, Range(1, 10**9)]
 
 
 AnyParams = TypeVar("AnyParams", bound=QParams)

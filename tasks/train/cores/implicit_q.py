@@ -61,8 +61,8 @@ class ImplicitParams(ActorCriticParams):
         reward_scale: ``return_range``, so that returns span 1000, or ``none``.
     """
 
-    beta: Annotated[float, Range(0)]
-    weight_max: Annotated[float, Range(0, open=True)]
+    beta: Annotated[float, Range(0, 1e9)]
+    weight_max: Annotated[float, Range(0, 1e9, open=True)]
     policy: Annotated[str, OneOf(("deterministic", "gaussian"))]
     reward_scale: Annotated[str, OneOf(("return_range", "none"))]
 

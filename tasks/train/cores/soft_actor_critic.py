@@ -62,7 +62,7 @@ class SoftParams(ActorCriticParams):
         target_entropy_scale: The policy's entropy is led to -scale x A.
     """
 
-    target_entropy_scale: Annotated[float, Range(0)]
+    target_entropy_scale: Annotated[float, Range(0, 1e9)]
 
 
 AnyParams = TypeVar("AnyParams", bound=SoftParams)
@@ -206,7 +206,7 @@ class EnsembleParams(SoftParams):
         members: N, the number of critics.
     """
 
-    members: int
+    members: Annotated[int, Range(1, 1000)]
 
     def __post_init__(self) -> None:
         """Refuse an ensemble that cannot disagree."""

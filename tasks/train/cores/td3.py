@@ -45,9 +45,9 @@ class DelayedParams(ActorCriticParams):
         policy_delay: Updates an actor step.
     """
 
-    target_noise: Annotated[float, Range(0)]
-    noise_clip: Annotated[float, Range(0)]
-    policy_delay: Annotated[int, Range(1)]
+    target_noise: Annotated[float, Range(0, 1e9)]
+    noise_clip: Annotated[float, Range(0, 1e9)]
+    policy_delay: Annotated[int, Range(1, 10**9)]
 
 
 AnyParams = TypeVar("AnyParams", bound=DelayedParams)

@@ -50,9 +50,9 @@ class CQLParams(SoftParams):
     """Parameters of CQL; units and ranges stand in params/train/cql.yaml."""
 
     samples: Annotated[int, Range(4, 10)]
-    weight: Annotated[float, Range(0)]
+    weight: Annotated[float, Range(0, 1e9)]
     lagrange: bool
-    gap: float
+    gap: Annotated[float, Range(-1e9, 1e9)]
     max_target: bool
     orthogonal: bool
 

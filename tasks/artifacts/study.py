@@ -1,0 +1,94 @@
+"""The block ``study`` of params.yaml: its name, its lists, how much it trains."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, Self
+
+from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.params import PARAMS, Distinct, OneOf, Params, Range, check_mapping
+
+Names = Annotated[tuple[str, ...], Distinct()]
+Some = Annotated[tuple[str, ...], Distinct(1)]  # none would leave nothing to report
+
+
+@dataclass(frozen=True)
+class Effort(Params):
+    """What a study says of training; params/study/ has units and ranges."""
+
+    seeds: Annotated[tuple[int, ...], Range(0, 2**31 - 1), Distinct(1)]
+    updates: Annotated[int, Range(1, 10**9)]
+    batch: Annotated[int, Range(1, 2**20)]
+    snapshots: Annotated[int, Range(0, 10**4)]
+    precision: Annotated[str, OneOf(("float32", "bfloat16"))]
+    processes: Annotated[int, Range(1, 1024)]
+
+    def __post_init__(self) -> None:
+        """Also refuse more snapshots than updates."""
+        super().__post_init__()
+        if self.snapshots > self.updates:
+            raise RefusedError(
+                PARAMS,
+                "snapshots",
+                self.snapshots,
+                f"at most one an update, {self.updates}",
+                "lower snapshots",
+            )
+
+    @classmethod
+    def of(cls, study: Mapping[str, Any]) -> Self:
+        """From the block ``study``, which also says what is not of training."""
+        check_mapping(study, "study")
+        named = [field.name for field in fields(cls)]
+        return cls.parse({key: study[key] for key in named if key in study}, "study")
+
+    @property
+    def moments(self) -> list[int]:
+        """Updates done at each snapshot: evenly spaced, the last at the end."""
+        n = self.snapshots
+        return [self.updates * (i + 1) // n for i in range(n)]
+
+
+@dataclass(frozen=True)
+class Sampled(Params):
+    """Diffusion policies by other samplers, each of so many network calls."""
+
+    policies: Names
+    variants: Names
+    samplers: Names
+    steps: Annotated[tuple[int, ...], Range(1, 1000), Distinct()]
+
+
+@dataclass(frozen=True)
+class Weighted(Params):
+    """Learners that draw their batches by a weighting."""
+
+    learners: Names
+    weightings: Names
+
+
+@dataclass(frozen=True)
+class Chains(Params):
+    """Compressors, and others that run on what each of them left."""
+
+    first: Names
+    then: Names
+
+
+@dataclass(frozen=True)
+class Study(Effort):
+    """Everything a study says of itself; its lists are what the graph is made of."""
+
+    name: str
+    title: str
+    datasets: Some
+    learners: Names
+    policies: Some
+    curves: Names
+    compressors: Some
+    chains: Chains
+    variants: Some
+    estimators: Names
+    sampled: Sampled
+    weighted: Weighted
+    measured: Names
+    gate: str

@@ -1,0 +1,193 @@
+"""The blocks of params.yaml: which groups there are, and of which class their blocks.
+
+A block is data. It names a class, which has to be one of the room its group stands for
+and of the kind that room's stage can use, and holds that class's parameters.
+"""
+
+import inspect
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.fields import shown
+from tasks.artifacts.method import Method
+from tasks.artifacts.nearest import listed
+from tasks.artifacts.params import (
+    MEND,
+    PARAMS,
+    check_known,
+    check_mapping,
+    class_of,
+    resolve,
+)
+from tasks.code import methods
+
+# what no file in UTF-8 can hold, or no line of text does
+CONTROL = re.compile(r"[\ud800-\udfff\x00-\x08\x0b-\x1f\x7f]")
+DEEPEST, MOST, LONGEST = 16, 100_000, 2000  # levels, entries, characters of a text
+
+
+@dataclass(frozen=True)
+class Group:
+    """A group whose blocks each describe one method.
+
+    Attributes:
+        room: Folder of ``tasks/`` that the classes are in.
+        bases: A class has to be one of these, names in the room.
+        named: Whether a block has the name of its method, by which stages know the
+            code; otherwise any method of the room may stand under any name.
+        needed: Blocks that the graph names.
+        optional: Whether the group may be missing.
+    """
+
+    room: str
+    bases: tuple[str, ...] = ()
+    named: bool = True
+    needed: tuple[str, ...] = ()
+    optional: bool = False
+
+
+GROUPS = {
+    "train": Group("train", ("Learner",)),
+    "compress": Group("compress", ("Compressor",)),
+    "export": Group("export", ("Exporter", "Sampler"), needed=("feedforward",)),
+    "evaluate": Group("evaluate", needed=("returns",)),
+    "profile": Group("profile", ("Profiler",), needed=("latency",)),
+    "report": Group("report", ("Report",), needed=("html",)),
+    "claim": Group("claims", ("Claim",)),
+    "bed": Group("beds", ("Bed",)),
+    "estimate": Group("estimate", ("Estimator",), optional=True),
+    "measure": Group("measure", ("Measure",), optional=True),
+    "weighting": Group("weigh", ("Weighting",), named=False, optional=True),
+}
+WORLD = Group("worlds", ("World",))
+# groups whose blocks make datasets: what their classes are, and further keys
+DATASETS = {
+    "dataset": (Group("generate", ("Generator",)), ("world", "method")),
+    "corruption": (Group("generate", ("Corruption",), named=False), ("source",)),
+    "attack": (Group("generate", ("Corruption",), named=False), ("source", "attacker")),
+}
+
+
+def check_blocks(params: Mapping[str, Any]) -> None:
+    """Check every group and block but ``study``.
+
+    Args:
+        params: The composed parameters.
+
+    Raises:
+        RefusedError: If a group is unknown or missing, or a block is no mapping, names
+            no class of its room, or has parameters that its stage would refuse.
+    """
+    _check_shape(params)
+    known = {"study": None, **GROUPS, **DATASETS}
+    for key in params:
+        if key not in known:
+            check_known(key, known, "top level", "an unknown group")
+    missing = [k for k in known if k not in params and not _optional(k)]
+    if missing:
+        mend = f"add the group {missing[0]}"
+        raise RefusedError(PARAMS, missing[0], "nothing", "a mapping", mend)
+    for name in params:
+        check_mapping(params[name], name)
+        for key, block in params[name].items():
+            if name in GROUPS:
+                _check_block(f"{name}.{key}", block, GROUPS[name], key)
+            elif name in DATASETS:
+                _check_dataset(name, key, block)
+    for name, group in GROUPS.items():
+        for key in group.needed:
+            check_known(key, params[name], name, "nothing")
+
+
+def _optional(group: str) -> bool:
+    return group in GROUPS and GROUPS[group].optional
+
+
+def _check_dataset(name: str, key: str, block: Any) -> None:
+    """Check a block that makes a dataset: its keys, its world, how it is made."""
+    where, (group, more) = f"{name}.{key}", DATASETS[name]
+    check_mapping(block, where)
+    keys = ("generate", *more)
+    for one in block:
+        check_known(one, keys, where, "an unknown key")
+    for one in keys:
+        if one not in block:
+            mend = f"add the key {one} to the block {where}"
+            raise RefusedError(PARAMS, f"{where}.{one}", "nothing", "a value", mend)
+    method = block.get("method", "")
+    if "world" in more:
+        check_mapping(block["world"], f"{where}.world")
+        _check_block(
+            f"{where}.world", block["world"], WORLD, block["world"].get("name")
+        )
+        check_known(method, methods("generate"), f"{where}.method")
+    _check_block(f"{where}.generate", block["generate"], group, method)
+
+
+def _check_block(where: str, block: Any, group: Group, name: object) -> None:
+    """Check one block's class and parameters.
+
+    Args:
+        where: Its dotted path.
+        block: The block.
+        group: What its class has to be.
+        name: Of its method, if the group's blocks are named.
+    """
+    check_mapping(block, where)
+    if group.named and name not in methods(group.room):
+        raise RefusedError(
+            PARAMS,
+            where,
+            f"{shown(name)}, of the class {shown(block.get('_target_'))}",
+            f"the name of a method, tasks/{group.room}/NAME.py, and a class of it",
+            f"there are {listed(methods(group.room))}",
+        )
+    cls = class_of(block, where)
+    home = f"tasks.{group.room}.{name if group.named else ''}".rstrip(".")
+    bases = [resolve(f"tasks.{group.room}.{base}", where) for base in group.bases]
+    inside = f"{cls.__module__}.".startswith(f"{home}.")
+    if (
+        not inside
+        or not issubclass(cls, tuple(bases) or Method)
+        or inspect.isabstract(cls)
+    ):
+        kinds = " or ".join(group.bases) or "method"
+        raise RefusedError(
+            PARAMS,
+            f"{where}._target_",
+            shown(block["_target_"]),
+            f"a {kinds} of {home.replace('.', '/')}",
+            "name the class of the method",
+        )
+    cls.Parameters.parse(block, where)
+    if hasattr(cls, "check_env_id"):  # a world's, which no earlier room can import
+        cls.check_env_id(block["env_id"], f"{where}.env_id")
+
+
+def _check_shape(params: Mapping[str, Any]) -> None:
+    """Refuse what no file needs: keys that are not text, too deep, long or many."""
+    todo: list[tuple[str, Any, int]] = [("", params, 0)]
+    for _ in range(MOST):
+        if not todo:
+            return
+        where, value, level = todo.pop()
+        if level > DEEPEST:
+            raise RefusedError(
+                PARAMS, where, "blocks inside blocks", f"at most {DEEPEST} levels", MEND
+            )
+        if isinstance(value, str) and (len(value) > LONGEST or CONTROL.search(value)):
+            expected = f"at most {LONGEST} characters that can be written"
+            raise RefusedError(PARAMS, where, shown(value), expected, MEND)
+        if isinstance(value, Mapping):
+            for key, inner in value.items():
+                if not isinstance(key, str) or len(key) > 64:
+                    field = f"{where}, a key" if where else "top level, a key"
+                    expected = "text of at most 64 characters"
+                    raise RefusedError(PARAMS, field, shown(key), expected, MEND)
+                todo.append((f"{where}.{key}" if where else key, inner, level + 1))
+        elif isinstance(value, list | tuple):
+            todo += [(where, inner, level + 1) for inner in value]
+    raise RefusedError(PARAMS, "content", f"over {MOST} entries", "fewer", MEND)
