@@ -10,6 +10,7 @@ from typing import Any
 from tasks.artifacts.effort import Effort
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.makers import check_makers
+from tasks.artifacts.names import check_names
 from tasks.artifacts.params import PARAMS, check_known, resolve
 from tasks.code import methods
 
@@ -33,8 +34,9 @@ def check(params: Mapping[str, Any]) -> None:
     Raises:
         RefusedError: On a class, key, type, range or name that its stage would refuse.
     """
+    check_names(params)
     for where, block in _blocks(params):
-        resolve(str(block["_target_"]), where).Parameters.parse(block, where)
+        _check_block(where, block)
     _check_names(params)
     study = params["study"]
     Effort.of(study)
@@ -65,6 +67,14 @@ def check(params: Mapping[str, Any]) -> None:
     for name in study["variants"]:
         check_known(name, made, "study.variants")
     _check_sampled(params, study)
+
+
+def _check_block(where: str, block: Mapping[str, Any]) -> None:
+    """Refuse parameters their class would refuse, or a world another environment."""
+    cls = resolve(str(block["_target_"]), where)
+    cls.Parameters.parse(block, where)
+    if hasattr(cls, "check_env_id"):  # a world; this room may not import theirs
+        cls.check_env_id(block["env_id"], f"{where}.env_id")
 
 
 def _check_names(params: Mapping[str, Any]) -> None:

@@ -12,9 +12,9 @@ import torch
 import yaml
 
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.files import write_json
 from tasks.artifacts.params import build
 from tasks.artifacts.policy import save_policy
+from tasks.artifacts.sealed import write_sealed
 from tasks.evaluate.learning import Learning, LearningParams
 from tasks.evaluate.learning.__main__ import main
 from tasks.nets.feedforward import Feedforward
@@ -96,7 +96,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     pendulum = yaml.safe_load((ROOT / "params/world/pendulum.yaml").read_text())
     folder = Path("data/datasets/tiny-v0")
     folder.mkdir(parents=True)
-    write_json(folder / "world.json", {"world": pendulum | {"max_steps": 20}})
+    write_sealed(folder / "world.json", {"world": pendulum | {"max_steps": 20}})
     monkeypatch.setattr(sys, "argv", ["x", "--dataset", "tiny", "--learner", "bc"])
     return tmp_path
 
