@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import yaml
 
-from tasks.artifacts.evaluation import Episodes
+from tasks.artifacts.evaluation import Episodes, write_evaluation
+from tasks.artifacts.sealed import sealed
 from tasks.statistics.intervals import interval, iqm
 
 SEEDS, EPISODES, STEPS = [0, 1, 2], 50, 20_000
@@ -111,6 +112,11 @@ def episodes(
     return table, {"return": figures(returns), "score": figures(score)}
 
 
+def replace_table(place: Path, table: Episodes) -> None:
+    """Put another table into an evaluation, of which metrics.json then tells."""
+    write_evaluation(place, table, json.loads((place / "metrics.json").read_text()))
+
+
 def write_variant(
     root: Path, dataset: str, world: str, learner: str, variant: str
 ) -> None:
@@ -120,12 +126,12 @@ def write_variant(
     table, summary = episodes(dataset, world, learner, change)
     place = root / "data/evaluations" / leaf
     named = dict(zip(("dataset", "learner", "variant"), names, strict=True))
-    dump(place / "metrics.json", {
+    place.mkdir(parents=True, exist_ok=True)
+    write_evaluation(place, table, {
         "schema": 1, **named, "world": world, "mode": mode, "episodes": EPISODES,
         "seeds": SEEDS, **summary, "length_mean": 612.0, "terminated": 0.75,
         "per_seed": [{"seed": k, "mean": 1.0, "std": 1.0} for k in SEEDS],
         "session": {"onnxruntime": "1.31.1", "mode": mode, "threads": 1}})  # fmt: skip
-    table.write(place / "episodes.parquet")
     error = {32: 0.0 if variant == "float32" else 0.021, 8: 0.0071, 4: 0.083}[bits]
     shapes = [("l0", [11, 256]), ("l1", [256, 256]), ("l2", [256, 3])]
     dump(root / "data/compressed" / leaf / "compression.json", {
@@ -179,7 +185,8 @@ def write_study(
         dump(place / "card.json", card(dataset, world))
         block = {"_target_": f"tasks.worlds.{world}.X", "name": world,
                  "measured": "20 episodes each", **WORLDS[world]}  # fmt: skip
-        dump(place / "world.json", {"schema": 2, "world": block, "made_by": []})
+        content = {"schema": 2, "world": block, "made_by": []}
+        dump(place / "world.json", sealed(content))
         for learner in learners:
             curves(root / "data/policies" / dataset / learner / "curves.csv", learner)
             for variant in variants:

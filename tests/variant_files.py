@@ -7,9 +7,9 @@ import numpy as np
 import torch
 import yaml
 
-from tasks.artifacts.files import write_json
 from tasks.artifacts.onnx_policy import build_model, contract_of, write_onnx
 from tasks.artifacts.params import build
+from tasks.artifacts.sealed import write_sealed
 from tasks.nets.feedforward import Feedforward
 from tasks.nets.layers import Linear
 from tasks.nets.policy import Policy
@@ -122,7 +122,7 @@ def study(root: Path, name: str = "pendulum") -> World:
     (root / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     card = root / "data/datasets" / f"{DATASET}-v0" / "world.json"
     card.parent.mkdir(parents=True)
-    write_json(card, {"schema": 1, "world": WORLDS[name]})
+    write_sealed(card, {"schema": 1, "world": WORLDS[name]})
     return world(name)
 
 

@@ -42,6 +42,8 @@ from flows.engine.processes import Command
 from flows.engine.refusals import explain, refuse_edited, unknown_target
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.lockfile import mend_held_files, mend_run_cache
+from tasks.artifacts.names import check_names
+from tasks.artifacts.params import PARAMS, load
 
 # DVC's progress bars would start a thread; where Python ends just then, that hangs
 tqdm.monitor_interval = 0
@@ -61,13 +63,16 @@ class Graph:
         parents: Stages that each one reads outputs of.
 
     Raises:
-        RefusedError: If dvc.yaml has a cycle, a missing dependency or no such target.
+        RefusedError: If a name in params.yaml is none, or dvc.yaml has a cycle, a
+            missing dependency or no such target.
     """
 
     def __init__(self, targets: Sequence[str] = (), *, force: bool = False) -> None:
         self.force = force
         self._lock = threading.RLock()
         self._held: dict[str, AbstractContextManager[None]] = {}
+        if PARAMS.exists():  # DVC makes commands and paths of the names in it
+            check_names(load())
         try:
             self.repo = Repo(_wait_for_lock=True)
             mend_held_files(Path(self.repo.tmp_dir or ""))

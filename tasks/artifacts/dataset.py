@@ -40,6 +40,7 @@ from tasks.artifacts.minari import (
     write_episodes,
 )
 from tasks.artifacts.readings import MASK, steps
+from tasks.artifacts.recorded import read_world, write_world
 from tasks.artifacts.transitions import STD_FLOOR, Array, Transitions
 
 if TYPE_CHECKING:
@@ -56,7 +57,6 @@ __all__ = [
     "write_dataset",
 ]
 
-SCHEMA = 2  # of world.json
 ID = re.compile(r"^([-_\w][-_\w/]*[-_\w]+/)?[-_\w]+-v\d+$", re.ASCII)
 
 
@@ -123,17 +123,7 @@ def write_dataset(
         leave(temporary)
         figures |= about or {}
         write_json(temporary / "card.json", figures)
-        write_json(
-            temporary / "world.json",
-            {
-                "schema": SCHEMA,
-                "world": dict(world_block),
-                "step_seconds": world.step_seconds,
-                # who loads the class that "world" names imports none of its code: the
-                # digests here change with it, and DVC runs that stage again
-                "made_by": [dict(method) for method in made_by],
-            },
-        )
+        write_world(temporary, world_block, world.step_seconds, made_by)
     return figures
 
 
@@ -150,8 +140,8 @@ def load_episodes(folder: Path) -> tuple[list[Episode], dict[str, Any]]:
     _, metadata = open_dataset(folder)
     spaces = box(folder, metadata, "observation_space"), actions(folder, metadata)
     stored = read_episodes(folder / MAIN, int(metadata["total_episodes"]), names=None)
-    world = read_json(folder / "world.json", "dvc repro")
-    return list(checked(stored, *spaces, folder / MAIN)), dict(world["world"])
+    block = dict(read_world(folder)["world"])
+    return list(checked(stored, *spaces, folder / MAIN)), block
 
 
 def load_transitions(folder: Path) -> Transitions:

@@ -1,4 +1,7 @@
-"""The table of episodes that stage evaluate writes: one row an episode.
+"""What stage evaluate writes: episodes.parquet, a row an episode, and metrics.json.
+
+metrics.json states the hash of the table, and its own, so that neither is believed
+after a change.
 
 Every variant of a policy is given the same list of start seeds, so the tables of two
 variants are compared row by row.
@@ -6,14 +9,20 @@ variants are compared row by row.
 Shapes: N rows, S training seeds, E episodes of each.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.files import sha256
+from tasks.artifacts.sealed import read_sealed, write_sealed
+
+TABLE, METRICS = "episodes.parquet", "metrics.json"
+STATED = "episodes_sha256"  # in metrics.json
 
 
 @dataclass(frozen=True)
@@ -82,6 +91,51 @@ class Episodes:
         if table.column_names != names:
             raise RefusedError(path, "columns", table.column_names, names, mend)
         return cls(*(table[name].to_numpy() for name in names))
+
+
+def write_evaluation(
+    folder: Path, episodes: Episodes, metrics: Mapping[str, Any]
+) -> None:
+    """Write the table, and the figures with its hash among them.
+
+    Args:
+        folder: Existing folder.
+        episodes: All of them.
+        metrics: What metrics.json shall say besides.
+    """
+    episodes.write(folder / TABLE)
+    write_sealed(folder / METRICS, {**metrics, STATED: sha256(folder / TABLE)})
+
+
+def read_evaluation(folder: Path, command: str) -> tuple[Episodes, dict[str, Any]]:
+    """Read the table and the figures after checking their hashes.
+
+    Args:
+        folder: What stage evaluate wrote.
+        command: What makes it, for errors.
+
+    Raises:
+        RefusedError: If a file is missing, not the one that was written, or no table.
+    """
+    metrics = read_sealed(folder / METRICS, command)
+    check_table(folder / TABLE, metrics.get(STATED), command)
+    return Episodes.read(folder / TABLE), metrics
+
+
+def check_table(path: Path, stated: object, command: str) -> None:
+    """Refuse a table of another hash than metrics.json states, before it is opened.
+
+    Args:
+        path: The table.
+        stated: The hash.
+        command: What makes the table, for errors.
+    """
+    if not path.exists():
+        mend = f"make it with: {command}"
+        raise RefusedError(path, "file", "nothing", "a file", mend)
+    if (computed := sha256(path)) != stated:
+        mend = f"make it again with: {command}"
+        raise RefusedError(path, "sha256", computed, f"{stated!s:.64}", mend)
 
 
 def _column(name: str) -> str:

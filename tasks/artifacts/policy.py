@@ -5,7 +5,8 @@ Critics lie beside them in the same way, as critic.json and critic.safetensors.
 ``origin`` says what a policy was made of. Its ``made_by`` lists the methods that had a
 part in it, in their order: of each its name, the hash of its parameters and the hash of
 its code. So policy.json changes when the code of a class it names does, and whatever
-loads that class runs again.
+loads that class runs again. policy.json states its own hash too:
+the order of the seeds, say, is as good as the name of a file.
 """
 
 import hashlib
@@ -17,8 +18,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.files import read_json, sha256, write_json
+from tasks.artifacts.files import sha256
 from tasks.artifacts.params import resolve
+from tasks.artifacts.sealed import read_sealed, write_sealed
 
 if TYPE_CHECKING:
     from tasks.nets.critic import Critic
@@ -85,7 +87,7 @@ def _save(
         "weights_sha256": weights_sha256(net),
         "statistics_sha256": statistics_sha256(net),
     }
-    write_json(folder / f"{kind}.json", spec)
+    write_sealed(folder / f"{kind}.json", spec)
 
 
 def load_policy(folder: Path) -> tuple["Policy", dict[str, Any]]:
@@ -96,8 +98,9 @@ def load_policy(folder: Path) -> tuple["Policy", dict[str, Any]]:
 
     Raises:
         RefusedError: If a file is missing, policy.json lacks a key or names a class
-            outside tasks.nets, a hash (of the file, of the weights, of the statistics)
-            is not the one policy.json states, or the tensors do not fit the class.
+            outside tasks.nets, a hash (of policy.json itself, of the file, of the
+            weights, of the statistics) is not the one policy.json states, or the
+            tensors do not fit the class.
     """
     policy, origin = _load(folder, "policy")
     return policy, origin
@@ -167,12 +170,11 @@ def _load(folder: Path, what: str) -> tuple[Any, dict[str, Any]]:
 
 def _read_spec(path: Path, what: str) -> dict[str, Any]:
     """policy.json or critic.json, with its schema and keys checked."""
-    spec = read_json(path, "dvc repro")
-    schema = spec.get("schema") if isinstance(spec, dict) else f"{spec!r:.40}"
-    if schema != SCHEMA:
+    spec = read_sealed(path, "dvc repro")
+    if (schema := spec.get("schema")) != SCHEMA:
         raise RefusedError(path, "schema", schema, SCHEMA, MEND)
     hashes = ("file_sha256", "weights_sha256", "statistics_sha256")
     for key in (what, "origin", *hashes):
         if key not in spec:
             raise RefusedError(path, key, "nothing", "a value", MEND)
-    return dict(spec)
+    return spec

@@ -81,7 +81,6 @@ def check_blocks(params: Mapping[str, Any]) -> None:
         RefusedError: If a group is unknown or missing, or a block is no mapping, names
             no class of its room, or has parameters that its stage would refuse.
     """
-    _check_shape(params)
     known = {"study": None, **GROUPS, **DATASETS}
     for key in params:
         if key not in known:
@@ -167,7 +166,7 @@ def _check_block(where: str, block: Any, group: Group, name: object) -> None:
         cls.check_env_id(block["env_id"], f"{where}.env_id")
 
 
-def _check_shape(params: Mapping[str, Any]) -> None:
+def check_shape(params: Mapping[str, Any]) -> None:
     """Refuse what no file needs: keys that are not text, too deep, long or many."""
     todo: list[tuple[str, Any, int]] = [("", params, 0)]
     for _ in range(MOST):

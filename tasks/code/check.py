@@ -9,9 +9,10 @@ from typing import Any
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.makers import MAKERS, check_makers
+from tasks.artifacts.names import check_names
 from tasks.artifacts.params import MEND, PARAMS, check_known, class_of
 from tasks.artifacts.study import Study
-from tasks.code.blocks import check_blocks
+from tasks.code.blocks import check_blocks, check_shape
 
 NO_BED = "data/beds/README.md"
 NO_INPUT = "environment.json"
@@ -26,6 +27,8 @@ def check(params: Mapping[str, Any]) -> None:
     Raises:
         RefusedError: On a class, key, type, range or name that its stage would refuse.
     """
+    check_shape(params)
+    check_names(params)
     check_blocks(params)
     study = Study.parse(params["study"], "study")
     check_makers(params)

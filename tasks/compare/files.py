@@ -10,6 +10,7 @@ import yaml
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import read_json
+from tasks.artifacts.sealed import SEAL, read_sealed
 
 # libyaml's is 10 times as fast on a dvc.lock, where it is there
 SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -67,7 +68,10 @@ def card(path: Path) -> dict[str, Any]:
 def world(path: Path) -> dict[str, Any]:
     """The block ``world`` of a world.json, with its references."""
     fields = ("world.name", "world.ref_min", "world.ref_max")
-    return dict(document(path, *fields)["world"])
+    content = document(path, *fields)
+    if SEAL in content:  # revisions from before it have none
+        read_sealed(path, "dvc repro")
+    return dict(content["world"])
 
 
 def curves(path: Path) -> pd.DataFrame:

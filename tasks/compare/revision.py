@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.evaluation import Episodes
+from tasks.artifacts.evaluation import STATED, TABLE, Episodes, check_table
 from tasks.artifacts.files import read_json, sha256
 from tasks.artifacts.params import load
 from tasks.compare import Missing, Source, Wanted, files, wanted
@@ -216,7 +216,9 @@ def _read_evaluation(folder: Path, result: Result) -> None:
     """Read metrics.json and, unless they are estimates, the table of episodes."""
     metrics = files.document(folder / "metrics.json")
     if metrics.get("kind") != ESTIMATE:
-        path = folder / "episodes.parquet"
+        path = folder / TABLE
+        if STATED in metrics:  # revisions from before it state none
+            check_table(path, metrics[STATED], "dvc repro")
         episodes = Episodes.read(path)
         counts = {int((episodes.seed == seed).sum()) for seed in episodes.seeds}
         if len(counts) != 1 or (episodes.seed[1:] < episodes.seed[:-1]).any():

@@ -131,8 +131,10 @@ def run(arguments: argparse.Namespace, params: dict[str, Any]) -> Path:
     makers = [*makers_of(source, origin), made_by("compress", name, block)]
     world = None
     if compressor.visits_world:
-        about = Path("data/datasets") / f"{arguments.dataset}-v0" / "world.json"
-        world = build(read_json(about, "dvc repro")["world"], "world")
+        # here, as most compressors need no simulator
+        from tasks.worlds.engine.recorded import recorded_world
+
+        world = recorded_world(Path("data/datasets") / f"{arguments.dataset}-v0")
     count = getattr(compressor.params, "rows", 1000)
     rows, held_out = read_rows(arguments.dataset, count, policy, origin, world)
     small, report = compressor.compress(policy, rows)

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from tasks.artifacts.evaluation import Episodes
-from tasks.artifacts.files import whole_folder, write_json
+from tasks.artifacts.evaluation import Episodes, write_evaluation
+from tasks.artifacts.files import whole_folder
 from tasks.artifacts.onnx_policy import OnnxPolicy
 from tasks.artifacts.params import build, load, pick
 from tasks.artifacts.progress import Progress
@@ -84,8 +84,7 @@ def main() -> None:
             "session": session,
             **evaluator.summary(world, episodes),
         }
-        episodes.write(folder / "episodes.parquet")
-        write_json(folder / "metrics.json", metrics)
+        write_evaluation(folder, episodes, metrics)
     score = metrics["score"]
     print(
         f"{title}: return {metrics['return']['iqm']:.1f}, score {score['iqm']:.1f} "

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.artifacts.checkpoint import Checkpoint
 from tasks.artifacts.dataset import load_transitions
-from tasks.artifacts.files import check_writable, read_json, whole_folder, write_text
+from tasks.artifacts.files import check_writable, whole_folder, write_text
 from tasks.artifacts.makers import known_dataset
 from tasks.artifacts.params import build, load, pick, resolve
 from tasks.artifacts.policy import load_policy, save_critic, save_policy
 from tasks.artifacts.progress import Progress
+from tasks.artifacts.recorded import read_world
 from tasks.artifacts.stage import run_stage
 from tasks.artifacts.study import Effort
 from tasks.code import made_by
@@ -64,9 +65,7 @@ def main() -> None:
     check_writable(output.parent)
     data = load_transitions(source)
     check_kind(name, block, data.discrete, dataset)
-    world = read_json(
-        source / "world.json", f"python -m tasks.generate --dataset {dataset}"
-    )
+    world = read_world(source)
     origin = {
         "seeds": list(effort.seeds),
         "learner": policy,

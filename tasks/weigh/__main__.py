@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from tasks.artifacts.dataset import load_transitions
-from tasks.artifacts.files import check_writable, read_json
+from tasks.artifacts.files import check_writable
 from tasks.artifacts.makers import known_dataset
 from tasks.artifacts.params import build, load, pick
+from tasks.artifacts.recorded import read_world
 from tasks.artifacts.stage import run_stage
 from tasks.weigh import WEIGHTS, Weighting, figures, write_weights
 
@@ -33,8 +34,7 @@ def main() -> None:
     check_writable(folder.parent)
     source = Path("data/datasets") / f"{dataset}-v0"
     data = load_transitions(source)
-    command = f"python -m tasks.generate --dataset {dataset}"
-    world = read_json(source / "world.json", command)["world"]
+    world = read_world(source)["world"]
     weights = weighting.weigh(data)
     effect = figures(data, weights, world["ref_min"], world["ref_max"])
     write_weights(

@@ -31,7 +31,7 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import gymnasium
 import numpy as np
@@ -45,6 +45,7 @@ from numpy.typing import NDArray
 from tasks.artifacts.actions import check_legal
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.method import Method
+from tasks.artifacts.names import NameRule
 from tasks.artifacts.params import PARAMS, Params, Range
 
 Floats = NDArray[np.floating[Any]]
@@ -65,8 +66,8 @@ class WorldParams(Params):
         measured: How ref_min and ref_max were measured, in words.
     """
 
-    name: str
-    env_id: str
+    name: Annotated[str, NameRule()]
+    env_id: Annotated[str, NameRule()]
     max_steps: Annotated[int, Range(1, 10**6)]
     ref_min: Annotated[float, Range(-1e9, 1e9)]
     ref_max: Annotated[float, Range(-1e9, 1e9)]
@@ -207,7 +208,13 @@ class World(Method[WorldParams], ABC):
     Args:
         params: Its block of ``params/world/``, checked.
 
+    Raises:
+        RefusedError: If the parameters name an environment that is not the class's.
+
     Attributes:
+        env_ids: The Gymnasium ids its parameters may name. Gymnasium imports the module
+            that an id names before a colon, and parameters may come with a dataset, so
+            no other id is ever handed to it.
         observation_space: Of one sub-environment.
         action_space: Of one sub-environment.
         step_seconds: Control step, simulated seconds.
@@ -218,6 +225,24 @@ class World(Method[WorldParams], ABC):
     action_space: Box | Discrete
     step_seconds: float
     masked: bool = False
+    env_ids: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, params: WorldParams) -> None:
+        self.check_env_id(params.env_id)
+        super().__init__(params)
+
+    @classmethod
+    def check_env_id(cls, env_id: str, field: str = "env_id") -> None:
+        """Refuse an environment that is not one of :attr:`env_ids`.
+
+        Args:
+            env_id: Gymnasium id, with version.
+            field: The dotted path it stands at, for errors.
+        """
+        if env_id not in cls.env_ids:
+            expected = " or ".join(cls.env_ids) or "a class of one world"
+            mend = f"take it from params/world/ ({cls.__name__} plays no other)"
+            raise RefusedError(PARAMS, field, env_id, expected, mend)
 
     @property
     def discrete(self) -> bool:

@@ -86,6 +86,8 @@ class CartPoleBatch(ClassicBatch):
 class CartPole(ClassicWorld):
     """A pole to keep upright; the module says what it observes and earns."""
 
+    env_ids = ("CartPole-v1",)
+
     batch = CartPoleBatch
     step_seconds = DT
 

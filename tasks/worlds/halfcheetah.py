@@ -21,6 +21,8 @@ from tasks.worlds.cores.mujoco import MujocoWorld
 class HalfCheetah(Endless, MujocoWorld):
     """A robot that shall run; the module says what it observes and earns."""
 
+    env_ids = ("HalfCheetah-v5",)
+
     def observe(self, qpos: Floats, qvel: Floats) -> Floats:
         """Positions without x, velocities: (N, 17)."""
         return np.concatenate([qpos[:, 1:], qvel], axis=1)

@@ -23,6 +23,8 @@ from tasks.worlds.cores.mujoco import MujocoWorld
 class Hopper(MujocoWorld):
     """A robot that shall hop; the module says what it observes and earns."""
 
+    env_ids = ("Hopper-v5",)
+
     def observe(self, qpos: Floats, qvel: Floats) -> Floats:
         """Positions without x, velocities clipped: (N, 11)."""
         return np.concatenate([qpos[:, 1:], np.clip(qvel, -10, 10)], axis=1)

@@ -81,5 +81,7 @@ class PendulumBatch(ClassicBatch):
 class Pendulum(Endless, ClassicWorld):
     """A pendulum to swing up; the module says what it observes and earns."""
 
+    env_ids = ("Pendulum-v1",)
+
     batch = PendulumBatch
     step_seconds = DT

@@ -11,3 +11,5 @@ from tasks.worlds.cores.pointmaze import PointMaze
 
 class PointMazeUMaze(PointMaze):
     """The maze that the id in its parameters names; everything else is shared."""
+
+    env_ids = ("PointMaze_UMaze-v3",)

@@ -184,6 +184,8 @@ class ScenesBatch(Batch):
 class Scenes(Endless, World):
     """Pictures to tell apart; the module says what is drawn."""
 
+    env_ids = ("Scenes-v0",)
+
     def __init__(self, params: WorldParams) -> None:
         super().__init__(params)
         self.observation_space = Box(0, 1, (WIDTH,), np.float32)

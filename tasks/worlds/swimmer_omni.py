@@ -34,6 +34,8 @@ REACH = 2.0  # m
 class SwimmerOmni(Endless, MujocoWorld):
     """A swimmer whom staying pays; the module says what it observes and earns."""
 
+    env_ids = ("Swimmer-v5",)
+
     recipe: ClassVar[Mapping[str, Any]] = {
         "exclude_current_positions_from_observation": False,
         "forward_reward_weight": 0.0,

@@ -110,6 +110,8 @@ class Taxi(World):
         legal: 1.0 where an action is allowed, (500, 6).
     """
 
+    env_ids = ("Taxi-v4",)
+
     masked = True
 
     def __init__(self, params: WorldParams) -> None:

@@ -23,6 +23,8 @@ from tasks.worlds.cores.mujoco import MujocoWorld
 class Walker2d(MujocoWorld):
     """A robot that shall walk; the module says what it observes and earns."""
 
+    env_ids = ("Walker2d-v5",)
+
     def observe(self, qpos: Floats, qvel: Floats) -> Floats:
         """Positions without x, velocities clipped: (N, 17)."""
         return np.concatenate([qpos[:, 1:], np.clip(qvel, -10, 10)], axis=1)

@@ -8,13 +8,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.files import sha256, write_json
+from tasks.artifacts.files import sha256
 from tasks.artifacts.policy import (
     load_policy,
     save_policy,
     statistics_sha256,
     weights_sha256,
 )
+from tasks.artifacts.sealed import write_sealed
 from tasks.nets.feedforward import Feedforward
 from tasks.train import Spaces
 from tasks.train.cores.actor_critic import actor
@@ -37,10 +38,10 @@ def folder(tmp_path: Path) -> Path:
 
 
 def restate(folder: Path, **changes: Any) -> None:
-    """Change policy.json; its hash fits the file that lies there."""
+    """Change policy.json; its hashes fit the files that lie there."""
     spec = json.loads((folder / "policy.json").read_text())
     spec["file_sha256"] = sha256(folder / "policy.safetensors")
-    write_json(folder / "policy.json", spec | changes)
+    write_sealed(folder / "policy.json", spec | changes)
 
 
 def change_tensors(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
@@ -117,7 +118,7 @@ def test_another_schema_is_refused(folder: Path, schema: Any):
 @pytest.mark.parametrize("content", ["[]", "3", "null", '"x"'])
 def test_json_that_is_no_object_is_refused(folder: Path, content: str):
     (folder / "policy.json").write_text(content)
-    with pytest.raises(RefusedError, match="schema"):
+    with pytest.raises(RefusedError, match="content: found"):
         load_policy(folder)
 
 
@@ -128,7 +129,7 @@ def test_json_that_is_no_object_is_refused(folder: Path, content: str):
 def test_a_missing_key_is_refused(folder: Path, key: str):
     spec = json.loads((folder / "policy.json").read_text())
     del spec[key]
-    write_json(folder / "policy.json", spec)
+    write_sealed(folder / "policy.json", spec)
     with pytest.raises(RefusedError, match=f"{key}: found nothing"):
         load_policy(folder)
 

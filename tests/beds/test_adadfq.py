@@ -10,9 +10,10 @@ import yaml
 
 from tasks.artifacts.dataset import write_dataset
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.evaluation import Episodes
+from tasks.artifacts.evaluation import Episodes, write_evaluation
 from tasks.artifacts.files import write_json
 from tasks.artifacts.policy import save_policy
+from tasks.artifacts.sealed import write_sealed
 from tasks.beds import Job
 from tasks.beds.adadfq.real_data import RealData
 from tasks.claims.adadfq import inside, right
@@ -136,7 +137,7 @@ def write_study(root: Path, answers: np.ndarray) -> None:
     for variant in ("float32", "adadfq"):
         place = root / "evaluations/pictures/bc_resnet" / variant
         place.mkdir(parents=True)
-        rows.write(place / "episodes.parquet")
+        write_evaluation(place, rows, {})
         place = root / "onnx/pictures/bc_resnet" / variant
         place.mkdir(parents=True)
         (place / "seed-4.onnx").write_bytes(b"x" * 100)
@@ -144,7 +145,7 @@ def write_study(root: Path, answers: np.ndarray) -> None:
     place.mkdir(parents=True)
     course = [{"seed": seed, "epoch": 1, "inside": 0.75} for seed in (4, 7)]
     write_json(place / "compression.json", {"course": course})
-    write_json(root / "datasets/pictures-v0/world.json", {"world": {"max_steps": 6}})
+    write_sealed(root / "datasets/pictures-v0/world.json", {"world": {"max_steps": 6}})
 
 
 def test_its_claim_looks_at_the_bed(

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tasks.artifacts.dataset import write_dataset
-from tasks.artifacts.evaluation import Episodes
+from tasks.artifacts.evaluation import Episodes, write_evaluation
 from tasks.artifacts.policy import save_policy
 from tasks.beds.ptq4dm.networks import (
     ARMS,
@@ -121,18 +121,17 @@ def test_scores_are_compared_sampler_by_sampler(
 ):
     results = write_scores(tmp_path, {("d", "dql"): 50.0})
     place = tmp_path / "evaluations/d/dql"
-    plain = (place / "float32/episodes.parquet").read_bytes()
     table = Episodes.read(place / "float32/episodes.parquet")
     for ending in ("-ddim-5", "-unipc-5"):
         folder = place / f"float32{ending}"
         folder.mkdir()
-        (folder / "episodes.parquet").write_bytes(plain)
+        write_evaluation(folder, table, {})
     for ending in ("", "-ddim-5", "-unipc-5"):
         folder = place / f"ptq4dm{ending}"
         folder.mkdir()
         returns = table.returns - 2 * lost
         fields = {**vars(table), "returns": returns}
-        Episodes(**fields).write(folder / "episodes.parquet")
+        write_evaluation(folder, Episodes(**fields), {})
     sampled = {"policies": ["dql"], "samplers": ["ddim", "unipc"], "steps": [5]}
     results.params["study"].update(policies=["dql"], sampled=sampled)
     found, figures = of_scores(results)

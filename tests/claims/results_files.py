@@ -1,13 +1,13 @@
 """Evaluations of a study that never ran, for claims to look at."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tasks.artifacts.evaluation import Episodes
+from tasks.artifacts.evaluation import Episodes, write_evaluation
+from tasks.artifacts.sealed import write_sealed
 from tasks.claims.engine.results import Results
 
 SEEDS = [0, 1, 2]
@@ -24,13 +24,13 @@ def write_scores(root: Path, scores: Mapping[tuple[str, str], float]) -> Results
         folder = root / "datasets" / f"{data}-v0"
         folder.mkdir(parents=True, exist_ok=True)
         world = {"ref_min": 100.0, "ref_max": 300.0}
-        (folder / "world.json").write_text(json.dumps({"world": world}))
+        write_sealed(folder / "world.json", {"world": world})
         place = root / "evaluations" / data / policy / "float32"
         place.mkdir(parents=True)
         returns = 100 + 2 * score + draw.normal(size=len(n))
-        Episodes(n // EPISODES, n % EPISODES, n % EPISODES, returns, n, ended).write(
-            place / "episodes.parquet"
-        )
+        starts = n % EPISODES
+        table = Episodes(n // EPISODES, starts, starts, returns, n, ended)
+        write_evaluation(place, table, {})
     study: dict[str, Any] = {
         "name": "s",
         "seeds": SEEDS,

@@ -11,8 +11,9 @@ import pytest
 import yaml
 from onnx import TensorProto, helper, numpy_helper
 
-from tasks.artifacts.evaluation import Episodes
+from tasks.artifacts.evaluation import Episodes, write_evaluation
 from tasks.artifacts.files import sha256
+from tasks.artifacts.sealed import SEAL, sealed
 from tasks.compare import Source
 from tasks.compare.revision import Revision, collect
 from tests.study_files import SEEDS, WORLDS, dump, write_study
@@ -57,17 +58,17 @@ def shift(root: Path, leaf: str, points: float) -> None:
     low, high = WORLDS[WORLD]["ref_min"], WORLDS[WORLD]["ref_max"]
     move = points * (high - low) / 100
     edited = vars(table) | {"returns": table.returns + move}
-    Episodes(**edited).write(folder / "episodes.parquet")
     metrics = json.loads((folder / "metrics.json").read_text())
     for key in ("mean", "iqm", "low", "high"):
         metrics["score"][key] += points
         metrics["return"][key] += move
-    dump(folder / "metrics.json", metrics)
+    write_evaluation(folder, Episodes(**edited), metrics)
 
 
 def rewrite(path: Path, **changed: Any) -> None:
-    """Change keys of a JSON file."""
-    dump(path, {**json.loads(path.read_text()), **changed})
+    """Change keys of a JSON file; one that states its hash states the new one."""
+    content = {**json.loads(path.read_text()), **changed}
+    dump(path, sealed(content) if SEAL in content else content)
 
 
 def lock(root: Path, params: Mapping[str, Any], **deps: str) -> None:

@@ -20,6 +20,7 @@ from tests.compare.conftest import (
     rewrite,
     shift,
 )
+from tests.study_files import replace_table
 
 Revisions = Callable[..., tuple[Revision, Revision]]
 GPTQ4 = f"{DATASET}/bc/gptq4"
@@ -27,10 +28,10 @@ KEY = (DATASET, "bc", "gptq4")
 
 
 def edit_episodes(folder: Path, **columns: Any) -> None:
-    path = folder / "data/evaluations" / GPTQ4 / "episodes.parquet"
-    table = Episodes.read(path)
+    place = folder / "data/evaluations" / GPTQ4
+    table = Episodes.read(place / "episodes.parquet")
     changed = {k: f(getattr(table, k)) for k, f in columns.items()}
-    Episodes(**{**vars(table), **changed}).write(path)
+    replace_table(place, Episodes(**{**vars(table), **changed}))
 
 
 def test_unchanged_is_held_and_identical(revisions: Revisions):
@@ -105,10 +106,11 @@ def test_other_seeds_cannot_be_paired(
 
 def test_fewer_episodes_cannot_be_paired(revisions: Revisions):
     def fewer(folder: Path) -> None:
-        path = folder / "data/evaluations" / GPTQ4 / "episodes.parquet"
-        table = Episodes.read(path)
+        place = folder / "data/evaluations" / GPTQ4
+        table = Episodes.read(place / "episodes.parquet")
         kept = table.episode < 20
-        Episodes(**{k: v[kept] for k, v in vars(table).items()}).write(path)
+        columns = {k: v[kept] for k, v in vars(table).items()}
+        replace_table(place, Episodes(**columns))
 
     a, b = revisions(fewer)
     reasons = [u.reason for u in versus(a, b, rules(a)).unpaired]

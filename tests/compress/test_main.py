@@ -11,6 +11,7 @@ import yaml
 import tasks.compress.__main__ as command
 from tasks.artifacts.files import sha256, write_json
 from tasks.artifacts.policy import load_policy, save_policy
+from tasks.artifacts.sealed import write_sealed
 from tasks.artifacts.stage import run_stage
 from tasks.code import made_by
 from tests.compress.harness import make_policy, make_rows, same_tensors
@@ -47,7 +48,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     card = tmp_path / "data/datasets/made-up-v0"
     card.mkdir(parents=True)
     write_json(card / "card.json", {"sha256": SHA})
-    write_json(card / "world.json", {"world": PENDULUM})
+    write_sealed(card / "world.json", {"world": PENDULUM})
 
     def load_rows(
         folder: Path, rows: int, generator: np.random.Generator
@@ -152,7 +153,7 @@ def test_a_policy_that_does_not_say_who_made_it_is_refused(
     source = place / "data/policies/made-up/bc/policy.json"
     spec = json.loads(source.read_text())
     del spec["origin"]["made_by"]
-    write_json(source, spec)
+    write_sealed(source, spec)
     assert run(monkeypatch, "float32") == 1
     assert "origin.made_by: found nothing, expected a value" in capsys.readouterr().err
 

@@ -14,6 +14,7 @@ from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.onnx_policy import build_model
 from tasks.artifacts.parity import check_parity
 from tasks.artifacts.policy import load_policy, save_policy
+from tasks.artifacts.sealed import write_sealed
 from tasks.compress.ptq4dm.states import states
 from tasks.nets.diffusion import DiffusionPolicy
 from tasks.nets.policy import take
@@ -213,7 +214,7 @@ def test_a_network_that_does_not_say_what_it_predicts_is_refused(
         del spec["policy"]["kind"]
     else:
         spec["policy"]["kind"] = said
-    (tmp_path / "policy.json").write_text(json.dumps(spec))
+    write_sealed(tmp_path / "policy.json", spec)
     with pytest.raises(RefusedError, match="kind"):
         load_policy(tmp_path)
 

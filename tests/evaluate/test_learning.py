@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,9 +13,9 @@ import torch
 import yaml
 
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.files import write_json
 from tasks.artifacts.params import build
 from tasks.artifacts.policy import save_policy
+from tasks.artifacts.sealed import write_sealed
 from tasks.evaluate.learning import Learning, LearningParams
 from tasks.evaluate.learning.__main__ import main
 from tasks.nets.feedforward import Feedforward
@@ -61,7 +62,7 @@ def test_returns_are_the_worlds():
     where = world("pendulum", max_steps=30)
     acting = policy(where, [0.5])
     (found,) = learning(episodes=1, start_seed=5).returns(where, acting)
-    env = where.single()
+    env = gymnasium.make(where.params.env_id).unwrapped
     seen, _ = env.reset(seed=5)
     total = 0.0
     for _ in range(30):
@@ -96,7 +97,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     pendulum = yaml.safe_load((ROOT / "params/world/pendulum.yaml").read_text())
     folder = Path("data/datasets/tiny-v0")
     folder.mkdir(parents=True)
-    write_json(folder / "world.json", {"world": pendulum | {"max_steps": 20}})
+    write_sealed(folder / "world.json", {"world": pendulum | {"max_steps": 20}})
     monkeypatch.setattr(sys, "argv", ["x", "--dataset", "tiny", "--learner", "bc"])
     return tmp_path
 

@@ -14,6 +14,7 @@ import yaml
 from tasks.artifacts.dataset import MAIN
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import sha256
+from tasks.artifacts.sealed import write_sealed
 from tasks.artifacts.stage import run_stage
 from tasks.measure.__main__ import main
 from tasks.measure.qdc_metrics import quality
@@ -105,7 +106,7 @@ def test_without_reference_scores_returns_are_unavailable(
     folder = files.write(tmp_path, "whole", episodes)
     block = json.loads((folder / "world.json").read_text())
     del block["world"]["ref_min"]
-    (folder / "world.json").write_text(json.dumps(block))
+    write_sealed(folder / "world.json", block)
     found = told(tmp_path, "whole")
     for name in ("score", "top", "success"):
         assert found["quality"][name]["value"] is None

@@ -12,8 +12,10 @@ import yaml
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.evaluation import Episodes
+from tasks.artifacts.sealed import SEAL, sealed
 from tasks.artifacts.stage import run_stage
 from tasks.report.__main__ import main
+from tests.study_files import replace_table
 
 Make = Callable[..., Path]
 Patch = pytest.MonkeyPatch
@@ -81,6 +83,7 @@ def test_the_command_says_it_in_one_line(
 def change(path: Path, field: str, value: object) -> None:
     document = json.loads(path.read_text())
     document[field] = value
+    document = sealed(document) if SEAL in document else document
     path.write_text(json.dumps(document))
 
 
@@ -106,22 +109,20 @@ def test_a_file_without_a_field_is_refused(root: Path):
 
 
 def test_seeds_that_were_not_played_are_refused(root: Path):
-    path = root / "data/evaluations" / LEAF / "episodes.parquet"
-    table = Episodes.read(path)
+    place = root / "data/evaluations" / LEAF
+    table = Episodes.read(place / "episodes.parquet")
     keep = table.seed < 2
-    Episodes(
-        *(getattr(table, name)[keep] for name in table.__dataclass_fields__)
-    ).write(path)
+    replace_table(place, Episodes(**{k: v[keep] for k, v in vars(table).items()}))
     error = refusal(root)
     assert (error.field, error.found) == ("seed", "[0, 1]")
 
 
 def test_other_starts_cannot_be_paired(root: Path):
-    path = root / "data/evaluations" / LEAF / "episodes.parquet"
-    table = Episodes.read(path)
+    place = root / "data/evaluations" / LEAF
+    table = Episodes.read(place / "episodes.parquet")
     np.add(table.start_seed, 1, out=(moved := table.start_seed.copy()))
     parts = {n: getattr(table, n) for n in table.__dataclass_fields__}
-    Episodes(**{**parts, "start_seed": moved}).write(path)
+    replace_table(place, Episodes(**{**parts, "start_seed": moved}))
     assert refusal(root).field == "start_seed"
 
 

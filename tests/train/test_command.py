@@ -1,6 +1,5 @@
 """The command of the stage: what it writes, and what it refuses."""
 
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ import yaml
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import sha256
 from tasks.artifacts.policy import load_critic, load_policy
+from tasks.artifacts.sealed import write_sealed
 from tasks.code import made_by
 
 from . import harness
@@ -37,7 +37,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     source.mkdir(parents=True)
     world = {"name": "point", "env_id": "Point-v0"}
     card = {"schema": 1, "world": world, "step_seconds": 0.02}
-    (source / "world.json").write_text(json.dumps(card))
+    write_sealed(source / "world.json", card)
     fake = ModuleType("tasks.artifacts.dataset")
     fake.load_transitions = lambda _: harness.transitions()  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "tasks.artifacts.dataset", fake)

@@ -15,6 +15,7 @@ from tasks.artifacts.checkpoint import Checkpoint
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import sha256
 from tasks.artifacts.policy import load_policy
+from tasks.artifacts.sealed import write_sealed
 from tasks.code import PROJECT, methods
 from tasks.train.engine.loop import identity, train
 from tasks.train.engine.minibatches import BLOCK, Sampler, batches, draw_rows, odds
@@ -249,7 +250,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     source.mkdir(parents=True)
     world = {"name": "point", "env_id": "P-v0", "ref_min": 0.0, "ref_max": 10.0}
     card = {"schema": 1, "world": world, "step_seconds": 0.02}
-    (source / "world.json").write_text(json.dumps(card))
+    write_sealed(source / "world.json", card)
     data = mixed(RETURNS, LENGTHS)
     for module in (command, weigh):
         monkeypatch.setattr(module, "load_transitions", lambda _: data)

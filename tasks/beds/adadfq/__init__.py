@@ -27,9 +27,9 @@ from numpy.typing import NDArray
 
 from tasks.artifacts.dataset import load_transitions
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.files import read_json, sha256
+from tasks.artifacts.files import sha256
 from tasks.artifacts.kept import Kept
-from tasks.artifacts.params import PARAMS, Distinct, Range, build
+from tasks.artifacts.params import PARAMS, Distinct, Range
 from tasks.artifacts.policy import load_policy, statistics_sha256, weights_sha256
 from tasks.beds import Bed, BedParams, Job, Report
 from tasks.beds.adadfq.real_data import WITH_DATA, Pictures, RealData
@@ -37,6 +37,7 @@ from tasks.compress.adadfq.game import AdaDFQParams, Game
 from tasks.nets.policy import take
 from tasks.nets.resnet import ResNet
 from tasks.nets.resnet_base import as_pictures
+from tasks.worlds.engine.recorded import recorded_world
 
 EVERYWHERE = ("minmax", "minmax_data", "gdfq", "real")  # arms at both widths
 
@@ -126,7 +127,7 @@ class AdaDFQBed(Bed[AdaDFQBedParams]):
             raise TypeError(f"{type(policy).__name__}: the bed's policies are ResNets")
         self.policy = policy
         folder = Path(self.params.needs_dataset)
-        self.world = build(read_json(folder / "world.json", "dvc repro")["world"], "")
+        self.world = recorded_world(folder)
         data = load_transitions(folder)
         flat = policy.normalise(torch.from_numpy(data.observation))
         self.data = Pictures(

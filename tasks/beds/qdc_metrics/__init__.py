@@ -21,8 +21,9 @@ import numpy as np
 
 from tasks.artifacts.files import read_json, sha256
 from tasks.artifacts.kept import Kept
-from tasks.artifacts.params import Distinct, Range, build
+from tasks.artifacts.params import Distinct, Range
 from tasks.artifacts.progress import Progress
+from tasks.artifacts.recorded import read_world
 from tasks.beds import Bed, BedParams, Job, Report
 from tasks.beds.qdc_metrics.datasets import write_datasets
 from tasks.beds.qdc_metrics.design import Design
@@ -33,6 +34,7 @@ from tasks.measure.qdc_metrics.embedding import Yardstick
 from tasks.measure.qdc_metrics.figures import blocks
 from tasks.measure.qdc_metrics.sample import Source
 from tasks.worlds import World
+from tasks.worlds.engine.recorded import recorded_world
 
 MADE_BY = "python -m tasks.beds --bed qdc_metrics"
 TEXT = "text_"  # how names of the language model's parameters begin
@@ -145,8 +147,8 @@ class QdcBed(Bed[QdcBedParams]):
         if all(job.settings["kind"] == "text" for job in jobs):
             return
         archive, design = Path(self.params.needs_dataset), self.params.design()
-        block = read_json(archive / "world.json", "dvc repro")["world"]
-        self.world = build(block, "world")
+        block = read_world(archive)["world"]
+        self.world = recorded_world(archive)
         self.folder = kept.place({"design": asdict(design), **self.inputs()})
         if not self.folder.exists():
             with Progress("elites play", 1.0, lines=10) as bar:

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.evaluation import Episodes
+from tasks.artifacts.evaluation import read_evaluation
 from tasks.artifacts.files import read_json
 from tasks.artifacts.params import PARAMS
+from tasks.artifacts.recorded import read_world
 from tasks.claims import Figure
 from tasks.statistics.intervals import Statistic, interval, iqm, mean
 
@@ -61,13 +62,13 @@ class Results:
             raise RefusedError(
                 PARAMS, "study", missing, "what the claim compares", mend
             )
-        table: Floats = Episodes.read(folder / "episodes.parquet").table()
+        table: Floats = read_evaluation(folder, "dvc repro")[0].table()
         return table
 
     def world(self, dataset: str) -> dict[str, Any]:
         """The parameters of the world a dataset was recorded in."""
         folder = self.root / "datasets" / f"{dataset}-v0"
-        block: dict[str, Any] = read_json(folder / "world.json", "dvc repro")["world"]
+        block: dict[str, Any] = read_world(folder)["world"]
         return block
 
     def bed(self, name: str) -> "BedResults":

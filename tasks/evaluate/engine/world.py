@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from tasks.artifacts.files import read_json
-from tasks.artifacts.params import build
 from tasks.worlds import World
+from tasks.worlds.engine.recorded import recorded_world
 
 
 def world_of(dataset: str) -> World:
@@ -14,9 +13,6 @@ def world_of(dataset: str) -> World:
         dataset: A name under ``data/datasets``, without version.
 
     Raises:
-        RefusedError: If the dataset is not there.
+        RefusedError: If the dataset is not there, or its world is none of this project.
     """
-    path = Path("data/datasets") / f"{dataset}-v0" / "world.json"
-    block = read_json(path, f"python -m tasks.generate --dataset {dataset}")["world"]
-    world: World = build(block, f"dataset.{dataset}.world")
-    return world
+    return recorded_world(Path("data/datasets") / f"{dataset}-v0")

@@ -18,6 +18,7 @@ from tasks.artifacts.progress import Progress
 from tasks.artifacts.readings import MASK
 from tasks.code import made_by
 from tasks.generate import Corruption
+from tasks.worlds.engine.recorded import build_world
 
 POLICIES = Path("data/policies")
 
@@ -54,7 +55,7 @@ def corrupted(folder: Path, where: str, block: Mapping[str, Any]) -> dict[str, A
     if isinstance(asked, AttackOn):
         agent = POLICIES / asked.source / asked.attacker
         attacker = corruption.open_attacker(agent, origin)
-    world = build(world_block, f"{where}.world")
+    world = build_world(world_block, source / "world.json")
     with Progress(f"corrupt {folder.name}", 1.0) as progress:
         episodes, figures = corruption.corrupt(
             played, world.action_space, attacker, progress

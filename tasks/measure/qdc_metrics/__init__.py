@@ -36,13 +36,15 @@ from typing import Annotated, Any
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.fields import fits, shown
-from tasks.artifacts.params import PARAMS, Params, Range, build, check_known
+from tasks.artifacts.params import PARAMS, Params, Range, check_known
+from tasks.artifacts.recorded import FILE
 from tasks.measure import Measure
 from tasks.measure.qdc_metrics import figures
 from tasks.measure.qdc_metrics.embedding import Yardstick, yardstick
 from tasks.measure.qdc_metrics.gate import LARGEST, check_gate, check_thresholds
 from tasks.measure.qdc_metrics.sample import Source, points, reference, sampled
 from tasks.measure.qdc_metrics.share import Share
+from tasks.worlds.engine.recorded import build_world
 
 SCHEMA = 1
 
@@ -210,7 +212,7 @@ def world_of(source: Source) -> Any:
     """The world a dataset was recorded in; reference scores may be missing."""
     missing = {"ref_min": 0.0, "ref_max": 1.0}  # not used: nothing is scored by them
     block = source.world | (missing if source.references is None else {})
-    return build(block, f"dataset.{source.name}.world")
+    return build_world(block, source.file.parents[1] / FILE)
 
 
 def reference_line(source: Source, params: QdcParams) -> str:

@@ -17,9 +17,9 @@ from tasks.artifacts.dataset import open_dataset
 from tasks.artifacts.density import scaled
 from tasks.artifacts.episodes import Episode
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.files import read_json
 from tasks.artifacts.minari import MAIN, actions, box, read_episodes
 from tasks.artifacts.readings import COLUMNS, steps
+from tasks.artifacts.recorded import read_world
 from tasks.measure.qdc_metrics.embedding import FLOOR, Reference, features
 from tasks.measure.qdc_metrics.figures import Doubles
 
@@ -60,7 +60,6 @@ class Source:
         """
         name = folder.name.removesuffix("-v0")
         card, metadata = open_dataset(folder)
-        made_by = f"python -m tasks.generate --dataset {name}"
         if card["episodes"] < LEAST:
             raise RefusedError(
                 folder,
@@ -77,7 +76,7 @@ class Source:
             episodes=int(card["episodes"]),
             steps=int(card["steps"]),
             sha256=str(card["sha256"]),
-            world=dict(read_json(folder / "world.json", made_by)["world"]),
+            world=dict(read_world(folder)["world"]),
         )
 
     @property

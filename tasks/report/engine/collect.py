@@ -30,6 +30,7 @@ from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.evaluation import Episodes
 from tasks.artifacts.files import read_json, sha256
 from tasks.artifacts.params import pick
+from tasks.artifacts.recorded import read_world
 from tasks.report.engine import read, sampled
 from tasks.report.engine.sampled import Sampled
 
@@ -188,9 +189,10 @@ def _data(root: Path, name: str, study: Mapping[str, Any]) -> Data:
     folder = root / "datasets" / f"{name}-v0"
     card_path = folder / "card.json"
     card = read.document(card_path, command, *CARD)
-    world = read.document(
+    read.document(
         folder / "world.json", command, "world.name", "world.ref_min", "world.ref_max"
-    )["world"]
+    )
+    world = read_world(folder)["world"]
     curves = {
         learner: read.curves(
             root / "policies" / name / learner / "curves.csv",
@@ -282,9 +284,7 @@ def _result(
         learner=learner,
         variant=variant,
         metrics=metrics,
-        episodes=read.episodes(
-            evaluated / "episodes.parquet", seeds, command("evaluate")
-        ),
+        episodes=read.episodes(evaluated, seeds, command("evaluate")),
         compression=compression,
         static=static,
         latency=latency,

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.evaluation import Episodes
+from tasks.artifacts.evaluation import TABLE, Episodes, read_evaluation
 from tasks.artifacts.files import read_json, sha256
 from tasks.estimate import ESTIMATE
 
@@ -93,13 +93,10 @@ def curves(path: Path, command: str, *columns: str) -> pd.DataFrame:
     return table
 
 
-def episodes(path: Path, seeds: Sequence[int], command: str) -> Episodes:
-    """The episode table, with every seed of the study."""
-    if not path.exists():
-        raise RefusedError(
-            path, "file", "nothing", "a file", f"make it with: {command}"
-        )
-    table = Episodes.read(path)
+def episodes(folder: Path, seeds: Sequence[int], command: str) -> Episodes:
+    """The episode table that metrics.json beside it tells of, with all seeds."""
+    path = folder / TABLE
+    table, _ = read_evaluation(folder, command)
     if table.seeds != sorted(seeds):
         raise RefusedError(
             path, "seed", table.seeds, sorted(seeds), f"make it again with: {command}"

@@ -1,0 +1,51 @@
+"""The world a dataset was recorded in, built from what its world.json says."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.params import resolve
+from tasks.artifacts.recorded import FILE, read_world
+from tasks.worlds import World
+
+
+def recorded_world(folder: Path) -> World:
+    """Build the world of a dataset.
+
+    Args:
+        folder: Of the dataset.
+
+    Raises:
+        RefusedError: If world.json is missing or damaged, or names anything but a world
+            of this project.
+    """
+    return build_world(read_world(folder)["world"], folder / FILE)
+
+
+def build_world(block: Mapping[str, Any], path: Path) -> World:
+    """Build the world of a block that came with data.
+
+    Such a block must not become a way to run code: it may name classes of the room of
+    worlds alone, and these know their environments.
+
+    Args:
+        block: ``world`` of a world.json.
+        path: The file, for errors.
+
+    Raises:
+        RefusedError: If the block names another class, or its parameters are refused.
+    """
+    target = str(block.get("_target_", ""))
+    own = f"tasks.worlds.{block.get('name')}."
+    try:
+        cls = resolve(target, "world", package="tasks.worlds.")
+        if not (f"{target}.".startswith(own) and issubclass(cls, World)):
+            mend = "take the block from params/world/"
+            raise RefusedError(path, "world._target_", target, f"{own}<World>", mend)
+        world: World = cls(cls.Parameters.parse(block, "world"))
+    except RefusedError as error:
+        raise RefusedError(
+            path, error.field, error.found, error.expected, error.mend
+        ) from None
+    return world
