@@ -161,9 +161,12 @@ def _check_block(where: str, block: Any, group: Group, name: object) -> None:
             f"a {kinds} of {home.replace('.', '/')}",
             "name the class of the method",
         )
-    cls.Parameters.parse(block, where)
-    if hasattr(cls, "check_env_id"):  # a world's, which no earlier room can import
+    parsed = cls.Parameters.parse(block, where)
+    # what only some classes ask, of rooms that this one may not import
+    if hasattr(cls, "check_env_id"):  # a world's
         cls.check_env_id(block["env_id"], f"{where}.env_id")
+    if hasattr(cls, "check_params"):  # a bed's
+        cls.check_params(parsed, where)
 
 
 def check_shape(params: Mapping[str, Any]) -> None:

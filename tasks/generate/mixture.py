@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from tasks.artifacts.episodes import Episode
 from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.names import NameRule
 from tasks.artifacts.params import PARAMS, Params, Range
 from tasks.generate import Generator, Progress
 from tasks.generate.engine.recording import BudgetParams, Plan, collect
@@ -20,7 +21,7 @@ from tasks.worlds.engine.behaviors import open_behavior
 class PartParams(BudgetParams):
     """One part; a part without ``noise`` has the mixture's."""
 
-    policy: str
+    policy: Annotated[str, NameRule()]
     noise: Annotated[float, Range(0, 10)]
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from tasks.artifacts.episodes import Episode
+from tasks.artifacts.names import NameRule
 from tasks.artifacts.params import Range
 from tasks.generate import Generator, Progress
 from tasks.generate.engine.recording import BudgetParams, Plan, collect
@@ -15,7 +16,7 @@ from tasks.worlds.engine.behaviors import open_behavior
 class RolloutParams(BudgetParams):
     """Units and ranges stand in params/generate/rollout.yaml."""
 
-    policy: str
+    policy: Annotated[str, NameRule()]
     noise: Annotated[float, Range(0, 10)]
     seed: Annotated[int, Range(0, 100)]
     in_flight: Annotated[int, Range(1, 1024)]
