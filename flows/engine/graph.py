@@ -39,7 +39,12 @@ from tqdm import tqdm
 from flows.engine.code_guard import edited
 from flows.engine.lockfile import LockFile
 from flows.engine.processes import Command
-from flows.engine.refusals import explain, refuse_edited, unknown_target
+from flows.engine.refusals import (
+    explain,
+    refuse_edited,
+    refuse_params,
+    unknown_target,
+)
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.lockfile import mend_held_files, mend_run_cache
 from tasks.artifacts.names import check_names
@@ -84,6 +89,7 @@ class Graph:
         except StageNotFound as error:
             raise unknown_target(targets, graph, error) from None
         except DvcException as error:
+            refuse_params(error)
             raise RefusedError(
                 "dvc.yaml",
                 "graph",

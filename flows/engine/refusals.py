@@ -1,10 +1,12 @@
 """What the graph refuses, in words a user can act on."""
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import Any
 
 from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.nearest import nearest
+from tasks.artifacts.params import load
+from tasks.code.check import check
 
 
 def refuse_edited(name: str, files: Sequence[str], while_running: str) -> None:
@@ -41,9 +43,23 @@ def unknown_target(
     names = {stage.addressing for stage in graph}
     names |= {name.partition("@")[0] for name in names}
     wrong = next((t for t in targets if t not in names), targets[0])
-    near = get_close_matches(wrong, names, 1, 0)
-    expected = f"the nearest is {near[0]}" if near else str(error)
+    near = nearest(wrong, names)
+    expected = f"the nearest is {near}" if near else str(error)
     return RefusedError("dvc.yaml", "stages", wrong, expected, "see: dvc stage list")
+
+
+def refuse_params(error: Exception) -> None:
+    """Refuse params.yaml where DVC could not make stages of what stands there.
+
+    Args:
+        error: What DVC said, who blames dvc.yaml.
+
+    Raises:
+        RefusedError: If the parameters are wrong.
+    """
+    said = explain(error)
+    if "failed to parse" in said or "Could not find" in said:
+        check(load())
 
 
 def explain(error: Exception) -> str:

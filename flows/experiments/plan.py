@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,6 +12,7 @@ import yaml
 from flows.experiments.experiment import baseline, check_name, git
 from tasks.artifacts.compose import composed
 from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.nearest import nearest
 from tasks.artifacts.params import MEND
 from tasks.code.check import check
 
@@ -118,8 +118,8 @@ def _check_study(root: Path, name: str, names: Sequence[str]) -> None:
     """Refuse a study that git does not have; names the nearest."""
     if name in names:
         return
-    near = get_close_matches(name, sorted(names), 1, 0)
-    mend = f"did you mean {near[0]}?" if near else "write one"
+    near = nearest(name, names)
+    mend = f"did you mean {near}?" if near else "take one of these, or write one"
     file = Path("params/study", f"{name}.yaml")
     if (root / file).exists():
         mend = f"put it into git: git add {file} && git commit"

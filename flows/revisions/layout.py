@@ -6,7 +6,6 @@ checked against its hash. The folder is named by what decides its content, so th
 comparison finds it. The workspace is read where it stands.
 """
 
-import difflib
 import fcntl
 import hashlib
 import json
@@ -26,6 +25,7 @@ from flows.engine.code_guard import is_code
 from flows.revisions.objects import Commit, Store, UnavailableError, workspace_code_md5
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import check_writable, whole_folder, write_text
+from tasks.artifacts.nearest import nearest
 from tasks.artifacts.params import load
 from tasks.compare import DOCUMENTS, WORKSPACE, Missing, Source, Wanted, wanted
 from tasks.compare.files import stages
@@ -125,13 +125,13 @@ def _resolve(repo: Repo, name: str) -> tuple[str, str]:
         sha = ""
     if not sha:
         every = [*known["branch"], *known["tag"], *known["experiment"], WORKSPACE]
-        near = difflib.get_close_matches(name, every, n=1, cutoff=0.0)
+        near = nearest(name, every)
         raise RefusedError(
             "revisions",
             name or "''",
             "no such revision",
             "a commit, branch, tag, experiment or workspace",
-            f"did you mean {near[0]}?" if near else f"try {WORKSPACE}",
+            f"did you mean {near}?" if near else f"try {WORKSPACE}",
         )
     return next((kind for kind, names in known.items() if name in names), "commit"), sha
 

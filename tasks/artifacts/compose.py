@@ -4,7 +4,6 @@ Hydra puts it together from the groups in params/; the bytes are those that ``dv
 run -S OVERRIDE`` writes. Without overrides it is the default study, as it is in git.
 """
 
-import difflib
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import write_text
+from tasks.artifacts.nearest import nearest
 from tasks.artifacts.params import PARAMS
 from tasks.artifacts.stage import run_stage
 
@@ -64,15 +64,12 @@ def _refused(overrides: Sequence[str], folder: Path, error: Exception) -> Refuse
         keys = []
     for override in (text for text in overrides if text not in groups):
         key = override.partition("=")[0]
-        near = difflib.get_close_matches(key, keys, 1, 0)
-        if (
-            "=" in override
-            and not key.startswith(("+", "~"))
-            and near
-            and key not in keys
-        ):
+        new = "=" in override and not key.startswith(("+", "~"))
+        if new and keys and key not in keys:
+            near = nearest(key, keys)
+            expected = f"e.g. {near}" if near else "a key of the study"
             return RefusedError(
-                FOLDER, key, "an unknown key", f"e.g. {near[0]}", "change the override"
+                FOLDER, key, "an unknown key", expected, "change the override"
             )
     return RefusedError(
         FOLDER,

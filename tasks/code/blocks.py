@@ -140,7 +140,7 @@ def _check_block(where: str, block: Any, group: Group, name: object) -> None:
         raise RefusedError(
             PARAMS,
             where,
-            f"{shown(name)}, of the class {shown(block.get('_target_'))}",
+            f"{name}, of the class {shown(block.get('_target_'))}",
             f"the name of a method, tasks/{group.room}/NAME.py, and a class of it",
             f"there are {listed(methods(group.room))}",
         )
@@ -156,8 +156,8 @@ def _check_block(where: str, block: Any, group: Group, name: object) -> None:
         kinds = " or ".join(group.bases) or "method"
         raise RefusedError(
             PARAMS,
-            f"{where}._target_",
-            shown(block["_target_"]),
+            where,
+            f"{name}, of the class {block['_target_']}".lstrip(", "),
             f"a {kinds} of {home.replace('.', '/')}",
             "name the class of the method",
         )

@@ -63,6 +63,51 @@ def test_every_study_passes_and_fits_the_graph(name: str):
         ("study.sampled.steps", [0], "study.sampled.steps"),
         ("study.sampled.steps", ["five"], "study.sampled.steps"),
         ("study.sampled.sampler", [], "did you mean samplers"),
+        ("study.updatess", 3, "study.updatess: .*did you mean updates"),
+        ("study.policies", [], "study.policies: found .*1 to 1000 entries"),
+        ("study.learners", ["bc", "bc"], "study.learners: found .* none twice"),
+        ("study.learners", [["bc"]], "study.learners: .* a list of text"),
+        ("study.learners", {"bc": 1}, "study.learners: .* a list of text"),
+        ("study.learners", None, "study.learners: found None, expected a list"),
+        ("study.learners", ["nosuch"], "expected one of bc, iql, td3_bc; take one"),
+        ("study.estimators", ["fqe"], "study.estimators.fqe: found an unknown"),
+        ("study.estimators", 3, "study.estimators: found 3, expected a list"),
+        ("study.variants", ["gptq4"], "study.variants: .* float32 among them"),
+        ("study.name", "open", "study.name: found open"),
+        ("study.chains", None, "study.chains: found None, expected a mapping"),
+        ("study.seeds", [10**15], r"study.seeds: .* \[0, 2.14748e\+09\]"),
+        ("study.updates", 10**18, "study.updates: found 1000000"),
+        ("study.batch", 10**12, "study.batch: found 1000000"),
+        ("study.title", "a\ud800", "study.title: .* can be written"),
+        ("study.title", "a" * 5000, "study.title: .* at most 2000 characters"),
+        ("train.bc.actor_hidden", [10**9], "train.bc.actor_hidden: found 10000"),
+        ("trian", {}, "top level.trian: .*did you mean train"),
+        ("train", None, "train: found None, expected a mapping"),
+        ("train.bc", None, "train.bc: found None, expected a mapping"),
+        ("train.bc._targett_", "x", "train.bc._targett_: found an unknown key"),
+        (
+            "train.bc._target_",
+            "tasks.train.bc.BCParams",
+            "BCParams, expec.*with Par",
+        ),
+        (
+            "train.bc._target_",
+            "tasks.train.td3_bc.TD3BC",
+            "a Learner of tasks/train/bc",
+        ),
+        ("train.bc._target_", "tasks.compress.float32.Float32", "a Learner of tasks/t"),
+        ("train.bc._target_", 3, "train.bc._target_: found 3, expected a class"),
+        ("dataset.hopper_medium_replay.generate", None, "generate: found None, expec"),
+        ("dataset.hopper_medium_replay.worlds", {}, "worlds: .*did you mean world"),
+        ("dataset.hopper_medium_replay.world.env_id", "Nosuch-v0", "world.env_id"),
+        ("dataset.hopper_medium_replay.world.max_steps", 10**15, "world.max_steps"),
+        (
+            "dataset.hopper_medium_replay.world._target_",
+            "tasks.train.bc.BC",
+            "a World of tasks/worlds/hopper",
+        ),
+        ("claim", {"riql": 3}, "claim.riql: found 3, expected a mapping"),
+        ("bed", {"x": {}}, "bed.x: found x, of the class None"),
     ],
 )
 def test_what_a_stage_would_refuse_is_refused(
@@ -173,4 +218,48 @@ def test_attacks_cannot_wait_for_a_gate(corrupted: str):
     assert params["attack"]
     params["study"]["gate"] = "riql_smoke"
     with pytest.raises(RefusedError, match=r"study.gate: .* open, as attacks wait"):
+        check(params)
+
+
+def test_groups_and_blocks_the_graph_names_are_needed(params: dict[str, Any]):
+    for group in params:
+        less = {name: block for name, block in params.items() if name != group}
+        with pytest.raises(RefusedError, match=f"{group}: found nothing"):
+            check(less)
+    del params["evaluate"]["returns"]
+    with pytest.raises(RefusedError, match=r"evaluate\.returns: found nothing"):
+        check(params)
+
+
+def test_claims_and_beds_read_what_the_study_makes():
+    params = yaml.safe_load(composed(["study=adadfq_smoke"]))
+    block = params["bed"]["adadfq"]
+    block["needs_dataset"] = "environment.json"
+    check(params)
+    block["needs_dataset"] = "data/datasets/hopper-v0"
+    with pytest.raises(RefusedError, match=r"bed\.adadfq\.needs_dataset"):
+        check(params)
+    block["needs_dataset"] = "data/datasets/scenes_labelled-v0"
+    params["claim"]["adadfq"]["bed"] = "data/beds/quest"
+    with pytest.raises(RefusedError, match=r"claim\.adadfq\.bed"):
+        check(params)
+
+
+def test_a_bed_has_the_samplers_it_plays():
+    params = yaml.safe_load(composed(["study=samplers_smoke"]))
+    methods = params["bed"]["deis"]["methods"]
+    methods["ddim"] = methods["deis"]
+    with pytest.raises(RefusedError, match=r"methods\.ddim\._target_: .* class DDIM"):
+        check(params)
+    del methods["ddim"]
+    with pytest.raises(RefusedError, match=r"methods\.ddim: found nothing"):
+        check(params)
+
+
+def test_a_chain_of_aliases_is_refused_before_it_is_unfolded(params: dict[str, Any]):
+    value: list[Any] = ["a"]
+    for _ in range(12):
+        value = [value] * 10
+    params["study"]["learners"] = value
+    with pytest.raises(RefusedError, match="over 100000 entries"):
         check(params)
