@@ -60,7 +60,7 @@ class TrajectoryWeightingParams(Params):
     """
 
     scheme: Annotated[str, OneOf(("advantage", "return", "top", "uniform"))]
-    alpha: Annotated[float, Range(0, 1e9, open=True)]
+    alpha: Annotated[float, Range(0, 1e12, open=True)]
     fraction: Annotated[float, Range(0, 1, open=True)]
 
 

@@ -202,7 +202,7 @@ def test_rewards_need_no_attacker(corrupted: str):
         (
             "weighting.aw.alpha",
             0,
-            r"\.aw\.alpha: found 0, expected \(0, 1e\+09",
+            r"\.aw\.alpha: found 0, expected \(0, 1e\+12",
         ),
         ("weighting.aw.scheme", "AW", "weighting.aw.scheme: found 'AW'"),
     ],

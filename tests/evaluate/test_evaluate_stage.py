@@ -155,7 +155,7 @@ def test_missing_dataset_is_refused(
     ("given", "nearest"),
     [
         ({"variant": "int8"}, "did you mean int8_static?"),
-        ({"learner": "bd"}, "did you mean bc?"),
+        ({"learner": "bcc"}, "did you mean bc?"),
         ({"dataset": "swing"}, "did you mean swings?"),
     ],
 )

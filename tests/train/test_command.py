@@ -139,11 +139,11 @@ def test_command_twice_writes_the_same_bytes(project: Any):
             ("tiny", "mine"),
             r"train\.mine: found mine, of the class tasks\.train\.bc",
         ),
-        ({"batch": 0}, ("tiny", "bc"), r"study.batch: found 0, expected \[1, inf\]"),
+        ({"batch": 0}, ("tiny", "bc"), "study.batch: found 0, expected"),
         ({"snapshots": 21}, ("tiny", "bc"), "snapshots: found 21, .* 20"),
         ({"precision": "half"}, ("tiny", "bc"), "precision: found 'half', .*bfloat16"),
         ({"seeds": [1, 1]}, ("tiny", "bc"), "study.seeds: found .*none twice"),
-        ({"seeds": []}, ("tiny", "bc"), "study.seeds: found .*at least one"),
+        ({"seeds": []}, ("tiny", "bc"), "study.seeds: found .*1 to 1000 entries"),
         ({"updates": 2.5}, ("tiny", "bc"), "updates: found 2.5, expected whole number"),
     ],
 )
