@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks import code
+from tasks.code import closures
 
 
 def edited(monkeypatch: pytest.MonkeyPatch, path: str) -> None:
@@ -14,10 +14,10 @@ def edited(monkeypatch: pytest.MonkeyPatch, path: str) -> None:
         monkeypatch: Undoes it.
         path: From the project's root; it must exist.
     """
-    changed, hash_of = code.PROJECT / path, code._sha256
+    changed, hash_of = closures.PROJECT / path, closures._sha256
     assert changed.is_file()
 
     def sha256(file: Path) -> str:
         return hash_of(file) + "edited" * (file == changed)
 
-    monkeypatch.setattr(code, "_sha256", sha256)
+    monkeypatch.setattr(closures, "_sha256", sha256)
