@@ -16,7 +16,7 @@ from tasks.artifacts.errors import RefusedError
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 RULE = "1 to 64 letters, digits, _ and -, the first a letter or digit"
-MEND = "rename it"
+MEND = "choose another name"
 PARAMS = Path("params.yaml")
 FREE_TEXT = ("title",)  # of a study: shown to readers, part of no command and no path
 # by block, what its entries say beside their key that is part of a command or a path

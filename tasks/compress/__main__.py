@@ -18,6 +18,7 @@ from torch import Tensor
 from tasks.artifacts.dataset import load_rows, load_transitions
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import read_json, whole_folder, write_json
+from tasks.artifacts.names import add_name
 from tasks.artifacts.params import build, load, pick
 from tasks.artifacts.policy import load_policy, makers_of, save_policy
 from tasks.artifacts.stage import run_stage
@@ -165,8 +166,8 @@ def main() -> None:
     """Read the command line, and compress."""
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("dataset", "learner", "compressor"):
-        parser.add_argument(f"--{name}", required=True)
-    parser.add_argument("--after", help="a compressor whose result is the input")
+        add_name(parser, f"--{name}", required=True)
+    add_name(parser, "--after", help="a compressor whose result is the input")
     torch.set_num_threads(1)
     run(parser.parse_args(), load())
 
