@@ -43,7 +43,9 @@ def build_world(block: Mapping[str, Any], path: Path) -> World:
         if not (f"{target}.".startswith(own) and issubclass(cls, World)):
             mend = "take the block from params/world/"
             raise RefusedError(path, "world._target_", target, f"{own}<World>", mend)
-        world: World = cls(cls.Parameters.parse(block, "world"))
+        params = cls.Parameters.parse(block, "world")
+        cls.check_env_id(params.env_id, "world.env_id")
+        world: World = cls(params)
     except RefusedError as error:
         raise RefusedError(
             path, error.field, error.found, error.expected, error.mend
