@@ -6,11 +6,10 @@ Names of datasets, methods, variants, studies ... stand in shell commands and in
 shell reads as more than a word, and no way out of a folder, is one.
 """
 
-import argparse
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from tasks.artifacts.errors import RefusedError
 
@@ -64,11 +63,18 @@ def check_name(value: object, field: str, where: object = PARAMS) -> str:
     raise RefusedError(where, field, f"{value!r:.80}", RULE, MEND)
 
 
-def add_name(parser: argparse.ArgumentParser, option: str, **more: Any) -> None:
+class Options(Protocol):
+    """A parser of a command line, or a group of its options."""
+
+    def add_argument(self, *names: str, **more: Any) -> Any:
+        """Add an option."""
+
+
+def add_name(parser: Options, option: str, **more: Any) -> None:
     """Add an option or argument whose value has to be a name.
 
     Args:
-        parser: Of the command.
+        parser: Of the command, or a group of its options.
         option: E.g. ``--dataset``.
         **more: As of ``add_argument``.
     """

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from flows.engine.graph import Graph
+from flows.experiments.plan import plan
 from tasks.artifacts.errors import RefusedError
 
 ROOT = Path(__file__).parents[2]
@@ -57,6 +58,11 @@ def test_the_flows_graph_is_not_opened(project: Path, targets: list[str]):
     with pytest.raises(RefusedError, match="dataset, a key: found 'a"):
         Graph(targets)
     assert not (project / "X").exists()
+
+
+def test_an_experiment_has_a_name(tmp_path: Path):
+    with pytest.raises(RefusedError, match="--name: found '../mine', expected 1 to 64"):
+        plan(tmp_path, "smoke", experiment="../mine")
 
 
 def blocks() -> Iterator[tuple[str, dict[str, Any]]]:
