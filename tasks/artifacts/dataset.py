@@ -260,8 +260,8 @@ def open_dataset(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     name = re.sub(r"-v[0-9]+$", "", folder.name)
     command = f"python -m tasks.generate --dataset {name}"
     figures = read_sealed(folder / "card.json", command)
-    for file, key in ((MAIN, "sha256"), (METADATA, STATED)):
-        path, stated = folder / file, figures.get(key, "a hash")
+    for part, key in ((MAIN, "sha256"), (METADATA, STATED)):
+        path, stated = folder / part, figures.get(key, "a hash")
         stored = sha256(path) if path.exists() else "nothing"
         if stored != stated:
             mend = f"make it again with: {command}"
