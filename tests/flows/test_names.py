@@ -71,7 +71,9 @@ def blocks() -> Iterator[tuple[str, dict[str, Any]]]:
         yield name, stage.get("do", stage)
 
 
-@pytest.mark.parametrize(("name", "stage"), blocks(), ids=lambda value: str(value)[:20])
+@pytest.mark.parametrize(
+    ("name", "stage"), list(blocks()), ids=lambda value: str(value)[:20]
+)
 def test_every_stage_waits_for_the_check_and_quotes_names(
     name: str, stage: dict[str, Any]
 ):
