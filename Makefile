@@ -12,8 +12,16 @@ export DVC_NO_ANALYTICS := 1
 export ITERATIVE_DO_NOT_TRACK := 1
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
+# What a user says is data: make does not expand it, and it reaches the commands by the
+# environment, "$$NAME", never as a part of a line that a shell reads.
+override SAID := NAME SET A B C WORLD TARGETS LOCAL WORKERS DASK PORT
+$(foreach name,$(SAID),$(if $(filter undefined,$(origin $(name))),,$(eval override $(name) := $$(value $(name)))$(eval export $(name))))
+
 # The stamp's name is a checksum of what was installed: a second set-up does nothing.
 STAMP := $(VENV)/installed-$(shell cat requirements.lock pyproject.toml | cksum | cut -d' ' -f1)
+
+# $(call which,make study NAME,params/study) ends with the names to choose from.
+which = files=($(2)/*.yaml); files=("$${files[@]\#\#*/}"); echo "say which: $(1)=one of $${files[*]%.yaml}" >&2; exit 1
 
 .PHONY: help setup run flow ui study smoke claim claims compare report params behaviors test check bench lock browser
 
@@ -41,46 +49,46 @@ run: setup  ## run the graph of params.yaml; what has not changed is skipped
 	@dvc repro
 	@rm .offcut/dvc.lock
 	@[ -f data/report/index.html ] || $(PY) -m tasks.report
-	@echo "report: $(CURDIR)/data/report/index.html"
+	@echo "report: $$PWD/data/report/index.html"
 
 report: setup  ## render the report again from what the stages wrote
 	@$(PY) -m tasks.report
-	@echo "report: $(CURDIR)/data/report/index.html"
+	@echo "report: $$PWD/data/report/index.html"
 
 flow: setup  ## the same graph in parallel, seen in Prefect: make flow [LOCAL=1 WORKERS=2]
 	@[ ! -f .offcut/dvc.lock ] || $(PY) -m tasks.artifacts.lockfile
-	@$(PY) -m flows $(TARGETS) $(if $(LOCAL),--local) $(if $(WORKERS),--workers $(WORKERS)) $(if $(DASK),--dask $(DASK))
+	@set -f; $(PY) -m flows $(if $(LOCAL),--local) $(if $(WORKERS),--workers="$$WORKERS") $(if $(DASK),--dask="$$DASK") -- $${TARGETS-}
 	@[ -f data/report/index.html ] || $(PY) -m tasks.report
-	@echo "report: $(CURDIR)/data/report/index.html"
+	@echo "report: $$PWD/data/report/index.html"
 
 ui: setup  ## Prefect's pages: start, watch, schedule and cancel runs: make ui PORT=4200
-	@$(PY) -m flows.serve $(if $(PORT),--port $(PORT))
+	@$(PY) -m flows.serve $(if $(PORT),--port="$$PORT")
 
 study: setup  ## another study as an experiment: make study NAME=... [SET="key=value ..."]
-	@[ -n "$(NAME)" ] || { echo "say which: make study NAME=one of" $(basename $(notdir $(wildcard params/study/*.yaml))) >&2; exit 1; }
-	@set -f; $(PY) -m flows.study $(NAME) $(SET) $(if $(LOCAL),--local)
+	@$(if $(NAME),,$(call which,make study NAME,params/study))
+	@$(PY) -m flows.study $(if $(LOCAL),--local) $(if $(SET),--set="$$SET") -- "$$NAME"
 
 smoke: setup  ## every smoke study, each through all stages to an evaluated ONNX file
-	@for file in params/study/*smoke.yaml; do $(PY) -m flows.study $$(basename $$file .yaml) --local; done
+	@for file in params/study/*smoke.yaml; do $(PY) -m flows.study --local -- "$$(basename "$$file" .yaml)"; done
 
 claim: setup  ## check a paper's claim: make claim NAME=...
-	@[ -n "$(NAME)" ] || { echo "say which: make claim NAME=one of" $(basename $(notdir $(wildcard params/claims/*.yaml))) >&2; exit 1; }
-	@$(PY) -m flows.claims $(NAME) $(if $(LOCAL),--local)
+	@$(if $(NAME),,$(call which,make claim NAME,params/claims))
+	@$(PY) -m flows.claims $(if $(LOCAL),--local) -- "$$NAME"
 
 claims: setup  ## check all papers' claims, hours; killed and run again it goes on
 	@$(PY) -m flows.claims $(if $(LOCAL),--local)
 
 compare: setup  ## compare revisions: make compare A=main B=workspace [C=...]
-	@[ -n "$(A)" ] && [ -n "$(B)" ] || { echo "say which: make compare A=REVISION B=REVISION [C=REVISION]" >&2; exit 1; }
-	@$(PY) -m flows.compare "$(A)" "$(B)" $(if $(C),"$(C)")
+	@$(if $(and $(A),$(B)),,{ echo "say which: make compare A=REVISION B=REVISION [C=REVISION]" >&2; exit 1; })
+	@$(PY) -m flows.compare -- "$$A" "$$B" $(if $(C),"$$C")
 
 params: setup  ## compose params.yaml, the default study, from params/
 	@$(PY) -m tasks.artifacts.compose
 
 # Files in git that no run makes or removes: only this target does, and takes hours.
 behaviors: setup  ## train the policies that make the experience again: make behaviors WORLD=...
-	@[ -n "$(WORLD)" ] || { echo "say which: make behaviors WORLD=one of" $(basename $(notdir $(wildcard params/behaviors/*.yaml))) >&2; exit 1; }
-	@$(PY) -m tasks.behaviors --world "$(WORLD)"
+	@$(if $(WORLD),,$(call which,make behaviors WORLD,params/behaviors))
+	@$(PY) -m tasks.behaviors --world="$$WORLD"
 
 # By file, since the tests of a file share its server, clone or run of the graph, and in
 # the order of tests/conftest.py, the heaviest first. What fails beside other work, e.g.

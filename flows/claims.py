@@ -22,6 +22,7 @@ from flows.study import say, study_in_prefect, study_locally
 from tasks.artifacts.compose import composed
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import write_json
+from tasks.artifacts.names import check_name
 from tasks.artifacts.params import check_known
 from tasks.artifacts.stage import run_stage
 from tasks.claims.engine.pages import CLAIMS, write_pages
@@ -77,6 +78,8 @@ def main() -> None:
     )
     parser.add_argument("--local", action="store_true", help="without Prefect")
     arguments = parser.parse_args()
+    for name in arguments.claims:
+        check_name(name, "claim", "command line")
     root, study_of = Path.cwd(), studies(Path.cwd())
     for name in arguments.claims:
         check_known(name, study_of, "claim")

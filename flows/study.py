@@ -7,6 +7,7 @@ brings it in. Studies that differ run at the same time.
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,6 +29,9 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("study", help="a file of params/study/")
     options.add_argument("overrides", nargs="*", help="e.g. train.iql.expectile=0.8")
     options.add_argument(
+        "--set", default="", help="overrides in one text, quoted as in a shell"
+    )
+    options.add_argument(
         "--name", default="", help="of the experiment; default: a hash"
     )
     options.add_argument(
@@ -41,10 +45,22 @@ def parser() -> argparse.ArgumentParser:
 def main() -> None:
     """Run the study that the command line names, and print its experiment."""
     options = parser().parse_intermixed_args()
+    overrides = [*options.overrides, *_words(options.set)]
     # refused before a server is started
-    planned = plan(Path.cwd(), options.study, options.overrides, options.name)
+    planned = plan(Path.cwd(), options.study, overrides, options.name)
     run = study_locally if options.local else study_in_prefect
     say(run(planned, options.workers, keep=options.keep))
+
+
+def _words(text: str) -> list[str]:
+    """Split overrides as a shell would, without one."""
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        expected = "key=value pairs, quotes closed"
+        raise RefusedError(
+            "--set", "text", f"{text!r:.80}", expected, str(error)
+        ) from None
 
 
 def say(line: str) -> None:

@@ -182,7 +182,7 @@ def write_study(
     """Write params.yaml, environment.json and data/ below ``root``."""
     for dataset, world in datasets.items():
         place = root / "data/datasets" / f"{dataset}-v0"
-        dump(place / "card.json", card(dataset, world))
+        dump(place / "card.json", sealed(card(dataset, world)))
         block = {"_target_": f"tasks.worlds.{world}.X", "name": world,
                  "measured": "20 episodes each", **WORLDS[world]}  # fmt: skip
         content = {"schema": 2, "world": block, "made_by": []}

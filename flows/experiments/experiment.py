@@ -129,7 +129,7 @@ def baseline(root: Path) -> str:
     return commit
 
 
-def check_name(root: Path, commit: str, name: str, params: str) -> None:
+def check_experiment(root: Path, commit: str, name: str, params: str) -> None:
     """Refuse an experiment's name that DVC could not find again, or that is taken.
 
     Args:

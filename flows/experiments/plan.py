@@ -9,9 +9,10 @@ from tempfile import TemporaryDirectory
 
 import yaml
 
-from flows.experiments.experiment import baseline, check_name, git
+from flows.experiments.experiment import baseline, check_experiment, git
 from tasks.artifacts.compose import composed
 from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.names import check_name
 from tasks.artifacts.nearest import nearest
 from tasks.artifacts.params import MEND
 from tasks.code.check import check
@@ -80,6 +81,9 @@ def plan(
         RefusedError: If tracked files are changed, or on a study, key, value or
             experiment name that will not do.
     """
+    check_name(name, "study", "command line")
+    if experiment:
+        check_name(experiment, "--name", "command line")
     root = root.resolve()
     commit = baseline(root)
     with TemporaryDirectory() as place:
@@ -110,7 +114,7 @@ def plan(
             "change the override" if overrides and error.mend == MEND else error.mend,
         ) from None
     experiment = experiment or key(name, commit, text)
-    check_name(root, commit, experiment, text)
+    check_experiment(root, commit, experiment, text)
     return Study(root, name, tuple(overrides), commit, text, experiment)
 
 

@@ -37,6 +37,10 @@ def composed(overrides: Sequence[str] = (), folder: Path = FOLDER) -> str:
         RefusedError: If Hydra cannot compose it; for a key that does not exist it names
             the nearest one.
     """
+    for override in overrides:
+        if override.lstrip("+~").startswith("hydra"):  # could name a package to import
+            expected = "a key of the study"
+            raise RefusedError(FOLDER, "override", override, expected, "leave it out")
     with initialize_config_dir(str(folder.resolve()), version_base=None):
         try:
             config = compose("config", list(overrides))

@@ -2,7 +2,7 @@
 
     <folder>/data/main_data.hdf5   episodes, as Minari 0.5.4 lays them out
     <folder>/data/metadata.json    spaces, environment, reference scores
-    <folder>/card.json             what the dataset holds, and main_data.hdf5's hash
+    <folder>/card.json             what the dataset holds, and both files' hashes
     <folder>/world.json            the world and the code it was made with
 
 With ``MINARI_DATASETS_PATH`` set to the folder's parent, ``minari.load_dataset`` and
@@ -41,6 +41,7 @@ from tasks.artifacts.minari import (
 )
 from tasks.artifacts.readings import MASK, steps
 from tasks.artifacts.recorded import read_world, write_world
+from tasks.artifacts.sealed import read_sealed, sealed
 from tasks.artifacts.transitions import STD_FLOOR, Array, Transitions
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ __all__ = [
     "write_dataset",
 ]
 
+STATED = "metadata_sha256"  # in card.json
 ID = re.compile(r"^([-_\w][-_\w/]*[-_\w]+/)?[-_\w]+-v\d+$", re.ASCII)
 
 
@@ -122,6 +124,7 @@ def write_dataset(
         figures = card(dataset_id, episodes, world, sha256(temporary / MAIN))
         leave(temporary)
         figures |= about or {}
+        figures = sealed({**figures, STATED: sha256(temporary / METADATA)})
         write_json(temporary / "card.json", figures)
         write_world(temporary, world_block, world.step_seconds, made_by)
     return figures
@@ -251,17 +254,18 @@ def open_dataset(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Read card.json and metadata.json of a dataset nobody has changed.
 
     Raises:
-        RefusedError: If a file is missing, main_data.hdf5 has another hash than the
-            card says, or one of them has another id than the folder.
+        RefusedError: If a file is missing, has another hash than the card says, the
+            card itself included, or another id than the folder.
     """
     name = re.sub(r"-v[0-9]+$", "", folder.name)
     command = f"python -m tasks.generate --dataset {name}"
-    figures = read_json(folder / "card.json", command)
-    main, stated = folder / MAIN, figures.get("sha256", "a hash")
-    stored = sha256(main) if main.exists() else "nothing"
-    if stored != stated:
-        mend = f"make it again with: {command}"
-        raise RefusedError(main, "sha256", stored, stated, mend)
+    figures = read_sealed(folder / "card.json", command)
+    for part, key in ((MAIN, "sha256"), (METADATA, STATED)):
+        path, stated = folder / part, figures.get(key, "a hash")
+        stored = sha256(path) if path.exists() else "nothing"
+        if stored != stated:
+            mend = f"make it again with: {command}"
+            raise RefusedError(path, "sha256", stored, stated, mend)
     metadata = read_json(folder / METADATA, command)
     for file, content in (("card.json", figures), (METADATA, metadata)):
         if content.get("dataset_id") != folder.name:

@@ -6,18 +6,17 @@ Names of datasets, methods, variants, studies ... stand in shell commands and in
 shell reads as more than a word, and no way out of a folder, is one.
 """
 
-import argparse
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.fields import shown
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 RULE = "1 to 64 letters, digits, _ and -, the first a letter or digit"
-MEND = "rename it"
+MEND = "choose another name"
 PARAMS = Path("params.yaml")
 FREE_TEXT = ("title",)  # of a study: shown to readers, part of no command and no path
 # by block, what its entries say beside their key that is part of a command or a path
@@ -65,11 +64,18 @@ def check_name(value: object, field: str, where: object = PARAMS) -> str:
     raise RefusedError(where, field, shown(value), RULE, MEND)
 
 
-def add_name(parser: argparse.ArgumentParser, option: str, **more: Any) -> None:
+class Options(Protocol):
+    """A parser of a command line, or a group of its options."""
+
+    def add_argument(self, *names: str, **more: Any) -> Any:
+        """Add an option."""
+
+
+def add_name(parser: Options, option: str, **more: Any) -> None:
     """Add an option or argument whose value has to be a name.
 
     Args:
-        parser: Of the command.
+        parser: Of the command, or a group of its options.
         option: E.g. ``--dataset``.
         **more: As of ``add_argument``.
     """

@@ -37,6 +37,12 @@ def write_world(
     write_sealed(folder / FILE, content)
 
 
+def maker_of(folder: Path) -> str:
+    """The command that makes a dataset, by its folder."""
+    name = re.sub(r"-v[0-9]+$", "", folder.name)
+    return f"python -m tasks.generate --dataset {name}"
+
+
 def read_world(folder: Path) -> dict[str, Any]:
     """Read world.json, of which ``world`` is the world's block.
 
@@ -47,9 +53,7 @@ def read_world(folder: Path) -> dict[str, Any]:
         RefusedError: If it is missing, not the file that was written, or speaks of no
             world.
     """
-    path = folder / FILE
-    name = re.sub(r"-v[0-9]+$", "", folder.name)
-    command = f"python -m tasks.generate --dataset {name}"
+    path, command = folder / FILE, maker_of(folder)
     content = read_sealed(path, command)
     block = content.get("world")
     if not isinstance(block, dict):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.names import add_name
 from tasks.artifacts.params import check_known
 
 
@@ -189,7 +190,7 @@ def _arguments(
     """
     parser = argparse.ArgumentParser(description=doc.split("\n", maxsplit=1)[0])
     for name in (*names, *parts):
-        parser.add_argument(f"--{name}", required=name in names)
+        add_name(parser, f"--{name}", required=name in names)
     options = vars(parser.parse_args(argv))
     missing = [name for name in parts if options[name] is None]
     if missing and len(missing) < len(parts):

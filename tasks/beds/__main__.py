@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from tasks.artifacts.files import whole_folder, write_json
+from tasks.artifacts.names import add_name
 from tasks.artifacts.params import build, load, pick
 from tasks.artifacts.stage import run_stage
 from tasks.beds import Bed, BedParams
@@ -21,7 +22,7 @@ SCHEMA = 1
 def main() -> None:
     """Run the jobs that are left, then write the results whole."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--bed", required=True, help="a block of bed in params.yaml")
+    add_name(parser, "--bed", required=True, help="a block of bed in params.yaml")
     name = parser.parse_args().bed
     bed: Bed[BedParams] = build(pick(load(), "bed", name), f"bed.{name}")
     results = {

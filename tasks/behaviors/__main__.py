@@ -16,6 +16,7 @@ import torch
 
 from tasks.artifacts.actions import action_bounds
 from tasks.artifacts.files import check_writable, whole_folder, write_json
+from tasks.artifacts.names import add_name
 from tasks.artifacts.onnx_policy import (
     OnnxPolicy,
     build_model,
@@ -186,7 +187,7 @@ def export(
 def main() -> None:
     """Train, measure and write the behaviours of the world named."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--world", required=True)
+    add_name(parser, "--world", required=True)
     name = parser.parse_args().world
     check_known(name, [path.stem for path in FOLDER.glob("*.yaml")], "behaviors")
     world: World = build(load(WORLDS / f"{name}.yaml"), f"world.{name}")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.artifacts.files import write_json
+from tasks.artifacts.names import add_name
 from tasks.artifacts.params import build, load, pick
 from tasks.artifacts.stage import run_stage
 from tasks.claims import Claim, ClaimParams, Outcome
@@ -63,7 +64,7 @@ def main() -> None:
     """Check a claim, or write the pages."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     which = parser.add_mutually_exclusive_group(required=True)
-    which.add_argument("--claim", help="a block of claim in params.yaml")
+    add_name(which, "--claim", help="a block of claim in params.yaml")
     which.add_argument("--pages", action="store_true", help="write docs/claims again")
     arguments = parser.parse_args()
     if arguments.pages:

@@ -17,9 +17,11 @@ from torch import Tensor
 
 from tasks.artifacts.dataset import load_rows, load_transitions
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.files import read_json, whole_folder, write_json
+from tasks.artifacts.files import whole_folder, write_json
+from tasks.artifacts.names import add_name
 from tasks.artifacts.params import build, load, pick
 from tasks.artifacts.policy import load_policy, makers_of, save_policy
+from tasks.artifacts.sealed import read_sealed
 from tasks.artifacts.stage import run_stage
 from tasks.artifacts.windows import windows
 from tasks.code import made_by
@@ -98,7 +100,7 @@ def read_rows(
             for half in (slice(count), slice(count, None))
         ]
     present, trained_on = (
-        read_json(folder / "card.json", "dvc repro")["sha256"],
+        read_sealed(folder / "card.json", "dvc repro")["sha256"],
         origin["dataset_sha256"],
     )
     if present != trained_on:
@@ -165,8 +167,8 @@ def main() -> None:
     """Read the command line, and compress."""
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("dataset", "learner", "compressor"):
-        parser.add_argument(f"--{name}", required=True)
-    parser.add_argument("--after", help="a compressor whose result is the input")
+        add_name(parser, f"--{name}", required=True)
+    add_name(parser, "--after", help="a compressor whose result is the input")
     torch.set_num_threads(1)
     run(parser.parse_args(), load())
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from tasks.artifacts.dataset import Transitions, load_transitions
 from tasks.artifacts.files import whole_folder, write_json
+from tasks.artifacts.names import add_name
 from tasks.artifacts.onnx_policy import OnnxPolicy
 from tasks.artifacts.params import build, check_known, load, pick
 from tasks.artifacts.progress import Progress
@@ -55,7 +56,7 @@ def main() -> None:
     """Estimate with one method and write what came out."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     for name in LISTS:
-        parser.add_argument(f"--{name}", required=True, help=f"of study.{LISTS[name]}")
+        add_name(parser, f"--{name}", required=True, help=f"of study.{LISTS[name]}")
     options = parser.parse_args()
     params = load()
     names: dict[str, Any] = params.get("study") or {}

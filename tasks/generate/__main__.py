@@ -13,6 +13,7 @@ from typing import Any
 from tasks.artifacts.dataset import check_id, write_dataset
 from tasks.artifacts.files import check_writable
 from tasks.artifacts.makers import pick_dataset
+from tasks.artifacts.names import add_name
 from tasks.artifacts.params import build, load
 from tasks.artifacts.progress import Progress
 from tasks.artifacts.stage import run_stage
@@ -28,7 +29,7 @@ def main() -> None:
     All chance comes from the params' seed.
     """
     parser = argparse.ArgumentParser(prog="python -m tasks.generate")
-    parser.add_argument("--dataset", required=True, help="a name in study.datasets")
+    add_name(parser, "--dataset", required=True, help="a name in study.datasets")
     name = parser.parse_args().dataset
     logging.getLogger("gymnasium").setLevel(logging.ERROR)
     group, block = pick_dataset(load(), name)

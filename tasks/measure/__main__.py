@@ -11,6 +11,7 @@ import argparse
 from pathlib import Path
 
 from tasks.artifacts.files import check_writable, whole_folder, write_json
+from tasks.artifacts.names import add_name
 from tasks.artifacts.params import build, load, pick
 from tasks.artifacts.stage import run_stage
 from tasks.measure.qdc_metrics import QdcMetrics, reference_line
@@ -25,8 +26,8 @@ def main() -> None:
     """Measure a dataset, or run one of the two other commands."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     which = parser.add_mutually_exclusive_group(required=True)
-    which.add_argument("--dataset", help="of study.measured")
-    which.add_argument("--reference", metavar="DATASET", help="print its statistics")
+    add_name(which, "--dataset", help="of study.measured")
+    add_name(which, "--reference", metavar="DATASET", help="print its statistics")
     which.add_argument("--corpus", type=Path, nargs="+", help="files of JSON lines")
     given = parser.parse_args()
     params = load()

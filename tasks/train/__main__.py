@@ -18,6 +18,7 @@ from tasks.artifacts.checkpoint import Checkpoint
 from tasks.artifacts.dataset import load_transitions
 from tasks.artifacts.files import check_writable, whole_folder, write_text
 from tasks.artifacts.makers import known_dataset
+from tasks.artifacts.names import add_name
 from tasks.artifacts.params import build, load, pick, resolve
 from tasks.artifacts.policy import load_policy, save_critic, save_policy
 from tasks.artifacts.progress import Progress
@@ -41,9 +42,9 @@ CHECKPOINTS = Path(".offcut/checkpoints")
 def main() -> None:
     """Command of the stage ``train``."""
     parser = argparse.ArgumentParser(prog="python -m tasks.train", description=__doc__)
-    parser.add_argument("--dataset", required=True, help="a name in study.datasets")
-    parser.add_argument("--learner", required=True, help="a name in study.learners")
-    parser.add_argument("--weighting", help="a name in study.weighted.weightings")
+    add_name(parser, "--dataset", required=True, help="a name in study.datasets")
+    add_name(parser, "--learner", required=True, help="a name in study.learners")
+    add_name(parser, "--weighting", help="a name in study.weighted.weightings")
     arguments = parser.parse_args()
     dataset, name = arguments.dataset, arguments.learner
     weighting = arguments.weighting

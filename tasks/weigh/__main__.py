@@ -12,6 +12,7 @@ from typing import Any
 from tasks.artifacts.dataset import load_transitions
 from tasks.artifacts.files import check_writable
 from tasks.artifacts.makers import known_dataset
+from tasks.artifacts.names import add_name
 from tasks.artifacts.params import build, load, pick
 from tasks.artifacts.recorded import read_world
 from tasks.artifacts.stage import run_stage
@@ -21,8 +22,8 @@ from tasks.weigh import WEIGHTS, Weighting, figures, write_weights
 def main() -> None:
     """Command of the stage ``weigh``; nothing in it is random."""
     parser = argparse.ArgumentParser(prog="python -m tasks.weigh")
-    parser.add_argument("--dataset", required=True, help="a name in study.datasets")
-    parser.add_argument("--weighting", required=True, help="a name under weighting:")
+    add_name(parser, "--dataset", required=True, help="a name in study.datasets")
+    add_name(parser, "--weighting", required=True, help="a name under weighting:")
     arguments = parser.parse_args()
     dataset, name = arguments.dataset, arguments.weighting
 

@@ -13,6 +13,7 @@ import numpy as np
 import yaml
 
 from tasks.artifacts.files import canonical
+from tasks.artifacts.names import add_name
 from tasks.artifacts.params import build, pick
 from tasks.artifacts.seeding import episode_generator, start_seed
 from tasks.artifacts.stage import run_stage
@@ -28,8 +29,8 @@ CONTROLLER = Path("params/generate/controller.yaml")
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m tasks.worlds")
-    parser.add_argument("--world", required=True, help="a name under params/world")
-    parser.add_argument("--policy", default=RANDOM, help="behaviour, or controller")
+    add_name(parser, "--world", required=True, help="a name under params/world")
+    add_name(parser, "--policy", default=RANDOM, help="behaviour, or controller")
     parser.add_argument("--episodes", type=int, default=100)
     options = parser.parse_args()
     blocks = {

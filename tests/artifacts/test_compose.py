@@ -46,3 +46,10 @@ def test_the_key_nearest_to_an_unknown_one_is_named(
 ):
     with pytest.raises(RefusedError, match=f"unknown key, expected e.g. {near};"):
         composed(["train.bc.hidden=[1]", override], folder)
+
+
+@pytest.mark.parametrize("prefix", ["", "+", "++", "~"])
+def test_keys_of_hydra_itself_are_refused(prefix: str):
+    """One of them names packages, which Hydra would import."""
+    with pytest.raises(RefusedError, match="expected a key of the study"):
+        composed([f"{prefix}hydra.searchpath=[pkg://evil]"])

@@ -12,10 +12,12 @@ from tasks.artifacts.card import coverage
 from tasks.artifacts.dataset import (
     load_observations,
     load_transitions,
+    open_dataset,
     write_dataset,
 )
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import sha256
+from tasks.artifacts.sealed import write_sealed
 from tasks.worlds import World
 from tests.artifacts.made_up import BLOCK, ID, episode, hopper, three  # noqa: F401
 from tests.worlds.harness import load
@@ -187,6 +189,24 @@ def test_observations_for_calibration(world: World, tmp_path: Path):
     )
 
 
+@pytest.mark.parametrize("name", ["card.json", "data/metadata.json"])
+def test_a_flipped_bit_beside_the_episodes_is_refused(
+    world: World, tmp_path: Path, name: str
+):
+    write_dataset(folder := tmp_path / ID, ID, three(), world, BLOCK)
+    path, before = folder / name, open_dataset(folder)
+    original, refusals = path.read_bytes(), 0
+    for at in range(0, len(original), 7):
+        flipped = bytearray(original)
+        flipped[at] ^= 1 << at % 8
+        path.write_bytes(flipped)
+        try:
+            assert open_dataset(folder) == before, "another value was believed"
+        except RefusedError:
+            refusals += 1
+    assert refusals > 0.99 * len(original) / 7
+
+
 def spoil_file(folder: Path, what: str) -> None:
     """Change a stored dataset behind its card's back, then mend the card's hash."""
     main = folder / "data/main_data.hdf5"
@@ -201,7 +221,7 @@ def spoil_file(folder: Path, what: str) -> None:
             del group[what]
             group[what] = old[:, :2] if what == "actions" else old[:-1]
     card = json.loads((folder / "card.json").read_text())
-    (folder / "card.json").write_text(json.dumps(card | {"sha256": sha256(main)}))
+    write_sealed(folder / "card.json", card | {"sha256": sha256(main)})
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,8 @@ import pytest
 from tasks.artifacts.dataset import load_rows, load_transitions, write_dataset
 from tasks.artifacts.episodes import Episode, check_episodes
 from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.files import sha256
+from tasks.artifacts.sealed import write_sealed
 from tasks.generate.engine.recording import Plan, collect
 from tasks.worlds.engine.behaviors import Chooser
 from tests.worlds.harness import load
@@ -128,5 +130,7 @@ def test_other_spaces_are_refused(space: dict[str, Any], tmp_path: Path):
     path = folder / "data/metadata.json"
     metadata = json.loads(path.read_text())
     path.write_text(json.dumps(metadata | {"action_space": json.dumps(space)}))
+    card = json.loads((folder / "card.json").read_text())
+    write_sealed(folder / "card.json", card | {"metadata_sha256": sha256(path)})
     with pytest.raises(RefusedError, match="action_space.*expected a Box space"):
         load_transitions(folder)

@@ -1,6 +1,5 @@
 """What the claim sees in made-up cards."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ import yaml
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import build
+from tasks.artifacts.sealed import write_sealed
 from tasks.claims import Outcome
 from tasks.claims.engine.results import Results
 
@@ -45,7 +45,7 @@ def look(root: Path, **changes: Any) -> Outcome:
         if one is not None:
             folder = root / f"datasets/swimmer_{name}-v0"
             folder.mkdir(parents=True)
-            (folder / "card.json").write_text(json.dumps({"archive": one}))
+            write_sealed(folder / "card.json", {"archive": one})
     text = Path("params/claims/dcg_map_elites.yaml").read_text("utf-8")
     claim = build(yaml.safe_load(text), "claim")
     return claim.outcome(Results({"study": {"seeds": [0]}}, root))

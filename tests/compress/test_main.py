@@ -9,7 +9,7 @@ import torch
 import yaml
 
 import tasks.compress.__main__ as command
-from tasks.artifacts.files import sha256, write_json
+from tasks.artifacts.files import sha256
 from tasks.artifacts.policy import load_policy, save_policy
 from tasks.artifacts.sealed import write_sealed
 from tasks.artifacts.stage import run_stage
@@ -47,7 +47,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     save_policy(policy, make_policy((32, 32), observation=3, action=1), origin)
     card = tmp_path / "data/datasets/made-up-v0"
     card.mkdir(parents=True)
-    write_json(card / "card.json", {"sha256": SHA})
+    write_sealed(card / "card.json", {"sha256": SHA})
     write_sealed(card / "world.json", {"world": PENDULUM})
 
     def load_rows(
@@ -180,7 +180,7 @@ def test_unknown_names_are_refused(
 def test_a_policy_of_another_dataset_is_refused(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    write_json(place / "data/datasets/made-up-v0/card.json", {"sha256": "ef" * 32})
+    write_sealed(place / "data/datasets/made-up-v0/card.json", {"sha256": "ef" * 32})
     assert run(monkeypatch, "int8_static") == 1
     assert "which the policy was trained on" in capsys.readouterr().err
     assert not (place / "data/compressed").exists()

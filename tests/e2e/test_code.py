@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -88,7 +89,7 @@ def test_no_stage_loads_what_is_not_in_its_closure(
     project: Project = request.getfixturevalue(which)
     loaded = project.loaded()
     for name, stage in locked(project).items():
-        command = " ".join(stage["cmd"].split()).removeprefix("python -m ")
+        command = " ".join(shlex.split(stage["cmd"])).removeprefix("python -m ")
         assert command in loaded, f"{name} did not say what it loaded"
         if name != "code":  # it checks all parameters, and depends on all of tasks/
             assert loaded[command] - known(project, stage) == set(), name

@@ -186,7 +186,7 @@ def test_few_episodes_are_refused(tmp_path: Path, episodes: list[Any]):
         told(tmp_path, "few")
     folder = files.write(tmp_path, "none", episodes)
     card = json.loads((folder / "card.json").read_text())
-    (folder / "card.json").write_text(json.dumps(card | {"episodes": 0}))
+    write_sealed(folder / "card.json", card | {"episodes": 0})
     with pytest.raises(RefusedError, match="episodes: found 0"):
         told(tmp_path, "none")
 
@@ -208,7 +208,7 @@ def test_numbers_that_are_not_finite_are_counted_and_refused(
         stored["episode_3/observations"][5, :2] = np.nan
     card = json.loads((folder / "card.json").read_text())
     card["sha256"] = sha256(folder / MAIN)
-    (folder / "card.json").write_text(json.dumps(card))
+    write_sealed(folder / "card.json", card)
     with pytest.raises(RefusedError, match="episode 3, observations: found 2 numbers"):
         told(tmp_path, "bad")
 

@@ -10,7 +10,8 @@ from safetensors.numpy import load_file
 
 from tasks.artifacts.episodes import Episode
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.files import read_json, sha256
+from tasks.artifacts.files import sha256
+from tasks.artifacts.sealed import read_sealed
 from tasks.artifacts.seeding import chance
 from tasks.beds.qdc_metrics.design import Design
 from tasks.generate import Progress
@@ -62,7 +63,7 @@ def read_elites(folder: Path) -> tuple[Elites, tuple[int, ...]]:
         RefusedError: If there is none, or its file is not the one the card tells of.
     """
     made_by = "dvc repro"
-    card = read_json(folder / "card.json", made_by)
+    card = read_sealed(folder / "card.json", made_by)
     path = folder / "archive" / "archive.safetensors"
     if "archive" not in card or not path.exists():
         mend = "name a dataset of dcg_map_elites"

@@ -15,6 +15,7 @@ import torch
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import whole_folder, write_json, write_text
+from tasks.artifacts.names import add_name
 from tasks.artifacts.params import build, load, pick
 from tasks.artifacts.policy import load_policy
 from tasks.artifacts.progress import Progress
@@ -26,8 +27,8 @@ from tasks.evaluate.learning import COLUMNS, Learning, Returns
 def main() -> None:
     """Play the snapshots of one learner and write what came out."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--dataset", required=True, help="a name in study.datasets")
-    parser.add_argument("--learner", required=True, help="a name in study.curves")
+    add_name(parser, "--dataset", required=True, help="a name in study.datasets")
+    add_name(parser, "--learner", required=True, help="a name in study.curves")
     options = parser.parse_args()
     torch.set_num_threads(1)
     learning: Learning = build(

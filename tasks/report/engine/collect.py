@@ -31,6 +31,7 @@ from tasks.artifacts.evaluation import Episodes
 from tasks.artifacts.files import read_json, sha256
 from tasks.artifacts.params import pick
 from tasks.artifacts.recorded import read_world
+from tasks.artifacts.sealed import read_sealed
 from tasks.report.engine import read, sampled
 from tasks.report.engine.sampled import Sampled
 
@@ -188,7 +189,8 @@ def _data(root: Path, name: str, study: Mapping[str, Any]) -> Data:
     command = f"python -m tasks.generate --dataset {name}"
     folder = root / "datasets" / f"{name}-v0"
     card_path = folder / "card.json"
-    card = read.document(card_path, command, *CARD)
+    read.document(card_path, command, *CARD)
+    card = read_sealed(card_path, command)
     read.document(
         folder / "world.json", command, "world.name", "world.ref_min", "world.ref_max"
     )

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from tasks.artifacts.actions import pick_legal
 from tasks.artifacts.density import Doubles, distribution, scaled, uniform_log_prob
 from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.names import check_name
 from tasks.artifacts.onnx_policy import OnnxPolicy
 from tasks.artifacts.params import PARAMS
 from tasks.worlds import Actions, Floats, World
@@ -228,6 +229,7 @@ def open_behavior(
         RefusedError: If there is no such file, it does not fit the world's spaces or
             carries something between steps, or noise is above 1 in a discrete world.
     """
+    check_name(policy, "policy")
     space = world.action_space
     if isinstance(space, Discrete) and noise > 1:
         raise RefusedError(

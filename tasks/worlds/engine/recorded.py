@@ -6,7 +6,7 @@ from typing import Any
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import resolve
-from tasks.artifacts.recorded import FILE, read_world
+from tasks.artifacts.recorded import FILE, maker_of, read_world
 from tasks.worlds import World
 
 
@@ -38,14 +38,16 @@ def build_world(block: Mapping[str, Any], path: Path) -> World:
     """
     target = str(block.get("_target_", ""))
     own = f"tasks.worlds.{block.get('name')}."
+    mend = f"make it again with: {maker_of(path.parent)}"
     try:
         cls = resolve(target, "world", package="tasks.worlds.")
         if not (f"{target}.".startswith(own) and issubclass(cls, World)):
-            mend = "take the block from params/world/"
             raise RefusedError(path, "world._target_", target, f"{own}<World>", mend)
-        world: World = cls(cls.Parameters.parse(block, "world"))
+        params = cls.Parameters.parse(block, "world")
+        cls.check_env_id(params.env_id, "world.env_id")
+        world: World = cls(params)
     except RefusedError as error:
         raise RefusedError(
-            path, error.field, error.found, error.expected, error.mend
+            path, error.field, error.found, error.expected, mend
         ) from None
     return world

@@ -4,7 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from flows.experiments.experiment import baseline, check_name, git, git_or_none, save
+from flows.experiments.experiment import (
+    baseline,
+    check_experiment,
+    git,
+    git_or_none,
+    save,
+)
 from tasks.artifacts.errors import RefusedError
 
 PARAMS = "rate: 1\n"
@@ -77,17 +83,17 @@ def test_it_needs_no_name_in_git(
 )
 def test_a_name_dvc_would_not_find_is_refused(clone: Path, name: str):
     with pytest.raises(RefusedError, match="choose another --name"):
-        check_name(clone, baseline(clone), name, PARAMS)
+        check_experiment(clone, baseline(clone), name, PARAMS)
 
 
 def test_a_name_of_other_parameters_is_refused(clone: Path, worktree: Path):
     commit = baseline(clone)
     save(worktree, commit, "exp")
-    check_name(clone, commit, "exp", PARAMS)
+    check_experiment(clone, commit, "exp", PARAMS)
     with pytest.raises(RefusedError, match="dvc exp remove exp"):
-        check_name(clone, commit, "exp", "rate: 2\n")
+        check_experiment(clone, commit, "exp", "rate: 2\n")
     git(clone, "commit", "--quiet", "--allow-empty", "-m", "another baseline")
-    check_name(clone, baseline(clone), "exp", "rate: 2\n")
+    check_experiment(clone, baseline(clone), "exp", "rate: 2\n")
 
 
 def test_a_changed_file_is_refused(clone: Path):

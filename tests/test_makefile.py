@@ -1,0 +1,104 @@
+"""What a user says to make reaches the commands as it is, and runs nothing."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+HOSTILE = [
+    *("$(touch X)", "$(shell touch X)", "${shell touch X}", "a;touch X", "`touch X`"),
+    *(
+        '";touch X;"',
+        "';touch X;'",
+        "a\ntouch X",
+        "a&touch X",
+        "a|touch X",
+        "$$(touch X)",
+    ),
+    *("a>X", "\\", "--help", "$(error X)", "$(eval Y:=1)", "#", "*"),
+]
+SAID = {  # variable: target, other variables, and the words that hold its value
+    "NAME": ("study", (), "-m flows.study -- {}"),
+    "SET": ("study", ("NAME=smoke",), "-m flows.study --set={} -- smoke"),
+    "A": ("compare", ("B=workspace",), "-m flows.compare -- {} workspace"),
+    "B": ("compare", ("A=main",), "-m flows.compare -- main {}"),
+    "C": (
+        "compare",
+        ("A=main", "B=workspace"),
+        "-m flows.compare -- main workspace {}",
+    ),
+    "WORLD": ("behaviors", (), "-m tasks.behaviors --world={}"),
+    "PORT": ("ui", (), "-m flows.serve --port={}"),
+    "WORKERS": ("flow", (), "-m flows --workers={} --"),
+    "DASK": ("flow", (), "-m flows --dask={} --"),
+}
+
+pytestmark = pytest.mark.skipif(not shutil.which("make"), reason="needs make")
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A folder in which make runs a program that writes down its arguments."""
+    folder = tmp_path / "a clone $(touch X)"
+    (folder / ".venv/bin").mkdir(parents=True)
+    python = folder / ".venv/bin/python"
+    python.write_text('#!/bin/sh\nprintf "%s\\0" "$@" "" >> said\n')
+    python.chmod(0o755)
+    for file in ("Makefile", "requirements.lock", "pyproject.toml"):
+        shutil.copy(ROOT / file, folder)
+    for kind in ("study", "claims", "behaviors"):
+        shutil.copytree(ROOT / "params" / kind, folder / "params" / kind)
+        (folder / "params" / kind / "$(touch X);touch X.yaml").touch()
+    subprocess.run(["make", "--touch", "--silent", "setup"], cwd=folder, check=True)
+    return folder
+
+
+def made(clone: Path, *words: str, **variables: str) -> tuple[int, list[list[str]]]:
+    """The exit code of make, and the arguments of every command but of set-up."""
+    (clone / "said").unlink(missing_ok=True)
+    names = {*SAID, "TARGETS", "LOCAL"}
+    env = {k: v for k, v in os.environ.items() if k not in names} | variables
+    ended = subprocess.run(
+        ["make", *words], cwd=clone, env=env, capture_output=True, check=False
+    )
+    said = clone / "said"
+    commands = said.read_text().split("\0\0") if said.exists() else []
+    assert not (clone / "X").exists(), "something ran"
+    split = [command.split("\0") for command in commands if command]
+    return ended.returncode, [c for c in split if c[1] != "tasks.artifacts.environment"]
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+@pytest.mark.parametrize("variable", SAID)
+def test_a_value_is_one_word_of_a_command(clone: Path, variable: str, value: str):
+    target, others, words = SAID[variable]
+    expected = [word.format(value) for word in words.split()]
+    for way in ("command line", "environment"):
+        said = {variable: value} if way == "environment" else {}
+        given = () if said else (f"{variable}={value}",)
+        code, commands = made(clone, target, *given, *others, **said)
+        assert code == 0
+        assert commands[0] == expected, way
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_targets_are_words_and_nothing_else(clone: Path, value: str):
+    code, commands = made(clone, "flow", f"TARGETS=report {value}", "LOCAL=1")
+    assert code == 0
+    assert commands[0] == ["-m", "flows", "--local", "--", "report", *value.split()]
+
+
+@pytest.mark.parametrize("target", ["study", "claim", "behaviors", "compare"])
+def test_a_missing_name_is_asked_for(clone: Path, target: str):
+    assert made(clone, target) == (2, [])
+
+
+def test_smoke_takes_files_by_their_names(clone: Path):
+    (clone / "params/study/$(touch X)smoke.yaml").touch()
+    code, commands = made(clone, "smoke")
+    assert code == 0
+    assert ["-m", "flows.study", "--local", "--", "smoke"] in commands
+    assert ["-m", "flows.study", "--local", "--", "$(touch X)smoke"] in commands
