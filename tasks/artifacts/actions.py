@@ -60,7 +60,9 @@ def action_bounds(space: Box | Discrete) -> tuple[NDArray[Any], NDArray[Any]]:
 def flat_actions(values: NDArray[Any], space: Box | Discrete) -> NDArray[np.float32]:
     """Actions (N, ...) as (N, A), float32; discrete ones one-hot."""
     if isinstance(space, Discrete):
-        return np.eye(int(space.n), dtype=np.float32)[values]
+        chosen = np.zeros((len(values), int(space.n)), np.float32)
+        chosen[np.arange(len(values)), values] = 1
+        return chosen
     return values.reshape(len(values), -1).astype(np.float32)
 
 

@@ -149,9 +149,12 @@ def load_episodes(folder: Path) -> tuple[list[Episode], dict[str, Any]]:
     """
     _, metadata = open_dataset(folder)
     spaces = box(folder, metadata, "observation_space"), actions(folder, metadata)
-    stored = read_episodes(folder / MAIN, int(metadata["total_episodes"]), names=None)
-    world = read_json(folder / "world.json", "dvc repro")
-    return list(checked(stored, *spaces, folder / MAIN)), dict(world["world"])
+    stored = read_episodes(folder / MAIN, metadata["total_episodes"], names=None)
+    world = read_json(folder / "world.json", "dvc repro", dict).get("world")
+    if not isinstance(world, dict):
+        where, mend = folder / "world.json", "make it again with: dvc repro"
+        raise RefusedError(where, "world", f"{world!r:.80}", "an object", mend)
+    return list(checked(stored, *spaces, folder / MAIN)), dict(world)
 
 
 def load_transitions(folder: Path) -> Transitions:
@@ -168,7 +171,7 @@ def load_transitions(folder: Path) -> Transitions:
     space = actions(folder, metadata)
     low, high = action_bounds(space)
     width, a = int(np.prod(observations.shape)), len(low)
-    file, count = folder / MAIN, int(metadata["total_episodes"])
+    file, count = folder / MAIN, metadata["total_episodes"]
 
     lengths, returns, total, masked, hit = [], [], np.zeros(width), True, True
     for e in checked(read_episodes(file, count), observations, space, file):
@@ -262,17 +265,18 @@ def open_dataset(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
     Raises:
         RefusedError: If a file is missing, main_data.hdf5 has another hash than the
-            card says, or one of them has another id than the folder.
+            card says, one of them has another id than the folder, or the number of
+            episodes is not stated.
     """
     name = re.sub(r"-v[0-9]+$", "", folder.name)
     command = f"python -m tasks.generate --dataset {name}"
-    figures = read_json(folder / "card.json", command)
+    figures = read_json(folder / "card.json", command, dict)
     main, stated = folder / MAIN, figures.get("sha256", "a hash")
     stored = sha256(main) if main.exists() else "nothing"
     if stored != stated:
         mend = f"make it again with: {command}"
         raise RefusedError(main, "sha256", stored, stated, mend)
-    metadata = read_json(folder / METADATA, command)
+    metadata = read_json(folder / METADATA, command, dict)
     for file, content in (("card.json", figures), (METADATA, metadata)):
         if content.get("dataset_id") != folder.name:
             raise RefusedError(
@@ -282,4 +286,9 @@ def open_dataset(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
                 folder.name,
                 "name the folder like the dataset",
             )
+    count = metadata.get("total_episodes")
+    if type(count) is not int or count < 1:
+        mend = f"make it again with: {command}"
+        where, expected = folder / METADATA, "a whole number above 0"
+        raise RefusedError(where, "total_episodes", f"{count!r:.80}", expected, mend)
     return figures, metadata
