@@ -6,6 +6,7 @@ computed before it is run, so that a small file cannot ask for all memory.
 """
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import onnx
@@ -69,11 +70,28 @@ def check_graph(path: Path, model: onnx.ModelProto) -> None:
         if values:
             name = getattr(values[0], "name", "")
             raise RefusedError(path, field, f"{kind} {name}", "none", MEND)
+    for name in _names(model):
+        if not isinstance(name, str):
+            raise RefusedError(path, "names", name, "text in UTF-8", MEND)
     for node in model.graph.node:
         _check_node(path, node)
     for tensor in model.graph.initializer:
         _check_tensor(path, f"initialiser {tensor.name}", tensor)
     _check_sizes(path, model)
+
+
+def _names(model: onnx.ModelProto) -> Iterator[object]:
+    """Every name in a graph; protobuf gives bytes where one is no text."""
+    graph = model.graph
+    for node in graph.node:
+        yield from (node.name, node.op_type, node.domain, node.doc_string)
+        yield from (*node.input, *node.output)
+        yield from (attribute.name for attribute in node.attribute)
+    yield from (tensor.name for tensor in graph.initializer)
+    yield from (value.name for value in (*graph.input, *graph.output))
+    yield from (entry.domain for entry in model.opset_import)
+    yield from (graph.name, graph.doc_string, model.doc_string, model.domain)
+    yield from (model.producer_name, model.producer_version)
 
 
 def _check_node(path: Path, node: onnx.NodeProto) -> None:

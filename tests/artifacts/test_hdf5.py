@@ -1,5 +1,6 @@
 """What a stored dataset may point to, hold and claim: nothing but its own numbers."""
 
+import contextlib
 import json
 import resource
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import read_json, sha256
 from tasks.worlds import World
 from tests.artifacts.made_up import BLOCK, ID, hopper, three  # noqa: F401
+from tests.artifacts.mutations import spoilt_bytes, spoilt_json
 
 Change = Callable[[h5py.Group], Any]
 
@@ -225,17 +227,25 @@ def test_a_space_that_is_no_box_is_refused(folder: Path, changes: dict[str, Any]
 
 def test_a_damaged_file_is_refused_or_read(folder: Path):
     main = folder / "data/main_data.hdf5"
-    content, draw = main.read_bytes(), np.random.default_rng(0)
     refused = 0
-    for _ in range(300):
-        spoilt = bytearray(content)
-        for place in draw.integers(len(spoilt), size=draw.choice([1, 4, 40])):
-            spoilt[place] = draw.integers(256)
-        end = len(spoilt) if draw.random() < 0.7 else draw.integers(len(spoilt))
-        main.write_bytes(spoilt[:end])
+    for version in spoilt_bytes(main.read_bytes(), 300, np.random.default_rng(0)):
+        main.write_bytes(version)
         mend_hash(folder)
         try:
             load_episodes(folder)
         except RefusedError:
             refused += 1
     assert 50 < refused < 300
+
+
+@pytest.mark.parametrize("name", ["card.json", "world.json", "data/metadata.json"])
+def test_damaged_words_beside_it_are_refused_or_read(folder: Path, name: str):
+    content = read_json(folder / name, "")
+    for version in spoilt_json(content, 100, np.random.default_rng(0)):
+        (folder / name).write_text(json.dumps(version))
+        with contextlib.suppress(RefusedError):
+            load_episodes(folder)
+    for text in (b"", b"[" * 10**5, b"3", b"{}", b"\xff", b'{"a": NaN}'):
+        (folder / name).write_bytes(text)
+        with pytest.raises(RefusedError):
+            load_episodes(folder)

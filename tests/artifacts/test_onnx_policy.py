@@ -1,3 +1,4 @@
+import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ from tasks.artifacts.onnx_policy import (
     write_onnx,
 )
 from tasks.nets.feedforward import Feedforward
+from tests.artifacts.mutations import spoilt_bytes, spoilt_json
 from tests.compress.harness import make_policy
 
 ORIGIN = {
@@ -230,3 +232,32 @@ def test_a_graph_that_cannot_run_is_refused(file: Path):
 def test_a_contract_without_parity_or_made_by_is_taken(file: Path):
     restate(file, both=True, made_by=None, parity=None)
     assert "made_by" not in OnnxPolicy.open(file).contract
+
+
+def test_a_damaged_file_is_refused_or_opened(
+    file: Path, capfd: pytest.CaptureFixture[str]
+):
+    contract, draw = read_json(file.with_suffix(".json"), ""), np.random.default_rng(0)
+    opened = 0
+    for version in spoilt_bytes(file.read_bytes(), 300, draw):
+        file.write_bytes(version)
+        stated = contract | {"onnx_sha256": sha256(file)}
+        write_json(file.with_suffix(".json"), stated)
+        with contextlib.suppress(RefusedError):
+            OnnxPolicy.open(file)
+            opened += 1
+    assert 0 < opened < 150
+    assert "EP Error" not in capfd.readouterr().out
+
+
+def test_a_damaged_contract_is_refused_or_opened(file: Path):
+    contract = read_json(file.with_suffix(".json"), "")
+    del contract["onnx_sha256"]
+    content = file.read_bytes()
+    for version in spoilt_json(contract, 150, np.random.default_rng(0)):
+        file.write_bytes(content)
+        write_json(file.with_suffix(".json"), {"onnx_sha256": ""})
+        restate(file, both=True, **version)
+        with contextlib.suppress(RefusedError):
+            opened = OnnxPolicy.open(file)
+            opened.step({"observation": np.zeros((2, 11))}, opened.reset(2))
