@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 # what may stand where something else should
-VALUES = (
+VALUES: tuple[Any, ...] = (
     *(None, True, -1, 0, 3, 10**9, 10**30, 1.5, -0.5, 1e300),
     *("", "x", "x" * 5000, "../../x", [], {}, [[]], [1, "x"], {"x": None}),
 )
