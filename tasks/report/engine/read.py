@@ -37,7 +37,7 @@ def document(path: Path, command: str, *fields: str) -> dict[str, Any]:
     Raises:
         RefusedError: If the file or a field is missing.
     """
-    document: dict[str, Any] = read_json(path, command)
+    document: dict[str, Any] = read_json(path, command, dict)
     for field in fields:
         value: Any = document
         for key in field.split("."):
@@ -87,9 +87,19 @@ def curves(path: Path, command: str, *columns: str) -> pd.DataFrame:
         raise RefusedError(
             path, "file", "nothing", "a file", f"make it with: {command}"
         )
-    table = pd.read_csv(path)
+    try:
+        table = pd.read_csv(path)
+    except (OSError, ValueError) as error:  # empty, no text or no table
+        raise RefusedError(path, "content", error, "a table", again) from None
     if missing := [c for c in ("update", "seed", *columns) if c not in table]:
         raise RefusedError(path, "columns", list(table), f"also {missing}", again)
+    if table.empty:
+        raise RefusedError(path, "rows", "none", "at least one", again)
+    for name in table:
+        whole, kind = name in ("update", "seed"), table[name].dtype.kind
+        if kind not in ("iu" if whole else "iuf"):
+            expected = "whole numbers" if whole else "numbers"
+            raise RefusedError(path, str(name), f"type {kind}", expected, again)
     return table
 
 
