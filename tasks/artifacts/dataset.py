@@ -25,6 +25,7 @@ from tasks.artifacts.episodes import Episode, check_episodes, checked
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import (
     MIN_FREE_BYTES,
+    read_entry,
     read_json,
     sha256,
     whole_folder,
@@ -150,10 +151,7 @@ def load_episodes(folder: Path) -> tuple[list[Episode], dict[str, Any]]:
     _, metadata = open_dataset(folder)
     spaces = box(folder, metadata, "observation_space"), actions(folder, metadata)
     stored = read_episodes(folder / MAIN, metadata["total_episodes"], names=None)
-    world = read_json(folder / "world.json", "dvc repro", dict).get("world")
-    if not isinstance(world, dict):
-        where, mend = folder / "world.json", "make it again with: dvc repro"
-        raise RefusedError(where, "world", f"{world!r:.80}", "an object", mend)
+    world = read_entry(folder / "world.json", "dvc repro", "world", dict)
     return list(checked(stored, *spaces, folder / MAIN)), dict(world)
 
 

@@ -113,6 +113,30 @@ def read_json(path: Path, made_by: str, kind: type | None = None) -> Any:
     return value
 
 
+def read_entry(path: Path, made_by: str, key: str, kind: type) -> Any:
+    """Read one entry of a JSON file.
+
+    Args:
+        path: The file, which holds an object.
+        made_by: The command that makes it, for the error.
+        key: Of the entry; a dot leads into an object.
+        kind: What it must be; float takes whole numbers too.
+
+    Raises:
+        RefusedError: As :func:`read_json`, or if the entry is missing or of another
+            kind.
+    """
+    value = read_json(path, made_by, dict)
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    kinds = (int, float) if kind is float else (kind,)
+    if not isinstance(value, kinds) or (isinstance(value, bool) and kind is not bool):
+        found = "nothing" if value is None else f"{value!r:.80}"
+        again = f"make it again with: {made_by}"
+        raise RefusedError(path, key, found, f"a value of type {kind.__name__}", again)
+    return value
+
+
 def parse_json(text: str) -> Any:
     """Parse JSON as the standard has it.
 

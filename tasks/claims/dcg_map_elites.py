@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from tasks.artifacts.files import read_json
+from tasks.artifacts.files import read_entry
 from tasks.artifacts.params import Range
 from tasks.claims import Check, Claim, ClaimParams, Figure, Outcome
 from tasks.claims.engine.results import Results, exact, worst
@@ -40,7 +40,7 @@ class DcgMapElitesParams(ClaimParams):
 def archive(results: Results, arm: str, seed: int) -> Card:
     """What the card of an arm's dataset says of its archive."""
     folder = results.root / "datasets" / f"swimmer_{arm}_{seed}-v0"
-    card: Card = read_json(folder / "card.json", "dvc repro")["archive"]
+    card: Card = read_entry(folder / "card.json", "dvc repro", "archive", dict)
     return card
 
 

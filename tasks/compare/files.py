@@ -49,7 +49,7 @@ def document(path: Path, *fields: str) -> dict[str, Any]:
     Raises:
         RefusedError: If the file or a field is missing.
     """
-    content = read_json(path, "dvc repro")
+    content = read_json(path, "dvc repro", dict)
     for name in fields:
         value = content
         for part in name.split("."):

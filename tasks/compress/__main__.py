@@ -17,7 +17,7 @@ from torch import Tensor
 
 from tasks.artifacts.dataset import load_rows, load_transitions
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.files import read_json, whole_folder, write_json
+from tasks.artifacts.files import read_entry, whole_folder, write_json
 from tasks.artifacts.params import build, load, pick
 from tasks.artifacts.policy import load_policy, makers_of, save_policy
 from tasks.artifacts.stage import run_stage
@@ -98,7 +98,7 @@ def read_rows(
             for half in (slice(count), slice(count, None))
         ]
     present, trained_on = (
-        read_json(folder / "card.json", "dvc repro")["sha256"],
+        read_entry(folder / "card.json", "dvc repro", "sha256", str),
         origin["dataset_sha256"],
     )
     if present != trained_on:
@@ -132,7 +132,7 @@ def run(arguments: argparse.Namespace, params: dict[str, Any]) -> Path:
     world = None
     if compressor.visits_world:
         about = Path("data/datasets") / f"{arguments.dataset}-v0" / "world.json"
-        world = build(read_json(about, "dvc repro")["world"], "world")
+        world = build(read_entry(about, "dvc repro", "world", dict), "world")
     count = getattr(compressor.params, "rows", 1000)
     rows, held_out = read_rows(arguments.dataset, count, policy, origin, world)
     small, report = compressor.compress(policy, rows)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.artifacts.checkpoint import Checkpoint
 from tasks.artifacts.dataset import load_transitions
 from tasks.artifacts.effort import Effort
-from tasks.artifacts.files import check_writable, read_json, whole_folder, write_text
+from tasks.artifacts.files import check_writable, read_entry, whole_folder, write_text
 from tasks.artifacts.makers import known_dataset
 from tasks.artifacts.params import build, load, pick, resolve
 from tasks.artifacts.policy import load_policy, save_critic, save_policy
@@ -64,17 +64,23 @@ def main() -> None:
     check_writable(output.parent)
     data = load_transitions(source)
     check_kind(name, block, data.discrete, dataset)
-    world = read_json(
-        source / "world.json", f"python -m tasks.generate --dataset {dataset}"
+    made_with = f"python -m tasks.generate --dataset {dataset}"
+    world, env_id, step_seconds = (
+        read_entry(source / "world.json", made_with, key, kind)
+        for key, kind in (
+            ("world.name", str),
+            ("world.env_id", str),
+            ("step_seconds", float),
+        )
     )
     origin = {
         "seeds": list(effort.seeds),
         "learner": policy,
         "dataset": dataset,
         "dataset_sha256": data.sha256,
-        "world": world["world"]["name"],
-        "env_id": world["world"]["env_id"],
-        "step_seconds": world["step_seconds"],
+        "world": world,
+        "env_id": env_id,
+        "step_seconds": step_seconds,
         "made_by": makers,
     }
     weights = None

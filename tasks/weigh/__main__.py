@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.artifacts.dataset import load_transitions
-from tasks.artifacts.files import check_writable, read_json
+from tasks.artifacts.files import check_writable, read_entry
 from tasks.artifacts.makers import known_dataset
 from tasks.artifacts.params import build, load, pick
 from tasks.artifacts.stage import run_stage
@@ -34,9 +34,12 @@ def main() -> None:
     source = Path("data/datasets") / f"{dataset}-v0"
     data = load_transitions(source)
     command = f"python -m tasks.generate --dataset {dataset}"
-    world = read_json(source / "world.json", command)["world"]
+    low, high = (
+        read_entry(source / "world.json", command, f"world.{end}", float)
+        for end in ("ref_min", "ref_max")
+    )
     weights = weighting.weigh(data)
-    effect = figures(data, weights, world["ref_min"], world["ref_max"])
+    effect = figures(data, weights, low, high)
     write_weights(
         folder,
         weights,

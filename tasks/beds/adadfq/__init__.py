@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from tasks.artifacts.dataset import load_transitions
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.files import read_json, sha256
+from tasks.artifacts.files import read_entry, sha256
 from tasks.artifacts.kept import Kept
 from tasks.artifacts.params import PARAMS, Range, build
 from tasks.artifacts.policy import load_policy, statistics_sha256, weights_sha256
@@ -126,7 +126,8 @@ class AdaDFQBed(Bed[AdaDFQBedParams]):
             raise TypeError(f"{type(policy).__name__}: the bed's policies are ResNets")
         self.policy = policy
         folder = Path(self.params.needs_dataset)
-        self.world = build(read_json(folder / "world.json", "dvc repro")["world"], "")
+        block = read_entry(folder / "world.json", "dvc repro", "world", dict)
+        self.world = build(block, "")
         data = load_transitions(folder)
         flat = policy.normalise(torch.from_numpy(data.observation))
         self.data = Pictures(

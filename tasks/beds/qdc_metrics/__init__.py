@@ -19,7 +19,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from tasks.artifacts.files import read_json, sha256
+from tasks.artifacts.files import read_entry, read_json, sha256
 from tasks.artifacts.kept import Kept
 from tasks.artifacts.params import Range, build
 from tasks.artifacts.progress import Progress
@@ -145,7 +145,7 @@ class QdcBed(Bed[QdcBedParams]):
         if all(job.settings["kind"] == "text" for job in jobs):
             return
         archive, design = Path(self.params.needs_dataset), self.params.design()
-        block = read_json(archive / "world.json", "dvc repro")["world"]
+        block = read_entry(archive / "world.json", "dvc repro", "world", dict)
         self.world = build(block, "world")
         self.folder = kept.place({"design": asdict(design), **self.inputs()})
         if not self.folder.exists():

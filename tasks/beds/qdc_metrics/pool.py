@@ -62,7 +62,7 @@ def read_elites(folder: Path) -> tuple[Elites, tuple[int, ...]]:
         RefusedError: If there is none, or its file is not the one the card tells of.
     """
     made_by = "dvc repro"
-    card = read_json(folder / "card.json", made_by)
+    card = read_json(folder / "card.json", made_by, dict)
     path = folder / "archive" / "archive.safetensors"
     if "archive" not in card or not path.exists():
         mend = "name a dataset of dcg_map_elites"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.evaluation import Episodes
-from tasks.artifacts.files import read_json
+from tasks.artifacts.files import read_entry, read_json
 from tasks.artifacts.params import PARAMS
 from tasks.claims import Figure
 from tasks.statistics.intervals import Statistic, interval, iqm, mean
@@ -67,7 +67,8 @@ class Results:
     def world(self, dataset: str) -> dict[str, Any]:
         """The parameters of the world a dataset was recorded in."""
         folder = self.root / "datasets" / f"{dataset}-v0"
-        block: dict[str, Any] = read_json(folder / "world.json", "dvc repro")["world"]
+        path = folder / "world.json"
+        block: dict[str, Any] = read_entry(path, "dvc repro", "world", dict)
         return block
 
     def bed(self, name: str) -> "BedResults":

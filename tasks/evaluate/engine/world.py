@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tasks.artifacts.files import read_json
+from tasks.artifacts.files import read_entry
 from tasks.artifacts.params import build
 from tasks.worlds import World
 
@@ -17,6 +17,7 @@ def world_of(dataset: str) -> World:
         RefusedError: If the dataset is not there.
     """
     path = Path("data/datasets") / f"{dataset}-v0" / "world.json"
-    block = read_json(path, f"python -m tasks.generate --dataset {dataset}")["world"]
+    command = f"python -m tasks.generate --dataset {dataset}"
+    block = read_entry(path, command, "world", dict)
     world: World = build(block, f"dataset.{dataset}.world")
     return world

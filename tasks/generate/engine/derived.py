@@ -11,7 +11,7 @@ from typing import Any
 
 from tasks.artifacts.dataset import load_episodes, write_dataset
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.files import read_json
+from tasks.artifacts.files import read_entry
 from tasks.artifacts.makers import AttackOn, of_block
 from tasks.artifacts.params import build
 from tasks.artifacts.progress import Progress
@@ -41,7 +41,7 @@ def corrupted(folder: Path, where: str, block: Mapping[str, Any]) -> dict[str, A
     corruption: Corruption[Any] = build(block["generate"], f"{where}.generate")
     source = folder.parent / f"{asked.source}-v0"
     played, world_block = load_episodes(source)
-    origin = read_json(source / "card.json", "dvc repro")["sha256"]
+    origin = read_entry(source / "card.json", "dvc repro", "sha256", str)
     if any(MASK in episode.infos for episode in played):
         raise RefusedError(
             where,

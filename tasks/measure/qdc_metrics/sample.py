@@ -17,7 +17,7 @@ from tasks.artifacts.dataset import open_dataset
 from tasks.artifacts.density import scaled
 from tasks.artifacts.episodes import Episode
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.files import read_json
+from tasks.artifacts.files import read_entry
 from tasks.artifacts.minari import MAIN, actions, box, read_episodes
 from tasks.artifacts.readings import COLUMNS, steps
 from tasks.measure.qdc_metrics.embedding import FLOOR, Reference, features
@@ -77,7 +77,7 @@ class Source:
             episodes=int(card["episodes"]),
             steps=int(card["steps"]),
             sha256=str(card["sha256"]),
-            world=dict(read_json(folder / "world.json", made_by)["world"]),
+            world=read_entry(folder / "world.json", made_by, "world", dict),
         )
 
     @property
