@@ -37,8 +37,10 @@ PARENT = "float32"
 # fields the page shows
 CARD = (
     *("dataset_id", "env_id", "episodes", "steps", "score_mean", "length.mean"),
-    *("return.min", "return.mean", "return.median", "return.max", "return.histogram"),
-    *("terminated", "truncated", "coverage", "sources", "sha256"),
+    *("return.min", "return.mean", "return.median", "return.max"),
+    *("return.histogram.edges", "return.histogram.counts"),
+    *("coverage.share", "coverage.occupied", "coverage.cells"),
+    *("terminated", "truncated", "sources", "sha256"),
     *("observation.min", "action.min"),
 )
 COMPRESSION = (
@@ -174,7 +176,7 @@ def collect(
         datasets=tuple(_data(root, name, study) for name in study["datasets"]),
         confidence=pick(params, "evaluate", "returns")["confidence"],
         environment=(
-            read_json(environment, "python -m tasks.artifacts.environment")
+            read_json(environment, "python -m tasks.artifacts.environment", dict)
             if environment.exists()
             else None
         ),

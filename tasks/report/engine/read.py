@@ -24,6 +24,27 @@ QDC = (  # of a dataset's figures that the page shows
     *("dataset_sha256", "world", "peers", "episodes", "steps", "seed", "bandwidth"),
     *("confidence", "reference", "gate", "quality", "diversity", "complexity"),
 )
+NUMBERS = """
+    episodes steps score_mean length.mean return.min return.mean return.median
+    return.max return.iqm terminated truncated coverage.share coverage.occupied
+    coverage.cells bits_nominal parameters parameters_before bytes_weights
+    bytes_weights_before score.iqm score.low score.high bytes parity.max world.ref_min
+    world.ref_max last.iqm best.iqm v_plus.return v_plus.score effective_sample_size
+    mean_return.uniform mean_return.weighted discount confidence
+    """
+TEXTS = """
+    dataset_id env_id sha256 mode world.name dataset_sha256 dataset.sha256
+    weights_sha256 statistics_sha256 onnx_sha256 kind method
+    """
+LISTS = """
+    layers sources observation.min action.min return.histogram.edges
+    return.histogram.counts
+    """
+KINDS: dict[str, tuple[type, ...]] = {  # of fields by their dotted names
+    **dict.fromkeys(NUMBERS.split(), (int, float)),
+    **dict.fromkeys(TEXTS.split(), (str,)),
+    **dict.fromkeys(LISTS.split(), (list,)),
+}
 
 
 def document(path: Path, command: str, *fields: str) -> dict[str, Any]:
@@ -35,17 +56,21 @@ def document(path: Path, command: str, *fields: str) -> dict[str, Any]:
         *fields: Dotted names of what it must hold.
 
     Raises:
-        RefusedError: If the file or a field is missing.
+        RefusedError: If the file or a field is missing, or a field of another kind than
+            :data:`KINDS` says.
     """
+    again = f"make it again with: {command}"
     document: dict[str, Any] = read_json(path, command, dict)
     for field in fields:
         value: Any = document
         for key in field.split("."):
             if not isinstance(value, dict) or key not in value:
-                raise RefusedError(
-                    path, field, "nothing", "a value", f"make it again with: {command}"
-                )
+                raise RefusedError(path, field, "nothing", "a value", again)
             value = value[key]
+        kinds = KINDS.get(field, (object,))
+        if not isinstance(value, kinds) or (field in KINDS and value is True):
+            expected = " or ".join(kind.__name__ for kind in kinds)
+            raise RefusedError(path, field, f"{value!r:.80}", expected, again)
     return document
 
 
