@@ -41,7 +41,8 @@ CARD = (
     *("return.histogram.edges", "return.histogram.counts"),
     *("coverage.share", "coverage.occupied", "coverage.cells"),
     *("terminated", "truncated", "sources", "sha256"),
-    *("observation.min", "action.min"),
+    *("observation.min", "observation.mean", "observation.max", "observation.std"),
+    *("action.min", "action.mean", "action.max", "action.std"),
 )
 COMPRESSION = (
     *("bits_nominal", "layers", "parameters", "parameters_before", "calibration"),
@@ -189,7 +190,7 @@ def _data(root: Path, name: str, study: Mapping[str, Any]) -> Data:
     command = f"python -m tasks.generate --dataset {name}"
     folder = root / "datasets" / f"{name}-v0"
     card_path = folder / "card.json"
-    card = read.document(card_path, command, *CARD)
+    card = read.card(card_path, command, *CARD)
     world = read.document(
         folder / "world.json", command, "world.name", "world.ref_min", "world.ref_max"
     )["world"]
@@ -276,9 +277,7 @@ def _result(
     static = read.document(profiled / "static.json", command("profile"), "bytes")
     latency = None
     if (profiled / "latency.json").exists():
-        latency = read.document(
-            profiled / "latency.json", command("profile"), "batches.1", "machine"
-        )
+        latency = read.latency(profiled / "latency.json", command("profile"))
     return Result(
         dataset=dataset,
         learner=learner,

@@ -24,6 +24,7 @@ QDC = (  # of a dataset's figures that the page shows
     *("dataset_sha256", "world", "peers", "episodes", "steps", "seed", "bandwidth"),
     *("confidence", "reference", "gate", "quality", "diversity", "complexity"),
 )
+PERCENTILES = ("p50", "p99")
 NUMBERS = """
     episodes steps score_mean length.mean return.min return.mean return.median
     return.max return.iqm terminated truncated coverage.share coverage.occupied
@@ -37,7 +38,8 @@ TEXTS = """
     weights_sha256 statistics_sha256 onnx_sha256 kind method
     """
 LISTS = """
-    layers sources observation.min action.min return.histogram.edges
+    layers sources observation.min observation.mean observation.max observation.std
+    action.min action.mean action.max action.std return.histogram.edges
     return.histogram.counts
     """
 KINDS: dict[str, tuple[type, ...]] = {  # of fields by their dotted names
@@ -68,10 +70,48 @@ def document(path: Path, command: str, *fields: str) -> dict[str, Any]:
                 raise RefusedError(path, field, "nothing", "a value", again)
             value = value[key]
         kinds = KINDS.get(field, (object,))
+        if field.endswith("_us"):  # of a batch, whatever its size
+            kinds = (int, float)
         if not isinstance(value, kinds) or (field in KINDS and value is True):
             expected = " or ".join(kind.__name__ for kind in kinds)
             raise RefusedError(path, field, f"{value!r:.80}", expected, again)
     return document
+
+
+def card(path: Path, command: str, *fields: str) -> dict[str, Any]:
+    """A dataset's card, whose figures a picture or table shows row by row.
+
+    Raises:
+        RefusedError: As :func:`document`, or if lists differ in length or hold anything
+            but numbers.
+    """
+    again = f"make it again with: {command}"
+    card = document(path, command, *fields)
+    histogram = card["return"]["histogram"]
+    lengths = {"return.histogram.edges": len(histogram["counts"]) + 1}
+    columns = {f"return.histogram.{n}": histogram[n] for n in ("edges", "counts")}
+    for name in ("observation", "action"):
+        for what in ("min", "mean", "max", "std"):
+            columns[f"{name}.{what}"] = card[name][what]
+            lengths[f"{name}.{what}"] = len(card[name]["min"])
+    for field, values in columns.items():
+        if len(values) != lengths.get(field, len(values)):
+            expected = f"{lengths[field]}"
+            raise RefusedError(path, field, f"{len(values)} numbers", expected, again)
+        if not all(type(value) in (int, float) for value in values):
+            raise RefusedError(path, field, f"{values!r:.80}", "numbers", again)
+    return card
+
+
+def latency(path: Path, command: str) -> dict[str, Any]:
+    """The latencies of a file, each batch with its figures.
+
+    Raises:
+        RefusedError: As :func:`document`.
+    """
+    measured = document(path, command, "batches.1", "machine")
+    figures = [f"batches.{n}.{p}_us" for n in measured["batches"] for p in PERCENTILES]
+    return document(path, command, *figures)
 
 
 def same(path: Path, metrics: Mapping[str, Any], names: tuple[str, str, str]) -> None:
