@@ -3,6 +3,7 @@
 A mask is (N, A), above 0.5 where an action is allowed.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,9 @@ from gymnasium.spaces import Box, Discrete
 from numpy.typing import NDArray
 
 from tasks.artifacts.errors import RefusedError
+
+# how far outside its bounds a played action may lie, a share of their width
+SLACK = 1e-4
 
 
 def check_legal(legal: NDArray[Any], where: object, field: str = "legal") -> None:
@@ -60,7 +64,9 @@ def action_bounds(space: Box | Discrete) -> tuple[NDArray[Any], NDArray[Any]]:
 def flat_actions(values: NDArray[Any], space: Box | Discrete) -> NDArray[np.float32]:
     """Actions (N, ...) as (N, A), float32; discrete ones one-hot."""
     if isinstance(space, Discrete):
-        return np.eye(int(space.n), dtype=np.float32)[values]
+        chosen = np.zeros((len(values), int(space.n)), np.float32)
+        chosen[np.arange(len(values)), values] = 1
+        return chosen
     return values.reshape(len(values), -1).astype(np.float32)
 
 
@@ -105,3 +111,34 @@ def check_choices(
             expected,
             "mend the log, the mask or the space",
         )
+
+
+def check_played(
+    action: NDArray[Any], stated: Mapping[str, Any], where: object, step: int
+) -> None:
+    """Refuse actions that a policy's contract rules out, before a world takes them.
+
+    Args:
+        action: (B, A), or numbers (B,).
+        stated: The contract's ``outputs.action``: ``low`` and ``high`` (A,), or ``n``.
+        where: The policy's file, for the error.
+        step: Of the episodes, for the error.
+
+    Raises:
+        RefusedError: If a number is not finite, or further outside the bounds than
+            :data:`SLACK` of their width, or none of 0..n-1.
+    """
+    mend = "export and train it again with: dvc repro"
+    if not np.isfinite(action).all():
+        found = f"a number that is not finite at step {step}"
+        raise RefusedError(where, "action", found, "finite actions", mend)
+    bounds = (0, stated["n"] - 1) if "n" in stated else (stated["low"], stated["high"])
+    low, high = (np.asarray(end, np.float64) for end in bounds)
+    slack = 0 if "n" in stated else SLACK * (high - low)
+    outside = (action < low - slack) | (action > high + slack)
+    if outside.any():
+        at = tuple(np.argwhere(outside)[0])
+        ends = (float(np.broadcast_to(end, action.shape)[at]) for end in (low, high))
+        found = f"{action[at]:g} at step {step}"
+        expected = " to ".join(f"{end:g}" for end in ends)
+        raise RefusedError(where, "action", found, expected, mend)

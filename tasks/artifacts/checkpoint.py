@@ -15,8 +15,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
+
+from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.files import parse_json
 
 NAME = re.compile(r"(\d{12})-([0-9a-f]{64})\.safetensors")
 
@@ -76,18 +80,30 @@ class Checkpoint:
                 other.unlink()
 
     def load(self) -> State | None:
-        """Read the newest state whose content has the hash in its name, if any."""
+        """Read the newest state whose content has the hash in its name, if any.
+
+        Raises:
+            RefusedError: If that content is no state: then something else wrote it.
+        """
         files = self.folder.iterdir() if self.folder.is_dir() else ()
         for file in sorted(files, reverse=True):
             match = NAME.fullmatch(file.name)
-            if match is None:
+            if match is None or not file.is_file():
                 continue
             data = file.read_bytes()
             if hashlib.sha256(data).hexdigest() != match[2]:
                 continue
-            header = int.from_bytes(data[:8], "little")
-            metadata = json.loads(data[8 : 8 + header])["__metadata__"]
-            return State(int(match[1]), load(data), json.loads(metadata["columns"]))
+            try:
+                tensors = load(data)
+                header = int.from_bytes(data[:8], "little")
+                about = parse_json(data[8 : 8 + header].decode())["__metadata__"]
+                columns = parse_json(about["columns"])
+                if not all(isinstance(name, str) for name in columns):
+                    raise ValueError(f"columns {columns!r:.80}")
+            except (KeyError, SafetensorError, TypeError, ValueError) as error:
+                expected, mend = "a state of a training", f"remove {file}"
+                raise RefusedError(file, "content", error, expected, mend) from None
+            return State(int(match[1]), tensors, columns)
         return None
 
     def remove(self) -> None:

@@ -161,7 +161,7 @@ def load_transitions(folder: Path) -> Transitions:
     space = actions(folder, metadata)
     low, high = action_bounds(space)
     width, a = int(np.prod(observations.shape)), len(low)
-    file, count = folder / MAIN, int(metadata["total_episodes"])
+    file, count = folder / MAIN, metadata["total_episodes"]
 
     lengths, returns, total, masked, hit = [], [], np.zeros(width), True, True
     for e in checked(read_episodes(file, count), observations, space, file):
@@ -266,7 +266,7 @@ def open_dataset(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         if stored != stated:
             mend = f"make it again with: {command}"
             raise RefusedError(path, "sha256", stored, stated, mend)
-    metadata = read_json(folder / METADATA, command)
+    metadata = read_json(folder / METADATA, command, dict)
     for file, content in (("card.json", figures), (METADATA, metadata)):
         if content.get("dataset_id") != folder.name:
             raise RefusedError(
@@ -276,4 +276,9 @@ def open_dataset(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
                 folder.name,
                 "name the folder like the dataset",
             )
+    count = metadata.get("total_episodes")
+    if type(count) is not int or count < 1:
+        mend = f"make it again with: {command}"
+        where, expected = folder / METADATA, "a whole number above 0"
+        raise RefusedError(where, "total_episodes", f"{count!r:.80}", expected, mend)
     return figures, metadata

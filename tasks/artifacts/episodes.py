@@ -17,6 +17,7 @@ from tasks.artifacts.readings import widths
 Floats = NDArray[np.floating[Any]]
 Flags = NDArray[np.bool_]
 
+FLAGS = ("terminations", "truncations")
 MEND = "drop or mend that episode and write the dataset again"
 
 
@@ -195,6 +196,15 @@ def _check_shapes(
         if name in episode.infos:
             shapes[f"infos/{name}"] = (episode.infos[name], (steps + 1, *rest))
     for name, (values, shape) in shapes.items():
+        kinds = "biu" if name in FLAGS else "fiub" if "infos/" in name else "fiu"
+        if values.dtype.kind not in kinds:
+            raise RefusedError(
+                where,
+                f"episode {number}, step 0, {name}",
+                f"type {values.dtype}",
+                "true or false" if name in FLAGS else "real or whole numbers",
+                MEND,
+            )
         if values.shape != shape:
             raise RefusedError(
                 where,
@@ -220,14 +230,15 @@ def _check_values(
     }
     fields |= {f"infos/{name}": values for name, values in episode.infos.items()}
     for name, values in fields.items():
-        finite = np.isfinite(values)
+        with np.errstate(over="ignore"):
+            finite = np.isfinite(values.astype(np.float32, copy=False))
         if not finite.all():
             at = tuple(int(i) for i in np.argwhere(~finite)[0])
             raise RefusedError(
                 where,
                 f"episode {number}, step {at[0]}, {name}",
                 values[at],
-                "a finite number",
+                "a finite number of float32's range",
                 MEND,
             )
     bounded = [("observations", episode.observations, observations)]
@@ -249,7 +260,13 @@ def _check_values(
 
 def _check_end(number: int, episode: Episode, where: object) -> None:
     """Refuse end flags unless exactly one is set, at the last step."""
-    flags = np.stack([episode.terminations, episode.truncations]).astype(bool)
+    stored = np.stack([episode.terminations, episode.truncations])
+    flags = stored.astype(bool)
+    if (stored != flags).any():
+        step = int(np.argwhere(stored != flags)[0][1])
+        field = f"episode {number}, step {step}, terminations/truncations"
+        found = stored[:, step].tolist()
+        raise RefusedError(where, field, found, "true or false, 1 or 0", MEND)
     early = flags[:, :-1].any(axis=0)
     if early.any():
         step = int(np.flatnonzero(early)[0])

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+LONGEST = 1000  # letters of each part of an error
+
 
 class RefusedError(Exception):
     """Bad input, refused before anything is written.
@@ -38,5 +40,8 @@ class RefusedError(Exception):
 
 
 def _line(value: object) -> str:
-    """The text of a value on one line."""
-    return " ".join(str(value).split())
+    """The text of a value on one line, cut where it is long, without control codes."""
+    text = " ".join(str(value).split())
+    if len(text) > LONGEST:
+        text = f"{text[:LONGEST]}... ({len(text)} letters)"
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)

@@ -17,12 +17,19 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.artifacts.columns import read_columns
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import sha256
 from tasks.artifacts.sealed import read_sealed, write_sealed
 
 TABLE, METRICS = "episodes.parquet", "metrics.json"
 STATED = "episodes_sha256"  # in metrics.json
+
+TYPES = {  # of the columns, as parquet names them
+    **dict.fromkeys(("seed", "episode", "start_seed", "length"), "int64"),
+    "returns": "double",
+    "terminated": "bool",
+}
 
 
 @dataclass(frozen=True)
@@ -76,21 +83,25 @@ class Episodes:
         Raises:
             RefusedError: If the file is missing, or is no such table.
         """
-        import pyarrow
-        from pyarrow import parquet
-
         mend = "make it again with: dvc repro"
-        try:
-            table = parquet.read_table(path, use_threads=False)
-        except FileNotFoundError:
-            raise RefusedError(path, "file", "nothing", "a file", mend) from None
-        except pyarrow.ArrowInvalid as error:
-            reason = str(error).splitlines()[0]
-            raise RefusedError(path, "content", reason, "parquet", mend) from None
-        names = [_column(field.name) for field in fields(cls)]
-        if table.column_names != names:
-            raise RefusedError(path, "columns", table.column_names, names, mend)
-        return cls(*(table[name].to_numpy() for name in names))
+        types = {_column(field.name): TYPES[field.name] for field in fields(cls)}
+        columns = read_columns(path, types, mend)
+        table = cls(*columns.values())
+        seeds, rows = table.seeds, len(table.seed)
+        each = rows // len(seeds) if seeds else 0
+        ordered = (
+            rows == each * len(seeds)
+            and np.array_equal(table.seed, np.repeat(seeds, each))
+            and np.array_equal(table.episode, np.tile(np.arange(each), len(seeds)))
+        )
+        if not rows or not ordered:
+            expected = "the same episodes 0, 1, ... of every seed, in order"
+            found = f"{rows} rows of {len(seeds)} seeds"
+            raise RefusedError(path, "seed, episode", found, expected, mend)
+        if not np.isfinite(table.returns).all():
+            found = "a number that is not finite"
+            raise RefusedError(path, "return", found, "finite numbers", mend)
+        return table
 
 
 def write_evaluation(

@@ -4,6 +4,7 @@ import errno
 import glob
 import hashlib
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -16,6 +17,8 @@ from tasks.artifacts.errors import RefusedError
 
 MIN_FREE_BYTES = 64 * 1024 * 1024
 TEMPORARY = ".tmp"  # git and DVC ignore what ends so
+DEPTH = 64  # brackets inside each other in JSON
+WHOLE_DIGITS = 300  # of a whole number in JSON
 MAKE_ROOM = "make room, e.g. with: dvc gc --workspace"
 
 
@@ -77,29 +80,125 @@ def write_text(path: Path, text: str) -> None:
         raise
 
 
-def read_json(path: Path, made_by: str) -> Any:
+def read_json(path: Path, made_by: str, kind: type | None = None) -> Any:
     """Read a JSON file.
 
     Args:
         path: The file.
         made_by: The command that makes it, for the error.
+        kind: What it must hold at its top; None takes any value.
 
     Returns:
         The value it holds.
 
     Raises:
-        RefusedError: If the file is missing or is not JSON.
+        RefusedError: If the file is missing, cannot be read, is not JSON as
+            :func:`parse_json` takes it, or holds another kind of value.
     """
+    again = f"make it again with: {made_by}"
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        value = parse_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise RefusedError(
             path, "file", "nothing", "a file", f"make it with: {made_by}"
         ) from None
+    except OSError as error:  # a folder, or no right to read it
+        found = error.strerror or str(error)
+        raise RefusedError(path, "file", found, "a file", again) from None
     except ValueError as error:  # not UTF-8, or not JSON
-        raise RefusedError(
-            path, "content", str(error), "JSON", f"make it again with: {made_by}"
-        ) from error
+        raise RefusedError(path, "content", error, "JSON", again) from None
+    if kind is not None and not isinstance(value, kind):
+        name = "an object" if kind is dict else f"a {kind.__name__}"
+        raise RefusedError(path, "content", f"{value!r:.80}", name, again)
+    return value
+
+
+def read_entry(path: Path, made_by: str, key: str, kind: type) -> Any:
+    """Read one entry of a JSON file.
+
+    Args:
+        path: The file, which holds an object.
+        made_by: The command that makes it, for the error.
+        key: Of the entry; a dot leads into an object.
+        kind: What it must be; float takes whole numbers too.
+
+    Raises:
+        RefusedError: As :func:`read_json`, or if the entry is missing or of another
+            kind.
+    """
+    value = read_json(path, made_by, dict)
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    kinds = (int, float) if kind is float else (kind,)
+    if not isinstance(value, kinds) or (isinstance(value, bool) and kind is not bool):
+        found = "nothing" if value is None else f"{value!r:.80}"
+        again = f"make it again with: {made_by}"
+        raise RefusedError(path, key, found, f"a value of type {kind.__name__}", again)
+    return value
+
+
+def parse_json(text: str) -> Any:
+    """Parse JSON as the standard has it.
+
+    Raises:
+        ValueError: If it is no JSON, deeper than :data:`DEPTH`, or holds a key twice,
+            NaN, an infinity, a number beyond a float's range or half a character.
+    """
+    try:
+        value = json.loads(
+            text,
+            object_pairs_hook=_unique,
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
+            parse_int=_whole,
+        )
+    except RecursionError:
+        raise ValueError("brackets too deep") from None
+    level, depth = [value], 0
+    while level := [part for whole in level for part in _parts(whole)]:
+        depth += 1
+        if depth > DEPTH:
+            raise ValueError("brackets too deep")
+    if "\\u" in text:  # half of a pair cannot be written as UTF-8
+        json.dumps(value, ensure_ascii=False).encode()
+    return value
+
+
+def _parts(value: Any) -> Iterator[Any]:
+    """What stands in an object or array, if it is one."""
+    if isinstance(value, dict):
+        yield from value.values()
+    elif isinstance(value, list):
+        yield from value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object's keys and values, each key once."""
+    entries = dict(pairs)
+    if len(entries) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {twice!r:.80} twice")
+    return entries
+
+
+def _refuse_constant(name: str) -> Any:
+    """NaN and the infinities, which JSON does not have."""
+    raise ValueError(f"the value {name}")
+
+
+def _finite(digits: str) -> float:
+    """A number with a point or an exponent."""
+    if math.isinf(number := float(digits)):
+        raise ValueError(f"the number {digits:.40}, beyond a float's range")
+    return number
+
+
+def _whole(digits: str) -> int:
+    """A whole number; start seeds may be long, but not beyond a float's range."""
+    if len(digits) > WHOLE_DIGITS:
+        raise ValueError(f"a whole number of {len(digits)} digits")
+    return int(digits)
 
 
 def check_writable(folder: Path, need: int = MIN_FREE_BYTES) -> None:

@@ -18,6 +18,7 @@ from gymnasium.spaces import Box, Discrete
 
 from tasks.artifacts.episodes import Episode
 from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.hdf5 import MEND, Hdf5, is_plain
 from tasks.artifacts.readings import COLUMNS, MASK
 
 if TYPE_CHECKING:
@@ -26,6 +27,17 @@ if TYPE_CHECKING:
 OWN = ("id", "seed", "source", "total_steps")  # attributes that are no metadata
 # infos that learners and estimators use
 READ = ("legal", "log_prob", MASK, *COLUMNS.values())
+MOST_ACTIONS = 2**16  # to choose from; each is a column of every step
+# what reading a space may fail with
+SPACELESS = (
+    *(AssertionError, AttributeError, KeyError, MemoryError, OverflowError),
+    *(RecursionError, TypeError, ValueError),
+)
+# what h5py may fail with in a damaged file
+HDF5_ERRORS = (
+    *(KeyError, MemoryError, OSError, OverflowError, RuntimeError),
+    *(TypeError, ValueError),
+)
 MAIN, METADATA = Path("data/main_data.hdf5"), Path("data/metadata.json")
 
 
@@ -116,13 +128,17 @@ def box(file: Path, metadata: Mapping[str, Any], name: str) -> Box:
         space = json.loads(metadata[name])
         if space["type"] != "Box":
             raise ValueError(space["type"])
-        dtype = np.dtype(space["dtype"])
+        dtype, shape = np.dtype(space["dtype"]), tuple(space["shape"])
+        if dtype.kind not in "fiu":
+            raise ValueError(f"numbers of type {dtype}")
         low, high = (np.array(space[end], dtype=dtype) for end in ("low", "high"))
-        return Box(low, high, tuple(space["shape"]), dtype.type)
-    except (KeyError, TypeError, ValueError) as error:
-        raise RefusedError(
-            file, name, repr(error), "a Box space", "write the dataset again"
-        ) from error
+        if not low.shape == high.shape == shape:
+            raise ValueError(f"shape {shape}, bounds of {low.shape}, {high.shape}")
+        if not (low <= high).all():
+            raise ValueError("a lower bound above the upper one")
+        return Box(low, high, shape, dtype.type)
+    except SPACELESS as error:
+        raise RefusedError(file, name, repr(error), "a Box space", MEND) from None
 
 
 def actions(file: Path, metadata: Mapping[str, Any]) -> Box | Discrete:
@@ -142,12 +158,13 @@ def actions(file: Path, metadata: Mapping[str, Any]) -> Box | Discrete:
             return box(file, metadata, name)
         if space["start"] != 0:
             raise ValueError(f"a start of {space['start']}")
-        return Discrete(int(space["n"]))
-    except (AssertionError, KeyError, TypeError, ValueError) as error:
+        n = space["n"]
+        if type(n) is not int or not 1 <= n <= MOST_ACTIONS:
+            raise ValueError(f"n = {n!r:.40}, not 1 to {MOST_ACTIONS}")
+        return Discrete(n)
+    except SPACELESS as error:
         expected = "a Box space, or a Discrete one that begins at 0"
-        raise RefusedError(
-            file, name, repr(error), expected, "write the dataset again"
-        ) from error
+        raise RefusedError(file, name, repr(error), expected, MEND) from None
 
 
 def read_episodes(
@@ -157,35 +174,66 @@ def read_episodes(
 
     Args:
         file: main_data.hdf5.
-        count: How many of the first, or their numbers.
+        count: How many there are, or the numbers of some.
         names: Which infos; None for all.
 
     Raises:
-        RefusedError: If an episode or one of its arrays is missing.
+        RefusedError: If an episode or one of its arrays is missing, is no array of
+            numbers in the file itself, or is far larger than the file; if there are
+            others than ``count`` says.
     """
     number = 0
     try:
-        with h5py.File(file, "r") as stored:
+        with h5py.File(file, "r") as opened:
+            stored = Hdf5(file, opened)
+            if isinstance(count, int):
+                _check_count(file, opened, count)
             for number in range(count) if isinstance(count, int) else count:
-                group = stored[f"episode_{number}"]
-                infos = group.get("infos", {})
-                kept = infos if names is None else [n for n in names if n in infos]
-                yield Episode(
-                    observations=group["observations"][()],
-                    actions=group["actions"][()],
-                    rewards=group["rewards"][()],
-                    terminations=group["terminations"][()],
-                    truncations=group["truncations"][()],
-                    infos={n: infos[n][()] for n in kept},
-                    seed=int(group.attrs.get("seed", -1)),
-                    source=str(group.attrs.get("source", "unknown")),
-                    metadata={k: v for k, v in group.attrs.items() if k not in OWN},
-                )
-    except (KeyError, OSError) as error:
+                yield _episode(stored, f"episode_{number}", names)
+    except HDF5_ERRORS as error:
         raise RefusedError(
             file,
             f"episode {number}",
-            str(error),
+            f"{type(error).__name__}: {error}",
             "observations, actions, rewards, terminations, truncations",
-            "write the dataset again",
-        ) from error
+            MEND,
+        ) from None
+
+
+def _check_count(file: Path, opened: h5py.File, count: int) -> None:
+    """Refuse a file that holds another number of episodes."""
+    held = sum(name.startswith("episode_") for name in opened)
+    if held != count:
+        mend = f"mend total_episodes of {METADATA}, or {MEND}"
+        raise RefusedError(file, "episodes", held, f"{count}, as stated", mend)
+
+
+def _episode(stored: Hdf5, name: str, names: Collection[str] | None) -> Episode:
+    """One episode of a file."""
+    group = stored.group(stored.file, name)
+    kept: list[str] = []
+    if "infos" in group.keys():  # noqa: SIM118, a link to elsewhere is in keys alone
+        infos = stored.group(group, "infos")
+        held = list(infos.keys())
+        kept = held if names is None else [n for n in names if n in held]
+    attributes = dict(group.attrs.items())
+    for key, value in attributes.items():
+        where = f"{name}, attribute {key}"
+        if not is_plain(value):
+            expected = "a number, text or an array of them"
+            raise RefusedError(stored.path, where, type(value).__name__, expected, MEND)
+    seed = attributes.get("seed", np.int64(-1))
+    if not isinstance(seed, np.integer):
+        where = f"{name}, attribute seed"
+        raise RefusedError(stored.path, where, f"{seed!r:.80}", "a whole number", MEND)
+    return Episode(
+        observations=stored.array(group, "observations"),
+        actions=stored.array(group, "actions"),
+        rewards=stored.array(group, "rewards"),
+        terminations=stored.array(group, "terminations"),
+        truncations=stored.array(group, "truncations"),
+        infos={n: stored.array(infos, n) for n in kept},
+        seed=int(seed),
+        source=str(attributes.get("source", "unknown")),
+        metadata={k: v for k, v in attributes.items() if k not in OWN},
+    )

@@ -1,6 +1,5 @@
 """What an ONNX file must be before it is opened: its contract, and nothing beyond."""
 
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,13 +9,30 @@ import onnx
 from onnx import TensorProto
 
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.files import read_json
+from tasks.artifacts.files import parse_json, read_json
+from tasks.artifacts.onnx_graph import check_graph
 
 SCHEMA = 1
 KEY = "offcut.contract"
 MEND = "make it again with: dvc repro"
-# what opening needs; evaluate and profile compare the rest with what they expect
-REQUIRED = ("inputs", "outputs", "carry", "mode", "onnx_sha256")
+# what the stages that open, play and show a file read of its contract
+TYPES: dict[str, tuple[type, ...]] = {
+    "inputs": (dict,),
+    "outputs": (dict,),
+    "carry": (dict,),
+    "mode": (str,),
+    "onnx_sha256": (str,),
+    "world": (str,),
+    "env_id": (str,),
+    "step_seconds": (int, float),
+    "dataset": (dict,),
+    "learner": (str,),
+    "variant": (str,),
+    "seed": (int,),
+    "weights_sha256": (str,),
+    "statistics_sha256": (str,),
+}
+OPTIONAL: dict[str, tuple[type, ...]] = {"made_by": (list,), "parity": (dict,)}
 
 
 def check_model(path: Path, data: bytes, contract: Mapping[str, Any]) -> None:
@@ -27,25 +43,6 @@ def check_model(path: Path, data: bytes, contract: Mapping[str, Any]) -> None:
         raise RefusedError(
             path, "content", str(error), "an ONNX model", MEND
         ) from error
-    for node in _nodes(model.graph):
-        if node.domain not in ("", "ai.onnx"):
-            raise RefusedError(
-                path,
-                f"node {node.name or node.op_type}",
-                f"the operator {node.domain}.{node.op_type}",
-                "operators of the standard domain only",
-                "export the policy with standard operators",
-            )
-    for tensor in _tensors(model.graph):
-        if tensor.data_location == TensorProto.EXTERNAL:
-            where = {e.key: e.value for e in tensor.external_data}.get("location")
-            raise RefusedError(
-                path,
-                f"initialiser {tensor.name}",
-                f"external data in {where}",
-                "all data inside the file",
-                "save the model as one file",
-            )
     inside = _inside(model)
     beside = {k: v for k, v in contract.items() if k != "onnx_sha256"}
     keys = [k for k in inside | beside if inside.get(k) != beside.get(k)]
@@ -57,6 +54,7 @@ def check_model(path: Path, data: bytes, contract: Mapping[str, Any]) -> None:
         versions = f"{opset} / {model.ir_version}"
         raise RefusedError(path, "opset / IR", versions, "at most 26 / 13", MEND)
     _check_shapes(path, model, contract)
+    check_graph(path, model)
 
 
 def _check_shapes(
@@ -91,63 +89,91 @@ def _check_shapes(
 
 
 def read_contract(path: Path) -> dict[str, Any]:
-    """The contract beside a file, with its schema, keys and shapes checked."""
-    contract = read_json(path, "dvc repro")
-    schema = contract.get("schema") if isinstance(contract, dict) else "no object"
-    if schema != SCHEMA:
-        raise RefusedError(path, "schema", schema, SCHEMA, MEND)
-    for key in REQUIRED:
+    """The contract beside a file, with its schema, keys, types and shapes checked.
+
+    Files made before ``made_by`` was stated may lack it; those never compared with
+    torch lack ``parity``. Every other key must be there.
+    """
+    contract = read_json(path, "dvc repro", dict)
+    if contract.get("schema") != SCHEMA:
+        raise RefusedError(path, "schema", contract.get("schema"), SCHEMA, MEND)
+    _check_types(path, contract)
+    for field, name in (("inputs", "observation"), ("outputs", "action")):
+        _check_entries(path, field, contract[field])
+        if name not in contract[field]:
+            raise RefusedError(path, f"{field}.{name}", "nothing", "a value", MEND)
+    _check_entries(path, "carry", contract["carry"])
+    for name, entry in contract["carry"].items():
+        if not _is_number(entry.get("reset")):
+            where = f"carry.{name}.reset"
+            raise RefusedError(path, where, entry.get("reset"), "a finite number", MEND)
+    _check_action(path, contract["outputs"]["action"])
+    return dict(contract)
+
+
+def _check_types(path: Path, contract: Mapping[str, Any]) -> None:
+    """Refuse a contract that lacks a key, or has a value of another type."""
+    for key, kinds in (TYPES | OPTIONAL).items():
+        if key not in contract and key in OPTIONAL:
+            continue
         if key not in contract:
             raise RefusedError(path, key, "nothing", "a value", MEND)
-    for field in ("inputs", "outputs", "carry"):
-        try:
-            fits = all(e["shape"][0] == "batch" for e in contract[field].values())
-        except (AttributeError, IndexError, KeyError, TypeError):
-            fits = False
-        if not fits:
-            raise RefusedError(
-                path, field, contract[field], "shapes [batch, width]", MEND
-            )
-    for name, entry in contract["carry"].items():
-        sizes, reset = entry["shape"][1:], entry.get("reset")
-        if not all(isinstance(size, int) and size > 0 for size in sizes):
-            expected = "batch and whole numbers above 0"
-            where = f"carry.{name}.shape"
-            raise RefusedError(path, where, entry["shape"], expected, MEND)
-        if not isinstance(reset, int | float) or not math.isfinite(reset):
-            field = f"carry.{name}.reset"
-            raise RefusedError(path, field, reset, "a finite number", MEND)
-    return dict(contract)
+        value = contract[key]
+        if not isinstance(value, kinds) or isinstance(value, bool):
+            expected = " or ".join(kind.__name__ for kind in kinds)
+            raise RefusedError(path, key, f"{value!r:.80}", expected, MEND)
+    for key in ("name", "sha256"):
+        if not isinstance(contract["dataset"].get(key), str):
+            found = contract["dataset"].get(key, "nothing")
+            raise RefusedError(path, f"dataset.{key}", found, "text", MEND)
+
+
+def _check_entries(path: Path, field: str, entries: Mapping[str, Any]) -> None:
+    """Refuse inputs, outputs or a carry unless each has a shape of a batch of rows."""
+    for name, entry in entries.items():
+        shape: Any = entry.get("shape") if isinstance(entry, dict) else None
+        whole = isinstance(shape, list) and shape and shape[0] == "batch"
+        if not whole or not all(type(n) is int and n > 0 for n in shape[1:]):
+            expected = "batch and whole numbers above 0, as in [batch, width]"
+            found = f"{entry!r:.80}" if shape is None else shape
+            raise RefusedError(path, f"{field}.{name}.shape", found, expected, MEND)
+        for key in ("dtype", "acting"):
+            if not isinstance(entry.get(key, ""), str):
+                where = f"{field}.{name}.{key}"
+                raise RefusedError(path, where, entry[key], "text", MEND)
+
+
+def _check_action(path: Path, action: Mapping[str, Any]) -> None:
+    """Refuse an action that does not say how many there are, or their bounds."""
+    if action.get("dtype") == "int64":
+        n = action.get("n")
+        if type(n) is not int or n < 1:
+            raise RefusedError(path, "outputs.action.n", n, "a whole number", MEND)
+        return
+    width = action["shape"][1:]
+    for key in ("low", "high"):
+        ends: Any = action.get(key)
+        fits = isinstance(ends, list) and [len(ends)] == width
+        if not fits or not all(map(_is_number, ends)):
+            where, expected = f"outputs.action.{key}", f"{width} finite numbers"
+            raise RefusedError(path, where, f"{ends!r:.80}", expected, MEND)
+
+
+def _is_number(value: Any) -> bool:
+    """Whether it is a finite number of a float's range."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def _inside(model: onnx.ModelProto) -> dict[str, Any]:
     """The contract a model carries; nothing where it carries none."""
     text = {p.key: p.value for p in model.metadata_props}.get(KEY, "{}")
     try:
-        contract = json.loads(text)
+        contract = parse_json(text)
     except ValueError:
         contract = {}
     return contract if isinstance(contract, dict) else {}
-
-
-def _nodes(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
-    """All nodes, those of sub-graphs (If, Loop) included."""
-    nodes = list(graph.node)
-    for node in graph.node:
-        for attribute in node.attribute:
-            nodes += [n for g in (attribute.g, *attribute.graphs) for n in _nodes(g)]
-    return nodes
-
-
-def _tensors(graph: onnx.GraphProto) -> list[onnx.TensorProto]:
-    """All initialisers and constants, those of sub-graphs included."""
-    tensors = list(graph.initializer)
-    for sparse in graph.sparse_initializer:
-        tensors += [sparse.values, sparse.indices]
-    for node in graph.node:
-        for attribute in node.attribute:
-            tensors += [attribute.t, *attribute.tensors]
-            tensors += [
-                t for g in (attribute.g, *attribute.graphs) for t in _tensors(g)
-            ]
-    return tensors

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
+from tasks.artifacts.allocation import Bounded, TooLargeError
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import sha256
 from tasks.artifacts.params import resolve
@@ -28,6 +29,24 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 MEND = "make it again with: dvc repro"
+HASHES = ("file_sha256", "weights_sha256", "statistics_sha256")
+# what later stages read of an origin
+ORIGIN: dict[str, tuple[type, ...]] = {
+    "made_by": (list,),
+    "seeds": (list,),
+    "learner": (str,),
+    "dataset": (str,),
+    "dataset_sha256": (str,),
+    "world": (str,),
+    "env_id": (str,),
+    "step_seconds": (int, float),
+}
+NUMBERS_PER_BYTE = 64  # of a network to be filled from a file; packed ones have most
+# what making a network of a spec may fail with
+SPECLESS = (
+    *(ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError),
+    *(RuntimeError, TypeError, ValueError),
+)
 STATISTICS = ("observation_mean", "observation_std")
 
 
@@ -77,6 +96,7 @@ def _save(
     folder: Path, kind: str, net: "Policy | Critic", origin: Mapping[str, Any]
 ) -> None:
     weights = folder / f"{kind}.safetensors"
+    _check_finite(weights, net)
     tensors = {k: v.detach().contiguous() for k, v in net.state_dict().items()}
     weights.write_bytes(save(tensors))
     spec = {
@@ -127,11 +147,13 @@ def makers_of(folder: Path, origin: Mapping[str, Any]) -> list[dict[str, str]]:
         origin: Of the policy, as :func:`load_policy` gives it.
 
     Raises:
-        RefusedError: If its origin does not say.
+        RefusedError: If its origin does not say, or lacks another key that later
+            stages read.
     """
-    if "made_by" not in origin:
-        where = folder / "policy.json"
-        raise RefusedError(where, "origin.made_by", "nothing", "a value", MEND)
+    for key in ORIGIN:
+        if key not in origin:
+            where = folder / "policy.json"
+            raise RefusedError(where, f"origin.{key}", "nothing", "a value", MEND)
     return list(origin["made_by"])
 
 
@@ -144,21 +166,27 @@ def _load(folder: Path, what: str) -> tuple[Any, dict[str, Any]]:
         raise RefusedError(weights, "sha256", file_sha256, spec["file_sha256"], MEND)
     try:
         kind = resolve(spec[what]["class"], f"{what}.class", package="tasks.nets.")
-        net: Policy | Critic = kind.from_spec(spec[what])
+        with Bounded(NUMBERS_PER_BYTE * weights.stat().st_size):
+            net: Policy | Critic = kind.from_spec(spec[what])
+    except TooLargeError as error:
+        found = f"{error} in a file of {weights.stat().st_size} bytes"
+        where, expected = folder / f"{what}.json", "sizes of the tensors in the file"
+        raise RefusedError(where, what, found, expected, MEND) from None
     except RefusedError as error:
         raise RefusedError(
             folder / f"{what}.json", error.field, error.found, error.expected, MEND
         ) from None
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except SPECLESS as error:
         raise RefusedError(
             folder / f"{what}.json", what, repr(error), "what its spec gave", MEND
         ) from None
     try:
         net.load_state_dict(load_file(weights))
-    except (RuntimeError, SafetensorError) as error:
+    except (AttributeError, RuntimeError, SafetensorError) as error:
         raise RefusedError(
             weights, "tensors", error, "those of the class", MEND
         ) from None
+    _check_finite(weights, net)
     net.requires_grad_(requires_grad=False)
     hashes = {"weights": weights_sha256, "statistics": statistics_sha256}
     for name, hash_of in hashes.items():
@@ -168,13 +196,35 @@ def _load(folder: Path, what: str) -> tuple[Any, dict[str, Any]]:
     return net, spec["origin"]
 
 
+def _check_finite(path: Path, net: "Policy | Critic") -> None:
+    """Refuse weights that are no numbers, as of a training that diverged."""
+    for name, tensor in net.state_dict().items():
+        if not bool(tensor.isfinite().all()):
+            found = "a number that is not finite"
+            mend = "train it again, e.g. with a lower learning rate"
+            raise RefusedError(path, name, found, "finite numbers", mend)
+
+
 def _read_spec(path: Path, what: str) -> dict[str, Any]:
-    """policy.json or critic.json, with its schema and keys checked."""
+    """policy.json or critic.json, with its schema, keys and types checked."""
     spec = read_sealed(path, "dvc repro")
-    if (schema := spec.get("schema")) != SCHEMA:
-        raise RefusedError(path, "schema", schema, SCHEMA, MEND)
-    hashes = ("file_sha256", "weights_sha256", "statistics_sha256")
-    for key in (what, "origin", *hashes):
+    if spec.get("schema") != SCHEMA:
+        raise RefusedError(path, "schema", spec.get("schema"), SCHEMA, MEND)
+    kinds = {what: dict, "origin": dict} | dict.fromkeys(HASHES, str)
+    for key, kind in kinds.items():
         if key not in spec:
             raise RefusedError(path, key, "nothing", "a value", MEND)
-    return spec
+        if not isinstance(spec[key], kind):
+            expected = "an object" if kind is dict else "text"
+            raise RefusedError(path, key, f"{spec[key]!r:.80}", expected, MEND)
+    for key, value in spec["origin"].items():
+        if key not in ORIGIN:
+            continue
+        allowed = ORIGIN[key]
+        if not isinstance(value, allowed) or isinstance(value, bool):
+            expected = " or ".join(kind.__name__ for kind in allowed)
+            raise RefusedError(path, f"origin.{key}", f"{value!r:.80}", expected, MEND)
+    if not all(type(seed) is int for seed in spec["origin"].get("seeds", [])):
+        found = f"{spec['origin']['seeds']!r:.80}"
+        raise RefusedError(path, "origin.seeds", found, "whole numbers", MEND)
+    return dict(spec)

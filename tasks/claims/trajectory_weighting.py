@@ -10,7 +10,7 @@ from itertools import product
 
 import numpy as np
 
-from tasks.artifacts.files import read_json
+from tasks.artifacts.files import read_entry
 from tasks.claims import Check, Claim, ClaimParams, Figure, Outcome
 from tasks.claims.engine.results import Floats, Results, exact, ranks_agree
 
@@ -62,7 +62,7 @@ class TrajectoryWeighting(Claim[ClaimParams]):
     def _room(self, results: Results, data: str) -> float:
         """V+ of a dataset in squared score / 100, as its weights say."""
         path = results.root / "weights" / data / "aw" / "weights.json"
-        return float(read_json(path, "dvc repro")["v_plus"]["score"])
+        return float(read_entry(path, "dvc repro", "v_plus.score", float))
 
 
 def _pooled(first: Floats, second: Floats) -> float:

@@ -50,7 +50,7 @@ def document(path: Path, *fields: str) -> dict[str, Any]:
     Raises:
         RefusedError: If the file or a field is missing.
     """
-    content = read_json(path, "dvc repro")
+    content = read_json(path, "dvc repro", dict)
     for name in fields:
         value = content
         for part in name.split("."):
@@ -89,6 +89,12 @@ def curves(path: Path) -> pd.DataFrame:
     if not {"update", "seed"} <= set(table.columns):
         expected = "update and seed among them"
         raise RefusedError(path, "columns", list(table), expected, "dvc repro")
+    if table.empty:
+        raise RefusedError(path, "rows", "none", "at least one", "dvc repro")
+    for name in table:
+        kinds = "iu" if name in ("update", "seed") else "iuf"
+        if (kind := table[name].dtype.kind) not in kinds:
+            raise RefusedError(path, str(name), f"type {kind}", "numbers", "dvc repro")
     return table
 
 

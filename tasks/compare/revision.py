@@ -202,14 +202,17 @@ def _read_graphs(folder: Path, result: Result) -> None:
         raise RefusedError(folder, "seed-*.json", "nothing", "files", "dvc repro")
     for path in contracts:
         contract = files.document(path, "seed", "onnx_sha256", "dataset.sha256")
-        file = path.with_suffix(".onnx")
+        seed, file = contract["seed"], path.with_suffix(".onnx")
+        if type(seed) is not int:
+            found, expected = f"{seed!r:.80}", "a whole number"
+            raise RefusedError(path, "seed", found, expected, "dvc repro")
         hashed = sha256(file) if file.exists() else "nothing"
         if hashed != contract["onnx_sha256"]:
             expected = contract["onnx_sha256"]
             raise RefusedError(file, "sha256", hashed, expected, "dvc repro")
         files.model(file)
-        result.graphs[int(contract["seed"])] = file
-        result.contracts[int(contract["seed"])] = contract
+        result.graphs[seed] = file
+        result.contracts[seed] = contract
 
 
 def _read_evaluation(folder: Path, result: Result) -> None:

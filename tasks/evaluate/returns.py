@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
+from tasks.artifacts.actions import check_played
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.evaluation import Episodes
 from tasks.artifacts.params import PARAMS, OneOf, Range
@@ -133,14 +134,15 @@ def play(
             says. A policy without a noise input takes none.
 
     Raises:
-        RefusedError: If an action is not finite: a simulator would only warn, reset
-            itself and go on.
+        RefusedError: If an action is not finite or outside its bounds: a simulator
+            would only warn, clip it or reset itself, and go on.
     """
     from tasks.worlds.engine.episodes import Moment  # the report needs none
     from tasks.worlds.engine.episodes import play as play_batch
 
     carry = policy.reset(len(starts))
     noise = None
+    stated = policy.contract["outputs"]["action"]
     entry = policy.contract["inputs"].get("noise")
     if entry and (policy.acting if acting == "auto" else acting) == "normal":
         noise = Noise(starts, entry["shape"][1])
@@ -156,14 +158,8 @@ def play(
         for name, value in after.items():
             carry[name][moment.episode] = value
         action = outputs["action"]
-        if not np.isfinite(action).all():
-            raise RefusedError(
-                f"seed-{seed}.onnx",
-                "action",
-                f"a number that is not finite at step {batch.steps.max()}",
-                "finite actions",
-                "export and train it again with: dvc repro",
-            )
+        steps = int(batch.steps.max())
+        check_played(action, stated, f"seed-{seed}.onnx", steps)
         return action
 
     def progress(step: int, returns: Any, live: int) -> None:

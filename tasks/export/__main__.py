@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from tasks.artifacts.dataset import load_observations, load_transitions
-from tasks.artifacts.files import read_json, whole_folder
+from tasks.artifacts.files import read_entry, whole_folder
 from tasks.artifacts.onnx_policy import OnnxPolicy, contract_of, write_onnx
 from tasks.artifacts.params import build, load, pick
 from tasks.artifacts.parity import check_carried_parity, check_parity
@@ -44,7 +44,7 @@ def main() -> None:
     )
     source, out = variant.parent.folder("compressed"), variant.folder("onnx")
     policy, origin = load_policy(source)
-    report = read_json(source / "compression.json", "dvc repro")
+    mode = read_entry(source / "compression.json", "dvc repro", "mode", str)
     origin |= {
         "variant": variant.variant,
         "made_by": makers_of(source, origin),
@@ -78,12 +78,12 @@ def main() -> None:
         for (network, k, more), seed in zip(parts, origin["seeds"], strict=True):
             path = folder / f"seed-{seed}.onnx"
             model = exporter.model(network, k)
-            contract = contract_of(network, k, origin, report["mode"])
+            contract = contract_of(network, k, origin, mode)
             contract |= {"seed": seed, **more}
             shown = out / path.name
             # Integer kernels are held to the same tolerance as float arithmetic.
-            for mode in dict.fromkeys(("exact", report["mode"])):
-                candidate = OnnxPolicy(model.SerializeToString(), contract, mode)
+            for tried in dict.fromkeys(("exact", mode)):
+                candidate = OnnxPolicy(model.SerializeToString(), contract, tried)
                 parity = check(
                     shown, network, k, candidate, *rows, draw, exporter.tolerance
                 )

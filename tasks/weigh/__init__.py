@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.artifacts.columns import read_columns
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import read_json, sha256, whole_folder, write_json
 from tasks.artifacts.method import Method, P
@@ -221,28 +222,23 @@ def read_weights(folder: Path, data: "Transitions") -> tuple[Doubles, str]:
         RefusedError: If a file is missing, its hash is not the stated one, the weights
             are of another dataset, or they are no probabilities of its transitions.
     """
-    from pyarrow import parquet
-
     command = (
         f"python -m tasks.weigh --dataset {folder.parent.name} "
         f"--weighting {folder.name}"
     )
     mend = f"make it again with: {command}"
-    about, path = read_json(folder / "weights.json", command), folder / FILE
-    actual = sha256(path) if path.exists() else "nothing"
+    about, path = read_json(folder / "weights.json", command, dict), folder / FILE
+    actual = sha256(path) if path.is_file() else "nothing"
     hashes = {"weights_sha256": actual, "dataset_sha256": data.sha256}
     for field, value in hashes.items():
         if about.get(field) != value:
             raise RefusedError(
                 folder / "weights.json", field, about.get(field), value, mend
             )
-    weights = parquet.read_table(path, use_threads=False)["probability"].to_numpy()
-    total = math.fsum(weights)
-    if (
-        len(weights) != len(data.reward)
-        or not (weights >= 0).all()
-        or not abs(total - 1) <= SUM_SLACK
-    ):
+    types, rows = {"probability": "double"}, len(data.reward)
+    weights = read_columns(path, types, mend, rows)["probability"]
+    total = math.fsum(weights) if np.isfinite(weights).all() else math.nan
+    if not (weights >= 0).all() or not abs(total - 1) <= SUM_SLACK:
         raise RefusedError(
             path,
             "probability",

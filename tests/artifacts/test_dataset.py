@@ -230,7 +230,7 @@ def spoil_file(folder: Path, what: str) -> None:
         ("nan", "main_data.hdf5: episode 1, step 2, observations: found nan"),
         ("actions", "main_data.hdf5: episode 1, step 0, actions: found shape"),
         ("observations", "main_data.hdf5: episode 1, .*final observation"),
-        ("missing", "main_data.hdf5: episode 1"),
+        ("missing", "main_data.hdf5: episode_1/rewards: found nothing"),
     ],
 )
 def test_bad_dataset_is_refused_when_read(

@@ -16,3 +16,10 @@ def test_no_value_breaks_the_line(text: str):
     assert str(error) == (
         "two lines: two lines: found two lines, expected two lines; two lines"
     )
+
+
+def test_long_values_and_control_codes_do_not_reach_the_terminal():
+    text = str(RefusedError("x", "name", "n" * 5000, "a\x1b[2Jname", "mend it"))
+    assert len(text) < 1200
+    assert "... (5000 letters)" in text
+    assert r"a\x1b[2Jname" in text

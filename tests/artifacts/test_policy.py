@@ -1,16 +1,19 @@
+import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.files import sha256
+from tasks.artifacts.files import sha256, write_json
 from tasks.artifacts.policy import (
     load_policy,
+    makers_of,
     save_policy,
     statistics_sha256,
     weights_sha256,
@@ -19,6 +22,7 @@ from tasks.artifacts.sealed import write_sealed
 from tasks.nets.feedforward import Feedforward
 from tasks.train import Spaces
 from tasks.train.cores.actor_critic import actor
+from tests.artifacts.mutations import spoilt_bytes, spoilt_json
 
 SEEDS = (0, 1, 5)
 ORIGIN = {"seeds": list(SEEDS), "learner": "bc", "dataset": "hopper"}
@@ -118,7 +122,7 @@ def test_another_schema_is_refused(folder: Path, schema: Any):
 @pytest.mark.parametrize("content", ["[]", "3", "null", '"x"'])
 def test_json_that_is_no_object_is_refused(folder: Path, content: str):
     (folder / "policy.json").write_text(content)
-    with pytest.raises(RefusedError, match="content: found"):
+    with pytest.raises(RefusedError, match="content: found .*expected an object"):
         load_policy(folder)
 
 
@@ -199,3 +203,84 @@ def test_a_description_that_does_not_fit_is_refused(
     restate(folder, policy=made().spec() | change)
     with pytest.raises(RefusedError, match=r"policy\.json: policy: found"):
         load_policy(folder)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"observation": 10**12},
+        {"stack": 10**10},
+        {"layers": made().spec()["layers"] * 10**5},
+    ],
+)
+def test_sizes_beyond_the_file_are_refused_before_memory_is_taken(
+    folder: Path, change: dict[str, Any]
+):
+    restate(folder, policy=made().spec() | change)
+    with pytest.raises(RefusedError, match=r"policy: found more than .* in a file of"):
+        load_policy(folder)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_neither_saved_nor_opened(
+    folder: Path, value: float
+):
+    def spoil(tensors: dict[str, Any]) -> None:
+        tensors["layers.0.bias"][0, 0, 0] = value
+
+    change_tensors(folder, spoil)
+    restate(folder)
+    with pytest.raises(
+        RefusedError, match=r"layers\.0\.bias: found a number that is no"
+    ):
+        load_policy(folder)
+    policy = made()
+    with torch.no_grad():
+        policy.layers[0].bias[0, 0, 0] = value
+    with pytest.raises(
+        RefusedError, match=r"layers\.0\.bias: found a number that is no"
+    ):
+        save_policy(folder, policy, ORIGIN)
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"seeds": 3}, "origin.seeds: found 3"),
+        ({"seeds": [0, "1"]}, "origin.seeds: found"),
+        ({"learner": None}, "origin.learner: found None, expected str"),
+        ({"step_seconds": True}, "origin.step_seconds: found True"),
+    ],
+)
+def test_an_origin_of_other_types_is_refused(
+    folder: Path, changes: dict[str, Any], match: str
+):
+    restate(folder, origin=ORIGIN | changes)
+    with pytest.raises(RefusedError, match=match):
+        load_policy(folder)
+
+
+def test_an_origin_without_what_later_stages_read_is_refused(folder: Path):
+    origin = load_policy(folder)[1]
+    with pytest.raises(RefusedError, match="origin.made_by: found nothing"):
+        makers_of(folder, origin)
+    about = {"made_by": [], "dataset_sha256": "", "world": "hopper", "env_id": "x"}
+    assert makers_of(folder, ORIGIN | about | {"step_seconds": 1}) == []
+    with pytest.raises(RefusedError, match="origin.step_seconds: found nothing"):
+        makers_of(folder, ORIGIN | about)
+
+
+def test_a_damaged_policy_is_refused_or_read(folder: Path):
+    spec = json.loads((folder / "policy.json").read_text())
+    weights = folder / "policy.safetensors"
+    content, draw = weights.read_bytes(), np.random.default_rng(0)
+    for version in spoilt_json(spec, 200, draw):
+        put = write_sealed if isinstance(version, dict) else write_json
+        put(folder / "policy.json", version)
+        with contextlib.suppress(RefusedError):
+            load_policy(folder)
+    for damaged in spoilt_bytes(content, 100, draw):
+        weights.write_bytes(damaged)
+        write_sealed(folder / "policy.json", spec | {"file_sha256": sha256(weights)})
+        with pytest.raises(RefusedError):
+            load_policy(folder)

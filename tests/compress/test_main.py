@@ -20,6 +20,12 @@ from tests.nets.transformers import transformer
 
 PARAMS = Path("params/compress").absolute()
 SHA = "cd" * 32
+ABOUT = {
+    "dataset": "made-up",
+    "world": "pendulum",
+    "env_id": "Pendulum-v1",
+    "step_seconds": 0.05,
+}
 LEARNER = made_by("train", "bc", {"actor_hidden": [32, 32]})
 PENDULUM = {
     "_target_": "tasks.worlds.pendulum.Pendulum",
@@ -43,7 +49,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     policy = tmp_path / "data/policies/made-up/bc"
     policy.mkdir(parents=True)
     origin = {"seeds": [0, 1, 2], "learner": "bc", "dataset_sha256": SHA}
-    origin |= {"made_by": [LEARNER]}
+    origin |= ABOUT | {"made_by": [LEARNER]}
     save_policy(policy, make_policy((32, 32), observation=3, action=1), origin)
     card = tmp_path / "data/datasets/made-up-v0"
     card.mkdir(parents=True)
@@ -190,6 +196,7 @@ def test_a_policy_with_a_memory_is_calibrated_on_windows(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     origin = {"seeds": [0, 1], "learner": "bc", "dataset_sha256": SHA, "made_by": []}
+    origin |= ABOUT
     save_policy(place / "data/policies/made-up/bc", transformer(), origin)
     monkeypatch.setattr(command, "load_transitions", lambda _: data())
     assert run(monkeypatch, "gptq4") == 0

@@ -92,7 +92,7 @@ def test_stage_outputs(place: Any) -> None:
         ({"dataset": {"name": "other", "sha256": "0"}}, "dataset.name: found other"),
         (
             {"outputs": {"action": {"shape": ["batch", 2], "low": [-2], "high": [2]}}},
-            "outputs.action.shape",
+            "outputs.action.low: found [-2], expected [2] finite numbers",
         ),
         (
             {"outputs": {"action": {"shape": ["batch", 1], "low": [-1], "high": [2]}}},

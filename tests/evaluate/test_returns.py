@@ -118,6 +118,20 @@ def test_limit_and_falls_are_told_apart(tmp_path: Path) -> None:
     assert stands.length.tolist() == [25] * 4
 
 
+@pytest.mark.parametrize("value", [1.01, -1.01, 1e6])
+def test_actions_outside_the_bounds_are_refused(tmp_path: Path, value: float) -> None:
+    where = world("hopper")
+    acting = opened(tmp_path, where)[0]
+    wrong = np.zeros((2, 3), np.float32)
+    wrong[1, 2] = value
+    acting.step = lambda x, _: ({"action": wrong[-len(x["observation"]) :]}, {})
+    match = r"seed-0\.onnx: action: found .* at step 0, expected -1 to 1"
+    with pytest.raises(RefusedError, match=match):
+        play(where.make(2), acting, 0, np.arange(2), quiet)
+    wrong[1, 2] = np.sign(value) * 1.00001  # rounding
+    assert len(play(where.make(2), acting, 0, np.arange(2), quiet).returns) == 2
+
+
 def test_actions_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     where = world("hopper")
     acting = opened(tmp_path, where)[0]

@@ -15,6 +15,7 @@ from tasks.artifacts.evaluation import Episodes
 from tasks.artifacts.sealed import SEAL, sealed
 from tasks.artifacts.stage import run_stage
 from tasks.report.__main__ import main
+from tasks.report.engine import read
 from tests.study_files import replace_table
 
 Make = Callable[..., Path]
@@ -138,3 +139,31 @@ def test_an_unknown_parameter_is_refused(root: Path):
     params["report"]["html"]["hash_digit"] = 8
     (root / "params.yaml").write_text(yaml.safe_dump(params))
     assert "hash_digits" in refusal(root).mend
+
+
+@pytest.mark.parametrize(
+    ("content", "match"),
+    [
+        (b"", "content: found No columns"),
+        (b"update,seed,loss\n", "rows: found none"),
+        (b"update,seed,loss\n1,0,x\n", "loss: found type O, expected numbers"),
+        (b"update,seed,loss\n1.5,0,1\n", "update: found type f, expected whole"),
+        (b"update,seed,loss\n1,x,1\n", "seed: found type O, expected whole"),
+        (b"update,loss\n1,1\n", "columns: found"),
+        (b"update,seed,loss\n1,0\n1,2,3,4,5\n", "content: found"),
+        (b"\xff\xfe\x00", "content: found|columns: found"),
+    ],
+)
+def test_curves_that_are_no_numbers_are_refused(root: Path, content: bytes, match: str):
+    path = root / "data/policies/hopper_mixed/bc/curves.csv"
+    path.write_bytes(content)
+    with pytest.raises(RefusedError, match=match) as caught:
+        read.curves(path, "dvc repro")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("loss", [b"0.5", b"1", b"nan", b"inf", b""])
+def test_curves_with_gaps_are_read(root: Path, loss: bytes):
+    path = root / "data/policies/hopper_mixed/bc/curves.csv"
+    path.write_bytes(b"update,seed,loss\n1,0,0.5\n2,0," + loss + b"\n")
+    assert len(read.curves(path, "dvc repro")) == 2

@@ -1,5 +1,6 @@
 """Checkpoints: whole, exact, and good for a training that is killed."""
 
+import hashlib
 import multiprocessing
 import random
 import shutil
@@ -10,8 +11,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save
 
 from tasks.artifacts.checkpoint import Checkpoint
+from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import sha256
 from tasks.artifacts.policy import save_policy
 from tasks.code import PROJECT, of_method
@@ -20,6 +23,22 @@ from tasks.train.engine.loop import identity, train
 from . import harness
 
 KILLS = 3
+
+
+@pytest.mark.parametrize(
+    ("columns", "match"),
+    [("{", "content: found"), ("[1]", "found columns"), ("3", "not iterable")],
+)
+def test_a_state_that_something_else_wrote_is_refused(
+    tmp_path: Path, columns: str, match: str
+):
+    data = save({"curves": torch.zeros(1)}, {"columns": columns})
+    for content in (data, b"junk", data[:40]):
+        name = f"{7:012d}-{hashlib.sha256(content).hexdigest()}.safetensors"
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(RefusedError, match=match if content == data else "conte"):
+            Checkpoint(tmp_path).load()
+        (tmp_path / name).unlink()
 
 
 def test_checkpoint_keeps_one_state_and_its_exact_numbers(tmp_path: Path):

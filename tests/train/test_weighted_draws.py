@@ -212,7 +212,7 @@ HARMS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "no rows": (lambda s: (s[2] / FILE).unlink(), "weights_sha256: .*expected nothing"),
     "edited": (lambda s: (s[2] / FILE).write_bytes(b"x"), "weights_sha256: found"),
     "data": (lambda s: setattr(s[0], "sha256", "cd" * 32), "dataset_sha256: found"),
-    "few": (lambda s: other(s, np.ones(2) / 2), "probability: found 2 numbers"),
+    "few": (lambda s: other(s, np.ones(2) / 2), "rows: found 2, expected"),
     "sum": (lambda s: other(s, 2 * s[1]), "add up to 2, expected"),
     "below": (lambda s: other(s, s[1] - 0.01), "probability: found"),
     "nan": (lambda s: other(s, s[1] * np.nan), "add up to nan"),

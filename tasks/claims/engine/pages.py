@@ -101,7 +101,7 @@ def pages(root: Path) -> dict[Path, str]:
         root: The clone.
     """
     files = sorted((root / CLAIMS).glob("*.json"))
-    claims = {path.stem: read_json(path, "make claims") for path in files}
+    claims = {path.stem: read_json(path, "make claims", dict) for path in files}
     texts = {TABLE: table(claims.values())}
     for name, claim in claims.items():
         note = root / CLAIMS / f"{name}.md"

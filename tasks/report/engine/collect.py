@@ -39,9 +39,12 @@ PARENT = "float32"
 # fields the page shows
 CARD = (
     *("dataset_id", "env_id", "episodes", "steps", "score_mean", "length.mean"),
-    *("return.min", "return.mean", "return.median", "return.max", "return.histogram"),
-    *("terminated", "truncated", "coverage", "sources", "sha256"),
-    *("observation.min", "action.min"),
+    *("return.min", "return.mean", "return.median", "return.max"),
+    *("return.histogram.edges", "return.histogram.counts"),
+    *("coverage.share", "coverage.occupied", "coverage.cells"),
+    *("terminated", "truncated", "sources", "sha256"),
+    *("observation.min", "observation.mean", "observation.max", "observation.std"),
+    *("action.min", "action.mean", "action.max", "action.std"),
 )
 COMPRESSION = (
     *("bits_nominal", "layers", "parameters", "parameters_before", "calibration"),
@@ -176,7 +179,7 @@ def collect(
         datasets=tuple(_data(root, name, study) for name in study["datasets"]),
         confidence=pick(params, "evaluate", "returns")["confidence"],
         environment=(
-            read_json(environment, "python -m tasks.artifacts.environment")
+            read_json(environment, "python -m tasks.artifacts.environment", dict)
             if environment.exists()
             else None
         ),
@@ -189,7 +192,7 @@ def _data(root: Path, name: str, study: Mapping[str, Any]) -> Data:
     command = f"python -m tasks.generate --dataset {name}"
     folder = root / "datasets" / f"{name}-v0"
     card_path = folder / "card.json"
-    read.document(card_path, command, *CARD)
+    read.card(card_path, command, *CARD)
     card = read_sealed(card_path, command)
     read.document(
         folder / "world.json", command, "world.name", "world.ref_min", "world.ref_max"
@@ -278,9 +281,7 @@ def _result(
     static = read.document(profiled / "static.json", command("profile"), "bytes")
     latency = None
     if (profiled / "latency.json").exists():
-        latency = read.document(
-            profiled / "latency.json", command("profile"), "batches.1", "machine"
-        )
+        latency = read.latency(profiled / "latency.json", command("profile"))
     return Result(
         dataset=dataset,
         learner=learner,

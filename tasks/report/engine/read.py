@@ -24,6 +24,29 @@ QDC = (  # of a dataset's figures that the page shows
     *("dataset_sha256", "world", "peers", "episodes", "steps", "seed", "bandwidth"),
     *("confidence", "reference", "gate", "quality", "diversity", "complexity"),
 )
+PERCENTILES = ("p50", "p99")
+NUMBERS = """
+    episodes steps score_mean length.mean return.min return.mean return.median
+    return.max return.iqm terminated truncated coverage.share coverage.occupied
+    coverage.cells bits_nominal parameters parameters_before bytes_weights
+    bytes_weights_before score.iqm score.low score.high bytes parity.max world.ref_min
+    world.ref_max last.iqm best.iqm v_plus.return v_plus.score effective_sample_size
+    mean_return.uniform mean_return.weighted discount confidence
+    """
+TEXTS = """
+    dataset_id env_id sha256 mode world.name dataset_sha256 dataset.sha256
+    weights_sha256 statistics_sha256 onnx_sha256 kind method
+    """
+LISTS = """
+    layers sources observation.min observation.mean observation.max observation.std
+    action.min action.mean action.max action.std return.histogram.edges
+    return.histogram.counts
+    """
+KINDS: dict[str, tuple[type, ...]] = {  # of fields by their dotted names
+    **dict.fromkeys(NUMBERS.split(), (int, float)),
+    **dict.fromkeys(TEXTS.split(), (str,)),
+    **dict.fromkeys(LISTS.split(), (list,)),
+}
 
 
 def document(path: Path, command: str, *fields: str) -> dict[str, Any]:
@@ -35,18 +58,60 @@ def document(path: Path, command: str, *fields: str) -> dict[str, Any]:
         *fields: Dotted names of what it must hold.
 
     Raises:
-        RefusedError: If the file or a field is missing.
+        RefusedError: If the file or a field is missing, or a field of another kind than
+            :data:`KINDS` says.
     """
-    document: dict[str, Any] = read_json(path, command)
+    again = f"make it again with: {command}"
+    document: dict[str, Any] = read_json(path, command, dict)
     for field in fields:
         value: Any = document
         for key in field.split("."):
             if not isinstance(value, dict) or key not in value:
-                raise RefusedError(
-                    path, field, "nothing", "a value", f"make it again with: {command}"
-                )
+                raise RefusedError(path, field, "nothing", "a value", again)
             value = value[key]
+        kinds = KINDS.get(field, (object,))
+        if field.endswith("_us"):  # of a batch, whatever its size
+            kinds = (int, float)
+        if not isinstance(value, kinds) or (field in KINDS and value is True):
+            expected = " or ".join(kind.__name__ for kind in kinds)
+            raise RefusedError(path, field, f"{value!r:.80}", expected, again)
     return document
+
+
+def card(path: Path, command: str, *fields: str) -> dict[str, Any]:
+    """A dataset's card, whose figures a picture or table shows row by row.
+
+    Raises:
+        RefusedError: As :func:`document`, or if lists differ in length or hold anything
+            but numbers.
+    """
+    again = f"make it again with: {command}"
+    card = document(path, command, *fields)
+    histogram = card["return"]["histogram"]
+    lengths = {"return.histogram.edges": len(histogram["counts"]) + 1}
+    columns = {f"return.histogram.{n}": histogram[n] for n in ("edges", "counts")}
+    for name in ("observation", "action"):
+        for what in ("min", "mean", "max", "std"):
+            columns[f"{name}.{what}"] = card[name][what]
+            lengths[f"{name}.{what}"] = len(card[name]["min"])
+    for field, values in columns.items():
+        if len(values) != lengths.get(field, len(values)):
+            expected = f"{lengths[field]}"
+            raise RefusedError(path, field, f"{len(values)} numbers", expected, again)
+        if not all(type(value) in (int, float) for value in values):
+            raise RefusedError(path, field, f"{values!r:.80}", "numbers", again)
+    return card
+
+
+def latency(path: Path, command: str) -> dict[str, Any]:
+    """The latencies of a file, each batch with its figures.
+
+    Raises:
+        RefusedError: As :func:`document`.
+    """
+    measured = document(path, command, "batches.1", "machine")
+    figures = [f"batches.{n}.{p}_us" for n in measured["batches"] for p in PERCENTILES]
+    return document(path, command, *figures)
 
 
 def same(path: Path, metrics: Mapping[str, Any], names: tuple[str, str, str]) -> None:
@@ -87,9 +152,19 @@ def curves(path: Path, command: str, *columns: str) -> pd.DataFrame:
         raise RefusedError(
             path, "file", "nothing", "a file", f"make it with: {command}"
         )
-    table = pd.read_csv(path)
+    try:
+        table = pd.read_csv(path)
+    except (OSError, ValueError) as error:  # empty, no text or no table
+        raise RefusedError(path, "content", error, "a table", again) from None
     if missing := [c for c in ("update", "seed", *columns) if c not in table]:
         raise RefusedError(path, "columns", list(table), f"also {missing}", again)
+    if table.empty:
+        raise RefusedError(path, "rows", "none", "at least one", again)
+    for name in table:
+        whole, kind = name in ("update", "seed"), table[name].dtype.kind
+        if kind not in ("iu" if whole else "iuf"):
+            expected = "whole numbers" if whole else "numbers"
+            raise RefusedError(path, str(name), f"type {kind}", expected, again)
     return table
 
 
