@@ -41,7 +41,7 @@ from flows.engine.lockfile import LockFile
 from flows.engine.processes import Command
 from flows.engine.refusals import explain, refuse_edited, unknown_target
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.lockfile import mend_held_files, mend_run_cache
+from tasks.artifacts.mend import mend_held_files, mend_run_cache
 
 # DVC's progress bars would start a thread; where Python ends just then, that hangs
 tqdm.monitor_interval = 0
@@ -61,7 +61,8 @@ class Graph:
         parents: Stages that each one reads outputs of.
 
     Raises:
-        RefusedError: If dvc.yaml has a cycle, a missing dependency or no such target.
+        RefusedError: If dvc.yaml has a cycle, a missing dependency, no stage or no such
+            target; if an output of a stage may be the user's own.
     """
 
     def __init__(self, targets: Sequence[str] = (), *, force: bool = False) -> None:
@@ -87,6 +88,10 @@ class Graph:
                 "mend it; dvc dag shows the graph",
             ) from None
         self._stages: dict[str, Stage] = {s.addressing: s for s in steps}
+        if not steps:
+            raise RefusedError(
+                "dvc.yaml", "stages", "none", "stages", "run: git checkout dvc.yaml"
+            )
         self.names = list(self._stages)
         self.parents = {
             s.addressing: {p.addressing for p in graph.successors(s)} for s in steps

@@ -152,7 +152,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_lock(project: Project):
             running.wait(moments.uniform(2, 8))
         os.killpg(running.pid, signal.SIGKILL)
         assert running.wait() == -signal.SIGKILL
-        project.run("python", "-m", "tasks.artifacts.lockfile")
+        project.run("python", "-m", "tasks.artifacts.mend")
     assert "report" in project.repro("--no-run-cache")
     assert project.lock() == lock
     assert {name: sha256(project.data(name)) for name in hashes} == hashes
