@@ -29,8 +29,9 @@ def open_run(
 
     Raises:
         RefusedError: If dvc.lock is not whole; if dvc.yaml is missing, or has a cycle,
-            a missing dependency, no stage or no such target; of a cluster also if the extra ``dask`` is not installed, the scheduler
-            does not answer, or no DVC remote does.
+            a missing dependency, no stage or no such target; if an output may be the
+            user's own; of a cluster also if the extra ``dask`` is not installed, the
+            scheduler does not answer, or no DVC remote does.
     """
     check_project()
     if dask is None:

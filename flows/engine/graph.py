@@ -38,9 +38,12 @@ from tqdm import tqdm
 
 from flows.engine.closures import edited
 from flows.engine.lockfile import LockFile
+from flows.engine.outputs import check_outputs
 from flows.engine.processes import Command
 from flows.engine.refusals import explain, refuse_edited, unknown_target
+from tasks.artifacts.begun import mark_begun
 from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.files import check_writable
 from tasks.artifacts.mend import mend_held_files, mend_run_cache
 
 # DVC's progress bars would start a thread; where Python ends just then, that hangs
@@ -97,6 +100,8 @@ class Graph:
             s.addressing: {p.addressing for p in graph.successors(s)} for s in steps
         }
         self._check_dependencies()
+        with self._alone():
+            check_outputs(steps)
         self._locks: dict[Path, LockFile] = {}
 
     def outputs(self, name: str) -> list[Path]:
@@ -170,6 +175,7 @@ class Graph:
         if not self.force and not _changed(stage):
             return "unchanged"
         refuse_edited(name, edited(_paths(stage)), "the graph")
+        check_writable(Path(self.repo.cache.local.path))  # before outputs are removed
         self._hold(name, stage)
         try:
             _bare(Stage.remove_outs)(stage)
@@ -186,6 +192,7 @@ class Graph:
         except BaseException:
             self._release(name)
             raise
+        mark_begun(name)
         kwargs = prepare_kwargs(stage)
         lines = stage.cmd if isinstance(stage.cmd, list) else stage.cmd.splitlines()
         # a stage says `python`: the one that runs this, whatever the PATH

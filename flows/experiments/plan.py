@@ -78,8 +78,8 @@ def plan(
         The study, to be run by `perform`.
 
     Raises:
-        RefusedError: If dvc.lock is not whole or tracked files are changed, or on a study, key, value or
-            experiment name that will not do.
+        RefusedError: If dvc.lock is not whole or tracked files are changed, or on a
+            study, key, value or experiment name that will not do.
     """
     root = root.resolve()
     check_project(root)  # first, as a cut dvc.lock must not be committed

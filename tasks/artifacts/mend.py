@@ -28,7 +28,6 @@ from tasks.artifacts.dvc_lock import (
     check_lock,
     fault,
     git,
-
     is_unsettled,
     present_fault,
 )

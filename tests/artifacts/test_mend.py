@@ -4,7 +4,6 @@ import time
 from pathlib import Path
 
 import pytest
-import yaml
 
 from tasks.artifacts import mend
 from tasks.artifacts.dvc_lock import LOCK, fault
