@@ -23,6 +23,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from tasks.artifacts.dvc_cache import check_cache
 from tasks.artifacts.dvc_lock import (
     LOCK,
     check_lock,
@@ -129,7 +130,7 @@ def _mark() -> str:
 
 
 def main() -> None:
-    """Mend the three where they need it; refuse a dvc.lock that is not whole then."""
+    """Mend the three where they need it; refuse what is not fit to be run then."""
     options = argparse.ArgumentParser(prog="python -m tasks.artifacts.mend")
     options.add_argument("--keep", action="store_true", help="keep a copy for a run")
     arguments = options.parse_args()
@@ -137,6 +138,7 @@ def main() -> None:
     mend_run_cache()
     put_back()
     check_lock()
+    check_cache()
     if arguments.keep:
         keep()
 

@@ -14,19 +14,15 @@ So it is asked before the first stage runs. What lies there is the stage's own i
 Everything else is refused by name.
 """
 
-import hashlib
 import json
-import os
-from collections.abc import Iterator, Mapping
-from configparser import ConfigParser
-from configparser import Error as ConfigParserError
+from collections.abc import Mapping
 from contextlib import suppress
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 from tasks.artifacts import dvc_lock
 from tasks.artifacts.begun import was_begun
+from tasks.artifacts.dvc_cache import files_below, is_cached
 from tasks.artifacts.dvc_stages import outputs_by_stage
 from tasks.artifacts.errors import RefusedError
 
@@ -76,59 +72,20 @@ def check_outputs() -> None:
     ]
     if not doubtful:
         return
-    cache = _cache()
     for stage, path in doubtful:
-        if not _is_cached(path, cache):
+        if not is_cached(path):
             raise refusal(stage, path)
 
 
 def _is_dataset(folder: Path, record: Mapping[str, Any] | None) -> bool:
     """Whether a folder says which methods made it, or is as large as dvc.lock says."""
-    try:
+    with suppress(OSError, ValueError, TypeError, KeyError):
         world = json.loads((folder / "world.json").read_text(encoding="utf-8"))
         if world["made_by"]:
             return True
-    except (OSError, ValueError, TypeError, KeyError):
-        pass
-    files = list(_files(folder))
+    files = list(files_below(folder))
     size = sum(file.stat().st_size for file in files)
     return record is not None and (size, len(files)) == (
         record.get("size"),
         record.get("nfiles"),
     )
-
-
-def _is_cached(path: Path, cache: Path) -> bool:
-    """Whether the cache has each file of an output; small files are asked first."""
-    files = list(_files(path)) if path.is_dir() else [path]
-    for file in sorted(files, key=lambda file: file.stat().st_size):
-        with file.open("rb") as stream:
-            md5 = hashlib.file_digest(stream, "md5").hexdigest()
-        if not (cache / "files/md5" / md5[:2] / md5[2:]).exists():
-            return False
-    return True
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    """Files below a folder, without those that DVC ignores by their name."""
-    ignored = []
-    with suppress(FileNotFoundError):
-        lines = Path(".dvcignore").read_text(encoding="utf-8").splitlines()
-        ignored = [line for line in lines if line and line[0] not in "/#!"]
-    for path in folder.rglob("*"):
-        if path.is_file() and not any(fnmatch(path.name, line) for line in ignored):
-            yield path
-
-
-def _cache() -> Path:
-    """The folder of DVC's cache, which the user may have put elsewhere."""
-    cache = Path(".dvc/cache")
-    settings = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-    users = [Path("/etc/xdg/dvc/config"), Path(settings, "dvc/config")]
-    for file in (*users, Path(".dvc/config"), Path(".dvc/config.local")):
-        parser = ConfigParser(interpolation=None, strict=False)
-        with suppress(OSError, ValueError, KeyError, ConfigParserError):
-            parser.read(file, encoding="utf-8")
-            # as from the file it stands in
-            cache = file.parent / parser["cache"]["dir"].strip("'\"")
-    return cache
