@@ -171,7 +171,7 @@ def test_failure_keeps_the_old_output(
 ) -> None:
     place()
     before = sha256(place.out)
-    monkeypatch.setattr("tasks.worlds.engine.episodes.TELL_EVERY", 0)
+    monkeypatch.setattr("tasks.worlds.engine.episodes.REPORT_EVERY", 0)
     with pytest.raises(ZeroDivisionError):
         place()
     assert sha256(place.out) == before
