@@ -44,10 +44,9 @@ $(STAMP):
 	@rm -f $(VENV)/installed-*; touch $@
 
 run: setup  ## run the graph of params.yaml; what has not changed is skipped
-	@[ ! -f .offcut/dvc.lock ] || $(PY) -m tasks.artifacts.lockfile
-	@mkdir -p .offcut && cp dvc.lock .offcut/dvc.lock
-	@dvc repro
-	@rm .offcut/dvc.lock
+	@$(PY) -m tasks.artifacts.mend --keep
+	@dvc repro || { code=$$?; $(PY) -m tasks.artifacts.mend || true; exit $$code; }
+	@rm -f .offcut/dvc.lock
 	@[ -f data/report/index.html ] || $(PY) -m tasks.report
 	@echo "report: $$PWD/data/report/index.html"
 
@@ -56,7 +55,7 @@ report: setup  ## render the report again from what the stages wrote
 	@echo "report: $$PWD/data/report/index.html"
 
 flow: setup  ## the same graph in parallel, seen in Prefect: make flow [LOCAL=1 WORKERS=2]
-	@[ ! -f .offcut/dvc.lock ] || $(PY) -m tasks.artifacts.lockfile
+	@[ ! -f .offcut/dvc.lock ] || $(PY) -m tasks.artifacts.mend
 	@set -f; $(PY) -m flows $(if $(LOCAL),--local) $(if $(WORKERS),--workers="$$WORKERS") $(if $(DASK),--dask="$$DASK") -- $${TARGETS-}
 	@[ -f data/report/index.html ] || $(PY) -m tasks.report
 	@echo "report: $$PWD/data/report/index.html"

@@ -21,6 +21,7 @@ The folders hold what these stand on:
 |---|---|
 | ``engine/graph`` | which stages are there, what changed, what is recorded? |
 | ``engine/lockfile`` | how is dvc.lock written? |
+| ``engine/outputs`` | may a stage remove what lies in its output's place? |
 | ``engine/refusals`` | how does the graph say what it refuses? |
 | ``engine/closures`` | was the code edited while the graph ran? |
 | ``engine/schedule`` | which stage may start? |

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from flows.engine.refusals import check_project
 from flows.local import run_locally
 from flows.server.settings import settings
 from flows.server.start import api
@@ -85,6 +86,7 @@ def run_in_prefect(targets: Sequence[str] = (), **options: Any) -> str:
 def main() -> None:
     """Run what the command line names, and print how it ended."""
     options = vars(parser().parse_args())
+    check_project()  # before a server is started
     run = run_locally if options.pop("local") else run_in_prefect
     print(run(options.pop("targets"), **options))
 

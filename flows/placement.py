@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from flows.engine.graph import Graph
+from flows.engine.refusals import check_project
 from flows.engine.run import Run
 from tasks.artifacts.errors import RefusedError
 
@@ -27,10 +28,12 @@ def open_run(
         The run; on a cluster a `flows.cluster.driver.Cluster`.
 
     Raises:
-        RefusedError: If dvc.yaml has a cycle, a missing dependency or no such target;
-            of a cluster also if the extra ``dask`` is not installed, the scheduler
-            does not answer, or no DVC remote does.
+        RefusedError: If dvc.lock is not whole; if dvc.yaml is missing, or has a cycle,
+            a missing dependency, no stage or no such target; if an output may be the
+            user's own; of a cluster also if the extra ``dask`` is not installed, the
+            scheduler does not answer, or no DVC remote does.
     """
+    check_project()
     if dask is None:
         return Run(Graph(targets, force=force), timeout)
     try:

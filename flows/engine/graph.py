@@ -22,7 +22,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
 
 from dvc.exceptions import DvcException
 from dvc.lock import LockError
@@ -37,7 +36,8 @@ from dvc.stage.serialize import to_lockfile
 from tqdm import tqdm
 
 from flows.engine.code_guard import edited
-from flows.engine.lockfile import LockFile
+from flows.engine.lock_writer import LockFile
+from flows.engine.outputs import check_outputs
 from flows.engine.processes import Command
 from flows.engine.refusals import (
     explain,
@@ -45,8 +45,11 @@ from flows.engine.refusals import (
     refuse_params,
     unknown_target,
 )
+from flows.engine.stages import dep_paths, has_changed, unlocked
+from tasks.artifacts.begun import mark_begun
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.lockfile import mend_held_files, mend_run_cache
+from tasks.artifacts.files import check_writable
+from tasks.artifacts.mend import mend_held_files, mend_run_cache
 from tasks.artifacts.names import check_names
 from tasks.artifacts.params import PARAMS, load
 
@@ -69,7 +72,8 @@ class Graph:
 
     Raises:
         RefusedError: If a name in params.yaml is none, or dvc.yaml has a cycle, a
-            missing dependency or no such target.
+            missing dependency, no stage or no such target; if an output of a stage may
+            be the user's own.
     """
 
     def __init__(self, targets: Sequence[str] = (), *, force: bool = False) -> None:
@@ -98,11 +102,17 @@ class Graph:
                 "mend it; dvc dag shows the graph",
             ) from None
         self._stages: dict[str, Stage] = {s.addressing: s for s in steps}
+        if not steps:
+            raise RefusedError(
+                "dvc.yaml", "stages", "none", "stages", "run: git checkout dvc.yaml"
+            )
         self.names = list(self._stages)
         self.parents = {
             s.addressing: {p.addressing for p in graph.successors(s)} for s in steps
         }
         self._check_dependencies()
+        with self._alone():
+            check_outputs(steps)
         self._locks: dict[Path, LockFile] = {}
 
     def outputs(self, name: str) -> list[Path]:
@@ -152,7 +162,7 @@ class Graph:
                 before = {str(dep): dep.hash_info for dep in stage.deps}
                 stage.save_deps()
                 changed = [str(d) for d in stage.deps if d.hash_info != before[str(d)]]
-                refuse_edited(name, [*changed, *edited(_paths(stage))], "the stage")
+                refuse_edited(name, [*changed, *edited(dep_paths(stage))], "the stage")
                 self._record(stage)
             finally:
                 self._release(name)
@@ -173,12 +183,13 @@ class Graph:
             if ran:
                 stage.dump(update_pipeline=False)
             return "recorded" if ran else "unchanged"
-        if not self.force and not _changed(stage):
+        if not self.force and not has_changed(stage):
             return "unchanged"
-        refuse_edited(name, edited(_paths(stage)), "the graph")
+        refuse_edited(name, edited(dep_paths(stage)), "the graph")
+        check_writable(Path(self.repo.cache.local.path))  # before outputs are removed
         self._hold(name, stage)
         try:
-            _bare(Stage.remove_outs)(stage)
+            unlocked(Stage.remove_outs)(stage)
             if restored := not self.force:
                 try:
                     self.repo.stage_cache.restore(stage)
@@ -192,6 +203,7 @@ class Graph:
         except BaseException:
             self._release(name)
             raise
+        mark_begun(name)
         kwargs = prepare_kwargs(stage)
         lines = stage.cmd if isinstance(stage.cmd, list) else stage.cmd.splitlines()
         # a stage says `python`: the one that runs this, whatever the PATH
@@ -205,7 +217,7 @@ class Graph:
         stage.save_outs()
         if cacheable:
             self.repo.stage_cache.save(stage)
-        _bare(Stage.commit)(stage)
+        unlocked(Stage.commit)(stage)
         self._write(stage)
 
     def _write(self, stage: Stage) -> None:
@@ -275,25 +287,3 @@ class Graph:
                     "a file, or an output of a stage",
                     "create it, or mend the stage",
                 )
-
-
-def _paths(stage: Stage) -> list[str]:
-    """Paths of a stage's dependencies, from the project's root."""
-    return [dep.def_path for dep in stage.deps]
-
-
-def _bare(method: Callable[..., Any]) -> Callable[..., Any]:
-    """A method of DVC's Stage without its lock on files, which costs more than it does.
-
-    What is written is held already (`Graph._hold`), what was read is compared later.
-    """
-    bare: Callable[..., Any] = method.__wrapped__  # type: ignore[attr-defined]
-    return bare
-
-
-def _changed(stage: Stage) -> bool:
-    """Whether a stage, its dependencies or its outputs are not as recorded."""
-    always = stage.changed_stage() or stage.is_callback or stage.always_changed
-    return bool(
-        always or _bare(Stage._changed_deps)(stage) or _bare(Stage.changed_outs)(stage)
-    )

@@ -1,12 +1,36 @@
 """What the graph refuses, in words a user can act on."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+from tasks.artifacts.dvc_lock import check_lock
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.nearest import nearest
 from tasks.artifacts.params import load
 from tasks.code.check import check
+
+
+def check_project(project: Path = Path()) -> None:
+    """Refuse a folder without dvc.yaml, or with a dvc.lock that is not whole.
+
+    Every command that runs the graph asks this before it touches anything.
+
+    Args:
+        project: The folder.
+
+    Raises:
+        RefusedError: If it is not fit to be run.
+    """
+    if not (project / "dvc.yaml").is_file():
+        raise RefusedError(
+            project.resolve(),
+            "dvc.yaml",
+            "no file",
+            "the top folder of the project",
+            "start it from there, or run: git checkout dvc.yaml",
+        )
+    check_lock(project)
 
 
 def refuse_edited(name: str, files: Sequence[str], while_running: str) -> None:

@@ -9,8 +9,9 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Literal, TextIO
 
 from flows.engine.graph import Graph
 from flows.engine.processes import Processes, log_path
@@ -59,11 +60,10 @@ class Run:
             self.outcomes[name] = Outcome("failed", f"refused: {error}")
         except Exception as error:  # of DVC, say; nobody else would tell
             path = log_path(LOGS, name)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("a", encoding="utf-8") as log:
+            with suppress(OSError), _open_log(path, "a") as log:
                 traceback.print_exc(file=log)
-            words = f"{type(error).__name__}: {error}"
-            self.outcomes[name] = Outcome("failed", f"{words}\n{_tail(path)}")
+            words = " ".join(f"{type(error).__name__}: {error}".split())
+            self.outcomes[name] = Outcome("failed", f"{words}\nlog: {path}")
         return self.outcomes[name]
 
     def workers(self) -> int:
@@ -91,10 +91,9 @@ class Run:
         if isinstance(command, str):
             return Outcome("cached", command)
         path = log_path(LOGS, name)
-        path.parent.mkdir(parents=True, exist_ok=True)
         started, code = time.monotonic(), None
         try:
-            with path.open("w", encoding="utf-8") as log:
+            with _open_log(path, "w") as log:
                 for left in reversed(range(AGAIN + 1)):
                     code = self.processes.run(command, log, tell)
                     if not (left and _killed(code)) or self.processes.stopped:
@@ -131,9 +130,15 @@ def _killed(code: int | None) -> int:
     return max(-code, 0)
 
 
+def _open_log(path: Path, mode: Literal["a", "w"]) -> TextIO:
+    """Open a log, which takes any text: what UTF-8 lacks stands with backslashes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.open(mode, encoding="utf-8", errors="backslashreplace")
+
+
 def _tail(path: Path) -> str:
     """The last lines of a log, and where it lies."""
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     return "\n".join([*lines[-TAIL:], f"log: {path}"])
 
 

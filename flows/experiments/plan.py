@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 
 import yaml
 
+from flows.engine.refusals import check_project
 from flows.experiments.experiment import baseline, check_experiment, git
 from tasks.artifacts.compose import composed
 from tasks.artifacts.errors import RefusedError
@@ -78,13 +79,14 @@ def plan(
         The study, to be run by `perform`.
 
     Raises:
-        RefusedError: If tracked files are changed, or on a study, key, value or
-            experiment name that will not do.
+        RefusedError: If dvc.lock is not whole or tracked files are changed, or on a
+            study, key, value or experiment name that will not do.
     """
     check_name(name, "study", "command line")
     if experiment:
         check_name(experiment, "--name", "command line")
     root = root.resolve()
+    check_project(root)  # first, as a cut dvc.lock must not be committed
     commit = baseline(root)
     with TemporaryDirectory() as place:
         # only what git tracks is in the commit the study runs on

@@ -18,6 +18,7 @@ from dvc.config import Config, merge
 from flows.engine.run import LOGS, Tell, alone
 from flows.experiments.experiment import Saved, git, git_or_none, save
 from flows.experiments.plan import STUDIES, Study
+from tasks.artifacts.dvc_lock import present_fault
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import check_writable, write_json, write_text
 from tasks.artifacts.params import PARAMS
@@ -116,6 +117,8 @@ def _cleared(study: Study) -> bool:
         git(folder, "reset", "--quiet")
         git(folder, "checkout", "HEAD", "--", ".", ":(exclude)dvc.lock")
         git(folder, "clean", "--force", "-d", "--quiet")
+        if present_fault(folder):  # what it lost comes from the cache
+            git(folder, "checkout", "HEAD", "--", "dvc.lock")
     except (OSError, ValueError, RefusedError):
         return False
     return True

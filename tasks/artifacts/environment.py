@@ -5,16 +5,19 @@ versions of packages, threads. Stages that compute floats depend on the file, so
 run again on another machine or with other versions. Git does not track it.
 """
 
+import json
 import os
 import platform
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
-from tasks.artifacts.files import canonical, write_text
+from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.files import canonical, read_json, write_text
 from tasks.artifacts.stage import run_stage
 
 PATH = Path("environment.json")
+WRITE = "python -m tasks.artifacts.environment"
 PACKAGES = (
     "gymnasium",
     "gymnasium-robotics",
@@ -85,10 +88,36 @@ def environment(cpuinfo: str) -> dict[str, Any]:
     }
 
 
+def check_environment() -> None:
+    """Refuse a file that does not describe this process.
+
+    Raises:
+        RefusedError: Names the first field that differs.
+    """
+    now = json.loads(current())
+    there = read_json(PATH, WRITE)
+    if not isinstance(there, dict):
+        there = {}
+    for key in sorted({*now, *there}):
+        if there.get(key) != now.get(key):
+            raise RefusedError(
+                PATH,
+                key,
+                there.get(key),
+                f"{now.get(key)}, as of this machine",
+                f"write it again with: {WRITE}",
+            )
+
+
+def current() -> str:
+    """What the file shall hold for this process."""
+    cpuinfo = Path("/proc/cpuinfo")
+    return canonical(environment(cpuinfo.read_text() if cpuinfo.exists() else ""))
+
+
 def main() -> None:
     """Write the file, unless it stands there with the same content."""
-    cpuinfo = Path("/proc/cpuinfo")
-    text = canonical(environment(cpuinfo.read_text() if cpuinfo.exists() else ""))
+    text = current()
     if not PATH.exists() or PATH.read_text(encoding="utf-8") != text:
         write_text(PATH, text)
 

@@ -1,9 +1,12 @@
 """What the command of every stage has in common: how it ends on an error."""
 
 import errno
+import os
 import sys
 from collections.abc import Callable
+from io import TextIOWrapper
 
+from tasks.artifacts.begun import mark_begun
 from tasks.artifacts.errors import RefusedError
 
 
@@ -12,19 +15,27 @@ def run_stage(main: Callable[[], None]) -> int:
 
     A disk that turns out full or read-only in the middle of the work is refused too:
     outputs are written beside their place and renamed, so nothing half-written is left.
-    Every other error is a fault of the code and keeps its traceback.
+    Ctrl-C ends it with that word. Every other error is a fault of the code and keeps
+    its traceback.
 
     Args:
         main: The command.
 
     Returns:
-        The exit code: 0, or 1 after a refusal.
+        The exit code: 0, 1 after a refusal, 130 after Ctrl-C.
     """
+    if isinstance(sys.stdout, TextIOWrapper):  # whatever its encoding lacks
+        sys.stdout.reconfigure(errors="backslashreplace")
+    if stage := os.environ.get("DVC_STAGE"):
+        mark_begun(stage)
     try:
         main()
     except RefusedError as error:
         print(f"refused: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
     except OSError as error:
         if not _is_of_disk(error):
             raise

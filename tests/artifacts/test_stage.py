@@ -1,7 +1,9 @@
 import errno
+from pathlib import Path
 
 import pytest
 
+from tasks.artifacts.begun import was_begun
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.stage import run_stage
 
@@ -64,9 +66,27 @@ def test_what_a_disk_refuses_is_one_line(
         FileNotFoundError(errno.ENOENT, "No such file", "policy.json"),
         OSError("file signature not found"),
         ZeroDivisionError(),
-        KeyboardInterrupt(),
+        SystemExit(2),
     ],
 )
 def test_a_fault_of_the_code_keeps_its_traceback(error: BaseException):
     with pytest.raises(type(error)):
         run_stage(raising(error))
+
+
+def test_ctrl_c_is_one_word(capsys: pytest.CaptureFixture[str]):
+    assert run_stage(raising(KeyboardInterrupt())) == 130
+    assert capsys.readouterr() == ("", "interrupted\n")
+
+
+def test_a_stage_that_dvc_starts_is_noted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DVC_STAGE", raising=False)
+    run_stage(lambda: None)
+    assert not any(tmp_path.iterdir())
+    monkeypatch.setenv("DVC_STAGE", "sub/dvc.yaml:train@a-b")
+    run_stage(lambda: None)
+    assert was_begun("sub/dvc.yaml:train@a-b")
+    assert not was_begun("train@a-b")

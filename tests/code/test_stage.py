@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from tasks.artifacts.compose import composed
+from tasks.artifacts.environment import current
 from tasks.artifacts.errors import RefusedError
 from tasks.code import ROOMS, methods
 from tasks.code.__main__ import OUT, main
@@ -18,6 +19,7 @@ ROOT = Path(__file__).parents[2]
 def params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     text = composed(["study=smoke"], ROOT / "params")
     monkeypatch.chdir(tmp_path)
+    Path("environment.json").write_text(current())
     return yaml.safe_load(text)
 
 
@@ -45,4 +47,26 @@ def test_a_block_without_a_file_of_its_name_is_refused(
     Path("params.yaml").write_text(yaml.safe_dump(params))
     with pytest.raises(RefusedError, match=f"{group}.{name}: found {name}, of the cla"):
         main()
+    assert not OUT.exists()
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "said"),
+    [
+        ("environment.json", "x", "environment.json: content: "),
+        ("dvc.lock", "schema: '2.0'\nsta", "dvc.lock: stages: found no YAML"),
+        (".dvc/cache", "in the way", "move away the file"),
+        ("data/datasets/pendulum_mixture-v0/mine.csv", "1", "it may be yours; move it"),
+    ],
+)
+def test_what_a_later_stage_would_fail_over_is_refused_first(
+    params: dict[str, Any], file: str, text: str, said: str
+):
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+    Path("dvc.yaml").write_bytes((ROOT / "dvc.yaml").read_bytes())
+    Path(file).parent.mkdir(parents=True, exist_ok=True)
+    Path(file).write_text(text)
+    with pytest.raises(RefusedError, match=said):
+        main()
+    assert Path(file).read_text() == text
     assert not OUT.exists()

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from tasks.artifacts.files import sha256
 from tasks.artifacts.onnx_policy import OnnxPolicy
@@ -138,9 +139,8 @@ def test_killed_at_random_moments_it_ends_with_the_same_lock(project: Project):
         shutil.rmtree(project.data(name))
     shutil.rmtree(project.folder / ".dvc/cache")
     moments = random.Random(0)  # noqa: S311
-    kept = project.folder / ".offcut/dvc.lock"  # as `make run` does
-    kept.write_bytes(lock)
     for _ in range(KILLS):
+        project.run("python", "-m", "tasks.artifacts.mend", "--keep")  # as `make run`
         running = subprocess.Popen(
             ["python", "-m", "dvc", "repro", "--no-run-cache"],
             cwd=project.folder,
@@ -153,12 +153,64 @@ def test_killed_at_random_moments_it_ends_with_the_same_lock(project: Project):
             running.wait(moments.uniform(2, 8))
         os.killpg(running.pid, signal.SIGKILL)
         assert running.wait() == -signal.SIGKILL
-        project.run("python", "-m", "tasks.artifacts.lockfile")
+        project.run("python", "-m", "tasks.artifacts.mend")
+        assert set(yaml.safe_load(project.lock())["stages"]) >= STAGES
     assert "report" in project.repro("--no-run-cache")
     assert project.lock() == lock
     assert {name: sha256(project.data(name)) for name in hashes} == hashes
     assert not project.leftovers()
     assert "up to date" in project.dvc("status")
+
+
+def refusals(said: str) -> list[str]:
+    return [line for line in said.splitlines() if line.startswith("refused: ")]
+
+
+def test_a_folder_of_the_users_is_refused_by_both_doors(project: Project):
+    """As a dataset that params.yaml names; nothing is removed, nothing is run."""
+    mine = project.data("datasets/mine-v0")
+    mine.mkdir()
+    (mine / "mine.csv").write_text("1,2\n")
+    path, lock = project.folder / "params.yaml", project.lock()
+    params = yaml.safe_load(path.read_text())
+    params["dataset"]["mine"] = params["dataset"][BRANCH.rpartition("-")[0]]
+    path.write_text(yaml.safe_dump(params))
+    words = "refused: data/datasets/mine-v0: output of generate@mine: "
+    try:
+        for said in (
+            project.dvc("repro", code=255),
+            project.run("python", "-m", "flows", "--local", code=1),
+        ):
+            assert [line.startswith(words) for line in refusals(said)] == [True]
+            assert "Traceback" not in said
+        assert (mine / "mine.csv").read_text() == "1,2\n"
+        assert project.lock() == lock
+    finally:
+        shutil.rmtree(mine)
+        project.restore()
+    project.repro()
+    assert project.lock() == lock
+
+
+@pytest.mark.parametrize("text", ["x", "{}", None])
+def test_another_machines_environment_is_refused_first(
+    project: Project, text: str | None
+):
+    path, lock = project.folder / "environment.json", project.lock()
+    before, policies = path.read_text(), sha256(project.data("policies"))
+    try:
+        path.unlink()
+        if text is not None:
+            path.write_text(text)
+        said = project.dvc("repro", code=255)
+        assert "environment.json" in (refusals(said) or [said])[0]
+        assert "Running stage 'train" not in said
+        assert project.lock() == lock
+        assert sha256(project.data("policies")) == policies
+    finally:
+        path.write_text(before)
+    project.repro()
+    assert project.lock() == lock
 
 
 def test_an_experiment_runs_and_compares(project: Project):

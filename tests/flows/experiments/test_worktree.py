@@ -154,7 +154,7 @@ def fail() -> None:
     """A graph of which a stage fails, some way on."""
     Path("README.md").write_text("edited to see why")
     Path("note.txt").write_text("new")
-    Path("dvc.lock").write_text("as far as it went")
+    Path("dvc.lock").write_text(Path("dvc.lock").read_text() + "# more\n")
     Path(".offcut/checkpoints").mkdir()
     Path(".offcut/checkpoints/half").write_text("half")
     Path(".dvc/tmp").mkdir()
@@ -173,7 +173,7 @@ def test_after_a_failure_it_stays_and_goes_on(root: Path):
         assert Path("README.md").read_text() == (root / "README.md").read_text()
         assert not Path("note.txt").exists()
         assert not Path(".dvc/tmp/rwlock").exists()
-        assert Path("dvc.lock").read_text() == "as far as it went"
+        assert Path("dvc.lock").read_text().endswith("# more\n")
         assert Path(".offcut/checkpoints/half").read_text() == "half"
         assert Path("params.yaml").read_text() == study.params
 

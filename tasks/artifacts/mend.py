@@ -1,10 +1,11 @@
-"""Mend what a killed run left half-written: dvc.lock and two of DVC's own files.
+"""Mend what a killed run left: ``python -m tasks.artifacts.mend [--keep]``.
 
 DVC writes dvc.lock in place after each stage, which takes a third of a second at a
 hundred stages; killed just then, it leaves the first part and refuses to start again.
-So ``make run`` keeps a copy while it runs. If one lies there from an earlier run,
-``python -m tasks.artifacts.lockfile`` puts it back where dvc.lock is not whole.
-Nothing is lost: what the killed run had finished comes from DVC's cache.
+So ``make run`` keeps a copy while it runs (``--keep``), with the commit it belongs to.
+If one of the present commit lies there from an earlier run, it is put back where
+dvc.lock is not whole. Nothing is lost: what the killed run had finished comes from
+DVC's cache. A dvc.lock that is not whole after that is refused.
 
 DVC writes its list of the files that its processes hold in place too, twice a stage;
 cut short, it makes DVC refuse every stage. It names processes that run, so without it
@@ -15,38 +16,29 @@ leaves a temporary file, which it takes for a run and removes; over the empty fo
 stumbles each time.
 """
 
+import argparse
 import fcntl
 import json
 import time
 from contextlib import suppress
 from pathlib import Path
 
-import yaml
-
+from tasks.artifacts.dvc_cache import check_cache
+from tasks.artifacts.dvc_lock import (
+    LOCK,
+    check_lock,
+    fault,
+    git,
+    is_unsettled,
+    present_fault,
+)
 from tasks.artifacts.files import write_text
 from tasks.artifacts.stage import run_stage
 
-LOCK, KEPT = Path("dvc.lock"), Path(".offcut/dvc.lock")
+KEPT = Path(".offcut/dvc.lock")
 TMP = Path(".dvc/tmp")
 RUNS = Path(".dvc/cache/runs")
 MOMENT = 2.0  # seconds after which nobody writes a run's file any more
-
-
-def is_whole(text: str, before: str) -> bool:
-    """Whether a dvc.lock was written to its end.
-
-    Args:
-        text: What the file holds.
-        before: What it held when the run began; a run removes no stage.
-    """
-    try:
-        stages = yaml.safe_load(text)["stages"]
-        missing = yaml.safe_load(before)["stages"].keys() - stages.keys()
-        last = list(stages.values())[-1:]
-        ends = all(list(stage)[-1] == "outs" for stage in last)
-    except (yaml.YAMLError, TypeError, KeyError, AttributeError, IndexError):
-        return False
-    return ends and not missing and text.endswith("\n")
 
 
 def mend_held_files(folder: Path = TMP) -> None:
@@ -107,17 +99,48 @@ def _leftovers(folder: Path) -> set[Path]:
     return leftovers
 
 
+def put_back() -> None:
+    """Put dvc.lock back from the copy of a run that was killed, and drop the copy.
+
+    Only a whole copy of the present commit's time is put back, only over a file that
+    is not whole, and not while a merge waits to be settled.
+    """
+    try:
+        mark, _, kept = KEPT.read_text(encoding="utf-8").partition("\n")
+    except (FileNotFoundError, UnicodeDecodeError):
+        KEPT.unlink(missing_ok=True)
+        return
+    usable = mark == _mark() and not is_unsettled() and not fault(kept)
+    if usable and present_fault():
+        write_text(LOCK, kept)
+        print(f"{LOCK}: half-written by a run that was killed; put back")  # noqa: T201
+    KEPT.unlink(missing_ok=True)
+
+
+def keep() -> None:
+    """Keep a copy of dvc.lock with the commit it belongs to, in one file."""
+    if LOCK.exists():
+        text = LOCK.read_text(encoding="utf-8")
+        write_text(KEPT, f"{_mark()}\n{text}")
+
+
+def _mark() -> str:
+    """The first line of a copy."""
+    return f"# HEAD {(git(Path(), 'rev-parse', 'HEAD') or 'none').strip()}"
+
+
 def main() -> None:
-    """Mend the three where they need it, and say so if dvc.lock was put back."""
+    """Mend the three where they need it; refuse what is not fit to be run then."""
+    options = argparse.ArgumentParser(prog="python -m tasks.artifacts.mend")
+    options.add_argument("--keep", action="store_true", help="keep a copy for a run")
+    arguments = options.parse_args()
     mend_held_files()
     mend_run_cache()
-    if not KEPT.exists():
-        return
-    before = KEPT.read_text(encoding="utf-8")
-    text = LOCK.read_text(encoding="utf-8", errors="replace") if LOCK.exists() else ""
-    if not is_whole(text, before):
-        write_text(LOCK, before)
-        print(f"{LOCK}: half-written by a run that was killed; put back")  # noqa: T201
+    put_back()
+    check_lock()
+    check_cache()
+    if arguments.keep:
+        keep()
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from dvc.utils.serialize import dumps_yaml
 
-from flows.engine.lockfile import LockFile, split
+from flows.engine.lock_writer import LockFile, split
 from tasks.artifacts.errors import RefusedError
 
 NAMES = ["a", "b@x-1", "c", "d"]

@@ -1,0 +1,91 @@
+"""Whether what lies in an output's place was made here, or may be the user's.
+
+DVC removes a stage's outputs before its command starts, whatever they are. A folder the
+user put there, e.g. as a dataset that params.yaml then names, would be gone for good.
+So it is asked before the first stage runs. What lies there is the stage's own if
+
+* DVC does not keep it in its cache: such files are in git, or made again in a second;
+* dvc.lock has it of this stage, or the stage's command was started in this folder at
+  some time: then DVC had removed what lay there before, and what is there now came
+  after, whole, half-written or edited. A folder of data/datasets must besides say which
+  methods made it, or have the size and the number of files that dvc.lock has;
+* its content is in the cache: it can be had back.
+
+Everything else is refused by name.
+"""
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from tasks.artifacts import dvc_lock
+from tasks.artifacts.begun import was_begun
+from tasks.artifacts.dvc_cache import files_below, is_cached
+from tasks.artifacts.dvc_stages import outputs_by_stage
+from tasks.artifacts.errors import RefusedError
+
+DATASETS = Path("data/datasets")
+
+
+def may_be_users(stage: str, path: Path, record: Mapping[str, Any] | None) -> bool:
+    """Whether something in an output's place was not made by the stage, as far as seen.
+
+    Its content is not compared with the cache, which takes longer.
+
+    Args:
+        stage: The name of the stage that writes the output.
+        path: The output, from the current folder.
+        record: What dvc.lock has of it, or None.
+    """
+    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+        return False
+    if record is None and not was_begun(stage):
+        return True
+    return path.is_dir() and path.parent == DATASETS and not _is_dataset(path, record)
+
+
+def refusal(stage: str, path: Path) -> RefusedError:
+    """The error for an output's place that holds what may be the user's."""
+    return RefusedError(
+        path,
+        f"output of {stage}",
+        "something that no stage made here and no cache holds",
+        "nothing, since the stage removes it before it begins",
+        "it may be yours; move it away, or remove it",
+    )
+
+
+def check_outputs() -> None:
+    """Refuse to go on where a stage of dvc.yaml would remove what may be the user's.
+
+    Raises:
+        RefusedError: Names the first such output of the current folder.
+    """
+    records = dvc_lock.recorded()
+    doubtful = [
+        (stage, Path(path))
+        for stage, outputs in outputs_by_stage().items()
+        for path, cached in outputs.items()
+        if cached and may_be_users(stage, Path(path), records.get(stage, {}).get(path))
+    ]
+    if not doubtful:
+        return
+    for stage, path in doubtful:
+        if not is_cached(path):
+            raise refusal(stage, path)
+
+
+def _is_dataset(folder: Path, record: Mapping[str, Any] | None) -> bool:
+    """Whether a folder says which methods made it, or is as large as dvc.lock says."""
+    with suppress(OSError, ValueError, TypeError, KeyError):
+        world = json.loads((folder / "world.json").read_text(encoding="utf-8"))
+        if world["made_by"]:
+            return True
+    files = list(files_below(folder))
+    size = sum(file.stat().st_size for file in files)
+    return record is not None and (size, len(files)) == (
+        record.get("size"),
+        record.get("nfiles"),
+    )
