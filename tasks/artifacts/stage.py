@@ -1,10 +1,12 @@
 """What the command of every stage has in common: how it ends on an error."""
 
 import errno
+import os
 import sys
 from collections.abc import Callable
 
 from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.processes import die_with
 
 
 def run_stage(main: Callable[[], None]) -> int:
@@ -12,7 +14,9 @@ def run_stage(main: Callable[[], None]) -> int:
 
     A disk that turns out full or read-only in the middle of the work is refused too:
     outputs are written beside their place and renamed, so nothing half-written is left.
-    Every other error is a fault of the code and keeps its traceback.
+    Every other error is a fault of the code and keeps its traceback. Started by DVC, it
+    ends with DVC: killed, or ended by SIGTERM, DVC leaves its commands to themselves.
+    Only a shell that stands between the two for longer, as dash does, is not noticed.
 
     Args:
         main: The command.
@@ -20,6 +24,8 @@ def run_stage(main: Callable[[], None]) -> int:
     Returns:
         The exit code: 0, or 1 after a refusal.
     """
+    if "DVC_STAGE" in os.environ:
+        die_with(os.getppid())
     try:
         main()
     except RefusedError as error:
