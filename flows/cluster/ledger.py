@@ -10,7 +10,7 @@ from dvc_data.hashfile.tree import Tree
 
 from flows.cluster.dvc_remote import Shared, git, ids, overlap, tree_of
 from flows.cluster.jobs import Data, Job, Result, check_result, machine_and_folder
-from flows.engine.closures import edited, recorded
+from flows.engine.code_guard import edited, recorded
 from tasks.artifacts.errors import RefusedError
 
 

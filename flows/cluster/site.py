@@ -8,7 +8,7 @@ from dvc_data.hashfile.tree import Tree
 
 from flows.cluster.dvc_remote import Shared
 from flows.cluster.jobs import Files, Job
-from flows.engine.closures import differing, is_code, recorded, refresh
+from flows.engine.code_guard import differing, is_code, recorded, refresh
 from tasks.artifacts.errors import RefusedError
 
 

@@ -36,7 +36,7 @@ from dvc.stage.run import get_executable, prepare_kwargs
 from dvc.stage.serialize import to_lockfile
 from tqdm import tqdm
 
-from flows.engine.closures import edited
+from flows.engine.code_guard import edited
 from flows.engine.lockfile import LockFile
 from flows.engine.processes import Command
 from flows.engine.refusals import explain, refuse_edited, unknown_target

@@ -22,7 +22,7 @@ from dvc.repo import Repo
 from dvc.repo.experiments.utils import exp_refs
 from dvc.scm import RevError, resolve_rev
 
-from flows.engine.closures import is_code
+from flows.engine.code_guard import is_code
 from flows.revisions.objects import Commit, Store, UnavailableError, workspace_code_md5
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import check_writable, whole_folder, write_text

@@ -13,8 +13,8 @@ from tempfile import TemporaryDirectory
 from dvc.config import ConfigError
 from dvc.repo import Repo
 
-from flows.engine.closures import FOLDER as CODE
-from flows.engine.closures import is_code
+from flows.engine.code_guard import FOLDER as CODE
+from flows.engine.code_guard import is_code
 from tasks.code import texts
 
 
