@@ -15,7 +15,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # The stamp's name is a checksum of what was installed: a second set-up does nothing.
 STAMP := $(VENV)/installed-$(shell cat requirements.lock pyproject.toml | cksum | cut -d' ' -f1)
 
-.PHONY: help setup run flow ui study smoke claim claims compare report params behaviors test check bench lock browser
+.PHONY: help setup run flow ui study smoke claim claims compare report params behaviors test check hazards bench lock browser
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | awk 'BEGIN {FS = ":.*## "} {printf "  %-9s %s\n", $$1, $$2}'
@@ -95,6 +95,9 @@ check: setup  ## lint, format, types, layout; changes nothing
 	@ruff format --check
 	@mypy
 	@$(PY) -m pytest -q tests/test_layout.py
+
+hazards: setup  ## try over a thousand bad inputs at every door, minutes: make hazards [ONLY=train]
+	@$(PY) -m tests.hazards $(if $(ONLY),--only "$(ONLY)")
 
 bench: setup  ## measure generating, training and evaluating against peers
 	@$(PY) -m benchmarks

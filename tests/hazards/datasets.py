@@ -192,7 +192,7 @@ def compressed(file: Any) -> None:
     file["episode_0"].create_dataset(REWARDS, data=values, compression="gzip")
 
 
-def cases() -> Iterator[Case]:
+def cases() -> Iterator[Case]:  # noqa: C901, PLR0912, loops alone
     """At the stages that read a dataset."""
     for name, spoil in STORED.items():
         for door in (TRAIN, COMPRESS):

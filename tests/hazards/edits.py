@@ -18,6 +18,7 @@ MAIN = FOLDER / "data/main_data.hdf5"
 POLICY = Path(f"data/policies/{DATASET}/bc")
 COMPRESSED = Path(f"data/compressed/{DATASET}/bc/float32")
 ONNX = Path(f"data/onnx/{DATASET}/bc/float32/seed-0.onnx")
+SEAL = "self_sha256"  # the key under which a file states the hash of the rest
 ABSENT = object()  # as a value: the key is taken away
 
 
@@ -61,9 +62,18 @@ def entry(file: Path, path: str, value: Any) -> Action:
     def spoil() -> None:
         content = json.loads(file.read_text("utf-8"))
         put(content, path, value)
-        file.write_text(json.dumps(content), "utf-8")
+        write(file, content)
 
     return spoil
+
+
+def write(file: Path, content: Any) -> None:
+    """Write JSON; where it states the hash of itself, the new one."""
+    if isinstance(content, dict) and SEAL in content:
+        rest = {key: value for key, value in content.items() if key != SEAL}
+        text_of_rest = json.dumps(rest, sort_keys=True).encode()
+        content = rest | {SEAL: hashlib.sha256(text_of_rest).hexdigest()}
+    file.write_text(json.dumps(content), "utf-8")
 
 
 def flip(file: Path, share: float) -> Action:

@@ -28,7 +28,7 @@ BAD = {
     "a pipe": "a|touch pwned",
     "an ampersand": "a&touch pwned",
     "a way up": "../../x",
-    "an absolute path": "/tmp/offcut_x",
+    "an absolute path": "/etc/offcut",
     "a folder": "a/b",
     "an option": "--help",
     "a blank": "a b",

@@ -19,6 +19,7 @@ from tests.hazards.edits import (
     flip,
     sha256,
     text,
+    write,
 )
 
 FOLDERS: dict[Door, Path] = {COMPRESS: POLICY, EXPORT: COMPRESSED}
@@ -68,7 +69,7 @@ def tensors(folder: Path, edit: Callable[[dict[str, Any]], Any]) -> Action:
         save_file(values, file)
         spec = json.loads((folder / "policy.json").read_text("utf-8"))
         spec["file_sha256"] = sha256(file)
-        (folder / "policy.json").write_text(json.dumps(spec), "utf-8")
+        write(folder / "policy.json", spec)
 
     return spoil
 
@@ -108,12 +109,12 @@ def width(folder: Path, value: Any) -> Action:
         spec = json.loads(file.read_text("utf-8"))
         layer = spec["policy"]["layers"][0]
         layer[keys(layer)[-1]] = value
-        file.write_text(json.dumps(spec), "utf-8")
+        write(file, spec)
 
     return spoil
 
 
-def cases() -> Iterator[Case]:
+def cases() -> Iterator[Case]:  # noqa: C901, loops alone
     """At the two stages that load a policy."""
     for door, folder in FOLDERS.items():
         file, weights = folder / "policy.json", folder / "policy.safetensors"

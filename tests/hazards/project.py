@@ -94,23 +94,40 @@ def prepare(folder: Path) -> Path:
         (folder / place).mkdir(parents=True)
     params = yaml.safe_load(composed(["study=smoke"], ROOT / "params"))
     params["study"] |= CHANGES
-    params["generate"] = params.get("generate") or {}
     text = yaml.safe_dump(params, sort_keys=False)
     (folder / "params.yaml").write_text(text, encoding="utf-8")
-    for line in (("git", "init", "-q", "--template="), ("dvc", "init", "-q")):
-        program = [sys.executable, "-m", *line] if line[0] == "dvc" else [*line]
-        subprocess.run(program, cwd=folder, check=True)
+    _run(folder, "git init -q --template=", "dvc init -q")
     environment = "tasks.artifacts.environment"
     describe = Door("environment", lambda: importlib.import_module(environment).main())
-    for door in (describe, CHECK, *STAGES, GRAPH):
-        case = Case("prepared", "nothing", nothing, door, passes=True)
-        if wrong := attempt(case, folder).wrong(case):
-            raise RuntimeError(f"{case}: {wrong}")
+    for door in (describe, CHECK, *STAGES):
+        knock(door, folder)
+    _run(
+        folder,
+        "dvc commit -q -f",
+        "git add dvc.yaml dvc.lock params.yaml .dvcignore",
+        "git -c user.name=x -c user.email=x@example.org commit -q -m all",
+    )
+    knock(GRAPH, folder)
     return folder
 
 
+def _run(folder: Path, *lines: str) -> None:
+    """Run commands in a folder."""
+    for line in lines:
+        words = line.split()
+        python = [sys.executable, "-m"] if words[0] == "dvc" else []
+        subprocess.run([*python, *words], cwd=folder, check=True)
+
+
+def knock(door: Door, folder: Path) -> None:
+    """Enter a door of a project that nothing is wrong with."""
+    case = Case("prepared", "nothing", nothing, door, passes=True)
+    if wrong := attempt(case, folder).wrong(case):
+        raise RuntimeError(f"{case}: {wrong}")
+
+
 def warm() -> None:
-    """Do once, in this process, what every case would do again: imports and closures."""
+    """Do once what every case would do again: imports, and following them."""
     for name in MODULES:
         importlib.import_module(name)
     code = importlib.import_module("tasks.code")
