@@ -96,8 +96,8 @@ check: setup  ## lint, format, types, layout; changes nothing
 	@mypy
 	@$(PY) -m pytest -q tests/test_layout.py
 
-hazards: setup  ## try over a thousand bad inputs at every door, minutes: make hazards [ONLY=train]
-	@$(PY) -m tests.hazards $(if $(ONLY),--only "$(ONLY)")
+hazards: setup  ## try over a thousand bad inputs at every door, minutes: make hazards [ONLY=train EVERY=10]
+	@$(PY) -m tests.hazards $(if $(ONLY),--only "$(ONLY)") $(if $(EVERY),--every $(EVERY))
 
 bench: setup  ## measure generating, training and evaluating against peers
 	@$(PY) -m benchmarks

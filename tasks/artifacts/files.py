@@ -173,9 +173,18 @@ def whole_folder(folder: Path, need: int = MIN_FREE_BYTES) -> Iterator[Path]:
         The empty folder to write into.
 
     Raises:
-        RefusedError: If the place cannot be written or has too little room.
+        RefusedError: If the place cannot be written, has too little room or is a
+            file, which may be the user's.
     """
     check_writable(folder.parent, need)
+    if folder.exists() and not folder.is_dir():
+        raise RefusedError(
+            folder,
+            "output folder",
+            "a file",
+            "nothing, or a folder",
+            "move away the file that stands in its place",
+        )
     leftovers = f".{glob.escape(folder.name)}.*{TEMPORARY}"
     for leftover in folder.parent.glob(leftovers):
         shutil.rmtree(leftover, ignore_errors=True)

@@ -7,8 +7,6 @@ seed's file; never the same). One process times all variants, so that they compa
 
 from typing import Any
 
-from typing import Any
-
 from tasks.artifacts.files import check_writable, write_json
 from tasks.artifacts.onnx_policy import OnnxPolicy
 from tasks.artifacts.params import build, load, pick

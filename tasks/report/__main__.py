@@ -3,7 +3,6 @@
 import argparse
 from pathlib import Path
 from typing import Any
-from typing import Any
 
 from tasks.artifacts.files import check_writable, whole_folder, write_json, write_text
 from tasks.artifacts.params import build, load, pick

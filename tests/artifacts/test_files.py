@@ -45,6 +45,16 @@ def test_the_users_umask_decides_who_may_read(tmp_path: Path, umask: int):
     assert rights(tmp_path / "out") == 0o777 & ~umask
 
 
+def test_a_file_in_the_place_of_a_folder_is_kept(tmp_path: Path):
+    (tmp_path / "out").write_text("mine")
+    with (
+        pytest.raises(RefusedError, match="move away the file"),
+        whole_folder(tmp_path / "out"),
+    ):
+        pass
+    assert contents(tmp_path) == {"out": "mine"}
+
+
 def contents(folder: Path) -> dict[str, str]:
     return {
         path.relative_to(folder).as_posix(): path.read_text()

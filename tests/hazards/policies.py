@@ -49,7 +49,6 @@ SPEC: dict[str, tuple[Any, ...]] = {
         [0, 1, 2],
         ["0", "1"],
         "01",
-        [1, 0],
     ),
     "origin.made_by": (ABSENT, None, "x", 5),
     "origin.dataset_sha256": (ABSENT, "0" * 64, None),
@@ -101,6 +100,17 @@ def keys(layer: dict[str, Any]) -> list[str]:
     return [k for k, v in layer.items() if isinstance(v, int) and v is not True]
 
 
+def swapped(file: Path) -> Action:
+    """Swap the seeds; a new hash of itself would make it another honest file."""
+
+    def spoil() -> None:
+        spec = json.loads(file.read_text("utf-8"))
+        spec["origin"]["seeds"].reverse()
+        file.write_text(json.dumps(spec), "utf-8")
+
+    return spoil
+
+
 def width(folder: Path, value: Any) -> Action:
     """Give the first layer another width."""
 
@@ -124,6 +134,8 @@ def cases() -> Iterator[Case]:  # noqa: C901, loops alone
             for value in values:
                 name = f"{path} = {value!r:.25}"
                 yield Case("policies", name, entry(file, path, value), door)
+        swap = swapped(file)
+        yield Case("policies", "seeds swapped", swap, door)
         for value in WIDTHS:
             yield Case("policies", f"a width of {value}", width(folder, value), door)
         for name, content in WORDS.items():

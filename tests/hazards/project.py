@@ -28,7 +28,9 @@ MEMORY = 16 * 2**30  # bytes of addresses; most of them are libraries
 NOBODY = 65534
 # imported once, so that each case does not pay for it
 MODULES = (
-    *("minari", "dvc.repo", "flows.placement", "onnxruntime", "tasks.code.__main__"),
+    *("minari", "dvc.repo", "hydra", "onnxruntime", "pyarrow.parquet", "pandas"),
+    *("torch._inductor", "tasks.report.html", "tasks.code.__main__", "tasks.worlds"),
+    *("flows.placement", "flows.__main__", "flows.study"),
     *(f"tasks.{door.name}.__main__" for door in STAGES),
 )
 # the smallest study, with one variant
