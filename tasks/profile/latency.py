@@ -110,7 +110,6 @@ def _split(total: int, parts: int) -> list[int]:
 
 def _percentiles(nanoseconds: list[int]) -> dict[str, float]:
     """Median and 99th percentile, in microseconds."""
-    """Median and 99th percentile, in microseconds."""
     p50, p99 = np.percentile(nanoseconds, [50, 99]) / 1000
     return {"p50_us": round(float(p50), 3), "p99_us": round(float(p99), 3)}
 

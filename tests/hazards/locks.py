@@ -26,7 +26,7 @@ MORE = """  another:
     outs:
     - path: data/another
       hash: md5
-      md5: 00000000000000000000000000000000
+      md5: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
       size: 1
 """
 

@@ -103,7 +103,6 @@ class Data:
 
     Attributes:
         name: Of the dataset.
-        name: Of the dataset.
         world: The world's parameters: ``name``, ``ref_min``, ``ref_max`` ...
         card: card.json.
         curves: curves.csv by learner.
