@@ -81,7 +81,6 @@ DATASET, LEARNER, VARIANT = "pendulum_mixture", "bc", "float32"
 POLICY = ("--dataset", DATASET, "--learner", LEARNER)
 CHECK = Door("check", command("tasks.code"))
 GRAPH = Door("graph", graph)
-LOCKFILE = Door("lockfile", program("tasks.artifacts.mend"))
 GENERATE = Door("generate", command("tasks.generate", "--dataset", DATASET))
 TRAIN = Door("train", command("tasks.train", *POLICY))
 COMPRESS = Door("compress", command("tasks.compress", *POLICY, "--compressor", VARIANT))
