@@ -23,7 +23,7 @@ STAMP := $(VENV)/installed-$(shell cat requirements.lock pyproject.toml | cksum 
 # $(call which,make study NAME,params/study) ends with the names to choose from.
 which = files=($(2)/*.yaml); files=("$${files[@]\#\#*/}"); echo "say which: $(1)=one of $${files[*]%.yaml}" >&2; exit 1
 
-.PHONY: help setup run flow ui study smoke claim claims compare report params behaviors test check bench lock browser
+.PHONY: help setup run flow ui study smoke claim claims compare report params behaviors test check hazards bench lock browser
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | awk 'BEGIN {FS = ":.*## "} {printf "  %-9s %s\n", $$1, $$2}'
@@ -102,6 +102,9 @@ check: setup  ## lint, format, types, layout; changes nothing
 	@ruff format --check
 	@mypy
 	@$(PY) -m pytest -q tests/test_layout.py
+
+hazards: setup  ## try over a thousand bad inputs at every door, minutes: make hazards [ONLY=train EVERY=10]
+	@$(PY) -m tests.hazards $(if $(ONLY),--only "$(ONLY)") $(if $(EVERY),--every $(EVERY))
 
 bench: setup  ## measure generating, training and evaluating against peers
 	@$(PY) -m benchmarks

@@ -177,7 +177,7 @@ def _python(root: Path) -> Path:
     path = home(root) / "python"
     start = [SETPRIV, "--pdeathsig", "KILL", "--", setsid, sys.executable]
     write_text(path, f'#!/bin/sh\nexec {shlex.join(start)} "$@"\n')
-    path.chmod(0o755)
+    path.chmod(path.stat().st_mode | 0o100)
     return path
 
 

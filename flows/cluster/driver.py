@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from queue import Empty, SimpleQueue
+from urllib.parse import urlsplit
 
 from distributed import Client, Future, KilledWorker, Security
 
-from flows.cluster.jobs import Job, Result
+from flows.cluster.jobs import START_SCHEDULER, START_WORKER, Job, Result
 from flows.cluster.ledger import Ledger
 from flows.cluster.worker import work
 from flows.engine.processes import log_path
@@ -92,7 +93,7 @@ class Cluster(Run):
                 address,
                 " ".join(str(error).split()) or "no answer",
                 "the address of a Dask scheduler, like tcp://127.0.0.1:8786",
-                "start one with: dask scheduler --host 127.0.0.1",
+                f"start one with: {START_SCHEDULER}",
             ) from error
         return cls(graph, client, address, timeout, patience)
 
@@ -190,9 +191,15 @@ class Cluster(Run):
                 "workers",
                 f"none for {self.patience:g} s",
                 "at least one",
-                f"start one in a clone: dask worker {self.address} --nthreads 1",
+                f"start one in a clone: {self._start_worker()}",
             )
         return since
+
+    def _start_worker(self) -> str:
+        """The command that starts a worker; on loopback where the scheduler is."""
+        loopback = urlsplit(self.address).hostname in ("127.0.0.1", "localhost")
+        host = "127.0.0.1" if loopback else "HOST"
+        return START_WORKER.format(address=self.address, host=host)
 
     def _result(self, future: Future[Result]) -> Result:
         """What a job ended with, in words if the cluster lost it."""

@@ -11,6 +11,10 @@ from tasks.code import Closure, closure, digest
 
 # the version of flows/, and of what it imports of tasks/, in this process
 CODE = digest(closure(Path(__file__).parents[1]))
+# without these two it listens on every interface, its page even with --no-dashboard
+CLOSED = "--host {host} --dashboard-address 127.0.0.1:0"
+START_WORKER = f"dask worker {{address}} {CLOSED} --nthreads 1"
+START_SCHEDULER = f"dask scheduler {CLOSED}".format(host="127.0.0.1")
 Files = list[dict[str, str]]  # md5 and relpath of each, as in DVC's cache
 
 

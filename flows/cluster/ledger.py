@@ -8,8 +8,8 @@ from dvc.stage import Stage
 from dvc.stage.loader import StageLoader
 from dvc_data.hashfile.tree import Tree
 
+from flows.cluster.dvc_remote import Shared, git, ids, overlap, tree_of
 from flows.cluster.jobs import Data, Job, Result, check_result, machine_and_folder
-from flows.cluster.remote import Shared, git, ids, overlap, tree_of
 from flows.engine.code_guard import edited, recorded
 from tasks.artifacts.errors import RefusedError
 

@@ -6,8 +6,8 @@ from dvc.stage import Stage
 from dvc.stage.serialize import to_lockfile
 from dvc_data.hashfile.tree import Tree
 
+from flows.cluster.dvc_remote import Shared
 from flows.cluster.jobs import Files, Job
-from flows.cluster.remote import Shared
 from flows.engine.code_guard import differing, is_code, recorded, refresh
 from tasks.artifacts.errors import RefusedError
 

@@ -18,7 +18,7 @@ from typing import IO
 
 from distributed import get_worker
 
-from flows.cluster.jobs import CODE, Job, Result, machine_and_folder
+from flows.cluster.jobs import CODE, START_WORKER, Job, Result, machine_and_folder
 from flows.cluster.site import Site
 from flows.engine.processes import Processes
 from flows.engine.run import LOCK, Run, Tell
@@ -54,7 +54,7 @@ def work(job: Job) -> Result:
                 "file",
                 "nothing",
                 "the root of a clone as the worker's folder",
-                "start there: dask worker ADDRESS --nthreads 1",
+                "start there: " + START_WORKER.format(address="ADDRESS", host="HOST"),
             )
         if job.home == here:
             raise RefusedError(

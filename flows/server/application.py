@@ -5,12 +5,18 @@ found free stays so.
 """
 
 import asyncio
+import re
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    MutableMapping,
+)
 from contextlib import asynccontextmanager
 from typing import Any
-from urllib.parse import urlsplit
 
 import uvicorn
 from fastapi import FastAPI
@@ -20,12 +26,23 @@ from prefect.server.utilities.messaging.memory import METRICS
 
 from flows.server.settings import NAMES
 
-# pages may load from the server alone: they set up analytics even where that is off
+# pages may load from the server alone: they set up analytics even where that is off;
+# no other page may frame them, where a click could be led to start or end a run
 HERE = " ".join(f"{kind}://{name}:*" for kind in ("http", "ws") for name in NAMES)
 POLICY = (
     "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; "
-    f"connect-src 'self' {HERE}"
+    f"connect-src 'self' {HERE}; object-src 'none'; base-uri 'self'; "
+    "form-action 'self'; frame-ancestors 'none'"
 )
+HEADERS = [
+    (b"content-security-policy", POLICY.encode()),
+    (b"x-frame-options", b"DENY"),
+    (b"x-content-type-options", b"nosniff"),
+]
+# this server's names, in the one form in which browsers and programs write them
+NAME = "|".join(re.escape(name) for name in sorted(NAMES))
+HOST_HEADER = re.compile(rf"(?:{NAME})(?::(\d{{1,5}}))?", re.ASCII | re.IGNORECASE)
+ORIGIN_HEADER = re.compile(rf"http://{HOST_HEADER.pattern}", re.ASCII | re.IGNORECASE)
 RECORDING = 10  # seconds the server may take at its end to record the last events
 
 Message = MutableMapping[str, Any]
@@ -52,33 +69,38 @@ class Loopback:
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one connection, as ASGI defines it: pass it on, or refuse it."""
 
-        async def send_with_policy(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                policy = (b"content-security-policy", POLICY.encode())
-                message["headers"] = [*message.get("headers", ()), policy]
+                message["headers"] = [*message.get("headers", ()), *HEADERS]
             await send(message)
 
-        if scope["type"] == "lifespan" or self.is_own(dict(scope["headers"])):
-            await self.app(scope, receive, send_with_policy)
+        if scope["type"] == "lifespan" or self.is_own(scope["headers"]):
+            await self.app(scope, receive, send_with_headers)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
         else:
-            await send({"type": "http.response.start", "status": 403, "headers": []})
+            start = {"type": "http.response.start", "status": 403, "headers": HEADERS}
+            await send(start)
             await send({"type": "http.response.body", "body": b"not from here"})
 
     @staticmethod
-    def is_own(headers: dict[bytes, bytes]) -> bool:
+    def is_own(headers: Iterable[tuple[bytes, bytes]]) -> bool:
         """Whether a request names this server and, if a page sent it, one of its own.
+
+        What is malformed, or said twice, is not.
 
         Args:
             headers: Names in lower case, with their values.
         """
-        host = urlsplit(f"//{headers.get(b'host', b'').decode('latin-1')}")
-        origin = headers.get(b"origin")
-        if host.hostname not in NAMES or origin is None:
-            return host.hostname in NAMES
-        page = urlsplit(origin.decode("latin-1"))
-        return page.hostname in NAMES and page.port == host.port
+        hosts, origins = (
+            [value.decode("latin-1") for name, value in headers if name == wanted]
+            for wanted in (b"host", b"origin")
+        )
+        host = HOST_HEADER.fullmatch(hosts[0]) if len(hosts) == 1 else None
+        if host is None or not origins:
+            return host is not None
+        page = ORIGIN_HEADER.fullmatch(origins[0]) if len(origins) == 1 else None
+        return page is not None and page[1] == host[1]
 
 
 def application() -> FastAPI:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -66,18 +67,26 @@ def write_text(path: Path, text: str) -> None:
         RefusedError: If the folder cannot be written or has too little room.
     """
     check_writable(path.parent)
-    handle, name = tempfile.mkstemp(TEMPORARY, f".{path.name}.", path.parent)
-    temporary = Path(name)
+    temporary = _beside(path)
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())
-        temporary.chmod(0o644)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _beside(path: Path) -> Path:
+    """A free name for what will take the place of a file or folder.
+
+    What `tempfile` makes is for its owner alone; a file opened or a folder made by such
+    a name gets the rights that the user's umask leaves it.
+    """
+    return path.parent / f".{path.name}.{secrets.token_hex(6)}{TEMPORARY}"
 
 
 def read_json(path: Path, made_by: str, kind: type | None = None) -> Any:
@@ -263,21 +272,31 @@ def whole_folder(folder: Path, need: int = MIN_FREE_BYTES) -> Iterator[Path]:
         The empty folder to write into.
 
     Raises:
-        RefusedError: If the place cannot be written or has too little room.
+        RefusedError: If the place cannot be written, has too little room or is a
+            file, which may be the user's.
     """
     check_writable(folder.parent, need)
-    prefix = f".{folder.name}."
-    for leftover in folder.parent.glob(f"{glob.escape(prefix)}*{TEMPORARY}"):
+    if folder.exists() and not folder.is_dir():
+        raise RefusedError(
+            folder,
+            "output folder",
+            "a file",
+            "nothing, or a folder",
+            "move away the file that stands in its place",
+        )
+    leftovers = f".{glob.escape(folder.name)}.*{TEMPORARY}"
+    for leftover in folder.parent.glob(leftovers):
         shutil.rmtree(leftover, ignore_errors=True)
-    temporary = Path(tempfile.mkdtemp(TEMPORARY, prefix, folder.parent))
-    temporary.chmod(0o755)
+    temporary = _beside(folder)
+    temporary.mkdir()
     try:
         yield temporary
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     if folder.exists():
-        old = Path(tempfile.mkdtemp(TEMPORARY, prefix, folder.parent))
+        old = _beside(folder)
+        old.mkdir(0o700)
         folder.replace(old / folder.name)
         temporary.replace(folder)
         shutil.rmtree(old)

@@ -85,7 +85,7 @@ def _child(
     part: int, work: Callable[[int, Say], None], pipe: Connection, parent: int
 ) -> None:
     """Do the work of a part, and send its reports, or the error that ended it."""
-    _die_with(parent)
+    die_with(parent)
     try:
         work(part, pipe.send)
     except BrokenPipeError:  # nobody is left who would use the result
@@ -94,8 +94,12 @@ def _child(
         pipe.send(error)
 
 
-def _die_with(parent: int) -> None:
-    """Be killed when the parent dies; off Linux its broken pipe ends us later."""
+def die_with(parent: int) -> None:
+    """Be killed when the parent dies; off Linux nothing is done about it.
+
+    Args:
+        parent: Its process id, as it was when it surely lived.
+    """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:

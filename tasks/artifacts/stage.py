@@ -8,6 +8,7 @@ from io import TextIOWrapper
 
 from tasks.artifacts.begun import mark_begun
 from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.processes import die_with
 
 
 def run_stage(main: Callable[[], None]) -> int:
@@ -16,7 +17,9 @@ def run_stage(main: Callable[[], None]) -> int:
     A disk that turns out full or read-only in the middle of the work is refused too:
     outputs are written beside their place and renamed, so nothing half-written is left.
     Ctrl-C ends it with that word. Every other error is a fault of the code and keeps
-    its traceback.
+    its traceback. Started by DVC, it ends with DVC: killed, or ended by SIGTERM, DVC
+    leaves its commands to themselves. Only a shell that stands between the two for
+    longer, as dash does, is not noticed.
 
     Args:
         main: The command.
@@ -28,6 +31,7 @@ def run_stage(main: Callable[[], None]) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     if stage := os.environ.get("DVC_STAGE"):
         mark_begun(stage)
+        die_with(os.getppid())
     try:
         main()
     except RefusedError as error:

@@ -24,6 +24,36 @@ from tasks.artifacts.files import (
     write_text,
 )
 
+UMASK = os.umask(0)
+os.umask(UMASK)
+
+
+def rights(path: Path) -> int:
+    return path.stat().st_mode & 0o777
+
+
+@pytest.mark.parametrize("umask", [0o002, 0o022, 0o077])
+def test_the_users_umask_decides_who_may_read(tmp_path: Path, umask: int):
+    before = os.umask(umask)
+    try:
+        write_text(tmp_path / "a.txt", "a")
+        with whole_folder(tmp_path / "out") as folder:
+            (folder / "b").write_text("b")
+    finally:
+        os.umask(before)
+    assert rights(tmp_path / "a.txt") == 0o666 & ~umask
+    assert rights(tmp_path / "out") == 0o777 & ~umask
+
+
+def test_a_file_in_the_place_of_a_folder_is_kept(tmp_path: Path):
+    (tmp_path / "out").write_text("mine")
+    with (
+        pytest.raises(RefusedError, match="move away the file"),
+        whole_folder(tmp_path / "out"),
+    ):
+        pass
+    assert contents(tmp_path) == {"out": "mine"}
+
 
 def contents(folder: Path) -> dict[str, str]:
     return {
@@ -72,7 +102,7 @@ def test_a_value_json_lacks_leaves_the_old_file(tmp_path: Path):
 def test_text_is_written_as_it_is(tmp_path: Path):
     write_text(tmp_path / "deep/er/a.txt", "ä\r\n\n")
     assert (tmp_path / "deep/er/a.txt").read_bytes() == "ä\r\n\n".encode()
-    assert (tmp_path / "deep/er/a.txt").stat().st_mode & 0o777 == 0o644
+    assert rights(tmp_path / "deep/er/a.txt") == 0o666 & ~UMASK
     assert [p.name for p in (tmp_path / "deep/er").iterdir()] == ["a.txt"]
 
 
@@ -176,7 +206,7 @@ def test_a_folder_appears_when_the_block_ends(tmp_path: Path):
         (folder / "x").write_text("1")
         assert not (tmp_path / "a/out").exists()
     assert contents(tmp_path) == {"a/out/x": "1"}
-    assert (tmp_path / "a/out").stat().st_mode & 0o777 == 0o755
+    assert rights(tmp_path / "a/out") == 0o777 & ~UMASK
 
 
 def test_a_folder_is_replaced_whole(tmp_path: Path):

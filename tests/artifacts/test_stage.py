@@ -1,4 +1,9 @@
 import errno
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -58,6 +63,34 @@ def test_what_a_disk_refuses_is_one_line(
 ):
     assert run_stage(raising(error)) == 1
     assert (error.strerror or str(error)) in capsys.readouterr().err
+
+
+# starts a command as DVC does; the command says when it works
+LIKE_DVC = """
+import subprocess, sys
+command = "import sys, time; from tasks.artifacts.stage import run_stage; " \\
+    "run_stage(lambda: (print('works', flush=True), time.sleep(60)))"
+child = subprocess.Popen([sys.executable, "-c", command])
+child.communicate()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="parent-death signal of Linux")
+def test_a_stage_ends_with_the_dvc_that_started_it():
+    dvc = subprocess.Popen(
+        [sys.executable, "-c", LIKE_DVC],
+        env=os.environ | {"DVC_STAGE": "train"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert dvc.stdout
+    assert dvc.stdout.readline() == "works\n"
+    dvc.send_signal(signal.SIGTERM)
+    dvc.wait()
+    began = time.monotonic()
+    assert dvc.stdout.read() == ""  # its end comes with the end of the stage
+    assert time.monotonic() - began < 30
+    dvc.stdout.close()
 
 
 @pytest.mark.parametrize(

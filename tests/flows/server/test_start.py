@@ -197,7 +197,20 @@ def test_it_sends_nothing_and_asks_nobody(url: str):
         ({"Origin": "http://127.0.0.1:1"}, 403),
         ({"Origin": "https://example.org"}, 403),
         ({"Origin": "null"}, 403),
+        ({"Origin": "http://[::1"}, 403),
+        ({"Origin": "http://localhost:port"}, 403),
+        ({"Origin": "http://localhost:99999999"}, 403),
+        ({"Origin": "http://example.org@localhost:{port}"}, 403),
+        ({"Origin": ""}, 403),
+        ({"Origin": "http://localhost:{port}\xff"}, 403),
+        ({"Host": "LOCALHOST:{port}"}, 200),
         ({"Host": "example.org:{port}"}, 403),
+        ({"Host": "[::1"}, 403),
+        ({"Host": "localhost:port"}, 403),
+        ({"Host": "localhost:99999999"}, 403),
+        ({"Host": "example.org@localhost:{port}"}, 403),
+        ({"Host": "localhost:{port}/../"}, 403),
+        ({"Host": ""}, 403),
     ],
 )
 def test_it_answers_no_page_of_another_site(url: str, headers, status: int):
@@ -210,7 +223,12 @@ def test_it_answers_no_page_of_another_site(url: str, headers, status: int):
         b"{}",
         {"Content-Type": "application/json"} | named,
     )
-    assert connection.getresponse().status == status
+    answer = connection.getresponse()
+    assert answer.status == status
+    assert answer.headers["X-Frame-Options"] == "DENY"
+    policy = answer.headers["Content-Security-Policy"]
+    for part in ("frame-ancestors 'none'", "base-uri 'self'", "form-action 'self'"):
+        assert part in policy
     connection.close()
 
 

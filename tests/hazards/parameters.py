@@ -1,0 +1,154 @@
+"""Parameters: wrong types, numbers, classes, keys; files that are no parameters."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from tests.hazards.case import (
+    CHECK,
+    COMPRESS,
+    EVALUATE,
+    EXPORT,
+    GENERATE,
+    GRAPH,
+    PROFILE,
+    REPORT,
+    TRAIN,
+    Case,
+    Door,
+)
+from tests.hazards.edits import ABSENT, parameter, text
+
+HUGE = 10**400  # more than a double holds
+WORLD = "dataset.pendulum_mixture.world"
+BC = "tasks.train.bc.BC"
+# stage that reads it: dotted key, values
+BAD: dict[Door, dict[str, tuple[Any, ...]]] = {
+    GENERATE: {
+        "dataset.pendulum_mixture.generate.parts": ([], None, "all", [5], [{}]),
+        "dataset.pendulum_mixture.generate.noise": (-1, HUGE, "loud", [1]),
+        "dataset.pendulum_mixture.generate": (None, [], "mixture"),
+        "dataset.pendulum_mixture": (None, [], "x", 5),
+        "dataset.pendulum_mixture.method": (None, 5, "../mixture", "nope"),
+        WORLD: (None, [], "pendulum"),
+        f"{WORLD}.max_steps": (0, HUGE, None),
+        f"{WORLD}.ref_min": (None, float("nan")),
+        f"{WORLD}.env_id": ("os:system", "gymnasium.envs.x:Y-v0", "", None, 5, "No-v0"),
+        f"{WORLD}._target_": ("tasks.train.bc.BC", "os.system", ABSENT),
+    },
+    TRAIN: {
+        "train.bc.actor_rate": (2, -1, "fast", None, [1], {}, True, HUGE, float("inf")),
+        "train.bc.actor_hidden": ("32", None, [0], [1.5], {}, [HUGE], [[8]]),
+        "train.bc._target_": (
+            *(ABSENT, None, 5, "", "tasks", "os.system", "tasks.train.bc", f"{BC}.x"),
+            *("tasks.train.nope.X", "tasks..bc.BC", f"{BC}.Parameters", "../bc.BC"),
+            *("tasks.nets.feedforward.Feedforward", "tasks.compress.float32.Float32"),
+        ),
+        "train.bc.rate": (1,),
+        "train.bc": (None, [], "bc", 5),
+        "train": (None, [], "bc"),
+        "study.seeds": ([], [0, 0], [-1], "0", None, [0.5], [2**70], {}, 5),
+        "study.updates": (0, -1, "x", 1.5, None, [5]),
+        "study.batch": (0, "x", None),
+        "study.snapshots": (-1, 10**9, None),
+        "study.precision": ("float8", None, 5),
+        "study.processes": (0, None, "two"),
+        "study": (None, [], "smoke"),
+    },
+    COMPRESS: {
+        "compress.float32._target_": (ABSENT, "os.system", BC, "tasks.compress.x.X"),
+        "compress.float32": (None, [], 5),
+        "compress": (None, []),
+    },
+    EXPORT: {
+        "export.feedforward.tolerance": (-1, None, "small", HUGE, float("nan")),
+        "export.feedforward": (None, []),
+        "export.feedforward._target_": (ABSENT, "os.path.join", BC),
+    },
+    EVALUATE: {
+        "evaluate.returns.episodes": (0, -3, 1.5, None, HUGE),
+        "evaluate.returns.confidence": (0, 1, "high", float("nan")),
+        "evaluate.returns.mode": ("fast", 5, None),
+        "evaluate.returns": (None, [], 5),
+        "evaluate.returns._target_": ("builtins.eval", BC),
+    },
+    PROFILE: {
+        "profile.latency.repeats": (0, "many", None),
+        "profile.latency.batches": ([], [0], None, "1"),
+        "profile.latency": (None, "x"),
+    },
+    REPORT: {
+        "report.html.hash_digits": (1.5, None, "8"),
+        "report.html": (None, [], ABSENT),
+        "report": (None, []),
+    },
+}
+# of the study, looked at before the first stage
+LISTS: dict[str, tuple[Any, ...]] = {
+    "study.datasets": (None, "pendulum_mixture", [5], [None], [["a"]], ["nope"], {}),
+    "study.learners": (None, "bc", [5], ["nope"], ["bc", "bc"], {"bc": 1}),
+    "study.policies": (None, ["nope"], [{}], ["bc", "bc"]),
+    "study.compressors": (None, [5], ["nope"], ["float32", "float32"]),
+    "study.variants": (None, ["nope"], [1], ["float32", "float32"]),
+    "study.curves": (["nope"], [5], None),
+    "study.estimators": (["nope"], [5]),
+    "study.chains": (None, [], {"first": ["nope"], "then": []}),
+    "study.sampled": (None, [], {"steps": ["five"]}),
+    "study.weighted": (None, [], "x"),
+}
+DEEP = "[" * 3000 + "]" * 3000
+LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{b}: &{b} [{', '.join([f'*{a}'] * 10)}]\n"
+    for a, b in zip("abcdefgh", "bcdefghi", strict=True)
+)
+FILES = {
+    "empty": "",
+    "a list": "[1, 2]",
+    "a word": "study",
+    "a Python object": "!!python/object/apply:os.system [touch pwned]\n",
+    "no UTF-8": b"\xff\xfe\x00study",
+    "half a line": "study: {seeds: [0",
+    "nested 3,000 times": f"study: {DEEP}\n",
+    "aliases that grow": LAUGHS,
+    "keys that are no text": "1: {2: 3}\nstudy: {null: 1}\n",
+    "a date": "study: 2020-01-01\n",
+}
+GOOD = {
+    TRAIN: {
+        "train.bc.actor_rate": (0.5, 1, 1e-9),
+        "train.bc.actor_hidden": ([8], [8, 8, 8]),
+        "study.seeds": ([7], [5, 3]),
+        "study.snapshots": (1,),
+        "study.title": ("Ünïcode; $(no) `command`",),
+    },
+    EVALUATE: {"evaluate.returns.episodes": (1,), "evaluate.returns.mode": ("exact",)},
+    CHECK: {"study.title": ("../x",), "study.curves": ([],), "study.updates": (1,)},
+    REPORT: {"report.html.hash_digits": (6,), "study.title": ("<script>",)},
+}
+
+
+def said(value: Any) -> str:
+    """A value, short."""
+    return "no key" if value is ABSENT else f"{value!r:.30}"
+
+
+def cases() -> Iterator[Case]:  # noqa: C901, loops alone
+    """At the stage that reads a parameter, and at the check of all of them."""
+    for stage, keys in BAD.items():
+        for path, values in keys.items():
+            for value in values:
+                name, spoil = f"{path} = {said(value)}", parameter(path, value)
+                yield Case("parameters", name, spoil, stage)
+                yield Case("parameters", name, spoil, CHECK)
+    for path, values in LISTS.items():
+        for value in values:
+            name, spoil = f"{path} = {said(value)}", parameter(path, value)
+            yield Case("parameters", name, spoil, CHECK)
+    for name, content in FILES.items():
+        for door in (CHECK, GRAPH, TRAIN, REPORT):
+            spoil = text("params.yaml", content)
+            yield Case("parameters", f"params.yaml: {name}", spoil, door)
+    for stage, good in GOOD.items():
+        for path, values in good.items():
+            for value in values:
+                name = f"{path} = {said(value)}"
+                yield Case("parameters", name, parameter(path, value), stage, True)
