@@ -20,7 +20,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.files import parse_json
+from tasks.artifacts.strict_json import parse_json
 
 NAME = re.compile(r"(\d{12})-([0-9a-f]{64})\.safetensors")
 

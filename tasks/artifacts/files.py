@@ -4,7 +4,6 @@ import errno
 import glob
 import hashlib
 import json
-import math
 import os
 import secrets
 import shutil
@@ -15,11 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.strict_json import parse_json
 
 MIN_FREE_BYTES = 64 * 1024 * 1024
 TEMPORARY = ".tmp"  # git and DVC ignore what ends so
-DEPTH = 64  # brackets inside each other in JSON
-WHOLE_DIGITS = 300  # of a whole number in JSON
 MAKE_ROOM = "make room, e.g. with: dvc gc --workspace"
 
 
@@ -144,70 +142,6 @@ def read_entry(path: Path, made_by: str, key: str, kind: type) -> Any:
         again = f"make it again with: {made_by}"
         raise RefusedError(path, key, found, f"a value of type {kind.__name__}", again)
     return value
-
-
-def parse_json(text: str) -> Any:
-    """Parse JSON as the standard has it.
-
-    Raises:
-        ValueError: If it is no JSON, deeper than :data:`DEPTH`, or holds a key twice,
-            NaN, an infinity, a number beyond a float's range or half a character.
-    """
-    try:
-        value = json.loads(
-            text,
-            object_pairs_hook=_unique,
-            parse_constant=_refuse_constant,
-            parse_float=_finite,
-            parse_int=_whole,
-        )
-    except RecursionError:
-        raise ValueError("brackets too deep") from None
-    level, depth = [value], 0
-    while level := [part for whole in level for part in _parts(whole)]:
-        depth += 1
-        if depth > DEPTH:
-            raise ValueError("brackets too deep")
-    if "\\u" in text:  # half of a pair cannot be written as UTF-8
-        json.dumps(value, ensure_ascii=False).encode()
-    return value
-
-
-def _parts(value: Any) -> Iterator[Any]:
-    """What stands in an object or array, if it is one."""
-    if isinstance(value, dict):
-        yield from value.values()
-    elif isinstance(value, list):
-        yield from value
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object's keys and values, each key once."""
-    entries = dict(pairs)
-    if len(entries) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the key {twice!r:.80} twice")
-    return entries
-
-
-def _refuse_constant(name: str) -> Any:
-    """NaN and the infinities, which JSON does not have."""
-    raise ValueError(f"the value {name}")
-
-
-def _finite(digits: str) -> float:
-    """A number with a point or an exponent."""
-    if math.isinf(number := float(digits)):
-        raise ValueError(f"the number {digits:.40}, beyond a float's range")
-    return number
-
-
-def _whole(digits: str) -> int:
-    """A whole number; start seeds may be long, but not beyond a float's range."""
-    if len(digits) > WHOLE_DIGITS:
-        raise ValueError(f"a whole number of {len(digits)} digits")
-    return int(digits)
 
 
 def check_writable(folder: Path, need: int = MIN_FREE_BYTES) -> None:

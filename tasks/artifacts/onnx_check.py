@@ -9,8 +9,9 @@ import onnx
 from onnx import TensorProto
 
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.files import parse_json, read_json
+from tasks.artifacts.files import read_json
 from tasks.artifacts.onnx_graph import check_graph
+from tasks.artifacts.strict_json import parse_json
 
 SCHEMA = 1
 KEY = "offcut.contract"
