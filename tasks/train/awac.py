@@ -44,7 +44,7 @@ class AWACParams(ActorCriticParams):
     """Parameters of AWAC; units and ranges stand in params/train/awac.yaml."""
 
     temperature: Annotated[float, Range(0, 1e9, open=True)]
-    weight_max: Annotated[float, Range(0, 1e9, open=True)]
+    weight_max: Annotated[float, Range(0, 1e12, open=True)]
 
 
 class AWAC(Learner[AWACParams]):

@@ -12,6 +12,7 @@ import yaml
 from PIL import Image
 
 from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.sealed import write_sealed
 from tasks.report.__main__ import main
 from tasks.report.html import HtmlParams
 from tests.browser import asked, chromium, in_chromium, text
@@ -59,7 +60,7 @@ def test_where_no_learner_beats_the_data_it_says_so(
     card = root / "data/datasets/hopper_mixed-v0/card.json"
     document = json.loads(card.read_text())
     document["return"]["mean"] = 2000.0
-    card.write_text(json.dumps(document))
+    write_sealed(card, document)
     assert f"No learner beats the data{APOSTROPHE}s own mean return" in text(
         page(root, monkeypatch)
     )

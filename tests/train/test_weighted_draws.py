@@ -290,10 +290,10 @@ def test_the_two_commands(project: Any):
 
 
 def test_the_commands_refuse_before_they_write(project: Any):
-    with pytest.raises(RefusedError, match="weighting.rv: .*did you mean rw?"):
-        project("weigh", "--weighting", "rv")
-    with pytest.raises(RefusedError, match="weighting.rv: .*did you mean rw?"):
-        project("train", "--learner", "bc", "--weighting", "rv")
+    with pytest.raises(RefusedError, match="weighting.rww: .*did you mean rw?"):
+        project("weigh", "--weighting", "rww")
+    with pytest.raises(RefusedError, match="weighting.rww: .*did you mean rw?"):
+        project("train", "--learner", "bc", "--weighting", "rww")
     with pytest.raises(RefusedError, match=r"make it with: .*tasks\.weigh "):
         project("train", "--learner", "bc", "--weighting", "rw")
     assert not Path("data/weights").exists()

@@ -62,7 +62,7 @@ class ImplicitParams(ActorCriticParams):
     """
 
     beta: Annotated[float, Range(0, 1e9)]
-    weight_max: Annotated[float, Range(0, 1e9, open=True)]
+    weight_max: Annotated[float, Range(0, 1e12, open=True)]
     policy: Annotated[str, OneOf(("deterministic", "gaussian"))]
     reward_scale: Annotated[str, OneOf(("return_range", "none"))]
 
