@@ -14,6 +14,7 @@ import yaml
 
 from flows.engine.graph import Graph
 from flows.experiments.plan import plan
+from tasks.artifacts.environment import main as describe_machine
 from tasks.artifacts.errors import RefusedError
 
 ROOT = Path(__file__).parents[2]
@@ -33,6 +34,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     named = text.replace("\n  hopper_medium_replay:", f"\n  {HOSTILE}:")
     named = named.replace("\n  - hopper_medium_replay", f"\n  - {HOSTILE}")
     (tmp_path / "params.yaml").write_text(named, encoding="utf-8")
+    describe_machine()
     return tmp_path
 
 

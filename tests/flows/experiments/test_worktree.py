@@ -118,7 +118,7 @@ def test_a_name_that_is_another_experiments_is_refused(root: Path):
         ("smoke", ["train.bc.actor_rat=1"], "expected e.g. train.bc.actor_rate;"),
         ("smoke", ["train.bc.actor_rate=2"], r"found 2, expected \[0, 1\]; change the"),
         ("smoke", ["+train.bc.alpha=2"], "train.bc.alpha: found an unknown key"),
-        ("smoke", ["study.learners=[cb]"], "study.learners.cb: .*did you mean bc"),
+        ("smoke", ["study.learners=[bcc]"], "study.learners.bcc: .*mean bc"),
         ("smoke", ["study=quickstart"], "name one study only"),
         ("smoke", ["rate"], "composition: found study=smoke rate"),
     ],
