@@ -20,16 +20,16 @@ The folders hold what these stand on:
 | file | the question it answers |
 |---|---|
 | ``engine/graph`` | which stages are there, what changed, what is recorded? |
-| ``engine/lockfile`` | how is dvc.lock written? |
+| ``engine/lock_writer`` | how is dvc.lock written? |
 | ``engine/outputs`` | may a stage remove what lies in its output's place? |
 | ``engine/refusals`` | how does the graph say what it refuses? |
-| ``engine/closures`` | was the code edited while the graph ran? |
+| ``engine/code_guard`` | was the code edited while the graph ran? |
 | ``engine/schedule`` | which stage may start? |
 | ``engine/run`` | what happens to a stage; how is a run alone in its folder? |
 | ``engine/processes`` | how does a command start, and end when a run is cancelled? |
 | ``cluster/driver``, ``ledger`` | what does the machine do that drives a cluster? |
 | ``cluster/worker``, ``site`` | what does a worker do? |
-| ``cluster/jobs``, ``remote`` | what goes between them, and which way? |
+| ``cluster/jobs``, ``dvc_remote`` | what goes between them, and which way? |
 | ``server/start`` | which server is used; who starts and ends it? |
 | ``server/settings``, ``application`` | how is it set up; what runs in its process? |
 | ``server/endpoint`` | how is it asked without Prefect? |
