@@ -19,6 +19,7 @@ from tasks.artifacts.files import write_text
 from tasks.artifacts.nearest import nearest
 from tasks.artifacts.params import PARAMS
 from tasks.artifacts.stage import run_stage
+from tasks.artifacts.strict_yaml import read_yaml
 
 FOLDER = Path("params")
 
@@ -41,6 +42,12 @@ def composed(overrides: Sequence[str] = (), folder: Path = FOLDER) -> str:
         if override.lstrip("+~").startswith("hydra"):  # could name a package to import
             expected = "a key of the study"
             raise RefusedError(FOLDER, "override", override, expected, "leave it out")
+    for path in sorted(folder.rglob("*.yaml")):  # Hydra would unfold aliases that grow
+        try:
+            read_yaml(path)
+        except ValueError as error:
+            mend = "mend the file, e.g. with git checkout"
+            raise RefusedError(path, "content", error, "YAML", mend) from None
     with initialize_config_dir(str(folder.resolve()), version_base=None):
         try:
             config = compose("config", list(overrides))

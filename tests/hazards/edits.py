@@ -121,7 +121,7 @@ def restate(changes: Mapping[str, Any] | None = None) -> None:
             card[key] = sha256(FOLDER / name)
     if "files" in card:
         card["files"] = {name: sha256(FOLDER / name) for name in card["files"]}
-    file.write_text(json.dumps(card), "utf-8")
+    write(file, card)
 
 
 def stored(edit: Callable[[Any], Any]) -> Action:

@@ -77,7 +77,7 @@ BAD: dict[Door, dict[str, tuple[Any, ...]]] = {
         "profile.latency": (None, "x"),
     },
     REPORT: {
-        "report.html.hash_digits": (1.5, None, "8"),
+        "report.html.hash_digits": (1.5, None, "8", 7),
         "report.html": (None, [], ABSENT),
         "report": (None, []),
     },
@@ -100,6 +100,10 @@ LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{b}: &{b} [{', '.join([f'*{a}'] * 10)}]\n"
     for a, b in zip("abcdefgh", "bcdefghi", strict=True)
 )
+MERGES = "a: &a {k: v}\n" + "".join(
+    f"{b}: &{b} {{<<: [{', '.join([f'*{a}'] * 10)}]}}\n"
+    for a, b in zip("abcdefgh", "bcdefghi", strict=True)
+)
 FILES = {
     "empty": "",
     "a list": "[1, 2]",
@@ -109,6 +113,10 @@ FILES = {
     "half a line": "study: {seeds: [0",
     "nested 3,000 times": f"study: {DEEP}\n",
     "aliases that grow": LAUGHS,
+    "merges that grow": MERGES,
+    "an alias of itself": "study: &a [*a]\n",
+    "a tag that its value does not fit": "study: !!int ''\n",
+    "nested 100,000 times": "[" * 100_000,
     "keys that are no text": "1: {2: 3}\nstudy: {null: 1}\n",
     "a date": "study: 2020-01-01\n",
 }
@@ -122,7 +130,7 @@ GOOD = {
     },
     EVALUATE: {"evaluate.returns.episodes": (1,), "evaluate.returns.mode": ("exact",)},
     CHECK: {"study.title": ("../x",), "study.curves": ([],), "study.updates": (1,)},
-    REPORT: {"report.html.hash_digits": (6,), "study.title": ("<script>",)},
+    REPORT: {"report.html.hash_digits": (8,), "study.title": ("<script>",)},
 }
 
 
