@@ -23,6 +23,7 @@ from tasks.nets.feedforward import Feedforward
 from tests.compress.harness import make_compressor, make_policy, make_rows
 from tests.nets.transformers import transformer
 
+CARD = Path("data/datasets/swings-v0/card.json")
 SEEDS = (4, 7)
 LEAF = Path("swings/bc/float32")
 BLOCK = yaml.safe_load(Path("params/export/feedforward.yaml").read_text("utf-8"))
@@ -65,7 +66,7 @@ def save(
         "seeds": list(SEEDS),
         "learner": "bc",
         "dataset": "swings",
-        "dataset_sha256": "ab" * 32,
+        "dataset_sha256": read_json(CARD, "")["sha256"],
         "world": "pendulum",
         "env_id": "Pendulum-v1",
         "step_seconds": 0.05,
@@ -146,7 +147,7 @@ def test_the_contract_is_complete_and_the_same_inside_and_beside(
         "step_seconds": 0.05,
         "world": "pendulum",
         "env_id": "Pendulum-v1",
-        "dataset": {"name": "swings", "sha256": "ab" * 32},
+        "dataset": {"name": "swings", "sha256": read_json(CARD, "")["sha256"]},
         "learner": "bc",
         "variant": "float32",
         "made_by": [],
