@@ -8,7 +8,7 @@ from io import TextIOWrapper
 
 from tasks.artifacts.begun import mark_begun
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.processes import die_with
+from tasks.artifacts.processes import die_with_starter
 
 
 def run_stage(main: Callable[[], None]) -> int:
@@ -18,8 +18,7 @@ def run_stage(main: Callable[[], None]) -> int:
     outputs are written beside their place and renamed, so nothing half-written is left.
     Ctrl-C ends it with that word. Every other error is a fault of the code and keeps
     its traceback. Started by DVC, it ends with DVC: killed, or ended by SIGTERM, DVC
-    leaves its commands to themselves. Only a shell that stands between the two for
-    longer, as dash does, is not noticed.
+    leaves its commands to themselves, and so does the shell between the two.
 
     Args:
         main: The command.
@@ -31,7 +30,7 @@ def run_stage(main: Callable[[], None]) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     if stage := os.environ.get("DVC_STAGE"):
         mark_begun(stage)
-        die_with(os.getppid())
+        die_with_starter("DVC_STAGE")
     try:
         main()
     except RefusedError as error:
