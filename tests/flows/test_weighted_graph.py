@@ -30,18 +30,18 @@ def graph(clone: Project, monkeypatch: pytest.MonkeyPatch, study: str) -> Graph:
 def test_weighted_policies_go_on_as_any_other(
     clone: Project, monkeypatch: pytest.MonkeyPatch
 ):
-    found = graph(clone, monkeypatch, "datasets_smoke")
-    data = "pendulum_mixture"
-    parents = found.parents[f"train_weighted@{data}-riql-aw"]
+    found = graph(clone, monkeypatch, "trajectory_weighting")
+    data = "pendulum_random_expert_10"
+    parents = found.parents[f"train_weighted@{data}-td3_bc-aw"]
     assert parents == {"code", f"generate@{data}", f"weigh@{data}-aw"}
     assert found.parents[f"weigh@{data}-aw"] == {"code", f"generate@{data}"}
-    assert found.outputs(f"train_weighted@{data}-riql-aw") == [
-        Path(f"data/policies/{data}/riql-aw")
+    assert found.outputs(f"train_weighted@{data}-td3_bc-aw") == [
+        Path(f"data/policies/{data}/td3_bc-aw")
     ]
-    below = found.parents[f"compress@{data}-riql-aw-float32"]
-    assert f"train_weighted@{data}-riql-aw" in below
+    below = found.parents[f"compress@{data}-td3_bc-aw-float32"]
+    assert f"train_weighted@{data}-td3_bc-aw" in below
     trained = [name for name in found.names if name.startswith("train_weighted@")]
-    assert len(trained) == 3
+    assert len(trained) == 15
     assert {f"weigh@{data}-aw", *trained} <= found.parents["report"]
 
 
