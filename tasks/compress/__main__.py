@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tasks.artifacts.dataset import load_rows, load_transitions
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import whole_folder, write_json
 from tasks.artifacts.names import add_name
 from tasks.artifacts.params import build, load, pick
 from tasks.artifacts.policy import load_policy, makers_of, save_policy
+from tasks.artifacts.rows import load_rows, load_transitions
 from tasks.artifacts.sealed import read_sealed
 from tasks.artifacts.stage import run_stage
 from tasks.artifacts.windows import windows

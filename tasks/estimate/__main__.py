@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from tasks.artifacts.dataset import Transitions, load_transitions
 from tasks.artifacts.files import whole_folder, write_json
 from tasks.artifacts.names import add_name
 from tasks.artifacts.onnx_policy import OnnxPolicy
 from tasks.artifacts.params import build, check_known, load, pick
 from tasks.artifacts.progress import Progress
+from tasks.artifacts.rows import load_transitions
 from tasks.artifacts.stage import run_stage
+from tasks.artifacts.transitions import Transitions
 from tasks.artifacts.variants import Variant
 from tasks.estimate import ESTIMATE, Estimator, Target, begins, target
 

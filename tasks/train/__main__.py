@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.artifacts.checkpoint import Checkpoint
-from tasks.artifacts.dataset import load_transitions
 from tasks.artifacts.files import check_writable, whole_folder, write_text
 from tasks.artifacts.makers import known_dataset
 from tasks.artifacts.names import add_name
@@ -23,6 +22,7 @@ from tasks.artifacts.params import build, load, pick, resolve
 from tasks.artifacts.policy import load_policy, save_critic, save_policy
 from tasks.artifacts.progress import Progress
 from tasks.artifacts.recorded import read_world
+from tasks.artifacts.rows import load_transitions
 from tasks.artifacts.stage import run_stage
 from tasks.artifacts.study import Effort
 from tasks.code import made_by
@@ -34,7 +34,7 @@ from tasks.train.engine.table import spaces
 from tasks.weigh import WEIGHTS, Doubles, read_weights
 
 if TYPE_CHECKING:
-    from tasks.artifacts.dataset import Transitions
+    from tasks.artifacts.transitions import Transitions
 
 CHECKPOINTS = Path(".offcut/checkpoints")
 

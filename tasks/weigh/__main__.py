@@ -9,12 +9,12 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from tasks.artifacts.dataset import load_transitions
 from tasks.artifacts.files import check_writable
 from tasks.artifacts.makers import known_dataset
 from tasks.artifacts.names import add_name
 from tasks.artifacts.params import build, load, pick
 from tasks.artifacts.recorded import read_world
+from tasks.artifacts.rows import load_transitions
 from tasks.artifacts.stage import run_stage
 from tasks.weigh import WEIGHTS, Weighting, figures, write_weights
 
