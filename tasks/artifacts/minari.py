@@ -19,6 +19,7 @@ from gymnasium.spaces import Box, Discrete
 from tasks.artifacts.episodes import Episode
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.hdf5 import MEND, Hdf5, is_plain
+from tasks.artifacts.opening import METADATA
 from tasks.artifacts.readings import COLUMNS, MASK
 
 if TYPE_CHECKING:
@@ -38,7 +39,6 @@ HDF5_ERRORS = (
     *(KeyError, MemoryError, OSError, OverflowError, RuntimeError),
     *(TypeError, ValueError),
 )
-MAIN, METADATA = Path("data/main_data.hdf5"), Path("data/metadata.json")
 
 
 def write_episodes(

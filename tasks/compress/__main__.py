@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tasks.artifacts.dataset import load_rows, load_transitions
 from tasks.artifacts.files import whole_folder, write_json
 from tasks.artifacts.names import add_name
 from tasks.artifacts.ownership import check_place
@@ -26,6 +25,7 @@ from tasks.artifacts.policy import (
     makers_of,
     save_policy,
 )
+from tasks.artifacts.rows import load_rows, load_transitions
 from tasks.artifacts.stage import run_stage
 from tasks.artifacts.windows import windows
 from tasks.code import made_by

@@ -11,15 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from tasks.artifacts.dataset import Transitions, load_transitions
 from tasks.artifacts.files import whole_folder, write_json
 from tasks.artifacts.names import add_name
 from tasks.artifacts.onnx_policy import OnnxPolicy
 from tasks.artifacts.ownership import check_place
 from tasks.artifacts.params import build, check_known, load
 from tasks.artifacts.progress import Progress
+from tasks.artifacts.rows import load_transitions
 from tasks.artifacts.stage import run_stage
 from tasks.artifacts.study import stated
+from tasks.artifacts.transitions import Transitions
 from tasks.artifacts.variants import Variant
 from tasks.code.blocks import checked
 from tasks.estimate import ESTIMATE, Estimator, Target, begins, target

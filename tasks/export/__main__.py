@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from tasks.artifacts.dataset import load_observations, load_transitions
 from tasks.artifacts.files import read_entry, whole_folder
 from tasks.artifacts.onnx_policy import OnnxPolicy, contract_of, write_onnx
 from tasks.artifacts.ownership import check_place
@@ -29,6 +28,7 @@ from tasks.artifacts.policy import (
     statistics_sha256,
     weights_sha256,
 )
+from tasks.artifacts.rows import load_observations, load_transitions
 from tasks.artifacts.stage import run_stage
 from tasks.artifacts.variants import Variant
 from tasks.code import made_by

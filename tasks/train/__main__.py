@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.artifacts.checkpoint import Checkpoint
-from tasks.artifacts.dataset import load_transitions
 from tasks.artifacts.files import whole_folder, write_text
 from tasks.artifacts.makers import known_dataset
 from tasks.artifacts.names import add_name
@@ -23,6 +22,7 @@ from tasks.artifacts.ownership import check_place
 from tasks.artifacts.params import build, load
 from tasks.artifacts.policy import load_policy, save_critic, save_policy
 from tasks.artifacts.progress import Progress
+from tasks.artifacts.rows import load_transitions
 from tasks.artifacts.stage import run_stage
 from tasks.artifacts.study import Effort
 from tasks.code import made_by
@@ -36,7 +36,7 @@ from tasks.weigh import WEIGHTS, Doubles, read_weights
 from tasks.worlds.engine.recorded import read_checked
 
 if TYPE_CHECKING:
-    from tasks.artifacts.dataset import Transitions
+    from tasks.artifacts.transitions import Transitions
 
 CHECKPOINTS = Path(".offcut/checkpoints")
 

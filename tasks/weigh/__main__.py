@@ -9,11 +9,11 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from tasks.artifacts.dataset import load_transitions
 from tasks.artifacts.makers import known_dataset
 from tasks.artifacts.names import add_name
 from tasks.artifacts.ownership import check_place
 from tasks.artifacts.params import build, load
+from tasks.artifacts.rows import load_transitions
 from tasks.artifacts.stage import run_stage
 from tasks.code.blocks import checked
 from tasks.weigh import WEIGHTS, Weighting, figures, write_weights

@@ -15,6 +15,7 @@ from tests.hazards.case import DATASET, Action
 
 FOLDER = Path(f"data/datasets/{DATASET}-v0")
 MAIN = FOLDER / "data/main_data.hdf5"
+ROWS, INDEX = FOLDER / "rows.bin", FOLDER / "rows.json"
 POLICY = Path(f"data/policies/{DATASET}/bc")
 COMPRESSED = Path(f"data/compressed/{DATASET}/bc/float32")
 ONNX = Path(f"data/onnx/{DATASET}/bc/float32/seed-0.onnx")

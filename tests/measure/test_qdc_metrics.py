@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import yaml
 
-from tasks.artifacts.dataset import MAIN
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import sha256
+from tasks.artifacts.opening import MAIN
 from tasks.artifacts.sealed import write_sealed
 from tasks.artifacts.stage import run_stage
 from tasks.measure.__main__ import main

@@ -39,9 +39,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     world = WORLDS["pendulum"]
     card = {"schema": 2, "world": world, "step_seconds": 0.02}
     write_sealed(source / "world.json", card)
-    fake = ModuleType("tasks.artifacts.dataset")
+    fake = ModuleType("tasks.artifacts.rows")
     fake.load_transitions = lambda _: harness.transitions()  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "tasks.artifacts.dataset", fake)
+    monkeypatch.setitem(sys.modules, "tasks.artifacts.rows", fake)
     monkeypatch.delitem(sys.modules, "tasks.train.__main__", raising=False)
 
     def run(*arguments: str) -> None:

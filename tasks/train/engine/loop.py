@@ -23,7 +23,7 @@ from tasks.train import Learner
 from tasks.train.engine.minibatches import batches
 
 if TYPE_CHECKING:
-    from tasks.artifacts.dataset import Transitions
+    from tasks.artifacts.transitions import Transitions
 
 CHECKPOINT_SECONDS = 15.0  # at least this long between two checkpoints
 
