@@ -17,9 +17,8 @@ from omegaconf.errors import OmegaConfBaseException
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import write_text
 from tasks.artifacts.nearest import nearest
-from tasks.artifacts.params import PARAMS
+from tasks.artifacts.params import PARAMS, load
 from tasks.artifacts.stage import run_stage
-from tasks.artifacts.strict_yaml import read_yaml
 
 FOLDER = Path("params")
 
@@ -43,11 +42,7 @@ def composed(overrides: Sequence[str] = (), folder: Path = FOLDER) -> str:
             expected = "a key of the study"
             raise RefusedError(FOLDER, "override", override, expected, "leave it out")
     for path in sorted(folder.rglob("*.yaml")):  # Hydra would unfold aliases that grow
-        try:
-            read_yaml(path)
-        except ValueError as error:
-            mend = "mend the file, e.g. with git checkout"
-            raise RefusedError(path, "content", error, "YAML", mend) from None
+        load(path)
     with initialize_config_dir(str(folder.resolve()), version_base=None):
         try:
             config = compose("config", list(overrides))

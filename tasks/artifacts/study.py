@@ -112,6 +112,6 @@ def stated(params: Mapping[str, Any]) -> Mapping[str, Any]:
     hints = get_type_hints(Study, include_extras=True)
     present = {name: block[name] for name in hints if name in block}
     typed = [(name, hints[name]) for name in present]
-    kind = make_dataclass("Stated", typed, bases=(Params,), frozen=True)
+    kind: type[Params] = make_dataclass("Stated", typed, bases=(Params,), frozen=True)
     kind.parse(present, "study")
     return block

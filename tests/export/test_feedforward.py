@@ -17,6 +17,7 @@ from tasks.artifacts.onnx_policy import KEY, OnnxPolicy
 from tasks.artifacts.params import build
 from tasks.artifacts.parity import TOLERANCE
 from tasks.artifacts.policy import save_policy, statistics_sha256, weights_sha256
+from tasks.artifacts.sealed import write_sealed
 from tasks.artifacts.stage import run_stage
 from tasks.code import made_by
 from tasks.nets.feedforward import Feedforward
@@ -285,4 +286,16 @@ def test_bad_inputs_are_refused(
     assert "policy.safetensors: sha256: found" in capsys.readouterr().err
     assert run(monkeypatch, "float31") == 1
     assert "did you mean float32?" in capsys.readouterr().err
+    assert not Path("data/onnx").exists()
+
+
+def test_a_policy_of_another_dataset_is_refused(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    file = save(policy()) / "policy.json"
+    spec = read_json(file, "")
+    spec["origin"]["dataset_sha256"] = "0" * 64
+    write_sealed(file, spec)
+    assert run(monkeypatch) == 1
+    assert f"{'0' * 64}, which the policy was trained on" in capsys.readouterr().err
     assert not Path("data/onnx").exists()

@@ -39,7 +39,8 @@ def read_checked(folder: Path) -> dict[str, Any]:
     content, path = read_world(folder), folder / FILE
     _parsed(content["world"], path)
     step = content.get("step_seconds")
-    if type(step) not in (int, float) or not step > 0:
+    number = isinstance(step, int | float) and not isinstance(step, bool)
+    if not number or step <= 0:
         mend = f"make it again with: {maker_of(folder)}"
         found = f"{step!r:.40}"
         raise RefusedError(path, "step_seconds", found, "seconds above 0", mend)
