@@ -7,6 +7,7 @@ from collections.abc import Callable
 from io import TextIOWrapper
 
 from tasks.artifacts.begun import mark_begun
+from tasks.artifacts.dvc_cache import check_cache
 from tasks.artifacts.dvc_lock import check_lock, has_entry
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.processes import die_with_starter
@@ -35,8 +36,10 @@ def run_stage(main: Callable[[], None]) -> int:
         mark_begun(stage)
         die_with_starter("DVC_STAGE")
     try:
-        if stage and not has_entry(stage):
-            check_lock()
+        if stage:
+            check_cache()  # before the work, which DVC could not record
+            if not has_entry(stage):
+                check_lock()
         main()
     except RefusedError as error:
         print(f"refused: {error}", file=sys.stderr)
