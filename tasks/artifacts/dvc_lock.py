@@ -102,6 +102,15 @@ def recorded(project: Path = Path()) -> dict[str, dict[str, Any]]:
     }
 
 
+def has_entry(stage: str) -> bool:
+    """Whether the current folder's dvc.lock has an entry of a stage, whole or not.
+
+    Args:
+        stage: As DVC names it, with its dvc.yaml where that is not the top one.
+    """
+    return f"\n  {stage.rpartition(':')[2]}:\n" in (_text(LOCK) or "")
+
+
 def is_unsettled(project: Path = Path()) -> bool:
     """Whether a merge, rebase or the like waits for the user to settle it."""
     names = [*UNSETTLED, *UNSETTLED_FOLDERS]
