@@ -1,6 +1,8 @@
 """A dataset's transitions read from its HDF5, episode by episode: what rows must be."""
 
+import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from gymnasium.spaces import Discrete
@@ -57,3 +59,14 @@ def read_transitions(folder: Path) -> Transitions:
         next_legal=info("legal", after, np.float32),
         attacked=info(MASK, now, np.float32),
     )
+
+
+def assert_equal(ours: Any, theirs: Any) -> None:
+    """The same fields, to the last bit."""
+    for field in dataclasses.fields(theirs):
+        x, y = getattr(ours, field.name), getattr(theirs, field.name)
+        if isinstance(y, np.ndarray):
+            assert (x.dtype, x.shape) == (y.dtype, y.shape), field.name
+            assert x.tobytes() == y.tobytes(), field.name
+        else:
+            assert x == y, field.name
