@@ -23,12 +23,15 @@ from importlib.util import find_spec
 from tasks.warm.child import Files, become
 from tasks.warm.inherited import inherited, open_folder, socket_name
 
-# What stages import that keeps to one thread and prints nothing. Not pyarrow and
-# pandas, onnxruntime: they start threads, which a fork would not have.
+# What stages import that keeps to one thread and prints nothing. Not onnxruntime: it
+# starts a thread, which a fork would not have.
 LIBRARIES = (
-    *("numpy", "yaml", "torch", "safetensors.torch", "onnx", "h5py", "minari"),
+    *("numpy.ma", "yaml", "torch", "safetensors.torch", "onnx", "h5py", "minari"),
     *("gymnasium.vector", "gymnasium.envs.mujoco", "jinja2", "rich.progress", "numba"),
+    *("pandas", "pyarrow.parquet"),
 )
+# pyarrow's allocator would start one that gives memory back now and then
+NO_THREADS = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
 IDLE = 20.0  # seconds after the last child
 LOOK = 1.0  # seconds between two looks at whether the socket is still there
 PR_SET_PDEATHSIG = 1  # of Linux' prctl
@@ -199,7 +202,7 @@ class Server:
 @contextmanager
 def lock_of(folder: int) -> Iterator[None]:
     """Hold the lock under which sockets appear and go."""
-    lock = os.open("lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600, dir_fd=folder)
+    lock = os.open("lock", os.O_RDWR | os.O_CLOEXEC, dir_fd=folder)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -214,12 +217,16 @@ def load() -> str:
         Why this process cannot serve, or nothing.
     """
     gc.disable()  # it would write into every page that children share
+    added = NO_THREADS.keys() - os.environ.keys()
+    os.environ.update({name: NO_THREADS[name] for name in added})
     for name in LIBRARIES:
         try:
             if find_spec(name.partition(".")[0]):
                 import_module(name)
         except Exception as error:
             return f"{name}: {type(error).__name__}: {error}"
+    for name in added:
+        del os.environ[name]
     if threads := len(os.listdir("/proc/self/task")) - 1:
         return f"the libraries started {threads} threads"
     gc.collect()
