@@ -133,9 +133,9 @@ def test_the_graph_calls_the_network_as_often_as_said_and_keeps_its_weights_once
         assert run(monkeypatch, "--sampler", name, "--steps", "3") == 0
         model = onnx.load(out(f"float32-{name}-3") / "seed-4.onnx")
         products = [n for n in model.graph.node if n.op_type in ("Gemm", "MatMul")]
-        assert len(products) == 3 * 3  # calls x layers
-        weights = [t.name for t in model.graph.initializer if "weight" in t.name]
-        assert sum(name.startswith("layer") for name in weights) == 3
+        assert len(products) == 3 * 3 + 1  # calls x layers, and of the observation
+        weights = [t.name for t in model.graph.initializer if len(t.dims) == 2]
+        assert weights == ["l0.s.w", "l0.w", "l1.w", "l2.w"]
 
 
 def test_the_search_is_deterministic_and_of_each_seed(
