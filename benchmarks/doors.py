@@ -119,8 +119,9 @@ def kill(name: str, place: Place, moment: float) -> Kill | None:
         run.wait(moment)
     except subprocess.TimeoutExpired:
         if strike(run.pid, door.victim):
-            run.communicate()  # to the end of all that may write there
-            return outcome(name, place, moment, door.command)
+            gone = all_gone(place.folder)
+            run.communicate()
+            return outcome(name, place, moment, door.command, gone)
         run.communicate()
     return None
 
@@ -146,10 +147,9 @@ def kill_worker(
 
 
 def outcome(
-    name: str, place: Place, moment: float, command: Sequence[str], gone: float = 0
+    name: str, place: Place, moment: float, command: Sequence[str], gone: float
 ) -> Kill:
     """Run again after a kill, and check."""
-    gone = max(gone, all_gone(place.folder))
     recorded, began = place.recorded(), time.monotonic()
     mended = place.again(command)
     seconds = round(time.monotonic() - began, 1)
