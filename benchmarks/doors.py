@@ -147,6 +147,8 @@ def kill(name: str, place: Place, moment: float) -> Kill | None:
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
         if victims:
+            if run.pid not in victims:  # it ends, or goes on without them
+                run.wait(END)
             gone = all_gone(place.folder)
             run.communicate()
             return outcome(name, place, moment, door.command, gone)
