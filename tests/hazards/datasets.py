@@ -248,6 +248,12 @@ def cases() -> Iterator[Case]:  # noqa: C901, PLR0912, loops alone
             yield Case("datasets", name, spoil, EVALUATE)
             if value is ABSENT or path not in CHANGED_BLOCK:
                 yield Case("datasets", name, spoil, TRAIN)
+    for value in (ABSENT, None, 0, -1, "x", True):
+        name, spoil = (
+            f"world.json step_seconds = {value!r:.25}",
+            entry(WORLD, "step_seconds", value),
+        )
+        yield Case("datasets", name, spoil, TRAIN)
     mine = named(lambda: None, "notes.txt")
     yield Case("datasets", "a user's folder in its place", mine, GENERATE)
     yield Case("datasets", "a user's folder in its place", mine, TRAIN)
