@@ -20,6 +20,7 @@ from tasks.artifacts.params import (
     check_known,
     check_mapping,
     class_of,
+    pick,
     resolve,
 )
 from tasks.code import methods
@@ -99,6 +100,30 @@ def check_blocks(params: Mapping[str, Any]) -> None:
     for name, group in GROUPS.items():
         for key in group.needed:
             check_known(key, params[name], name, "nothing")
+
+
+def checked(params: Mapping[str, Any], group: str, name: str) -> dict[str, Any]:
+    """The block ``group.name``, as a stage needs it that may be started by hand.
+
+    Args:
+        params: The composed parameters; their other blocks are not looked at.
+        group: A group of params.yaml but ``study``.
+        name: Of the block.
+
+    Returns:
+        The block.
+
+    Raises:
+        RefusedError: If there is no such block, or for what :func:`check_blocks` and
+            :func:`check_shape` refuse a block for.
+    """
+    block = pick(params, group, name)
+    check_shape({group: {name: block}})
+    if group in DATASETS:
+        _check_dataset(group, name, block)
+    else:
+        _check_block(f"{group}.{name}", block, GROUPS[group], name)
+    return block
 
 
 def _optional(group: str) -> bool:
@@ -192,4 +217,7 @@ def check_shape(params: Mapping[str, Any]) -> None:
                 todo.append((f"{where}.{key}" if where else key, inner, level + 1))
         elif isinstance(value, list | tuple):
             todo += [(where, inner, level + 1) for inner in value]
+        elif value is not None and not isinstance(value, str | int | float):
+            kinds = "text, numbers, true or false, null, lists and mappings"
+            raise RefusedError(PARAMS, where, shown(value), kinds, MEND)
     raise RefusedError(PARAMS, "content", f"over {MOST} entries", "fewer", MEND)

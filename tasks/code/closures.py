@@ -150,7 +150,7 @@ def _imports(file: Path, sha: str, project: Path) -> frozenset[Path]:
 
 def _imported_names(node: ast.AST) -> Iterator[str]:
     """Dotted names; ``from a import b`` gives a and a.b, as b may be a module."""
-    inner = list(ast.iter_child_nodes(node))
+    inner = [n for n in ast.iter_child_nodes(node) if not isinstance(n, ast.expr)]
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
     elif isinstance(node, ast.ImportFrom) and node.module and not node.level:

@@ -6,14 +6,11 @@ from typing import Any
 
 import onnx
 import pandas as pd
-import yaml
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import read_json
 from tasks.artifacts.sealed import SEAL, read_sealed
-
-# libyaml's is 10 times as fast on a dvc.lock, where it is there
-SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+from tasks.artifacts.strict_yaml import read_yaml
 
 
 def stages(path: Path) -> dict[str, Any]:
@@ -24,14 +21,10 @@ def stages(path: Path) -> dict[str, Any]:
     """
     if not path.exists():
         return {}
-    loader = SafeLoader(path.read_text(encoding="utf-8"))
     try:
-        loaded = loader.get_single_data()
-    except yaml.YAMLError as error:
-        reason = str(error).splitlines()[0]
-        raise RefusedError(path, "content", reason, "YAML", "dvc repro") from None
-    finally:
-        loader.dispose()
+        loaded = read_yaml(path)
+    except ValueError as error:
+        raise RefusedError(path, "content", error, "YAML", "dvc repro") from None
     return dict(loaded.get("stages") or {}) if isinstance(loaded, Mapping) else {}
 
 

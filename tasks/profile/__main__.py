@@ -9,9 +9,11 @@ from typing import Any
 
 from tasks.artifacts.files import check_writable, write_json
 from tasks.artifacts.onnx_policy import OnnxPolicy
-from tasks.artifacts.params import build, load, pick
+from tasks.artifacts.ownership import check_place
+from tasks.artifacts.params import build, load
 from tasks.artifacts.stage import run_stage
 from tasks.artifacts.variants import Variant
+from tasks.code.blocks import checked
 from tasks.profile import Profiler, static, words
 
 METHOD = "latency"
@@ -22,7 +24,8 @@ def main() -> None:
     params = load()
     variants = Variant.parse_all(params, __doc__ or "")
     where = f"profile.{METHOD}"
-    profiler: Profiler[Any] = build(pick(params, "profile", METHOD), where)
+    profiler: Profiler[Any] = build(checked(params, "profile", METHOD), where)
+    check_place(variants[0].folder("profiles").parent)
     mode = None if profiler.params.mode == "auto" else profiler.params.mode
     firsts: dict[str, OnnxPolicy] = {}
     for variant in variants:
@@ -31,7 +34,6 @@ def main() -> None:
             policy = OnnxPolicy.open(path, mode, profiler.params.threads)
             variant.check(path, seed, policy.contract)
             firsts.setdefault(variant.variant, policy)
-        check_writable(variant.folder("profiles").parent)
     measured = profiler.measure(firsts)
     for variant in variants:
         folder, timed = variant.folder("profiles"), measured[variant.variant]

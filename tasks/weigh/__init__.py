@@ -25,7 +25,7 @@ from tasks.artifacts.method import Method, P
 from tasks.artifacts.windows import Whole, episodes
 
 if TYPE_CHECKING:
-    from tasks.artifacts.dataset import Transitions
+    from tasks.artifacts.transitions import Transitions
 
 Doubles = NDArray[np.float64]
 

@@ -145,7 +145,8 @@ def write_study(root: Path, answers: np.ndarray) -> None:
     place.mkdir(parents=True)
     course = [{"seed": seed, "epoch": 1, "inside": 0.75} for seed in (4, 7)]
     write_json(place / "compression.json", {"course": course})
-    write_sealed(root / "datasets/pictures-v0/world.json", {"world": {"max_steps": 6}})
+    world = {"schema": 2, "world": {"max_steps": 6}}
+    write_sealed(root / "datasets/pictures-v0/world.json", world)
 
 
 def test_its_claim_looks_at_the_bed(

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from tasks.artifacts.dataset import load_episodes, load_transitions
+from tasks.artifacts.dataset import load_episodes
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import read_json
+from tasks.artifacts.rows import load_transitions
 from tasks.artifacts.seeding import seed_of
 from tasks.beds.qdc_metrics.datasets import goals_of, ranked, rows_of, write_datasets
 from tasks.beds.qdc_metrics.goals import Cloned, cloned, hindsight, played

@@ -23,6 +23,7 @@ from tests.compress.harness import make_compressor, make_policy
 from tests.export.samplers import METHODS, make
 from tests.nets.diffusions import diffusion
 
+CARD = Path("data/datasets/swings-v0/card.json")
 SEEDS = (4, 7)
 LEARNER = made_by("train", "dql", {})
 SAMPLERS = {
@@ -68,7 +69,7 @@ def save(made: Policy, variant: str = "float32", mode: str = "exact") -> None:
         "seeds": list(SEEDS),
         "learner": "dql",
         "dataset": "swings",
-        "dataset_sha256": "ab" * 32,
+        "dataset_sha256": read_json(CARD, "")["sha256"],
         "world": "pendulum",
         "env_id": "Pendulum-v1",
         "step_seconds": 0.05,

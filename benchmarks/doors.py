@@ -1,0 +1,216 @@
+"""Kill runs of the graph at random moments: ``python -m benchmarks.doors``.
+
+A small study runs from nothing in a clone of this repository, by each door:
+`dvc repro`, `make run`, the flow, and the flow with a Dask worker in a clone of its
+own. At a random moment SIGKILL ends either the whole tree of processes or one of them,
+whose children then have to end by themselves. The run is started again by the same
+door. It must end with the dvc.lock and the bytes of an undisturbed run, change nothing
+else that git sees, and leave no process and no temporary file.
+"""
+
+import argparse
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.clones import END, FLOW, Place, all_gone
+from benchmarks.kills import below
+from tasks.artifacts.files import read_json, write_json
+from tests.flows.dasks import Dasks, dasks
+
+
+@dataclass(frozen=True)
+class Door:
+    """A way to run the graph, and whom a kill meets.
+
+    Attributes:
+        command: What is started.
+        victim: The start of the command line of the process that is killed alone, as
+            a pattern; empty where the whole tree is.
+    """
+
+    command: tuple[str, ...]
+    victim: str = ""
+
+
+REPRO = ("python", "-m", "dvc", "repro")
+MAKE = ("make", "-o", "setup", "PY=python", "run")
+# a further way to start stages, e.g. a server of interpreters, is a line here
+DOORS = {
+    "dvc repro, its tree": Door(REPRO),
+    "dvc repro alone": Door(REPRO, r"\S*python\S* -m dvc repro"),
+    "make run, its tree": Door(MAKE),
+    "make run, its dvc alone": Door(MAKE, r"\S*python\S* \S*dvc repro"),
+    "flow, its tree": Door(FLOW),
+    "flow alone": Door(FLOW, r"\S*python\S* -m flows"),
+}
+WORKER = "Dask worker, its tree"
+
+
+@dataclass(frozen=True)
+class Kill:
+    """What became of one kill.
+
+    Attributes:
+        study: `smoke` on one policy, or the same with light stages.
+        door: Who was killed.
+        after_seconds: When, since the start of the run.
+        stages_recorded: Of the study, in dvc.lock at that moment.
+        processes_ended_after_seconds: How long children outlived it.
+        mended: What had to be run before the next start, as its refusal said.
+        again_seconds: How long the next run took.
+    """
+
+    study: str
+    door: str
+    after_seconds: float
+    stages_recorded: int
+    processes_ended_after_seconds: float
+    mended: str
+    again_seconds: float
+
+
+def strike(pid: int, pattern: str) -> bool:
+    """Kill a process and all below it, or the one below it that a pattern names."""
+    tree = [pid, *below(pid)]
+    if pattern:
+        tree = [p for p in tree if re.match(pattern, command_line(p))][:1]
+    for process in tree:
+        try:
+            os.kill(process, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+    return bool(tree)
+
+
+def command_line(pid: int) -> str:
+    """What a process was started with; empty where it is gone."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+    except OSError:
+        return ""
+    return words.replace("\0", " ")
+
+
+def kill(name: str, place: Place, moment: float) -> Kill | None:
+    """Run from nothing, kill, run again, and check.
+
+    Args:
+        name: A door of `DOORS`.
+        place: Where.
+        moment: Seconds after which the kill comes.
+
+    Returns:
+        What became of it; None where the run had ended before.
+    """
+    door = DOORS[name]
+    place.forget()
+    run = place.start(*door.command)
+    try:
+        run.wait(moment)
+    except subprocess.TimeoutExpired:
+        if strike(run.pid, door.victim):
+            run.communicate()  # to the end of all that may write there
+            return outcome(name, place, moment, door.command)
+        run.communicate()
+    return None
+
+
+def kill_worker(
+    place: Place, cluster: Dasks, clone: Path, moment: float
+) -> Kill | None:
+    """As `kill`, with a worker as victim; another takes its place at once."""
+    command = (*FLOW, "--dask", cluster.address)
+    place.forget()
+    run = place.start(*command)
+    try:
+        run.communicate(timeout=moment)
+    except subprocess.TimeoutExpired:
+        child = cluster.workers.pop()
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+        gone = all_gone(clone)
+        cluster.worker(clone)
+        run.communicate(timeout=END)
+        return outcome(WORKER, place, moment, command, gone)
+    return None
+
+
+def outcome(
+    name: str, place: Place, moment: float, command: Sequence[str], gone: float = 0
+) -> Kill:
+    """Run again after a kill, and check."""
+    gone = max(gone, all_gone(place.folder))
+    recorded, began = place.recorded(), time.monotonic()
+    mended = place.again(command)
+    seconds = round(time.monotonic() - began, 1)
+    place.check()
+    return Kill(place.study, name, round(moment, 1), recorded, gone, mended, seconds)
+
+
+def measure(
+    kills: int, only: str, say: Callable[[str], None], *, light: bool, seed: int
+) -> Any:
+    """Kill at each door as often as it is said, and write down what became of it.
+
+    Args:
+        kills: A door.
+        only: What a door's name must contain.
+        say: Called with a line a kill.
+        light: Whether stages are light ones.
+        seed: Of the moments.
+    """
+    chance = random.Random(seed)  # noqa: S311
+    done: list[Kill] = []
+    with tempfile.TemporaryDirectory() as top:
+        place = Place(Path(top, "clone"), light=light)
+
+        def often(attempt: Callable[[float], Kill | None]) -> None:
+            count = 0
+            while count < kills:
+                made = attempt(chance.uniform(0.2, place.seconds))
+                if made:
+                    count += 1
+                    done.append(made)
+                    say(str(made))
+
+        for name in [name for name in DOORS if only in name]:
+            often(lambda moment, name=name: kill(name, place, moment))  # type: ignore[misc]
+        if only in WORKER:
+            place = Place(Path(top, "driver"), light=light, remote=Path(top, "store"))
+            clone = Path(top, "worker")
+            place.run("git", "clone", "-q", ".", str(clone))
+            shutil.copy(place.folder / "environment.json", clone)
+            with dasks(Path(top, "logs")) as cluster:
+                cluster.worker(clone)
+                often(lambda moment: kill_worker(place, cluster, clone, moment))
+    return [asdict(kill) for kill in done]
+
+
+def main() -> None:
+    """Measure, and add the figures to those beside this file."""
+    options = argparse.ArgumentParser(prog="python -m benchmarks.doors")
+    options.add_argument("--kills", type=int, default=10, help="a door, >= 1")
+    options.add_argument("--only", default="", help="a part of doors' names")
+    options.add_argument("--seed", type=int, default=0, help="of the moments")
+    options.add_argument("--light", action="store_true", help="stages that only wait")
+    options.add_argument(
+        "--out", type=Path, default=Path(__file__).with_suffix(".json")
+    )
+    given = options.parse_args()
+    before = read_json(given.out, "", list) if given.out.exists() else []
+    done = measure(given.kills, given.only, print, light=given.light, seed=given.seed)
+    write_json(given.out, before + done)
+
+
+if __name__ == "__main__":
+    main()
