@@ -17,11 +17,11 @@ from torch import Tensor
 
 from tasks.artifacts.dataset import load_rows, load_transitions
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.files import whole_folder, write_json
+from tasks.artifacts.files import whole_folder
 from tasks.artifacts.names import add_name
 from tasks.artifacts.params import build, load, pick
 from tasks.artifacts.policy import load_policy, makers_of, save_policy
-from tasks.artifacts.sealed import read_sealed
+from tasks.artifacts.sealed import read_sealed, write_sealed
 from tasks.artifacts.stage import run_stage
 from tasks.artifacts.windows import windows
 from tasks.code import made_by
@@ -150,7 +150,7 @@ def run(arguments: argparse.Namespace, params: dict[str, Any]) -> Path:
     target = Path("data/compressed") / branch / variant
     with whole_folder(target) as folder:
         save_policy(folder, small, {**origin, "made_by": makers})
-        write_json(folder / "compression.json", report)
+        write_sealed(folder / "compression.json", report)
     ratio = report["bytes_weights"] / report["bytes_weights_before"]
     error = report["action_error"]["mean"]
     words = f"actions differ by {error:.2g} on average"

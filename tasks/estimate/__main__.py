@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 
 from tasks.artifacts.dataset import Transitions, load_transitions
-from tasks.artifacts.files import whole_folder, write_json
+from tasks.artifacts.files import whole_folder
 from tasks.artifacts.names import add_name
 from tasks.artifacts.onnx_policy import OnnxPolicy
 from tasks.artifacts.params import build, check_known, load, pick
 from tasks.artifacts.progress import Progress
+from tasks.artifacts.sealed import write_sealed
 from tasks.artifacts.stage import run_stage
 from tasks.artifacts.variants import Variant
 from tasks.estimate import ESTIMATE, Estimator, Target, begins, target
@@ -90,7 +91,7 @@ def main() -> None:
             "logged": logged(data, p.discount),
             **figures,
         }
-        write_json(place / "metrics.json", metrics)
+        write_sealed(place / "metrics.json", metrics)
     whole = metrics["discounted"]
     print(
         f"{title}: estimated discounted return {whole['mean']:.1f} "

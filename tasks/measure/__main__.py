@@ -13,6 +13,7 @@ from pathlib import Path
 from tasks.artifacts.files import check_writable, whole_folder, write_json
 from tasks.artifacts.names import add_name
 from tasks.artifacts.params import build, load, pick
+from tasks.artifacts.sealed import write_sealed
 from tasks.artifacts.stage import run_stage
 from tasks.measure.qdc_metrics import QdcMetrics, reference_line
 from tasks.measure.qdc_metrics.corpora import measure_files
@@ -45,7 +46,7 @@ def main() -> None:
     check_writable(OUT)
     metrics = method.metrics(given.dataset, study.get("measured") or (), root)
     with whole_folder(OUT / given.dataset) as folder:
-        write_json(folder / "metrics.json", metrics)
+        write_sealed(folder / "metrics.json", metrics)
     passed = {"dataset": given.dataset, "sha256": metrics["dataset_sha256"]}
     write_json(GATES / str(study["name"]) / f"{given.dataset}.json", passed)
     print(f"{given.dataset}: {method.summary(metrics)}")

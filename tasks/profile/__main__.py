@@ -7,9 +7,10 @@ seed's file; never the same). One process times all variants, so that they compa
 
 from typing import Any
 
-from tasks.artifacts.files import check_writable, write_json
+from tasks.artifacts.files import check_writable
 from tasks.artifacts.onnx_policy import OnnxPolicy
 from tasks.artifacts.params import build, load, pick
+from tasks.artifacts.sealed import write_sealed
 from tasks.artifacts.stage import run_stage
 from tasks.artifacts.variants import Variant
 from tasks.profile import Profiler, static, words
@@ -43,8 +44,9 @@ def main() -> None:
             "variant": variant.variant,
         }
         described = static(list(variant.files().values()))
-        write_json(folder / "static.json", {**head, **described})
-        write_json(folder / "latency.json", {**head, "seed": variant.seeds[0], **timed})
+        write_sealed(folder / "static.json", {**head, **described})
+        latency = {**head, "seed": variant.seeds[0], **timed}
+        write_sealed(folder / "latency.json", latency)
         print(f"{variant.learner} {variant.variant}: {words(timed['batches'])}")
 
 

@@ -14,7 +14,7 @@ from tasks.artifacts.files import check_writable
 from tasks.artifacts.makers import known_dataset
 from tasks.artifacts.names import add_name
 from tasks.artifacts.params import build, load, pick
-from tasks.artifacts.recorded import read_world
+from tasks.artifacts.recorded import scored_world
 from tasks.artifacts.stage import run_stage
 from tasks.weigh import WEIGHTS, Weighting, figures, write_weights
 
@@ -35,7 +35,7 @@ def main() -> None:
     check_writable(folder.parent)
     source = Path("data/datasets") / f"{dataset}-v0"
     data = load_transitions(source)
-    world = read_world(source)["world"]
+    world = scored_world(source)
     weights = weighting.weigh(data)
     effect = figures(data, weights, world["ref_min"], world["ref_max"])
     write_weights(
