@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from tasks.artifacts.actions import check_played
-from tasks.artifacts.files import check_writable, write_json
+from tasks.artifacts.files import check_writable
 from tasks.artifacts.onnx_policy import OnnxPolicy
 from tasks.artifacts.ownership import check_place
 from tasks.artifacts.params import build, load
+from tasks.artifacts.sealed import write_sealed
 from tasks.artifacts.stage import run_stage
 from tasks.artifacts.variants import Variant
 from tasks.code.blocks import checked
@@ -68,8 +69,9 @@ def main() -> None:
             "variant": variant.variant,
         }
         described = static(list(variant.files().values()))
-        write_json(folder / "static.json", {**head, **described})
-        write_json(folder / "latency.json", {**head, "seed": variant.seeds[0], **timed})
+        write_sealed(folder / "static.json", {**head, **described})
+        latency = {**head, "seed": variant.seeds[0], **timed}
+        write_sealed(folder / "latency.json", latency)
         print(f"{variant.learner} {variant.variant}: {words(timed['batches'])}")
 
 
