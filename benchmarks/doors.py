@@ -18,6 +18,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,41 @@ from benchmarks.kills import below
 from tasks.artifacts.files import read_json, write_json
 from tests.flows.dasks import Dasks, dasks
 
+Victims = Callable[[Path, int], list[int]]
+
+
+def tree(_: Path, run: int) -> list[int]:
+    """A run and all processes below it."""
+    return [run, *below(run)]
+
+
+def alone(pattern: str) -> Victims:
+    """The process of a run whose command line begins so; its children are not hit."""
+
+    def victims(_: Path, run: int) -> list[int]:
+        return [p for p in (run, *below(run)) if re.match(pattern, command_line(p))][:1]
+
+    return victims
+
+
+def warm(folder: Path, _: int) -> list[int]:
+    """The server that forks the stages of a clone; it is below no run."""
+    servers = {}
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            mine = f"PYTHONPATH={folder}\0".encode() in path.read_bytes()
+            number = int(path.parent.name)
+            if mine and "tasks.warm.server" in command_line(number):
+                servers[number] = int(path.with_name("stat").read_text().split()[3])
+        except OSError:  # gone, or somebody else's
+            continue
+    return [number for number, parent in servers.items() if parent not in servers]
+
+
+def warm_child(folder: Path, run: int) -> list[int]:
+    """A stage that the server forked."""
+    return [child for server in warm(folder, run) for child in below(server)][:1]
+
 
 @dataclass(frozen=True)
 class Door:
@@ -34,24 +70,25 @@ class Door:
 
     Attributes:
         command: What is started.
-        victim: The start of the command line of the process that is killed alone, as
-            a pattern; empty where the whole tree is.
+        victims: Which processes are killed, given the clone and the run.
     """
 
     command: tuple[str, ...]
-    victim: str = ""
+    victims: Victims = tree
 
 
 REPRO = ("python", "-m", "dvc", "repro")
 MAKE = ("make", "-o", "setup", "PY=python", "run")
-# a further way to start stages, e.g. a server of interpreters, is a line here
 DOORS = {
     "dvc repro, its tree": Door(REPRO),
-    "dvc repro alone": Door(REPRO, r"\S*python\S* -m dvc repro"),
+    "dvc repro alone": Door(REPRO, alone(r"\S*python\S* -m dvc repro")),
     "make run, its tree": Door(MAKE),
-    "make run, its dvc alone": Door(MAKE, r"\S*python\S* \S*dvc repro"),
+    "make run, its dvc alone": Door(MAKE, alone(r"\S*python\S* \S*dvc repro")),
     "flow, its tree": Door(FLOW),
-    "flow alone": Door(FLOW, r"\S*python\S* -m flows"),
+    "flow alone": Door(FLOW, alone(r"\S*python\S* -m flows")),
+    # light stages are not forked by it
+    "warm server": Door(REPRO, warm),
+    "warm server's child": Door(REPRO, warm_child),
 }
 WORKER = "Dask worker, its tree"
 
@@ -77,19 +114,6 @@ class Kill:
     processes_ended_after_seconds: float
     mended: str
     again_seconds: float
-
-
-def strike(pid: int, pattern: str) -> bool:
-    """Kill a process and all below it, or the one below it that a pattern names."""
-    tree = [pid, *below(pid)]
-    if pattern:
-        tree = [p for p in tree if re.match(pattern, command_line(p))][:1]
-    for process in tree:
-        try:
-            os.kill(process, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
-    return bool(tree)
 
 
 def command_line(pid: int) -> str:
@@ -118,9 +142,16 @@ def kill(name: str, place: Place, moment: float) -> Kill | None:
     try:
         run.wait(moment)
     except subprocess.TimeoutExpired:
-        if strike(run.pid, door.victim):
-            run.communicate()  # to the end of all that may write there
-            return outcome(name, place, moment, door.command)
+        victims = door.victims(place.folder, run.pid)
+        for process in victims:
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        if victims:
+            if run.pid not in victims:  # it ends, or goes on without them
+                run.wait(END)
+            gone = all_gone(place.folder)
+            run.communicate()
+            return outcome(name, place, moment, door.command, gone)
         run.communicate()
     return None
 
@@ -146,10 +177,9 @@ def kill_worker(
 
 
 def outcome(
-    name: str, place: Place, moment: float, command: Sequence[str], gone: float = 0
+    name: str, place: Place, moment: float, command: Sequence[str], gone: float
 ) -> Kill:
     """Run again after a kill, and check."""
-    gone = max(gone, all_gone(place.folder))
     recorded, began = place.recorded(), time.monotonic()
     mended = place.again(command)
     seconds = round(time.monotonic() - began, 1)

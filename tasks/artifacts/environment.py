@@ -10,11 +10,12 @@ import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import canonical, read_json, write_text
 from tasks.artifacts.stage import run_stage
+from tasks.artifacts.typed_json import check_typed
 
 PATH = Path("environment.json")
 WRITE = "python -m tasks.artifacts.environment"
@@ -51,6 +52,24 @@ FLAGS = (
     "i8mm",
     "sve",
 )
+
+
+class Processor(TypedDict):
+    """What computes."""
+
+    model: str
+    cores: int | None
+    flags: list[str]
+
+
+class Environment(TypedDict):
+    """``environment.json``."""
+
+    python: str
+    platform: dict[str, str]
+    cpu: Processor
+    threads: int
+    packages: dict[str, str | None]
 
 
 def environment(cpuinfo: str) -> dict[str, Any]:
@@ -93,6 +112,17 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
+
+
+def read_environment(path: Path = PATH) -> Environment:
+    """Read the file, of this machine or another.
+
+    Raises:
+        RefusedError: If it is missing, no JSON or not as described.
+    """
+    return check_typed(
+        read_json(path, WRITE), Environment, path, f"write it again with: {WRITE}"
+    )
 
 
 def check_environment() -> None:

@@ -31,6 +31,22 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def check_sha256(path: Path, stated: object, command: str) -> None:
+    """Refuse a file of another hash than is stated, before it is opened.
+
+    Args:
+        path: The file.
+        stated: The hash, by the JSON beside it.
+        command: What makes it, for errors.
+    """
+    if not path.is_file():
+        mend = f"make it with: {command}"
+        raise RefusedError(path, "file", "nothing", "a file", mend)
+    if (computed := sha256(path)) != stated:
+        mend = f"make it again with: {command}"
+        raise RefusedError(path, "sha256", computed, f"{stated!s:.64}", mend)
+
+
 def canonical(value: Any) -> str:
     """Write a value as JSON text that depends on the value alone: keys are sorted.
 

@@ -68,7 +68,9 @@ def weights_sha256(policy: "Policy | Critic") -> str:
     return digest.hexdigest()
 
 
-def save_policy(folder: Path, policy: "Policy", origin: Mapping[str, Any]) -> None:
+def save_policy(
+    folder: Path, policy: "Policy", origin: Mapping[str, Any], *beside: str
+) -> None:
     """Write a policy into a folder that :func:`files.whole_folder` will put in place.
 
     Args:
@@ -77,8 +79,10 @@ def save_policy(folder: Path, policy: "Policy", origin: Mapping[str, Any]) -> No
         origin: What it was made of: ``seeds`` (their numbers), ``learner``,
             ``dataset``, ``dataset_sha256``, ``world`` ..., and ``made_by``, a list of
             what :func:`tasks.code.made_by` gives.
+        *beside: Names of other files in the folder, whose hashes policy.json shall
+            state: those of a training.
     """
-    _save(folder, "policy", policy, origin)
+    _save(folder, "policy", policy, origin, *beside)
 
 
 def save_critic(folder: Path, critic: "Critic", origin: Mapping[str, Any]) -> None:
@@ -93,7 +97,11 @@ def save_critic(folder: Path, critic: "Critic", origin: Mapping[str, Any]) -> No
 
 
 def _save(
-    folder: Path, kind: str, net: "Policy | Critic", origin: Mapping[str, Any]
+    folder: Path,
+    kind: str,
+    net: "Policy | Critic",
+    origin: Mapping[str, Any],
+    *beside: str,
 ) -> None:
     weights = folder / f"{kind}.safetensors"
     _check_finite(weights, net)
@@ -104,6 +112,7 @@ def _save(
         kind: net.spec(),
         "origin": dict(origin),
         "file_sha256": sha256(weights),
+        **({"files": {n: sha256(folder / n) for n in beside}} if beside else {}),
         "weights_sha256": weights_sha256(net),
         "statistics_sha256": statistics_sha256(net),
     }

@@ -8,10 +8,11 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
-from tasks.artifacts.files import whole_folder, write_json
+from tasks.artifacts.files import whole_folder
 from tasks.artifacts.names import add_name
 from tasks.artifacts.ownership import check_place
 from tasks.artifacts.params import build, load
+from tasks.artifacts.sealed import write_sealed
 from tasks.artifacts.stage import run_stage
 from tasks.beds import Bed, BedParams
 from tasks.beds.engine.jobs import run_jobs
@@ -35,7 +36,7 @@ def main() -> None:
         "jobs": run_jobs(name, bed),
     }
     with whole_folder(OUT / name) as folder:
-        write_json(folder / "results.json", results)
+        write_sealed(folder / "results.json", results)
 
 
 if __name__ == "__main__":

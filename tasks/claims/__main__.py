@@ -10,6 +10,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import write_json
 from tasks.artifacts.names import add_name
 from tasks.artifacts.params import build, load
@@ -40,6 +43,27 @@ def content(
     }
 
 
+def judged(claim: Claim[ClaimParams], results: Results, name: str) -> Outcome:
+    """What came of a claim.
+
+    Raises:
+        RefusedError: If a file is not as described, or the files do not go together:
+            an arm or a seed is missing, tables differ in size, a figure is no number.
+    """
+    try:
+        outcome = claim.outcome(results)
+        figures = [*(check.figure for check in outcome.checks), *outcome.figures]
+        for figure in figures:
+            if not np.isfinite([figure.value, figure.low, figure.high]).all():
+                raise ArithmeticError(f"{figure.name}: {figure.value}")
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        found = f"{type(error).__name__}: {error}"
+        expected = "what the claim compares, of every dataset, arm and seed"
+        mend = "make the study again with: dvc repro"
+        raise RefusedError(f"claim {name}", "results", found, expected, mend) from error
+    return outcome
+
+
 def check(name: str, params: Mapping[str, Any]) -> None:
     """Check a claim, write its file and say what was seen.
 
@@ -49,7 +73,7 @@ def check(name: str, params: Mapping[str, Any]) -> None:
     """
     claim: Claim[ClaimParams] = build(checked(params, "claim", name), f"claim.{name}")
     results = Results(params)
-    outcome = claim.outcome(results)
+    outcome = judged(claim, results, name)
     CLAIMS.mkdir(parents=True, exist_ok=True)
     write_json(CLAIMS / f"{name}.json", content(name, claim, outcome, results))
     print(f"claim {name}: {outcome.verdict}")

@@ -28,6 +28,7 @@ from tasks.code import methods
 # what no file in UTF-8 can hold, or no line of text does
 CONTROL = re.compile(r"[\ud800-\udfff\x00-\x08\x0b-\x1f\x7f]")
 DEEPEST, MOST, LONGEST = 16, 100_000, 2000  # levels, entries, characters of a text
+HUGE = 1e300  # beyond it strict JSON holds no number
 
 
 @dataclass(frozen=True)
@@ -194,8 +195,18 @@ def _check_block(where: str, block: Any, group: Group, name: object) -> None:
         cls.check_params(parsed, where)
 
 
+def _is_plain(value: Any) -> bool:
+    """Whether JSON can hold a value that is no block and no list."""
+    if isinstance(value, int | float):
+        return -HUGE < value < HUGE
+    return value is None or isinstance(value, str)
+
+
 def check_shape(params: Mapping[str, Any]) -> None:
-    """Refuse what no file needs: keys that are not text, too deep, long or many."""
+    """Refuse what no file needs: keys that are not text, too deep, long or many.
+
+    Also what JSON cannot hold: parameters stand in the files of stages.
+    """
     todo: list[tuple[str, Any, int]] = [("", params, 0)]
     for _ in range(MOST):
         if not todo:
@@ -217,7 +228,7 @@ def check_shape(params: Mapping[str, Any]) -> None:
                 todo.append((f"{where}.{key}" if where else key, inner, level + 1))
         elif isinstance(value, list | tuple):
             todo += [(where, inner, level + 1) for inner in value]
-        elif value is not None and not isinstance(value, str | int | float):
-            kinds = "text, numbers, true or false, null, lists and mappings"
-            raise RefusedError(PARAMS, where, shown(value), kinds, MEND)
+        elif not _is_plain(value):
+            expected = "text, a number that JSON can hold, true, false or null"
+            raise RefusedError(PARAMS, where, shown(value), expected, MEND)
     raise RefusedError(PARAMS, "content", f"over {MOST} entries", "fewer", MEND)

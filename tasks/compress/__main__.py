@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tasks.artifacts.files import whole_folder, write_json
+from tasks.artifacts.files import whole_folder
 from tasks.artifacts.names import add_name
 from tasks.artifacts.ownership import check_place
 from tasks.artifacts.params import build, load
@@ -26,6 +26,7 @@ from tasks.artifacts.policy import (
     save_policy,
 )
 from tasks.artifacts.rows import load_rows, load_transitions
+from tasks.artifacts.sealed import write_sealed
 from tasks.artifacts.stage import run_stage
 from tasks.artifacts.windows import windows
 from tasks.code import made_by
@@ -145,7 +146,7 @@ def run(arguments: argparse.Namespace, params: dict[str, Any]) -> Path:
     }
     with whole_folder(target) as folder:
         save_policy(folder, small, {**origin, "made_by": makers})
-        write_json(folder / "compression.json", report)
+        write_sealed(folder / "compression.json", report)
     ratio = report["bytes_weights"] / report["bytes_weights_before"]
     error = report["action_error"]["mean"]
     words = f"actions differ by {error:.2g} on average"

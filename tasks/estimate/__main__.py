@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from tasks.artifacts.files import whole_folder, write_json
+from tasks.artifacts.files import whole_folder
 from tasks.artifacts.names import add_name
 from tasks.artifacts.onnx_policy import OnnxPolicy
 from tasks.artifacts.ownership import check_place
 from tasks.artifacts.params import build, check_known, load
 from tasks.artifacts.progress import Progress
 from tasks.artifacts.rows import load_transitions
+from tasks.artifacts.sealed import write_sealed
 from tasks.artifacts.stage import run_stage
 from tasks.artifacts.study import stated
 from tasks.artifacts.transitions import Transitions
@@ -95,7 +96,7 @@ def main() -> None:
             "logged": logged(data, p.discount),
             **figures,
         }
-        write_json(place / "metrics.json", metrics)
+        write_sealed(place / "metrics.json", metrics)
     whole = metrics["discounted"]
     print(
         f"{title}: estimated discounted return {whole['mean']:.1f} "

@@ -14,6 +14,7 @@ from tasks.artifacts.files import whole_folder, write_json
 from tasks.artifacts.names import add_name
 from tasks.artifacts.ownership import check_place
 from tasks.artifacts.params import build, load
+from tasks.artifacts.sealed import write_sealed
 from tasks.artifacts.stage import run_stage
 from tasks.artifacts.study import stated
 from tasks.code.blocks import checked
@@ -48,7 +49,7 @@ def main() -> None:
     check_place(OUT / given.dataset)
     metrics = method.metrics(given.dataset, study.get("measured") or (), root)
     with whole_folder(OUT / given.dataset) as folder:
-        write_json(folder / "metrics.json", metrics)
+        write_sealed(folder / "metrics.json", metrics)
     passed = {"dataset": given.dataset, "sha256": metrics["dataset_sha256"]}
     write_json(GATES / str(study["name"]) / f"{given.dataset}.json", passed)
     print(f"{given.dataset}: {method.summary(metrics)}")

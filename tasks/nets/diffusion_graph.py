@@ -105,7 +105,7 @@ def _emit_parts(policy: "DiffusionPolicy", graph: Graph, k: int) -> Enter:
     def enter(x: str, time: torch.Tensor, at: str) -> str:
         times = [
             graph.constant(f"{at}_time{i}", part)
-            for i, part in enumerate(time.split(layer.parts[1:-1], -1))
+            for i, part in enumerate(torch.split(time, layer.parts[1:-1], -1))
         ]
         return str(layer.emit_parts(graph, [x, *times, normalised], k, "layer0"))
 

@@ -97,8 +97,8 @@ class Graph:
 
         for name in names:
             self._claim(name)
-        parts = {"axis": -1, "num_outputs": len(names)}
-        self.nodes.append(helper.make_node("Split", [x], names, names[0], **parts))
+        node = helper.make_node("Split", [x], names, axis=-1, num_outputs=len(names))
+        self.nodes.append(node)
 
     def _cast(self, x: str, name: str, kind: int) -> None:
         from onnx import helper

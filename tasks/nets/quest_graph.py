@@ -35,9 +35,9 @@ def emit(layer: "QuestLinear", graph: Graph, x: str, k: int, name: str) -> str:
         codes, size, unit = _emit_codes(layer, graph, x, name)
         total = _emit_product(layer, graph, codes, k, name)
         # D is size times unit; the scale is that of the product's whole numbers
-        unit = graph.scalar(f"{name}.unit", unit / (2 if layer.levels > 128 else 1))
+        by = graph.scalar(f"{name}.unit", unit / (2 if layer.levels > 128 else 1))
         scale = graph.constant(f"{name}.scale", layer.scale[k])
-        scale = add("Mul", scale, unit, name=f"{name}.scales")  # at the start
+        scale = add("Mul", scale, by, name=f"{name}.scales")  # at the start
         # one after the other: a single product of both is fused with
         # MatMulInteger to an operator that takes no float64
         total = add("Mul", total, size, name=f"{name}.sized")

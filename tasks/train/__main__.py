@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.artifacts.checkpoint import Checkpoint
+from tasks.artifacts.curves import CURVES
 from tasks.artifacts.files import whole_folder, write_text
 from tasks.artifacts.makers import known_dataset
 from tasks.artifacts.names import add_name
@@ -91,11 +92,12 @@ def main() -> None:
     curves = interleave([resume(part.learner, part.checkpoint)[1] for part in parts])
     with whole_folder(output) as folder:
         stack(whole.policy(), [part.learner.policy() for part in parts])
-        save_policy(folder, whole.policy(), {**origin, "updates": effort.updates})
+        write_text(folder / CURVES, curves.csv())
+        trained = {**origin, "updates": effort.updates}
+        save_policy(folder, whole.policy(), trained, CURVES)
         if critic := whole.critic():
             stack(critic, [c for part in parts if (c := part.learner.critic())])
-            save_critic(folder, critic, {**origin, "updates": effort.updates})
-        write_text(folder / "curves.csv", curves.csv())
+            save_critic(folder, critic, trained)
         for done in effort.moments:
             kept = [load_policy(part.kept / str(done))[0] for part in parts]
             stack(whole.policy(), kept)

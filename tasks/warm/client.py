@@ -46,6 +46,8 @@ def run_warm() -> None:
     Where there is no server, one is started if DVC started this command: by hand a
     command is mostly alone, and would wait for imports that it may not need.
     """
+    if not (hasattr(os, "pidfd_open") and hasattr(os, "memfd_create")):
+        return  # a Python built for an old kernel
     by_dvc = STARTED_BY in os.environ
     connection, (mine, theirs) = None, socketpair()
     try:

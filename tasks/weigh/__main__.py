@@ -13,11 +13,11 @@ from tasks.artifacts.makers import known_dataset
 from tasks.artifacts.names import add_name
 from tasks.artifacts.ownership import check_place
 from tasks.artifacts.params import build, load
+from tasks.artifacts.recorded import scored_world
 from tasks.artifacts.rows import load_transitions
 from tasks.artifacts.stage import run_stage
 from tasks.code.blocks import checked
 from tasks.weigh import WEIGHTS, Weighting, figures, write_weights
-from tasks.worlds.engine.recorded import read_checked
 
 
 def main() -> None:
@@ -36,7 +36,7 @@ def main() -> None:
     check_place(folder)
     source = Path("data/datasets") / f"{dataset}-v0"
     data = load_transitions(source)
-    world = read_checked(source)["world"]
+    world = scored_world(source)
     weights = weighting.weigh(data)
     effect = figures(data, weights, world["ref_min"], world["ref_max"])
     write_weights(

@@ -86,23 +86,10 @@ def prepare(folder: Path) -> Path:
         The folder.
     """
     warm()
-    (folder / "data").mkdir(parents=True)
-    behaviors = folder / "data/behaviors/pendulum"
-    shutil.copytree(ROOT / "data/behaviors/pendulum", behaviors)
-    for name in ("params", "tasks"):
-        (folder / name).symlink_to(ROOT / name)
-    for name in ("dvc.yaml", ".dvcignore"):
-        shutil.copy(ROOT / name, folder / name)
-    for place in ("data/gates/open", "data/estimates", "data/qdc", "data/weights"):
-        (folder / place).mkdir(parents=True)
     params = yaml.safe_load(composed(["study=smoke"], ROOT / "params"))
     params["study"] |= CHANGES
-    text = yaml.safe_dump(params, sort_keys=False)
-    (folder / "params.yaml").write_text(text, encoding="utf-8")
-    _run(folder, "git init -q --template=", "dvc init -q")
-    environment = "tasks.artifacts.environment"
-    describe = Door("environment", lambda: importlib.import_module(environment).main())
-    for door in (describe, CHECK, *STAGES):
+    begin(folder, params)
+    for door in STAGES:
         knock(door, folder)
     _run(
         folder,
@@ -112,6 +99,38 @@ def prepare(folder: Path) -> Path:
     )
     knock(GRAPH, folder)
     return folder
+
+
+def begin(folder: Path, params: Any) -> None:
+    """A project with the parameters of a study, in which the first stage has run.
+
+    Args:
+        folder: Does not exist yet.
+        params: Composed.
+    """
+    (folder / "data").mkdir(parents=True)
+    behaviors = folder / "data/behaviors"
+    for world in {block["world"]["name"] for block in params["dataset"].values()}:
+        if (ROOT / "data/behaviors" / world).exists():
+            shutil.copytree(ROOT / "data/behaviors" / world, behaviors / world)
+    for name in ("params", "tasks"):
+        (folder / name).symlink_to(ROOT / name)
+    for name in ("dvc.yaml", ".dvcignore"):
+        shutil.copy(ROOT / name, folder / name)
+    for place in ("data/gates/open", "data/estimates", "data/qdc", "data/weights"):
+        (folder / place).mkdir(parents=True)
+    text = yaml.safe_dump(params, sort_keys=False)
+    (folder / "params.yaml").write_text(text, encoding="utf-8")
+    _run(folder, "git init -q --template=", "dvc init -q")
+    environment = "tasks.artifacts.environment"
+    describe = Door("environment", lambda: importlib.import_module(environment).main())
+    for door in (describe, CHECK):
+        knock(door, folder)
+
+
+def copied(prepared: Path, folder: Path) -> None:
+    """Copy a prepared project."""
+    shutil.copytree(prepared, folder, symlinks=True)
 
 
 def _run(folder: Path, *lines: str) -> None:

@@ -122,3 +122,20 @@ def test_chance_is_not_shared(toy: Toy):
     assert toy.run("random")[1].split() != toy.run("random")[1].split()
     first, second = (toy.run("random")[1].split() for _ in range(2))
     assert not set(first) & set(second)
+
+
+def test_libraries_work_the_same(tmp_path: Path):
+    """As they were imported and set up, and to the last bit."""
+    toy = Toy(tmp_path, whole=True)
+    try:
+        cold = toy.said("libraries", OFFCUT_WARM="0")
+        warm, again = (toy.said("libraries", OFFCUT_WARM="1") for _ in range(2))
+        assert servers(toy.folder)
+    finally:
+        toy.end()
+    cold["environment"]["OFFCUT_WARM"] = "1"
+    by_chance = [said.pop("seed") for said in (cold, warm, again)]
+    assert len(set(by_chance)) == 3
+    filters = set(warm.pop("filters")) ^ set(cold.pop("filters"))
+    assert all("ignore" in text for text in filters)  # of libraries not imported cold
+    assert warm == cold

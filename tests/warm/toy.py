@@ -1,7 +1,4 @@
-"""A checkout with one command, ``tasks.toy``, that does what a test asks for.
-
-Its server imports numpy alone, as tests start it often.
-"""
+"""A checkout with one command, ``tasks.toy``, that does what a test asks for."""
 
 import json
 import os
@@ -73,6 +70,29 @@ elif what == "order":
         print("err", number, file=sys.stderr)
         os.system("echo child")
     sys.stdout.buffer.write(b"bytes\\n")
+elif what == "libraries":
+    import hashlib, logging, multiprocessing, warnings
+    import gymnasium, h5py, numpy, onnx, onnxruntime, pandas, pyarrow, torch
+    generator = torch.Generator().manual_seed(0)
+    a = torch.randn(300, 300, generator=generator)
+    b = numpy.random.default_rng(0).normal(size=(200, 200)).astype("f4")
+    bits = (a @ a).exp().numpy().tobytes() + numpy.linalg.inv(b).tobytes()
+    print(json.dumps({
+        "threads": [torch.get_num_threads(), torch.get_num_interop_threads()],
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+        "type": str(torch.get_default_dtype()),
+        "seed": torch.initial_seed(),
+        "errors": numpy.geterr(),
+        "small": [5e-324 > 0, float(numpy.float32(1e-38) / 8) > 0],
+        "filters": sorted(map(str, warnings.filters)),
+        "loggers": [logging.root.level, str(logging.root.handlers)],
+        "methods": multiprocessing.get_start_method(),
+        "options": str(pandas.options.mode.string_storage),
+        "allocator": pyarrow.default_memory_pool().backend_name,
+        "capability": torch.backends.cpu.get_cpu_capability(),
+        "environment": dict(os.environ),
+        "bits": hashlib.sha256(bits).hexdigest(),
+    }))
 elif what == "random":
     import random, numpy
     print(random.random(), numpy.random.rand())
@@ -94,9 +114,15 @@ LINUX = Path("/proc/self/ns").exists()  # elsewhere stages start cold
 
 
 class Toy:
-    """A checkout in a folder whose path is longer than that of a socket may be."""
+    """A checkout in a folder whose path is longer than that of a socket may be.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: An existing one; the checkout's is below.
+        whole: Whether its server imports all libraries or, as tests start it often,
+            numpy alone.
+    """
+
+    def __init__(self, folder: Path, *, whole: bool = False) -> None:
         self.folder = folder / ("deep" * 30)
         tasks = self.folder / "tasks"
         shutil.copytree(
@@ -106,7 +132,8 @@ class Toy:
         )
         shutil.copy(ROOT / "tasks/__init__.py", tasks)
         (tasks / "toy.py").write_text(TOY)
-        self.import_only("numpy")
+        if not whole:
+            self.import_only("numpy")
 
     def import_only(self, *libraries: str) -> None:
         """Let its server import these."""

@@ -39,8 +39,7 @@ def read_checked(folder: Path) -> dict[str, Any]:
     content, path = read_world(folder), folder / FILE
     _parsed(content["world"], path)
     step = content.get("step_seconds")
-    number = isinstance(step, int | float) and not isinstance(step, bool)
-    if not number or step <= 0:
+    if not isinstance(step, int | float) or isinstance(step, bool) or step <= 0:
         mend = f"make it again with: {maker_of(folder)}"
         found = f"{step!r:.40}"
         raise RefusedError(path, "step_seconds", found, "seconds above 0", mend)

@@ -193,6 +193,26 @@ def test_interrupted_it_says_so_in_a_word(toy: Toy):
     assert run.returncode == 130
 
 
+# Ctrl-C in the seconds in which a flow imports DVC
+EARLY = """
+import builtins, runpy, sys
+real = builtins.__import__
+
+def interrupted(name, *given, **named):
+    if name.partition(".")[0] == "dvc":
+        raise KeyboardInterrupt
+    return real(name, *given, **named)
+
+builtins.__import__ = interrupted
+sys.argv = ["flows", "--local"]
+runpy.run_module("flows", run_name="__main__")
+"""
+
+
+def test_interrupted_while_it_starts_it_says_so_in_a_word(toy: Toy):
+    assert toy.run("python", "-c", EARLY, code=130) == "interrupted\n"
+
+
 # DVC's own writing of dvc.lock, ended in the midst of it
 CUT = """
 import io, os, sys
