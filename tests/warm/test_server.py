@@ -218,7 +218,7 @@ why = server.load()
 same = state() == before
 new = {k: v for k, v in os.environ.items() if variables.get(k) != v}
 own = sorted(n for n in sys.modules if n.split(".")[0] in ("tasks", "flows"))
-unknown = [n for n in server.LIBRARIES if n not in sys.modules and n != "numba"]
+unknown = [n for n in server.LIBRARIES if n not in sys.modules]
 print(json.dumps([why, same, new, own, unknown]))
 """
 
