@@ -40,9 +40,7 @@ def place(folder: Path) -> Path:
 
 def parameters(**changes: Any) -> None:
     study = {
-        "seeds": list(SEEDS),
-        "datasets": ["swings"],
-        "learners": ["bc"],
+        **{"seeds": list(SEEDS), "datasets": ["swings"], "learners": ["bc"]},
         "policies": ["bc"],
         "variants": ["float32", "int8_static", "gptq4"],
     }
@@ -213,9 +211,8 @@ def test_one_other_mean_is_told_from_other_weights(
 
 def drop_the_mean(model: onnx.ModelProto) -> None:
     """The first layer's bias holds it."""
-    for tensor in model.graph.initializer:
-        if tensor.name == "l0.b":
-            tensor.raw_data = bytes(len(tensor.raw_data))
+    (bias,) = (t for t in model.graph.initializer if t.name == "l0.b")
+    bias.raw_data = bytes(len(bias.raw_data))
 
 
 @pytest.mark.parametrize("old", [True, False])
