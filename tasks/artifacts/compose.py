@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import write_text
 from tasks.artifacts.nearest import nearest
-from tasks.artifacts.params import PARAMS
+from tasks.artifacts.params import PARAMS, load
 from tasks.artifacts.stage import run_stage
 
 FOLDER = Path("params")
@@ -41,6 +41,8 @@ def composed(overrides: Sequence[str] = (), folder: Path = FOLDER) -> str:
         if override.lstrip("+~").startswith("hydra"):  # could name a package to import
             expected = "a key of the study"
             raise RefusedError(FOLDER, "override", override, expected, "leave it out")
+    for path in sorted(folder.rglob("*.yaml")):  # Hydra would unfold aliases that grow
+        load(path)
     with initialize_config_dir(str(folder.resolve()), version_base=None):
         try:
             config = compose("config", list(overrides))

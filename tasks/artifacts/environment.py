@@ -8,7 +8,7 @@ run again on another machine or with other versions. Git does not track it.
 import json
 import os
 import platform
-from importlib.metadata import distributions
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -88,7 +88,6 @@ def environment(cpuinfo: str) -> dict[str, Any]:
         name, _, value = line.partition(":")
         fields.setdefault(name.strip(), value.strip())
     flags = set((fields.get("flags") or fields.get("Features") or "").split())
-    versions = {d.name.lower(): d.version for d in distributions()}
     return {
         "schema": 1,
         "python": platform.python_version(),
@@ -103,8 +102,16 @@ def environment(cpuinfo: str) -> dict[str, Any]:
             "flags": sorted(flags.intersection(FLAGS)),
         },
         "threads": int(os.environ["OMP_NUM_THREADS"]),
-        "packages": {name: versions.get(name) for name in PACKAGES},
+        "packages": {name: _version(name) for name in PACKAGES},
     }
+
+
+def _version(package: str) -> str | None:
+    """The version of a package that is installed, else None."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def read_environment(path: Path = PATH) -> Environment:

@@ -128,8 +128,9 @@ def load_policy(folder: Path) -> tuple["Policy", dict[str, Any]]:
     Raises:
         RefusedError: If a file is missing, policy.json lacks a key or names a class
             outside tasks.nets, a hash (of policy.json itself, of the file, of the
-            weights, of the statistics) is not the one policy.json states, or the
-            tensors do not fit the class.
+            weights, of the statistics) is not the one policy.json states, the tensors
+            do not fit the class or are not finite, or its seeds are not one for each
+            network stacked.
     """
     policy, origin = _load(folder, "policy")
     return policy, origin
@@ -166,6 +167,28 @@ def makers_of(folder: Path, origin: Mapping[str, Any]) -> list[dict[str, str]]:
     return list(origin["made_by"])
 
 
+def check_trained_on(dataset: Path, origin: Mapping[str, Any]) -> str:
+    """Refuse a policy that was trained on another dataset than the one there is.
+
+    Args:
+        dataset: Its folder.
+        origin: Of the policy, in which :func:`makers_of` missed nothing.
+
+    Returns:
+        The SHA-256 that the dataset's card states of its episodes.
+
+    Raises:
+        RefusedError: If the card is broken, or states another one than the origin.
+    """
+    card = dataset / "card.json"
+    stated, trained_on = read_sealed(card, "dvc repro").get("sha256"), "dataset_sha256"
+    if stated != origin[trained_on]:
+        expected = f"{origin[trained_on]:.80}, which the policy was trained on"
+        mend = "train it again with: dvc repro"
+        raise RefusedError(card, "sha256", f"{stated!s:.80}", expected, mend)
+    return str(stated)
+
+
 def _load(folder: Path, what: str) -> tuple[Any, dict[str, Any]]:
     """Read ``policy`` or ``critic``: the network and its origin."""
     spec = _read_spec(folder / f"{what}.json", what)
@@ -196,6 +219,12 @@ def _load(folder: Path, what: str) -> tuple[Any, dict[str, Any]]:
             weights, "tensors", error, "those of the class", MEND
         ) from None
     _check_finite(weights, net)
+    seeds = spec["origin"].get("seeds")  # a training on its way does not state them
+    if seeds is not None and len(seeds) != net.seeds:
+        found, expected = f"{seeds!s:.80}", f"{net.seeds}, as many as are stacked"
+        raise RefusedError(
+            folder / f"{what}.json", "origin.seeds", found, expected, MEND
+        )
     net.requires_grad_(requires_grad=False)
     hashes = {"weights": weights_sha256, "statistics": statistics_sha256}
     for name, hash_of in hashes.items():
@@ -233,7 +262,9 @@ def _read_spec(path: Path, what: str) -> dict[str, Any]:
         if not isinstance(value, allowed) or isinstance(value, bool):
             expected = " or ".join(kind.__name__ for kind in allowed)
             raise RefusedError(path, f"origin.{key}", f"{value!r:.80}", expected, MEND)
-    if not all(type(seed) is int for seed in spec["origin"].get("seeds", [])):
-        found = f"{spec['origin']['seeds']!r:.80}"
-        raise RefusedError(path, "origin.seeds", found, "whole numbers", MEND)
+    seeds = spec["origin"].get("seeds", [])
+    whole = all(type(seed) is int and seed >= 0 for seed in seeds)
+    if not whole or len(set(seeds)) < len(seeds):
+        expected = "whole numbers from 0, none twice"
+        raise RefusedError(path, "origin.seeds", f"{seeds!r:.80}", expected, MEND)
     return dict(spec)

@@ -69,14 +69,16 @@ def read_world(folder: Path) -> dict[str, Any]:
         folder: Of the dataset.
 
     Raises:
-        RefusedError: If it is missing, not the file that was written, or speaks of no
-            world.
+        RefusedError: If it is missing, not the file that was written, of another
+            schema, or speaks of no world.
     """
     path, command = folder / FILE, maker_of(folder)
     content = read_sealed(path, command)
-    block = content.get("world")
+    block, mend = content.get("world"), f"make it again with: {command}"
+    if content.get("schema") != SCHEMA:
+        found = f"{content.get('schema', 'nothing')!r:.40}"
+        raise RefusedError(path, "schema", found, SCHEMA, mend)
     if not isinstance(block, dict):
-        mend = f"make it again with: {command}"
         raise RefusedError(path, "world", f"{block!r:.40}", "a mapping", mend)
     return content
 

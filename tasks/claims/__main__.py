@@ -15,11 +15,12 @@ import numpy as np
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import write_json
 from tasks.artifacts.names import add_name
-from tasks.artifacts.params import build, load, pick
+from tasks.artifacts.params import build, load
 from tasks.artifacts.stage import run_stage
 from tasks.claims import Claim, ClaimParams, Outcome
 from tasks.claims.engine.pages import CLAIMS, write_pages
 from tasks.claims.engine.results import Results
+from tasks.code.blocks import checked
 
 
 def content(
@@ -70,7 +71,7 @@ def check(name: str, params: Mapping[str, Any]) -> None:
         name: Of the claim.
         params: The composed study.
     """
-    claim: Claim[ClaimParams] = build(pick(params, "claim", name), f"claim.{name}")
+    claim: Claim[ClaimParams] = build(checked(params, "claim", name), f"claim.{name}")
     results = Results(params)
     outcome = judged(claim, results, name)
     CLAIMS.mkdir(parents=True, exist_ok=True)

@@ -20,6 +20,7 @@ from tasks.artifacts.params import (
     check_known,
     check_mapping,
     class_of,
+    pick,
     resolve,
 )
 from tasks.code import methods
@@ -100,6 +101,30 @@ def check_blocks(params: Mapping[str, Any]) -> None:
     for name, group in GROUPS.items():
         for key in group.needed:
             check_known(key, params[name], name, "nothing")
+
+
+def checked(params: Mapping[str, Any], group: str, name: str) -> dict[str, Any]:
+    """The block ``group.name``, as a stage needs it that may be started by hand.
+
+    Args:
+        params: The composed parameters; their other blocks are not looked at.
+        group: A group of params.yaml but ``study``.
+        name: Of the block.
+
+    Returns:
+        The block.
+
+    Raises:
+        RefusedError: If there is no such block, or for what :func:`check_blocks` and
+            :func:`check_shape` refuse a block for.
+    """
+    block = pick(params, group, name)
+    check_shape({group: {name: block}})
+    if group in DATASETS:
+        _check_dataset(group, name, block)
+    else:
+        _check_block(f"{group}.{name}", block, GROUPS[group], name)
+    return block
 
 
 def _optional(group: str) -> bool:

@@ -5,19 +5,17 @@ from pathlib import Path
 from typing import Any, NotRequired, TypedDict, TypeVar
 
 import onnx
-import yaml
 
 from tasks.artifacts.dataset_formats import Card, Histogram
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.recorded import World, scored
 from tasks.artifacts.sealed import read_sealed
+from tasks.artifacts.strict_yaml import read_yaml
 from tasks.artifacts.typed_json import check_typed
 from tasks.report.engine.read import check_histogram
 
 REPRO = "dvc repro"
 T = TypeVar("T")
-# libyaml's is 10 times as fast on a dvc.lock, where it is there
-SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class Entry(TypedDict):
@@ -44,12 +42,9 @@ def stages(path: Path) -> dict[str, Stage]:
     if not path.exists():
         return {}
     try:
-        loader = SafeLoader(path.read_text(encoding="utf-8"))
-        loaded = loader.get_single_data()
-        loader.dispose()
-    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise RefusedError(path, "content", reason, "YAML", REPRO) from None
+        loaded = read_yaml(path)
+    except ValueError as error:
+        raise RefusedError(path, "content", error, "YAML", REPRO) from None
     block = loaded.get("stages") if isinstance(loaded, Mapping) else None
     return check_typed(block or {}, dict[str, Stage], path, REPRO)
 

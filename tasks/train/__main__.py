@@ -16,26 +16,28 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.artifacts.checkpoint import Checkpoint
 from tasks.artifacts.curves import CURVES
-from tasks.artifacts.dataset import load_transitions
-from tasks.artifacts.files import check_writable, whole_folder, write_text
+from tasks.artifacts.files import whole_folder, write_text
 from tasks.artifacts.makers import known_dataset
 from tasks.artifacts.names import add_name
-from tasks.artifacts.params import build, load, pick, resolve
+from tasks.artifacts.ownership import check_place
+from tasks.artifacts.params import build, load
 from tasks.artifacts.policy import load_policy, save_critic, save_policy
 from tasks.artifacts.progress import Progress
-from tasks.artifacts.recorded import read_world
+from tasks.artifacts.rows import load_transitions
 from tasks.artifacts.stage import run_stage
 from tasks.artifacts.study import Effort
 from tasks.code import made_by
+from tasks.code.blocks import checked
 from tasks.train import Learner
-from tasks.train.engine.learners import check_kind, check_learner
+from tasks.train.engine.learners import check_kind
 from tasks.train.engine.loop import check_precision, identity, resume, settle, train
 from tasks.train.engine.processes import Report, interleave, side_by_side, split, stack
 from tasks.train.engine.table import spaces
 from tasks.weigh import WEIGHTS, Doubles, read_weights
+from tasks.worlds.engine.recorded import read_checked
 
 if TYPE_CHECKING:
-    from tasks.artifacts.dataset import Transitions
+    from tasks.artifacts.transitions import Transitions
 
 CHECKPOINTS = Path(".offcut/checkpoints")
 
@@ -53,21 +55,20 @@ def main() -> None:
 
     settle()
     params = load()
-    block = pick(params, "train", name)
-    check_learner(name, block)
+    block = checked(params, "train", name)
     makers = [made_by("train", name, block)]
     known_dataset(params, dataset, "dataset")
     if weighting:
-        its_block = pick(params, "weighting", weighting)
-        makers = [_weighted_by(weighting, its_block), *makers]
+        its_block = checked(params, "weighting", weighting)
+        makers = [_weighted_by(its_block), *makers]
     effort = Effort.of(params.get("study", {}))
     check_precision(effort.precision)
     source = Path("data/datasets") / f"{dataset}-v0"
     output = Path("data/policies") / dataset / policy
-    check_writable(output.parent)
+    check_place(output)
     data = load_transitions(source)
     check_kind(name, block, data.discrete, dataset)
-    world = read_world(source)
+    world = read_checked(source)
     origin = {
         "seeds": list(effort.seeds),
         "learner": policy,
@@ -108,11 +109,10 @@ def main() -> None:
         shutil.rmtree(part.kept, ignore_errors=True)
 
 
-def _weighted_by(name: str, block: Mapping[str, Any]) -> dict[str, str]:
+def _weighted_by(block: Mapping[str, Any]) -> dict[str, str]:
     """What a policy says of the weighting its batches were drawn by."""
-    target = str(block.get("_target_", ""))
-    cls = resolve(target, f"weighting.{name}", package="tasks.weigh.")
-    return made_by("weigh", cls.__module__.split(".")[2], block)
+    method = block["_target_"].split(".")[2]  # tasks.weigh.<method>.<class>
+    return made_by("weigh", method, block)
 
 
 def _train(parts: "Sequence[Part]", title: str, updates: int) -> None:

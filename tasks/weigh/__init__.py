@@ -28,7 +28,7 @@ from tasks.artifacts.typed_json import read_typed
 from tasks.artifacts.windows import Whole, episodes
 
 if TYPE_CHECKING:
-    from tasks.artifacts.dataset import Transitions
+    from tasks.artifacts.transitions import Transitions
 
 Doubles = NDArray[np.float64]
 

@@ -148,7 +148,10 @@ def write_study(root: Path, answers: np.ndarray) -> None:
     write_sealed(place / "compression.json", {"course": course})
     write_sealed(
         root / "datasets/pictures-v0/world.json",
-        {"world": {"name": "pictures", "ref_min": 0, "ref_max": 6, "max_steps": 6}},
+        {
+            "schema": 2,
+            "world": {"name": "pictures", "ref_min": 0, "ref_max": 6, "max_steps": 6},
+        },
     )
 
 

@@ -41,7 +41,7 @@ def write_scores(root: Path, scores: Mapping[tuple[str, str], float]) -> Results
         folder = root / "datasets" / f"{data}-v0"
         folder.mkdir(parents=True, exist_ok=True)
         world = {"name": "w", "ref_min": 100.0, "ref_max": 300.0}
-        write_sealed(folder / "world.json", {"world": world})
+        write_sealed(folder / "world.json", {"schema": 2, "world": world})
         place = root / "evaluations" / data / policy / "float32"
         place.mkdir(parents=True)
         returns = 100 + 2 * score + draw.normal(size=len(n))

@@ -97,7 +97,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     pendulum = yaml.safe_load((ROOT / "params/world/pendulum.yaml").read_text())
     folder = Path("data/datasets/tiny-v0")
     folder.mkdir(parents=True)
-    write_sealed(folder / "world.json", {"world": pendulum | {"max_steps": 20}})
+    write_sealed(
+        folder / "world.json", {"schema": 2, "world": pendulum | {"max_steps": 20}}
+    )
     monkeypatch.setattr(sys, "argv", ["x", "--dataset", "tiny", "--learner", "bc"])
     return tmp_path
 

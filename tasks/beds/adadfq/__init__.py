@@ -25,12 +25,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tasks.artifacts.dataset import load_transitions
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import sha256
 from tasks.artifacts.kept import Kept
 from tasks.artifacts.params import PARAMS, Distinct, Range
 from tasks.artifacts.policy import load_policy, statistics_sha256, weights_sha256
+from tasks.artifacts.rows import load_transitions
 from tasks.beds import Bed, BedParams, Job, Report, check_inner
 from tasks.beds.adadfq.real_data import WITH_DATA, Pictures, RealData
 from tasks.compress.adadfq import AdaDFQ

@@ -33,7 +33,7 @@ from tasks.nets.layers import MLP
 from tasks.nets.optimisers import adam, frozen_copy, polyak
 
 if TYPE_CHECKING:
-    from tasks.artifacts.dataset import Transitions
+    from tasks.artifacts.transitions import Transitions
 
 BLOCK = 256  # updates whose batches are drawn at once
 CHUNK = 8_192  # rows a forward pass at the end
@@ -133,9 +133,8 @@ class Fitted:
             y = r.mT + p.discount * (1 - d.mT) * q_next
             q = self._values(self.net, torch.cat([before, acted], dim=-1))
             loss = (q - y).square().mean(-1)  # (S, E)
-            self.optimiser.zero_grad()
-            loss.sum().backward()  # type: ignore[no-untyped-call]
-            self.optimiser.step()
+            trained = self.optimiser.parameters
+            self.optimiser.step(torch.autograd.grad(loss.sum(), trained))
             polyak(self.target, self.net, p.polyak)
             recent.append(loss.detach().mean())
             if (step + 1) % BLOCK == 0 or step + 1 == p.updates:

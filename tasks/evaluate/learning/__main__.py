@@ -17,11 +17,13 @@ import torch
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import sha256, whole_folder, write_text
 from tasks.artifacts.names import add_name
-from tasks.artifacts.params import build, load, pick
+from tasks.artifacts.ownership import check_place
+from tasks.artifacts.params import build, load
 from tasks.artifacts.policy import load_policy
 from tasks.artifacts.progress import Progress
 from tasks.artifacts.sealed import write_sealed
 from tasks.artifacts.stage import run_stage
+from tasks.code.blocks import checked
 from tasks.evaluate.engine.world import world_of
 from tasks.evaluate.learning import COLUMNS, Learning, Returns
 
@@ -34,9 +36,12 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     learning: Learning = build(
-        pick(load(), "evaluate", "learning"), "evaluate.learning"
+        checked(load(), "evaluate", "learning"), "evaluate.learning"
     )
-    world, leaf = world_of(options.dataset), Path(options.dataset, options.learner)
+    leaf = Path(options.dataset, options.learner)
+    out = Path("data/evaluations") / leaf / "snapshots"
+    check_place(out)
+    world = world_of(options.dataset)
     folders = {int(f.name): f for f in _snapshots(Path("data/policies") / leaf)}
     title, tables = f"{options.dataset} {options.learner} on the way", {}
     with Progress(title, len(folders)) as progress:
@@ -54,7 +59,7 @@ def main() -> None:
         "episodes": learning.params.episodes,
         **learning.summary(tables),
     }
-    with whole_folder(Path("data/evaluations") / leaf / "snapshots") as folder:
+    with whole_folder(out) as folder:
         write_text(folder / "returns.csv", _csv(tables, seeds, learning))
         stated = {"returns_sha256": sha256(folder / "returns.csv")}
         write_sealed(folder / "metrics.json", metrics | stated)
