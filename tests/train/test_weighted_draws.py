@@ -196,8 +196,7 @@ def stored(tmp_path: Path) -> Any:
 def test_weights_are_read_as_they_were_written(stored: Any):
     data, p, folder = stored
     found, digest = read_weights(folder, data)
-    assert found.tobytes() == p.tobytes()
-    assert digest == sha256(folder / FILE)
+    assert (found.tobytes(), digest) == (p.tobytes(), sha256(folder / FILE))
     before = sha256(folder)
     write_weights(folder, p, {"dataset_sha256": data.sha256})
     assert sha256(folder) == before
