@@ -39,11 +39,9 @@ def place(folder: Path) -> Path:
 
 
 def parameters(**changes: Any) -> None:
-    study = {
-        **{"seeds": list(SEEDS), "datasets": ["swings"], "learners": ["bc"]},
-        "policies": ["bc"],
-        "variants": ["float32", "int8_static", "gptq4"],
-    }
+    names = {"datasets": ["swings"], "learners": ["bc"], "policies": ["bc"]}
+    variants = ["float32", "int8_static", "gptq4"]
+    study = {**names, "seeds": list(SEEDS), "variants": variants}
     params = {"study": study, "export": {"feedforward": BLOCK | changes}}
     Path("params.yaml").write_text(yaml.safe_dump(params))
 
