@@ -289,9 +289,8 @@ def test_a_policy_of_another_dataset_is_refused(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     file = save(policy()) / "policy.json"
-    spec = read_json(file, "")
-    spec["origin"]["dataset_sha256"] = "0" * 64
-    write_sealed(file, spec)
+    origin = (spec := read_json(file, ""))["origin"] | {"dataset_sha256": "0" * 64}
+    write_sealed(file, spec | {"origin": origin})
     assert run(monkeypatch) == 1
     assert f"{'0' * 64}, which the policy was trained on" in capsys.readouterr().err
     assert not Path("data/onnx").exists()

@@ -246,8 +246,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         "weighting": {"rw": block, "top": block | {"scheme": "top"}},
     }
     Path("params.yaml").write_text(yaml.safe_dump(params))
-    source = Path("data/datasets/tiny-v0")
-    source.mkdir(parents=True)
+    (source := Path("data/datasets/tiny-v0")).mkdir(parents=True)
     world = WORLDS["pendulum"] | {"ref_min": 0.0, "ref_max": 10.0}
     card = {"schema": 2, "world": world, "step_seconds": 0.02}
     write_sealed(source / "world.json", card)
