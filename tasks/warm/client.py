@@ -50,8 +50,10 @@ def run_warm() -> None:
         return  # a Python built for an old kernel
     by_dvc = STARTED_BY in os.environ
     connection, (mine, theirs) = None, socketpair()
+    starters: list[int] = []
     try:
-        starters = _open_starters() if by_dvc else []
+        if by_dvc:
+            _open_starters(starters)
         text = inherited()
         connection = _connect(text, start=by_dvc)
         if connection and _ask(connection, theirs, text):
@@ -64,6 +66,8 @@ def run_warm() -> None:
     for end in (mine, theirs, connection):  # a child that waits to begin sees it
         if end:
             end.close()
+    for starter in starters:
+        os.close(starter)
 
 
 def _connect(text: str, *, start: bool) -> socket | None:
@@ -79,11 +83,19 @@ def _connect(text: str, *, start: bool) -> socket | None:
     if start:
         os.makedirs(f"{ROOT}/{FOLDER}", mode=0o700, exist_ok=True)
     folder = open_folder()
-    name = socket_name(text)
-    if connection := _reach(folder, name):
-        return connection
-    if not start or _refused(folder, name):
-        return None
+    try:
+        name = socket_name(text)
+        if connection := _reach(folder, name):
+            return connection
+        if not start or _refused(folder, name):
+            return None
+        return _reach_new(folder, name)
+    finally:
+        os.close(folder)
+
+
+def _reach_new(folder: int, name: str) -> socket | None:
+    """Start a server, unless another stage has just done so, and connect to it."""
     lock = os.open("lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600, dir_fd=folder)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -263,21 +275,23 @@ class _Running:
         os._exit(128 + number)
 
 
-def _open_starters() -> list[int]:
+def _open_starters(opened: list[int]) -> None:
     """Open pidfds of the processes above, up to the one that set DVC's variable.
 
     Shells such as dash stay between DVC and its command, and do not end with DVC.
+
+    Args:
+        opened: Gets the pidfds.
 
     Raises:
         OSError: If one of them has ended.
     """
     entry = os.fsencode(f"{STARTED_BY}={os.environ[STARTED_BY]}")
-    opened: list[int] = []
     process = os.getpid()
     while True:
         with open(f"/proc/{process}/environ", "rb") as file:
             if entry not in file.read().split(b"\0"):
-                return opened
+                return
         parent = _parent(process)
         opened.append(os.pidfd_open(parent))
         # one that was taken over by what is above is of another session than that
