@@ -30,10 +30,10 @@ from tasks.warm.inherited import (
     packed,
     socket_name,
 )
+from tasks.warm.starters import STARTED_BY, open_starters
 
 PATIENCE = 60.0  # seconds to wait for a child; a new server imports for two or three
 BY_HAND = 0.3  # the same where no server is started: one that is ready forks in 0.02
-STARTED_BY = "DVC_STAGE"  # DVC sets it for its commands
 PASSED_ON = (
     *(signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGALRM),
     *(signal.SIGUSR1, signal.SIGUSR2, signal.SIGTSTP, signal.SIGCONT),
@@ -53,7 +53,7 @@ def run_warm() -> None:
     starters: list[int] = []
     try:
         if by_dvc:
-            _open_starters(starters)
+            open_starters(starters)
         text = inherited()
         connection = _connect(text, start=by_dvc)
         if connection and _ask(connection, theirs, text):
@@ -273,35 +273,3 @@ class _Running:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
         os.kill(os.getpid(), number)
         os._exit(128 + number)
-
-
-def _open_starters(opened: list[int]) -> None:
-    """Open pidfds of the processes above, up to the one that set DVC's variable.
-
-    Shells such as dash stay between DVC and its command, and do not end with DVC.
-
-    Args:
-        opened: Gets the pidfds.
-
-    Raises:
-        OSError: If one of them has ended.
-    """
-    entry = os.fsencode(f"{STARTED_BY}={os.environ[STARTED_BY]}")
-    process = os.getpid()
-    while True:
-        with open(f"/proc/{process}/environ", "rb") as file:
-            if entry not in file.read().split(b"\0"):
-                return
-        parent = _parent(process)
-        opened.append(os.pidfd_open(parent))
-        # one that was taken over by what is above is of another session than that
-        left = process != os.getsid(process) != os.getsid(parent)
-        if left or _parent(process) != parent:
-            raise ProcessLookupError(parent)
-        process = parent
-
-
-def _parent(process: int) -> int:
-    """The number of a process's parent."""
-    with open(f"/proc/{process}/stat", "rb") as file:
-        return int(file.read().rpartition(b")")[2].split()[1])
