@@ -246,13 +246,13 @@ def main() -> None:
     text = inherited()
     server = Server(listener, name, text)
     files = None
-    if why := load():
+    same = name == socket_name(text)
+    why = load() if same else "it inherited something else than its client"
+    if why:
         refusal = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         file = os.open(f"{name}.refused", refusal, 0o600, dir_fd=server.folder)
         os.write(file, f"{why}\n".encode())
-    elif text == inherited(before) and name == socket_name(
-        text
-    ):  # nothing changed meanwhile
+    elif text == inherited(before):  # no package has changed meanwhile
         os.chdir("/")
         files = server.serve()
     if not files:

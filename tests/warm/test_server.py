@@ -186,6 +186,23 @@ def test_a_server_that_cannot_serve_is_not_started_again(toy: Toy):
     assert servers(toy.folder) == []
 
 
+def test_a_path_that_means_another_folder_to_a_server_is_no_harm(toy: Toy):
+    below = toy.folder / "below"
+    below.mkdir()
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-m", "tasks.toy", "who"],
+            cwd=below,
+            env=toy.environment(PYTHONPATH=".."),
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        assert json.loads(done.stdout)[1] == os.getpid()
+    (refused,) = toy.sockets.glob("*.refused")
+    assert refused.read_text().startswith("it inherited something else")
+
+
 def test_a_dead_server_s_socket_is_cleared(toy: Toy):
     os.kill(toy.server(), signal.SIGKILL)
     left = [path.name for path in toy.sockets.glob("*.sock")]
