@@ -1,0 +1,31 @@
+"""Fifty updates end where they ended when each layer was a call of torch's own.
+
+``fifty.py`` says what is in the files.
+"""
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tasks.code import methods
+
+from .fifty import CASES, FOLDER, fifty
+
+TOLERANCES = {"weight": 1e-5, "loss": 1e-6}  # absolute; of losses relative as well
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_learner_ends_where_it_did(name: str):
+    kept, now = load_file(FOLDER / f"{name}.safetensors"), fifty(name)
+    assert set(kept) == set(now)
+    for key, before in kept.items():
+        kind, _, tensor = key.partition("/")
+        limit = TOLERANCES[kind]
+        relative = limit if kind == "loss" else 0
+        torch.testing.assert_close(
+            now[key], before, atol=limit, rtol=relative, msg=lambda m, t=tensor: t + m
+        )
+
+
+def test_every_learner_is_among_them():
+    assert {case.learner for case in CASES.values()} == set(methods("train"))
