@@ -15,12 +15,13 @@ from tasks.artifacts.params import class_of
 from tasks.artifacts.policy import load_critic, load_policy
 from tasks.artifacts.study import Effort
 from tasks.artifacts.sweep import grid
-from tasks.code import made_by, methods
+from tasks.code import made_by
 from tasks.train.engine.loop import settle, train
 from tasks.train.engine.parts import Job
 from tasks.train.engine.slices import PerSlice, in_slices
 
 from . import harness
+from .fifty import CASES
 from .test_command import project  # noqa: F401
 
 SEEDS = (3, 1)
@@ -94,55 +95,30 @@ def values_of(block: dict[str, Any], name: str, cls: Any) -> list[float]:
     raise AssertionError(name)
 
 
-@pytest.mark.parametrize(
-    ("name", "discrete"),
-    [(name, False) for name in methods("train")]
-    + [(name, True) for name in ("bc", "iql", "discrete_cql", "dqn")],
-)
-def test_each_slice_is_the_training_of_its_configuration(name: str, discrete: bool):
+@pytest.mark.parametrize("case", CASES)
+def test_each_slice_is_the_training_of_its_configuration(case: str):
     """All numbers that may be swept, at once; every slice against its own stack."""
-    if name in ("bc_resnet",) or (discrete != (name in ("discrete_cql", "dqn", "bc", "iql")) and discrete):
-        pytest.skip("pictures have a data of their own")
     settle()
-    data = data_of(name, discrete)
-    if data is None:
-        pytest.skip("learns discrete actions alone")
-    block = small(name)
-    cls = class_of(block, f"train.{name}").Parameters
-    swept = sweepable(cls)
-    pairs = {n: values_of(block, n, cls) for n in swept}
+    name, data, override = CASES[case]
+    data = data or harness.transitions()
+    block = harness.block(name, **override or {})
+    parameters = class_of(block, f"train.{name}").Parameters
+    pairs = {n: values_of(block, n, parameters) for n in sweepable(parameters)}
     assert pairs
     tried = {
-        "first": {n: pair[0] for n, pair in pairs.items()},
-        "second": {n: pair[1] for n, pair in pairs.items()},
+        policy: {n: pair[i] for n, pair in pairs.items()}
+        for i, policy in enumerate(("first", "second"))
     }
     job = Job(name, block, data, effort(), tried)
-    stacked = job.learner(list(tried), SEEDS)
-    train(stacked, data, UPDATES, 16)
-    both = stacked.policy().state_dict()
+    both = job.learner(list(tried), SEEDS)
+    train(both, data, UPDATES, 16)
     for i, policy in enumerate(tried):
         alone = job.learner([policy], SEEDS)
         train(alone, data, UPDATES, 16)
-        for key, tensor in alone.policy().state_dict().items():
-            found = both[key]
+        for key, tensor in alone.state_dict().items():
+            found = both.state_dict()[key]
             if found.shape != tensor.shape:
                 found = found.chunk(2)[i]
             torch.testing.assert_close(
-                found, tensor, atol=harness.SAME_SEED, rtol=0, msg=f"{policy} {key}"
+                found, tensor, atol=harness.SAME_SEED, rtol=1e-6, msg=f"{policy} {key}"
             )
-
-
-def small(name: str) -> dict[str, Any]:
-    own = {"dt": {"context": 4, "width": 8, "episode_steps": 40, "warm_up": 2}}
-    few = {"dql": {"average_from": 1}, "ofql": {"average_from": 1}}
-    return harness.block(name, **own.get(name, {}), **few.get(name, {}))
-
-
-def data_of(name: str, discrete: bool) -> Any:
-    if discrete or name in ("discrete_cql", "dqn"):
-        if not discrete:
-            return None
-        from .choose import transitions
-
-        return transitions()
-    return harness.transitions()
