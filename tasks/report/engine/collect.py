@@ -32,6 +32,7 @@ from tasks.artifacts.files import read_json, sha256
 from tasks.artifacts.params import pick
 from tasks.artifacts.recorded import read_world
 from tasks.artifacts.sealed import read_sealed
+from tasks.artifacts.sweep import Numbers
 from tasks.report.engine import read, sampled
 from tasks.report.engine.sampled import Sampled
 
@@ -146,6 +147,7 @@ class Study:
         confidence: Of every interval, e.g. 0.95.
         environment: environment.json, or None where it is missing.
         params_sha256: Of params.yaml, or None where there is no such file.
+        swept: By learner with a sweep the numbers of each of its policies.
     """
 
     block: dict[str, Any]
@@ -153,6 +155,7 @@ class Study:
     confidence: float
     environment: dict[str, Any] | None
     params_sha256: str | None
+    swept: dict[str, dict[str, Numbers]]
 
 
 def collect(
@@ -174,9 +177,11 @@ def collect(
             another dataset than the one that lies there now.
     """
     study = params["study"]
+    swept = {name: tried for name, tried in params.get("grid", {}).items() if tried}
+    of = {policy: learner for learner, tried in swept.items() for policy in tried}
     return Study(
         block=study,
-        datasets=tuple(_data(root, name, study) for name in study["datasets"]),
+        datasets=tuple(_data(root, name, study, of) for name in study["datasets"]),
         confidence=pick(params, "evaluate", "returns")["confidence"],
         environment=(
             read_json(environment, "python -m tasks.artifacts.environment", dict)
@@ -184,11 +189,14 @@ def collect(
             else None
         ),
         params_sha256=sha256(composed) if composed.exists() else None,
+        swept=swept,
     )
 
 
-def _data(root: Path, name: str, study: Mapping[str, Any]) -> Data:
-    """Read one dataset with everything below it."""
+def _data(
+    root: Path, name: str, study: Mapping[str, Any], swept: Mapping[str, str]
+) -> Data:
+    """Read one dataset with everything below it; ``swept`` has learners by policy."""
     command = f"python -m tasks.generate --dataset {name}"
     folder = root / "datasets" / f"{name}-v0"
     card_path = folder / "card.json"
@@ -201,7 +209,7 @@ def _data(root: Path, name: str, study: Mapping[str, Any]) -> Data:
     curves = {
         learner: read.curves(
             root / "policies" / name / learner / "curves.csv",
-            f"python -m tasks.train --dataset {name} {_trained(learner)}",
+            f"python -m tasks.train --dataset {name} {_trained(learner, swept)}",
         )
         for learner in study["policies"]
     }
@@ -232,8 +240,10 @@ def _data(root: Path, name: str, study: Mapping[str, Any]) -> Data:
     return Data(name, world, card, *parts)
 
 
-def _trained(policy: str) -> str:
+def _trained(policy: str, swept: Mapping[str, str]) -> str:
     """The options that train a policy, called after its learner and weighting."""
+    if policy in swept:
+        return f"--learner {swept[policy]}"
     learner, _, weighting = policy.partition("-")
     return f"--learner {learner}" + (f" --weighting {weighting}" if weighting else "")
 
