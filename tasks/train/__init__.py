@@ -20,12 +20,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.optim import Adam
 
 from tasks.artifacts.method import Method, P
 from tasks.nets.critic import Critic
 from tasks.nets.optimisers import (
     PREFIX,
+    Adam,
     clip_by_seed,
     optimiser_tensors,
     restore_optimisers,
@@ -278,13 +278,10 @@ class Learner(nn.Module, Method[P], ABC):
                 limit.
         """
         optimiser = self.optimisers[name]
-        parameters = [p for group in optimiser.param_groups for p in group["params"]]
-        gradients = torch.autograd.grad(loss.sum(), parameters)
+        gradients = torch.autograd.grad(loss.sum(), optimiser.parameters)
         if clip:
             gradients, _ = clip_by_seed(gradients, clip, len(self.seeds))
-        for parameter, gradient in zip(parameters, gradients, strict=True):
-            parameter.grad = gradient.contiguous()  # fused Adam reads raw memory
-        optimiser.step()
+        optimiser.step(gradients)
 
     def tensors(self) -> dict[str, Tensor]:
         """The full state for resuming: module tensors and optimiser moments."""

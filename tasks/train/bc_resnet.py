@@ -73,9 +73,8 @@ class BCResNet(Learner[BCResNetParams]):
 
     def update(self, batch: Batch, step: int) -> dict[str, Tensor]:
         """Descend the cross-entropy; also report the share of right choices."""
-        for group in self.optimisers["net"].param_groups:
-            cosine = 1 + math.cos(math.pi * step / self.updates)
-            group["lr"] = self.params.rate / 2 * cosine
+        cosine = 1 + math.cos(math.pi * step / self.updates)
+        self.optimisers["net"].rate = self.params.rate / 2 * cosine
         picture = as_pictures(batch.observation, self.net.image)
         logits = self.net.logits(picture, learn=True)  # (S, B, A)
         chosen = (torch.log_softmax(logits, -1) * batch.action).sum(-1)

@@ -21,13 +21,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import torch
 from torch import Tensor
-from torch.optim import AdamW
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.fields import Sweepable
 from tasks.artifacts.params import PARAMS, Params, Range
 from tasks.artifacts.seeding import generator
-from tasks.nets.optimisers import clip_by_seed
+from tasks.nets.optimisers import adam, clip_by_seed
 from tasks.nets.policy import Policy
 from tasks.nets.transformer import DecisionTransformer
 from tasks.train import Learner, Spaces
@@ -89,14 +88,8 @@ class DT(Learner[DTParams]):
         self.actor.initialise([generator(seed, "actor") for seed in seeds])
         if not isinstance(p.target_return, str):
             self.actor.target.fill_(p.target_return)
-        self.optimisers = {
-            "actor": AdamW(
-                self.actor.parameters(),
-                lr=p.rate,
-                weight_decay=p.weight_decay,
-                fused=True,
-            )
-        }
+        trained = self.actor.parameters()
+        self.optimisers = {"actor": adam(trained, p.rate, p.weight_decay)}
 
     def sampler(self, data: "Transitions", batch: int) -> Callable[[int], Any]:
         """Windows of the context's length; the target ``best`` becomes a number here.
@@ -138,15 +131,11 @@ class DT(Learner[DTParams]):
 
     def _descend(self, loss: Tensor, rate: float) -> Tensor:
         """Step AdamW down the clipped gradient; its norms (S,) before clipping."""
-        parameters = list(self.actor.parameters())
-        gradients = torch.autograd.grad(loss.sum(), parameters)
-        gradients, norm = clip_by_seed(gradients, self.params.clip, len(self.seeds))
-        for parameter, gradient in zip(parameters, gradients, strict=True):
-            parameter.grad = gradient.contiguous()  # fused AdamW reads raw memory
         optimiser = self.optimisers["actor"]
-        for group in optimiser.param_groups:
-            group["lr"] = rate
-        optimiser.step()
+        gradients = torch.autograd.grad(loss.sum(), optimiser.parameters)
+        gradients, norm = clip_by_seed(gradients, self.params.clip, len(self.seeds))
+        optimiser.rate = rate
+        optimiser.step(gradients)
         return norm
 
     def policy(self) -> Policy:

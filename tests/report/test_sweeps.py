@@ -10,9 +10,10 @@ import yaml
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.sweep import configurations
 from tasks.report.__main__ import main
-from tasks.report.engine.collect import collect
-from tasks.report.engine.judge import judge
-from tasks.report.html.sweeps import sweeps
+from tasks.report.engine.collect import Study, collect
+from tasks.report.engine.judge import rows
+from tasks.report.html.sweeps import Sweep, sweeps
+from tasks.statistics.verdict import VerdictParams
 from tests.browser import text
 
 Make = Callable[..., Path]
@@ -31,10 +32,15 @@ def root(make_study: Make, monkeypatch: pytest.MonkeyPatch) -> Path:
     return made
 
 
-def test_each_configuration_has_its_numbers_and_its_score(root: Path):
+def shown(root: Path) -> tuple[Study, list[Sweep]]:
     params = yaml.safe_load((root / "params.yaml").read_text())
     study = collect(params)
-    (sweep,) = sweeps(study, judge(study, params))
+    rule = VerdictParams.of(params["evaluate"]["returns"], "evaluate.returns")
+    return study, sweeps(study, rows(study, rule))
+
+
+def test_each_configuration_has_its_numbers_and_its_score(root: Path):
+    study, (sweep,) = shown(root)
     assert (sweep.dataset, sweep.learner) == ("hopper_mixed", "iql")
     assert sweep.names == ("beta", "expectile")
     assert {t.policy: t.numbers for t in sweep.tried} == TRIED
@@ -61,9 +67,7 @@ def test_the_page_shows_them(root: Path):
 
 def test_a_study_without_a_sweep_has_no_such_section(make_study: Make):
     root = make_study(learners=("bc",), variants=("float32",))
-    params = yaml.safe_load((root / "params.yaml").read_text())
-    study = collect(params)
-    assert sweeps(study, judge(study, params)) == []
+    assert shown(root)[1] == []
 
 
 def test_what_trains_a_missing_configuration_is_named(root: Path):

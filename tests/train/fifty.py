@@ -26,6 +26,9 @@ from .choose import choices
 
 FOLDER = Path(__file__).parent / "fifty_updates"
 UPDATES, BATCH = 50, 16
+# EDAC's action gradients jump where a unit starts or stops, and with ten critics the
+# last bit of some row decides that within fifty updates
+CALM = {"members": 3, "eta": 0.1}
 TIMES = {"time_width": 4, "average_from": 0}
 
 
@@ -34,18 +37,19 @@ class Case(NamedTuple):
 
     learner: str
     data: Any = None
-    override: dict[str, Any] = {}
+    override: dict[str, Any] | None = None
 
 
 CASES = {
     **{
         name: Case(name)
-        for name in ("awac", "bc", "bc10", "cql", "edac", "iql", "rebrac", "riql")
+        for name in ("awac", "bc", "bc10", "cql", "iql", "rebrac", "riql")
     },
     **{name: Case(name) for name in ("sac", "sac_n", "td3_bc", "xql")},
     **{name: Case(name, None, TIMES) for name in ("dql", "ofql")},
     **{name: Case(name, choices()) for name in ("dqn", "discrete_cql")},
     "bc_resnet": Case("bc_resnet", test_bc_resnet.pictures(), test_bc_resnet.SMALL),
+    "edac": Case("edac", None, CALM),
     "dt": Case("dt", None, test_dt.SMALL),
     "bc-discrete": Case("bc", choices()),
     "iql-discrete": Case("iql", choices()),
@@ -59,7 +63,7 @@ def fifty(name: str) -> dict[str, Tensor]:
     """Run a case; the tensors of its file."""
     learner, data, override = CASES[name]
     data = data or harness.transitions()
-    trained = harness.make(learner, updates=UPDATES, data=data, **override)
+    trained = harness.make(learner, updates=UPDATES, data=data, **override or {})
     sample = batches(trained, data, BATCH)
     losses = trained.update(sample(0), 0)
     for step in range(1, UPDATES):

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from torch.optim import Adam
 
 from tasks.artifacts.checkpoint import Checkpoint
 from tasks.artifacts.errors import RefusedError
+from tasks.nets.optimisers import adam
 from tasks.train import Batch
 from tasks.train.bc import BC
 from tasks.train.engine.loop import identity, train
@@ -274,7 +274,7 @@ def test_a_step_follows_the_gradient_however_it_lies():
     """A gradient that autograd gives transposed moves the right weights."""
     learner = harness.make("bc", (0,))
     weight = torch.nn.Parameter(torch.zeros(1, 2, 3))
-    learner.optimisers["actor"] = Adam([weight], lr=0.1, fused=True)
+    learner.optimisers["actor"] = adam([weight], 0.1)
     factor = torch.tensor([[1.0, -1], [-2, 3], [4, 5]])
     learner.descend("actor", (weight.mT @ torch.eye(2) * factor).sum((1, 2)))
     expected = -0.1 * factor.T.sign()[None]

@@ -120,11 +120,11 @@ def test_actor_rate_falls_to_zero():
     rates = []
     for step in range(10):
         learner.update(harness.random_batch(learner), step)
-        rates.append(learner.optimisers["actor"].param_groups[0]["lr"])
+        rates.append(learner.optimisers["actor"].rate)
     assert rates[0] == 3e-4
     assert rates[5] == pytest.approx(1.5e-4)
     assert rates[9] == pytest.approx(3e-4 * 0.02447, rel=1e-3)
-    assert learner.optimisers["value"].param_groups[0]["lr"] == 3e-4
+    assert learner.optimisers["value"].rate == 3e-4
 
 
 def test_rewards_span_a_thousand():

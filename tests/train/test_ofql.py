@@ -199,8 +199,7 @@ def jumped(flow_ratio: float) -> tuple[Tensor, Tensor]:
     learner = harness.make("ofql", (0,), 800, data, flow_ratio=flow_ratio, **small)
     sample = batches(learner, data, 128)
     for step in range(800):
-        for group in learner.optimisers["actor"].param_groups:
-            group["lr"] = 0.01 * (1 - step / 800)
+        learner.optimisers["actor"].rate = 0.01 * (1 - step / 800)
         learner.descend("actor", learner.imitation(sample(step)))
     eps = torch.randn(1, 500, 2, generator=torch.Generator().manual_seed(1))
     o, ones = torch.zeros(1, 500, harness.O), torch.ones(1, 1)

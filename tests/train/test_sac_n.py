@@ -57,7 +57,7 @@ def test_critic_loss_by_hand():
     harness.constant(learner.actor, [0.0, 0.0, 0.0, 0.0])
     harness.constant(learner.target, [3.0], [2.0], [2.5])
     harness.constant(learner.critics, [2.0], [3.0], [1.0])
-    learner.optimisers["actor"].param_groups[0]["lr"] = 0.0
+    learner.optimisers["actor"].rate = 0.0
     zeros = [[0.0, 0.0], [0.0, 0.0]]
     batch = harness.two_rows([[0.5, 0], [0, -1]], next=zeros, current=zeros)
     found = learner.update(batch, 0)

@@ -133,9 +133,8 @@ class Fitted:
             y = r.mT + p.discount * (1 - d.mT) * q_next
             q = self._values(self.net, torch.cat([before, acted], dim=-1))
             loss = (q - y).square().mean(-1)  # (S, E)
-            self.optimiser.zero_grad()
-            loss.sum().backward()  # type: ignore[no-untyped-call]
-            self.optimiser.step()
+            trained = self.optimiser.parameters
+            self.optimiser.step(torch.autograd.grad(loss.sum(), trained))
             polyak(self.target, self.net, p.polyak)
             recent.append(loss.detach().mean())
             if (step + 1) % BLOCK == 0 or step + 1 == p.updates:

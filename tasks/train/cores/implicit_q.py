@@ -270,7 +270,7 @@ class ImplicitQ(Learner[AnyParams]):
             error = self.imitation_error(o, a)
         actor_loss = (weight * error).mean(-1)
         cosine = 0.5 * (1 + math.cos(math.pi * step / self.updates))
-        self.optimisers["actor"].param_groups[0]["lr"] = p.actor_rate * cosine
+        self.optimisers["actor"].rate = p.actor_rate * cosine
         self.descend("actor", actor_loss)
         return {
             "value_loss": value_loss.detach(),

@@ -7,6 +7,7 @@ import hashlib
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from tasks.train.engine.minibatches import batches
 if TYPE_CHECKING:
     from tasks.artifacts.dataset import Transitions
 
+COMPUTING = ("torch", "numpy", "numba", "scipy")  # another version, other bits
 CHECKPOINT_SECONDS = 15.0  # at least this long between two checkpoints
 
 
@@ -56,7 +58,9 @@ def settle(device: str = "cpu") -> None:
         device: On a GPU not every operation has such a kernel, and any will do.
     """
     torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(mode=device == "cpu")
+    # what torch.use_deterministic_algorithms does, without its import of the compiler
+    # that is not used here: 1.3 s
+    torch._C._set_deterministic_algorithms(device == "cpu", warn_only=False)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.manual_seed(0)
 
@@ -125,7 +129,7 @@ def identity(
         "batch": batch,
         "precision": precision,
         "device": device,
-        "versions": [torch.__version__, np.__version__],
+        "versions": [version(name) for name in COMPUTING],
     }
     return hashlib.sha256(canonical(whole).encode()).hexdigest()
 
