@@ -13,7 +13,7 @@ from tasks.report.__main__ import main
 from tasks.report.engine.collect import Study, collect
 from tasks.report.engine.judge import rows
 from tasks.report.html.sweeps import Sweep, sweeps
-from tasks.statistics.verdict import VerdictParams
+from tasks.statistics.rule import VerdictParams
 from tests.browser import text
 
 Make = Callable[..., Path]

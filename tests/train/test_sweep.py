@@ -122,3 +122,121 @@ def test_each_slice_is_the_training_of_its_configuration(case: str):
             torch.testing.assert_close(
                 found, tensor, atol=harness.SAME_SEED, rtol=1e-6, msg=f"{policy} {key}"
             )
+
+
+def configure(sweep: Any, **change: Any) -> None:
+    """Change what params.yaml says of training."""
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    params["study"] |= change
+    params |= {"sweep": sweep}
+    params["grid"] = grid(params)
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+
+
+IQL, EDAC = Path("data/policies/tiny/iql"), Path("data/policies/tiny/edac")
+TINY = ("--dataset", "tiny", "--learner")
+
+
+def test_the_command_leaves_a_policy_a_configuration(project: Any):  # noqa: F811
+    configure({"iql": {"expectile": [0.6, 0.7], "beta": [3]}}, snapshots=2)
+    project(*TINY, "iql")
+    names = {"iql-expectile0p6-beta3", "iql-expectile0p7-beta3"}
+    assert {f.name for f in IQL.iterdir()} == names
+    kept = {"policy.json", "policy.safetensors", "curves.csv", "snapshots"}
+    for name in names:
+        assert {f.name for f in (IQL / name).iterdir()} == kept
+    one = IQL / "iql-expectile0p6-beta3"
+    policy, origin = load_policy(one)
+    assert policy.seeds == 2
+    assert origin["learner"] == one.name
+    assert origin["swept"] == {"expectile": 0.6, "beta": 3}
+    plain = {**harness.block("iql"), "expectile": 0.6, "beta": 3}
+    assert origin["made_by"] == [made_by("train", "iql", plain)]
+    last, _ = load_policy(one / "snapshots/20")
+    for key, tensor in policy.state_dict().items():
+        assert torch.equal(tensor, last.state_dict()[key])
+    assert not list(Path(".offcut/checkpoints").iterdir())
+
+    tried = yaml.safe_load(Path("params.yaml").read_text())["grid"]["iql"]
+    stacked = {name: rows(IQL / name) for name in tried}
+    for name, numbers in tried.items():
+        same_as_alone(project, name, numbers, stacked[name])
+
+
+def rows(folder: Path) -> tuple[Any, dict[str, torch.Tensor]]:
+    """The curves and the weights of a policy."""
+    curves = np.genfromtxt(folder / "curves.csv", delimiter=",", skip_header=1)
+    return curves, load_policy(folder)[0].state_dict()
+
+
+def same_as_alone(
+    project: Any,  # noqa: F811
+    name: str,
+    numbers: dict[str, float],
+    found: tuple[Any, dict[str, torch.Tensor]],
+) -> None:
+    """A configuration as a part of a sweep, and as all that is trained."""
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    params["train"]["iql"] = harness.block("iql", **numbers)
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+    configure({})
+    project(*TINY, "iql")
+    curves, weights = rows(IQL)
+    np.testing.assert_allclose(found[0], curves, rtol=1e-4, atol=1e-6, err_msg=name)
+    for key, tensor in weights.items():
+        torch.testing.assert_close(
+            found[1][key], tensor, atol=harness.SAME_SEED, rtol=0
+        )
+
+
+def test_one_configuration_alone_is_the_plain_training_bit_for_bit(
+    project: Any,  # noqa: F811
+):
+    own = harness.block("iql")["beta"]
+    project(*TINY, "iql")
+    plain = (IQL / "policy.safetensors").read_bytes()
+    configure({"iql": {"beta": [own]}})
+    project(*TINY, "iql")
+    (folder,) = IQL.iterdir()
+    assert (folder / "policy.safetensors").read_bytes() == plain
+
+
+def test_other_values_leave_a_configurations_bytes_alone(project: Any):  # noqa: F811
+    """So what follows of it does not run again."""
+    configure({"iql": {"beta": [1, 3]}})
+    project(*TINY, "iql")
+    before = sha256(IQL / "iql-beta3")
+    configure({"iql": {"beta": [10, 3]}})
+    project(*TINY, "iql")
+    assert sha256(IQL / "iql-beta3") == before
+    assert not (IQL / "iql-beta1").exists()
+
+
+def test_processes_share_the_configurations(project: Any):  # noqa: F811
+    """Critics are kept too; several parts leave what one leaves."""
+    sweep = {"edac": {"eta": [0.0, 1.0, 5.0]}}
+    left = []
+    for processes in (1, 2):
+        configure(sweep, processes=processes)
+        project(*TINY, "edac")
+        left.append({f.name: load_critic(f)[0] for f in EDAC.iterdir()})
+    o, a = torch.ones(2, 1, harness.O), torch.ones(2, 1, harness.A)
+    once, shared = left
+    assert list(sorted(once)) == ["edac-eta0", "edac-eta1", "edac-eta5"]
+    for name, critic in once.items():
+        torch.testing.assert_close(critic(o, a), shared[name](o, a), atol=1e-5, rtol=0)
+    values = [critic(o, a) for critic in once.values()]
+    assert not torch.allclose(values[0], values[2], atol=1e-6)
+
+
+def test_the_configuration_that_diverged_is_named(
+    project: Any,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+):
+    project(*TINY, "bc")
+    huge = harness.transitions(reward=np.full(96, 1e35, np.float32))
+    monkeypatch.setattr("tasks.train.__main__.load_transitions", lambda _: huge)
+    configure({"edac": {"discount": [0.0, 1.0]}}, updates=400)
+    with pytest.raises(RefusedError, match=r"of seed \d of edac-discount\d,"):
+        project(*TINY, "edac")
+    assert not EDAC.exists()
