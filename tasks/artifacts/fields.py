@@ -16,7 +16,7 @@ class Swept:
         return True
 
 
-# of a number that stands in a learner's equations alone, so that slices can differ in it
+# a number that stands in a learner's equations alone: slices can differ in it
 Sweepable = Annotated[float, Swept()]
 
 BRIEF = reprlib.Repr()

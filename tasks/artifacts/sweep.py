@@ -19,13 +19,14 @@ What is no list of numbers counts as nothing here: the check of parameters refus
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import product
 from typing import Any
 
 from omegaconf import OmegaConf
 
 Numbers = dict[str, float]
+LARGEST = 1e300  # of a number, so that it has a float
 LONGEST, HASH = 64, 8  # characters of a name, and of the hash in one
 
 
@@ -97,7 +98,11 @@ def policies(params: Mapping[str, Any]) -> list[str]:
     ]
 
 
-DERIVED = {"grid": grid, "cut": cut, "policies": policies}
+DERIVED: dict[str, Callable[[Mapping[str, Any]], Any]] = {
+    "grid": grid,
+    "cut": cut,
+    "policies": policies,
+}
 
 
 def register() -> None:
@@ -117,5 +122,5 @@ def _numbers(values: Any) -> bool:
     return (
         isinstance(values, list | tuple)
         and bool(values)
-        and all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+        and all(type(v) in (int, float) and not abs(v) > LARGEST for v in values)
     )

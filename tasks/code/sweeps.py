@@ -1,13 +1,14 @@
 """Check a sweep: that its numbers exist, are in range, and can differ in one stack."""
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.fields import fits, shown, sweepable
 from tasks.artifacts.params import MEND, PARAMS, check_known, check_mapping, class_of
 from tasks.artifacts.study import Study
-from tasks.artifacts.sweep import DERIVED, configurations
+from tasks.artifacts.sweep import DERIVED, LARGEST, configurations
 
 MOST = 1000  # slices: configurations times seeds, one ONNX file each a variant
 
@@ -60,10 +61,11 @@ def _weighted(study: Study) -> list[tuple[str, str]]:
     return [(a, b) for a in weighted.learners for b in weighted.weightings]
 
 
-def _check_list(name: object, values: Any, parameters: type, where: str) -> None:
+def _check_list(name: object, values: Any, parameters: Any, where: str) -> None:
     """Check the list of one number."""
     names = sweepable(parameters)
-    if name in (field for field in parameters.__dataclass_fields__ if field not in names):  # type: ignore[attr-defined]
+    others = [f.name for f in fields(parameters) if f.name not in names]
+    if name in others:
         expected = f"one of {', '.join(names)}"
         mend = "a stack has one value of it: compare two studies instead"
         found = "what slices of a stack cannot differ in"
@@ -73,7 +75,7 @@ def _check_list(name: object, values: Any, parameters: type, where: str) -> None
     if not isinstance(values, list | tuple) or not values:
         raise RefusedError(PARAMS, field, shown(values), "a list of numbers", MEND)
     for value in values:
-        if not fits(value, float):
+        if not fits(value, float) or abs(value) > LARGEST:
             raise RefusedError(PARAMS, field, shown(value), "a finite number", MEND)
     if len(set(values)) < len(values):
         raise RefusedError(PARAMS, field, shown(values), "no number twice", MEND)

@@ -117,9 +117,7 @@ def train_all(parts: Sequence[Part], title: str, effort: Effort) -> None:
 
         if effort.processes > 1 and len(parts) > 1:
             cores = min(effort.processes, usable_cores())
-            side_by_side(
-                len(parts), lambda i, say: parts[i].train(say), report, cores
-            )
+            side_by_side(len(parts), lambda i, say: parts[i].train(say), report, cores)
             return
         for i, part in enumerate(parts):
             before = i * effort.updates

@@ -50,6 +50,7 @@ def test_a_sweep_passes(params: dict[str, Any]):
         ({"td3_bc": {"alpha": [True]}}, "alpha: found True, expected a finite number"),
         ({"td3_bc": {"alpha": [float("nan")]}}, "alpha: found nan, expected a finite"),
         ({"td3_bc": {"alpha": [float("inf")]}}, "alpha: found inf, expected a finite"),
+        ({"td3_bc": {"alpha": [10**400]}}, "alpha: found 1000.*, expected a finite"),
         ({"td3_bc": {"alpha": [-1]}}, r"sweep.td3_bc.alpha: found -1, expected \[0"),
         ({"iql": {"expectile": [0.5, 1]}}, r"sweep.iql.expectile: found 1, .*\(0, 1"),
         ({"td3_bc": {"alpha": list(range(MOST))}}, f"1000 .* at most {MOST} slices"),

@@ -39,9 +39,7 @@ def moved(batch: Any, device: str) -> Any:
 
 def send(learner: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Move a learner to ``meta``, its parameters staying the ones optimisers know."""
-    monkeypatch.setattr(
-        torch.__future__, "_swap_module_params_on_conversion", True
-    )
+    monkeypatch.setattr(torch.__future__, "_swap_module_params_on_conversion", True)
     learner.to("meta")
 
 

@@ -222,7 +222,7 @@ def test_processes_share_the_configurations(project: Any):  # noqa: F811
         left.append({f.name: load_critic(f)[0] for f in EDAC.iterdir()})
     o, a = torch.ones(2, 1, harness.O), torch.ones(2, 1, harness.A)
     once, shared = left
-    assert list(sorted(once)) == ["edac-eta0", "edac-eta1", "edac-eta5"]
+    assert sorted(once) == ["edac-eta0", "edac-eta1", "edac-eta5"]
     for name, critic in once.items():
         torch.testing.assert_close(critic(o, a), shared[name](o, a), atol=1e-5, rtol=0)
     values = [critic(o, a) for critic in once.values()]

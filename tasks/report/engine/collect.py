@@ -209,7 +209,7 @@ def _data(
     curves = {
         learner: read.curves(
             root / "policies" / name / learner / "curves.csv",
-            f"python -m tasks.train --dataset {name} {_trained(learner, swept)}",
+            f"python -m tasks.train --dataset {name} {read.trained(learner, swept)}",
         )
         for learner in study["policies"]
     }
@@ -238,14 +238,6 @@ def _data(
     qdc = read.qdc(root, name, study, card["sha256"])
     parts = (curves, learning, results, estimates, more, weights, qdc)
     return Data(name, world, card, *parts)
-
-
-def _trained(policy: str, swept: Mapping[str, str]) -> str:
-    """The options that train a policy, called after its learner and weighting."""
-    if policy in swept:
-        return f"--learner {swept[policy]}"
-    learner, _, weighting = policy.partition("-")
-    return f"--learner {learner}" + (f" --weighting {weighting}" if weighting else "")
 
 
 def _learning(root: Path, dataset: str, learner: str) -> Learning:

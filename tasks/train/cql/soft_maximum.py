@@ -35,7 +35,9 @@ def soft_maximum(
     """
     parameters = [p for layer in critics.net.layers for p in layer.parameters()]
     inputs = observation, actions, log_mu, *parameters
-    with torch.autocast(actions.device.type, enabled=False):  # float32 whatever the precision
+    with torch.autocast(
+        actions.device.type, enabled=False
+    ):  # float32 whatever the precision
         mean: Tensor = _SoftMaximum.apply(*inputs)  # type: ignore[no-untyped-call]
     return mean.view(len(observation), critics.net.members)
 

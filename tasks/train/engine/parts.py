@@ -107,9 +107,7 @@ class Part:
         kept: Folder of the snapshots' policies.
     """
 
-    def __init__(
-        self, job: Job, policies: Sequence[str], seeds: Sequence[int]
-    ) -> None:
+    def __init__(self, job: Job, policies: Sequence[str], seeds: Sequence[int]) -> None:
         self.job, self.policies, self.seeds = job, policies, seeds
         effort = job.effort
         key = identity(

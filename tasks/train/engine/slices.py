@@ -70,7 +70,7 @@ class PerSlice:
 
         return function(*map(plain, args), **{k: plain(x) for k, x in named.items()})
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+    def __array__(self, dtype: Any = None, copy: Any = None) -> NDArray[Any]:
         """The numbers as numpy sees them, (S,)."""
         return np.array(self.values, dtype)
 
@@ -82,7 +82,9 @@ class PerSlice:
         """Whether any of them is not 0: what is done for one slice is done for all."""
         return bool(self.values.any())
 
-    def _with(self, other: Any, apply: Callable[[Any, Any], Any], *, first: bool) -> Any:
+    def _with(
+        self, other: Any, apply: Callable[[Any, Any], Any], *, first: bool
+    ) -> Any:
         """The result of an operator, of which this is the first operand or not."""
         if isinstance(other, Tensor):
             own = self.beside(other)
