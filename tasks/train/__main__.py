@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tasks.artifacts.cut import POLICIES
 from tasks.artifacts.dataset import load_transitions
 from tasks.artifacts.files import check_writable, whole_folder
 from tasks.artifacts.makers import known_dataset
@@ -57,7 +58,7 @@ def main() -> None:
     settle(effort.device)
     check_precision(effort.precision, effort.device)
     source = Path("data/datasets") / f"{dataset}-v0"
-    output = Path("data/policies") / dataset / policy
+    output = POLICIES / dataset / policy
     check_writable(output.parent)
     data = load_transitions(source)
     check_kind(name, block, data.discrete, dataset)
