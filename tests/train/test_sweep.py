@@ -240,3 +240,22 @@ def test_the_configuration_that_diverged_is_named(
     with pytest.raises(RefusedError, match=r"of seed \d of edac-discount\d,"):
         project(*TINY, "edac")
     assert not EDAC.exists()
+
+
+@pytest.mark.parametrize(
+    ("width", "processes", "sizes"),
+    [
+        (64, 1, [10, 10, 10, 10]),
+        (256, 1, [2, 3, 3] * 5),
+        (8, 1, [40]),
+        (8, 3, [13, 13, 14]),
+    ],
+)
+def test_a_stack_is_as_large_as_is_fast(width: int, processes: int, sizes: list[int]):
+    """40 configurations of three seeds; narrow networks leave room for more."""
+    tried = {f"p{i}": {"alpha": float(i)} for i in range(40)}
+    block = harness.block("td3_bc", actor_hidden=[width], critic_hidden=[8])
+    three = effort(seeds=(0, 1, 2), processes=processes)
+    parts = Job("td3_bc", block, harness.transitions(), three, tried).parts()
+    assert [len(part.policies) for (part,) in parts] == sizes
+    assert [name for (part,) in parts for name in part.policies] == list(tried)

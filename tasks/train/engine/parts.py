@@ -2,8 +2,8 @@
 
 A slice is a configuration with a seed. Without a sweep there is one configuration, and
 the parts share its seeds. With one, a part holds whole configurations, and as many as
-make some ``SLICES`` slices: fewer leave the processor waiting for dispatch, more no
-longer fit its cache. Which slice is in which part depends on the parameters alone.
+make some ``UNITS`` units of a layer: fewer leave the processor waiting for dispatch,
+more no longer fit its cache. Which slice is in which part depends on the parameters alone.
 
 Shapes: K seeds of the study, S slices of a part.
 """
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from tasks.artifacts.dataset import Transitions
 
 CHECKPOINTS = Path(".offcut/checkpoints")
-SLICES = 32  # of a part, if a sweep has as many
+UNITS = 2048  # of the widest layer in all slices of a part, if a sweep has as many
 
 
 @dataclass
@@ -90,7 +90,9 @@ class Job:
         policies = list(self.tried)
         if len(policies) == 1:
             return [[Part(self, policies, some) for some in split(seeds, processes)]]
-        count = max(processes, ceil(len(policies) * len(seeds) / SLICES))
+        lists = [value for value in self.block.values() if isinstance(value, list)]
+        widest = max((max(value) for value in lists if value), default=1)
+        count = max(processes, ceil(len(policies) * len(seeds) * widest / UNITS))
         return [[Part(self, some, seeds)] for some in split(policies, count)]
 
 
