@@ -3,7 +3,8 @@
 A slice is a configuration with a seed. Without a sweep there is one configuration, and
 the parts share its seeds. With one, a part holds whole configurations, and as many as
 make some ``UNITS`` units of a layer: fewer leave the processor waiting for dispatch,
-more no longer fit its cache. Which slice is in which part depends on the parameters alone.
+more no longer fit its cache. Which slice is in which part depends on the parameters
+alone.
 
 Shapes: K seeds of the study, S slices of a part.
 """
