@@ -58,8 +58,7 @@ class Critic(nn.Module):
         """Q of each member: (S, B, O), (S, B, A), units of the world -> (S, E, B)."""
         o = (observation - self.observation_mean) / self.observation_std
         a = (action - self.action_offset) / self.action_scale
-        x = torch.cat([o, a], dim=-1).unsqueeze(1).expand(-1, self.members, -1, -1)
-        q = perceptron(x.flatten(0, 1), list(self.layers))
+        q = perceptron(torch.cat([o, a], dim=-1), list(self.layers))
         return q.view(len(o), self.members, -1)
 
     def alone(self, k: int) -> "Critic":

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,67 +11,21 @@ from torch.nn import functional
 
 from tasks.artifacts.seeding import generator
 from tasks.nets.graph import Graph
+from tasks.nets.perceptron import affine
+from tasks.nets.perceptron import perceptron as stacked
 
 # 1e-5 as ONNX holds it, which float64 tells from 1e-5
 EPSILON = float(torch.tensor(1e-5))
 
 
-def affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Weighted sum plus bias, x W + b: (S, B, I), (S, I, O), (S, 1, O) -> (S, B, O)."""
-    if weight.shape[-1] == 1:  # as a matrix product several times slower
-        return (x * weight.transpose(1, 2)).sum(-1, keepdim=True) + bias
-    return torch.baddbmm(bias, x, weight)
-
-
-class _Perceptron(torch.autograd.Function):
-    """Layers with ReLU between, and their gradients, as one node of autograd's graph.
-
-    The same operations as layer by layer and the same bits, but gradients and masks are
-    written in place. It gives no gradient to its input.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, *tensors: Tensor) -> Tensor:
-        """(S, B, inputs) and weight, bias of each layer -> (S, B, outputs)."""
-        weights, inputs = tensors[::2], [x]
-        for weight, bias in zip(weights, tensors[1::2], strict=True):
-            x = affine(inputs[-1], weight, bias)
-            inputs.append(x.relu_() if len(inputs) < len(weights) else x)
-        ctx.save_for_backward(*inputs[:-1], *weights)
-        return x
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        """Gradient of the output (S, B, outputs) -> of each layer's weight and bias."""
-        saved = ctx.saved_tensors
-        inputs, weights = saved[: len(saved) // 2], saved[len(saved) // 2 :]
-        gradients: list[Tensor | None] = []
-        for i in range(len(weights) - 1, -1, -1):
-            x, w, g = inputs[i], weights[i], gradient
-            thin = w.shape[-1] == 1  # as in affine
-            by_weight = (x * g).sum(1)[..., None] if thin else x.mT.bmm(g)
-            gradients = [by_weight, g.sum(1, keepdim=True), *gradients]
-            if i:
-                gradient = g * w.mT if thin else g.bmm(w.mT)
-                torch.ops.aten.threshold_backward.grad_input(
-                    gradient, x, 0, grad_input=gradient
-                )
-        return None, *gradients
-
-
 def perceptron(x: Tensor, layers: Sequence["Linear"]) -> Tensor:
-    """Layers with ReLU between: (S, B, inputs) -> (S, B, outputs).
+    """Layers with ReLU between: (S, B, inputs) -> (S, B, outputs)."""
+    return stacked(x, parameters_of(layers))
 
-    Where the input needs no gradient, as in the losses of critics and in cloning, all
-    layers are one node of autograd's graph, which can be differentiated once.
-    """
-    if not x.requires_grad and not torch.is_autocast_enabled("cpu"):
-        tensors = [t for layer in layers for t in (layer.weight, layer.bias)]
-        return cast("Tensor", _Perceptron.apply(x, *tensors))  # type: ignore[no-untyped-call]
-    for layer in layers[:-1]:
-        x = torch.relu_(layer(x))
-    return layers[-1](x).float()  # already, but for autocast's products
+
+def parameters_of(layers: Sequence["Linear"]) -> list[Tensor]:
+    """Weight and bias of each layer."""
+    return [t for layer in layers for t in (layer.weight, layer.bias)]
 
 
 class Linear(nn.Module):
@@ -240,11 +194,11 @@ class MLP(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(S, B, inputs) -> (S, B, outputs), or (S, E, B, outputs) of an ensemble."""
         seeds = len(x)
-        if self.members > 1:  # (S*E, B, inputs)
-            x = x.unsqueeze(1).expand(-1, self.members, -1, -1).flatten(0, 1)
         if self.norm == "none" and self.activation == "relu":
-            x = perceptron(x, cast("Sequence[Linear]", self.layers))
+            x = stacked(x, parameters_of(self.layers))
         else:
+            if self.members > 1:  # (S*E, B, inputs)
+                x = x.unsqueeze(1).expand(-1, self.members, -1, -1).flatten(0, 1)
             x = self._through(x, lambda tensor: tensor)
         if self.members > 1:
             return x.view(seeds, self.members, *x.shape[1:])
@@ -252,6 +206,8 @@ class MLP(nn.Module):
 
     def member(self, x: Tensor, e: int) -> Tensor:
         """One member of an ensemble alone: (S, B, inputs) -> (S, B, outputs)."""
+        if self.norm == "none" and self.activation == "relu":
+            return stacked(x, parameters_of(self.layers), e, self.members)
         stack = slice(e, None, self.members)  # the stack lies seed by seed
         return self._through(x, lambda tensor: tensor[stack])
 
