@@ -123,8 +123,12 @@ def check_names(params: Mapping[str, Any], where: object = PARAMS) -> None:
 
 def _check_cut(key: object, entry: object, where: object) -> None:
     """Refuse a key of ``cut`` that is not the dataset and the policy of its entry."""
-    names = [value for inner in ("dataset", "policy") for value in _at(entry, inner)]
-    if key != "-".join(map(str, names)) or len(names) < 2:
+    names = [
+        check_name(value, f"cut.{inner}", where)
+        for inner in ("dataset", "policy")
+        for value in _at(entry, inner)
+    ]
+    if key != "-".join(names) or len(names) < 2:
         expected = "the names of its dataset and its policy"
         raise RefusedError(where, "cut, a key", shown(key), expected, MEND)
 
