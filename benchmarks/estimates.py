@@ -22,11 +22,13 @@ import yaml
 from numpy.typing import NDArray
 
 from benchmarks.estimates_page import render
-from tasks.artifacts.dataset import Transitions, load_transitions, write_dataset
+from tasks.artifacts.dataset import write_dataset
 from tasks.artifacts.episodes import Episode
 from tasks.artifacts.files import read_json, sha256, write_json, write_text
 from tasks.artifacts.onnx_policy import OnnxPolicy
 from tasks.artifacts.params import build
+from tasks.artifacts.rows import load_transitions
+from tasks.artifacts.transitions import Transitions
 from tasks.estimate import Target, target
 from tasks.estimate.cores.fitted_q import Fitted
 from tasks.estimate.cores.importance import log_weights

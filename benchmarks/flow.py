@@ -36,20 +36,26 @@ DOORS = {
 }
 
 
-def run(folder: Path, env: dict[str, str], *command: str) -> dict[str, float]:
+def run(
+    folder: Path,
+    env: dict[str, str],
+    *command: str,
+    python: str | Path = sys.executable,
+) -> dict[str, float]:
     """Run a command of Python.
 
     Args:
         folder: Where.
         env: Its environment.
         *command: Arguments of the interpreter.
+        python: The interpreter.
 
     Returns:
         ``wall`` and ``cpu`` seconds, its children's included.
     """
     begun, before = time.monotonic(), os.times()
     subprocess.run(
-        [sys.executable, *command],
+        [python, *command],
         cwd=folder,
         env=env,
         check=True,

@@ -22,10 +22,11 @@ import numpy as np
 import torch
 import yaml
 
-from tasks.artifacts.dataset import load_transitions, write_dataset
+from tasks.artifacts.dataset import write_dataset
 from tasks.artifacts.episodes import Episode
 from tasks.artifacts.onnx_policy import OnnxPolicy, build_model, contract_of
 from tasks.artifacts.params import build
+from tasks.artifacts.rows import load_transitions
 from tasks.artifacts.seeding import generator
 from tasks.generate.engine.recording import Plan, collect
 from tasks.nets.feedforward import Feedforward

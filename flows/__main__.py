@@ -10,10 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from flows.engine.refusals import check_project
-from flows.local import run_locally
-from flows.server.settings import settings
-from flows.server.start import api
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.stage import run_stage
 
@@ -55,6 +51,9 @@ def run_in_prefect(targets: Sequence[str] = (), **options: Any) -> str:
     Raises:
         RefusedError: If a stage failed, or the server ended before the run.
     """
+    from flows.server.settings import settings
+    from flows.server.start import api
+
     root = Path().resolve()
     os.environ |= settings(root)  # Prefect reads them when it is imported
     with api(root):
@@ -84,7 +83,13 @@ def run_in_prefect(targets: Sequence[str] = (), **options: Any) -> str:
 
 
 def main() -> None:
-    """Run what the command line names, and print how it ended."""
+    """Run what the command line names, and print how it ended.
+
+    What takes long to import is imported here, where Ctrl-C ends with a word.
+    """
+    from flows.engine.refusals import check_project
+    from flows.local import run_locally
+
     options = vars(parser().parse_args())
     check_project()  # before a server is started
     run = run_locally if options.pop("local") else run_in_prefect

@@ -7,7 +7,6 @@ goes on where it was.
 """
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Mapping
@@ -21,11 +20,13 @@ from flows.experiments.plan import plan
 from flows.study import say, study_in_prefect, study_locally
 from tasks.artifacts.compose import composed
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.files import write_json
+from tasks.artifacts.files import read_json, write_json
 from tasks.artifacts.names import check_name
 from tasks.artifacts.params import check_known
 from tasks.artifacts.stage import run_stage
-from tasks.claims.engine.pages import CLAIMS, write_pages
+from tasks.artifacts.strict_json import parse_json
+from tasks.artifacts.typed_json import check_typed
+from tasks.claims.engine.pages import CLAIMS, Content, write_pages
 
 
 def studies(root: Path) -> dict[str, str]:
@@ -44,7 +45,7 @@ def studies(root: Path) -> dict[str, str]:
     return study_of
 
 
-def bring(root: Path, commit: str, name: str, seconds: float) -> dict[str, Any]:
+def bring(root: Path, commit: str, name: str, seconds: float) -> Mapping[str, Any]:
     """Take a claim's file out of an experiment.
 
     Args:
@@ -59,10 +60,15 @@ def bring(root: Path, commit: str, name: str, seconds: float) -> dict[str, Any]:
     """
     path = root / CLAIMS / f"{name}.json"
     text = git(root, "show", f"{commit}:{CLAIMS.as_posix()}/{name}.json")
-    content: dict[str, Any] = json.loads(text)
+    file, mend = f"{path.name} of {commit}", f"make claim NAME={name}"
+    try:
+        content = parse_json(text)
+    except ValueError as error:
+        raise RefusedError(file, "content", error, "JSON", mend) from None
+    check_typed(content, Content, file, mend)
     before: Mapping[str, Any] = {}
     if path.exists():
-        before = json.loads(path.read_text(encoding="utf-8"))
+        before = read_json(path, mend, dict)
     if before != {**content, "wall_seconds": before.get("wall_seconds")}:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, {**content, "wall_seconds": round(seconds)})

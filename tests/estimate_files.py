@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from tests.study_files import SEEDS, digest, dump
+from tests.study_files import SEEDS, digest, dump_sealed
 
 MEAN = {"fqe": 4321.5, "wis": 987.6}  # far from any return of the study
 
@@ -44,5 +44,5 @@ def add_estimates(
                 for k in SEEDS
             ]
         paths.append(root / f"data/estimates/{dataset}/{learner}/{method}/metrics.json")
-        dump(paths[-1], metrics)
+        dump_sealed(paths[-1], metrics)
     return paths

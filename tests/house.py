@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 # from the ground up: a room imports from its own line and from those above it
 ORDER = (
-    ("artifacts", "nets"),
+    ("artifacts", "nets", "warm"),
     ("statistics",),
     ("code",),
     ("worlds",),

@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from tests.study_files import digest, dump
+from tests.study_files import digest, dump_sealed
 
 
 def figure(value: float | None, sign: int = 1) -> dict[str, Any]:
@@ -46,4 +46,4 @@ def put(root: Path, names: list[str], **changes: Any) -> None:
     path.write_text(yaml.safe_dump(params), encoding="utf-8")
     for k, name in enumerate(names):
         metrics = measured(name, 41.5 + k, 5.25 - k, 0.5, names, **changes)
-        dump(root / f"data/qdc/{name}/metrics.json", metrics)
+        dump_sealed(root / f"data/qdc/{name}/metrics.json", metrics)

@@ -38,6 +38,10 @@ def dump(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value), encoding="utf-8")
 
 
+def dump_sealed(path: Path, value: Any) -> None:
+    dump(path, sealed(value))
+
+
 def card(name: str, world: str) -> dict[str, Any]:
     low, high = WORLDS[world]["ref_min"], WORLDS[world]["ref_max"]
     draw = np.random.default_rng(7)
@@ -83,6 +87,13 @@ def curves(path: Path, learner: str) -> None:
             ]  # fmt: skip
             lines.append(",".join(map(str, [update, seed, *fall])))
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    state_curves(path)
+
+
+def state_curves(path: Path) -> None:
+    """Let policy.json beside curves state the hash that they have now."""
+    stated = hashlib.sha256(path.read_bytes()).hexdigest()
+    dump_sealed(path.with_name("policy.json"), {"files": {path.name: stated}})
 
 
 def episodes(
@@ -134,7 +145,7 @@ def write_variant(
         "session": {"onnxruntime": "1.31.1", "mode": mode, "threads": 1}})  # fmt: skip
     error = {32: 0.0 if variant == "float32" else 0.021, 8: 0.0071, 4: 0.083}[bits]
     shapes = [("l0", [11, 256]), ("l1", [256, 256]), ("l2", [256, 3])]
-    dump(root / "data/compressed" / leaf / "compression.json", {
+    dump_sealed(root / "data/compressed" / leaf / "compression.json", {
         "schema": 1, "variant": variant, "compressor": last, "after": first or None,
         "mode": mode, "bits_nominal": bits,
         "layers": [{"name": n, "kind": "dense", "shape": s, "bits": bits,
@@ -161,11 +172,11 @@ def write_variant(
                        "p99": 8e-7, "tolerance": 1e-4},
             "onnx_sha256": hashlib.sha256(file.read_bytes()).hexdigest()})  # fmt: skip
     profile = root / "data/profiles" / leaf
-    dump(profile / "static.json", {
+    dump_sealed(profile / "static.json", {
         "schema": 1, **named, "bytes": size * 1000, "bytes_per_seed": [size * 1000] * 3,
         "parameters": count, "operators": {"Gemm": 3, "Relu": 2, "Tanh": 1},
         "initialisers": {"FLOAT": count * 4}, "opset": 21, "ir": 10})  # fmt: skip
-    dump(profile / "latency.json", {
+    dump_sealed(profile / "latency.json", {
         "schema": 1, "machine": {"cpu": "Some CPU @ 2.6 GHz", "cores": 2},
         "onnxruntime": "1.31.1", "threads": 1, "mode": mode, "repeats": 2000,
         "load": 0.4,

@@ -122,7 +122,7 @@ def study(root: Path, name: str = "pendulum") -> World:
     (root / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     card = root / "data/datasets" / f"{DATASET}-v0" / "world.json"
     card.parent.mkdir(parents=True)
-    write_sealed(card, {"schema": 1, "world": WORLDS[name]})
+    write_sealed(card, {"schema": 2, "world": WORLDS[name]})
     return world(name)
 
 

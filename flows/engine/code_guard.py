@@ -5,10 +5,10 @@ after these were written, while the graph runs, is seen here.
 """
 
 import fcntl
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
+from tasks.artifacts.typed_json import read_typed
 from tasks.code import Closure, methods, of_method, write
 
 FOLDER = Path("data/code")
@@ -26,7 +26,7 @@ def recorded(paths: Iterable[str]) -> Closure:
     """
     files: Closure = {}
     for file in _files(paths):
-        files |= json.loads(file.read_text(encoding="utf-8"))
+        files |= read_typed(file, "dvc repro code", dict[str, str], seal=False)
     return files
 
 

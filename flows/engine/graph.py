@@ -52,6 +52,7 @@ from tasks.artifacts.files import check_writable
 from tasks.artifacts.mend import mend_held_files, mend_run_cache
 from tasks.artifacts.names import check_names
 from tasks.artifacts.params import PARAMS, load
+from tasks.code.blocks import check_shape
 
 # DVC's progress bars would start a thread; where Python ends just then, that hangs
 tqdm.monitor_interval = 0
@@ -80,8 +81,10 @@ class Graph:
         self.force = force
         self._lock = threading.RLock()
         self._held: dict[str, AbstractContextManager[None]] = {}
-        if PARAMS.exists():  # DVC makes commands and paths of the names in it
-            check_names(load())
+        if PARAMS.exists():
+            params = load()
+            check_shape(params)
+            check_names(params)  # DVC makes commands and paths of them
         try:
             self.repo = Repo(_wait_for_lock=True)
             mend_held_files(Path(self.repo.tmp_dir or ""))

@@ -8,6 +8,7 @@ from tasks.artifacts.dvc_lock import check_lock
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.nearest import nearest
 from tasks.artifacts.params import load
+from tasks.artifacts.strict_yaml import read_yaml
 from tasks.code.check import check
 
 
@@ -20,7 +21,7 @@ def check_project(project: Path = Path()) -> None:
         project: The folder.
 
     Raises:
-        RefusedError: If it is not fit to be run.
+        RefusedError: If it is not fit to be run, or dvc.yaml is cut or no YAML.
     """
     if not (project / "dvc.yaml").is_file():
         raise RefusedError(
@@ -31,6 +32,14 @@ def check_project(project: Path = Path()) -> None:
             "start it from there, or run: git checkout dvc.yaml",
         )
     check_lock(project)
+    path, mend = project / "dvc.yaml", "mend it, or run: git checkout dvc.yaml"
+    try:  # DVC would unfold aliases that grow
+        read_yaml(path)
+    except ValueError as error:
+        raise RefusedError(path, "content", error, "stages in YAML", mend) from None
+    if path.read_bytes()[-1:] not in (b"\n", b""):
+        cut = "a last line without its end, as of a file that was cut"
+        raise RefusedError(path, "content", cut, "whole lines", mend)
 
 
 def refuse_edited(name: str, files: Sequence[str], while_running: str) -> None:

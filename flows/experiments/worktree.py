@@ -5,7 +5,6 @@ the clone's DVC cache and ends as a DVC experiment on that commit. It is removed
 after a failure or a kill it stays, and the next run of the same study goes on in it.
 """
 
-import json
 import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager, chdir
@@ -20,7 +19,7 @@ from flows.experiments.experiment import Saved, git, git_or_none, save
 from flows.experiments.plan import STUDIES, Study
 from tasks.artifacts.dvc_lock import present_fault
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.files import check_writable, write_json, write_text
+from tasks.artifacts.files import check_writable, read_entry, write_json, write_text
 from tasks.artifacts.params import PARAMS
 
 MARK = Path(".offcut/study.json")  # in a worktree that is whole
@@ -105,9 +104,9 @@ def _cleared(study: Study) -> bool:
     """
     folder = study.folder
     try:
-        mark = json.loads((folder / MARK).read_text(encoding="utf-8"))
+        mark = read_entry(folder / MARK, "make study", "commit", str)
         # git looks no further up, where it would find the user's clone
-        if not mark["commit"] == study.commit == git(folder, "rev-parse", "HEAD"):
+        if not mark == study.commit == git(folder, "rev-parse", "HEAD"):
             return False
         # whoever held these locks is gone: this process holds the study's
         place = Path(git(folder, "rev-parse", "--absolute-git-dir"))

@@ -8,13 +8,12 @@ comparison finds it. The workspace is read where it stands.
 
 import fcntl
 import hashlib
-import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypedDict
 
 from dvc.exceptions import NotDvcRepoError
 from dvc.repo import Repo
@@ -27,12 +26,21 @@ from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import check_writable, whole_folder, write_text
 from tasks.artifacts.nearest import nearest
 from tasks.artifacts.params import load
+from tasks.artifacts.strict_json import parse_json
+from tasks.artifacts.typed_json import check_typed
 from tasks.compare import DOCUMENTS, WORKSPACE, Missing, Source, Wanted, wanted
 from tasks.compare.files import stages
 
 FOLDER = Path(".offcut/compare")
 ENVIRONMENT = "environment.json"
 READERS = 8  # objects asked for at once: a remote answers slowly, but many
+
+
+class Tracked(TypedDict):
+    """A file of a folder, as DVC's cache lists them."""
+
+    relpath: str
+    md5: str
 
 
 def sources(names: Sequence[str], root: Path = Path()) -> list[Source]:
@@ -235,12 +243,14 @@ def _lay_out(
     try:
         chosen = {
             PurePosixPath(file["relpath"]): file["md5"]
-            for file in json.loads(store.read(entry["md5"]))
+            for file in _listed(store.read(entry["md5"]), entry["md5"])
             if not out.files or file["relpath"] in out.files
         }
         contents = {path: store.read(md5) for path, md5 in chosen.items()}
     except UnavailableError as error:
         return str(error), error.pull
+    except (ValueError, RefusedError) as error:
+        return f"DVC's list of its files: {error}", ""
     for path in contents:
         if ".." in path.parts or path.is_absolute():
             return f"it names {path}, outside its folder", ""
@@ -249,6 +259,16 @@ def _lay_out(
             (fresh / path).parent.mkdir(parents=True, exist_ok=True)
             (fresh / path).write_bytes(content)
     return "", ""
+
+
+def _listed(content: bytes, md5: str) -> list[Tracked]:
+    """The files of a folder.
+
+    Raises:
+        RefusedError: If the list is not as DVC writes it.
+        ValueError: If it is no JSON.
+    """
+    return check_typed(parse_json(content.decode()), list[Tracked], md5, "dvc repro")
 
 
 def _keep_environment(root: Path, folder: Path, locked: Mapping[str, Any]) -> None:
@@ -261,7 +281,9 @@ def _keep_environment(root: Path, folder: Path, locked: Mapping[str, Any]) -> No
         text = here.read_text(encoding="utf-8")
         present = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
         deps = (dep for block in locked.values() for dep in block.get("deps", ()))
-        if {dep["md5"] for dep in deps if dep.get("path") == ENVIRONMENT} == {present}:
+        if {dep.get("md5") for dep in deps if dep.get("path") == ENVIRONMENT} == {
+            present
+        }:
             write_text(there, text)
 
 

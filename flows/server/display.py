@@ -3,12 +3,11 @@
 Prefect calls such a table or bar an artifact; Offcut's artifacts are files of stages.
 """
 
-import json
 import re
 from collections.abc import Sequence
 from logging import Logger, LoggerAdapter
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NotRequired, TypedDict, cast
 from uuid import UUID
 
 from prefect.artifacts import (
@@ -18,10 +17,26 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 
+from tasks.artifacts.formats import Evaluation, Number, Size
+from tasks.artifacts.typed_json import read_typed
+
 # a line of tasks.artifacts.progress where stderr is no terminal
 PROGRESS = re.compile(
     r"^(?P<title>.+): (?P<done>\d\S*)/(?P<total>\d\S*)  (?P<words>.*)$"
 )
+
+
+class Shown(TypedDict):
+    """A row of the report's metrics.json; what was scored on the way has no verdict."""
+
+    score: Number
+    score_low: Number
+    score_high: Number
+    bytes: NotRequired[Size]
+    verdict: NotRequired[str]
+
+
+Report = dict[str, dict[str, dict[str, Shown]]]  # by dataset, learner, variant
 
 
 class StageDisplay:
@@ -63,11 +78,11 @@ class StageDisplay:
         for path in self.outputs:
             metrics = path / "metrics.json"
             if self.scored and metrics.exists():
-                table = score_rows(json.loads(metrics.read_text(encoding="utf-8")))
+                table = score_rows(read_typed(metrics, self.name, Evaluation))
                 create_table_artifact(table, self.key, f"Scores in {path}")
 
 
-def score_rows(metrics: dict[str, Any]) -> list[dict[str, Any]]:
+def score_rows(metrics: Evaluation) -> list[dict[str, Any]]:
     """The rows of a table of scores.
 
     Args:
@@ -77,18 +92,21 @@ def score_rows(metrics: dict[str, Any]) -> list[dict[str, Any]]:
         A row of all training seeds together, then one of each; values are text with
         one decimal.
     """
-    policy = {
-        key: metrics[key] for key in ("dataset", "learner", "variant", "episodes")
+    policy: dict[str, Any] = {
+        "dataset": metrics["dataset"],
+        "learner": metrics["learner"],
+        "variant": metrics["variant"],
+        "episodes": metrics["episodes"],
     }
     score, returns = metrics["score"], metrics["return"]
     interval = f"[{score['low']:.1f}, {score['high']:.1f}]"
-    all_seeds = {
+    all_seeds: dict[str, Any] = {
         "seed": "all",
         "score": f"{score['iqm']:.1f}",
         "95 %": interval,
         "return": f"{returns['mean']:.1f}",
     }
-    each_seed = [
+    each_seed: list[dict[str, Any]] = [
         {"seed": s["seed"], "score": "", "95 %": "", "return": f"{s['mean']:.1f}"}
         for s in metrics["per_seed"]
     ]
@@ -110,12 +128,14 @@ def show_report(folder: Path) -> None:
         "| dataset | policy | score | 95 % | verdict | bytes |",
         "|---|---|--:|---|---|--:|",
     ]
-    for dataset, learners in json.loads(metrics.read_text(encoding="utf-8")).items():
+    shown = read_typed(metrics, "python -m tasks.report", Report, seal=False)
+    for dataset, learners in shown.items():
         for learner, variants in learners.items():
             lines += [
                 f"| {dataset} | {learner} / {variant} | {m['score']:.1f} "
                 f"| [{m['score_low']:.1f}, {m['score_high']:.1f}] "
                 f"| {m['verdict']} | {m['bytes']:,.0f} |"
                 for variant, m in variants.items()
+                if "verdict" in m and "bytes" in m
             ]
     create_markdown_artifact("\n".join(lines), "report", "Scores, verdicts and sizes")

@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import write_text
 from tasks.artifacts.nearest import nearest
-from tasks.artifacts.params import PARAMS
+from tasks.artifacts.params import PARAMS, load
 from tasks.artifacts.stage import run_stage
 from tasks.artifacts.sweep import register
 
@@ -46,6 +46,8 @@ def composed(overrides: Sequence[str] = (), folder: Path = FOLDER) -> str:
     register()
     # a sweep's keys are the user's, which Hydra calls adding one
     overrides = [f"++{o}" if o.startswith("sweep.") else o for o in overrides]
+    for path in sorted(folder.rglob("*.yaml")):  # Hydra would unfold aliases that grow
+        load(path)
     with initialize_config_dir(str(folder.resolve()), version_base=None):
         try:
             config = compose("config", list(overrides))

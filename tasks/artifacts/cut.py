@@ -13,8 +13,9 @@ import shutil
 from pathlib import Path
 
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.files import check_writable, whole_folder
+from tasks.artifacts.files import whole_folder
 from tasks.artifacts.names import add_name
+from tasks.artifacts.ownership import check_place
 from tasks.artifacts.stage import run_stage
 
 POLICIES = Path("data/policies")
@@ -37,7 +38,7 @@ def main() -> None:
             f"--learner {options.learner}",
         )
     output = POLICIES / options.dataset / options.policy
-    check_writable(output.parent)
+    check_place(output)
     with whole_folder(output) as folder:
         shutil.copytree(source, folder, dirs_exist_ok=True)
 

@@ -13,10 +13,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from tasks.artifacts.dvc_stages import outputs_by_stage, parse_yaml
+from tasks.artifacts.dvc_stages import outputs_by_stage
 from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.strict_yaml import parse_yaml
 
 LOCK = Path("dvc.lock")
 MOMENT = 1.0  # seconds in which another process may still be writing the file
@@ -103,6 +102,15 @@ def recorded(project: Path = Path()) -> dict[str, dict[str, Any]]:
     }
 
 
+def has_entry(stage: str) -> bool:
+    """Whether the current folder's dvc.lock has an entry of a stage, whole or not.
+
+    Args:
+        stage: As DVC names it, with its dvc.yaml where that is not the top one.
+    """
+    return f"\n  {stage.rpartition(':')[2]}:\n" in (_text(LOCK) or "")
+
+
 def is_unsettled(project: Path = Path()) -> bool:
     """Whether a merge, rebase or the like waits for the user to settle it."""
     names = [*UNSETTLED, *UNSETTLED_FOLDERS]
@@ -140,7 +148,7 @@ def _stages(text: str) -> dict[str, Any] | None:
     """Entries of a dvc.lock by stage; None if the text is none."""
     try:
         stages = parse_yaml(text)["stages"]
-    except (yaml.YAMLError, TypeError, KeyError, ValueError):
+    except (TypeError, KeyError, ValueError):
         return None
     whole = isinstance(stages, dict) and all(
         isinstance(entry, dict) for entry in list(stages.values())[:-1]

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
+from tasks.artifacts.strict_yaml import read_yaml
 
 DVC_YAML, PARAMS = "dvc.yaml", "params.yaml"
 OUTPUTS = ("outs", "metrics", "plots")  # lists of a stage that name outputs
@@ -36,22 +36,8 @@ def outputs_by_stage(project: Path = Path()) -> dict[str, dict[str, bool]]:
             for group, stage in stages.items()
             for key, body, values in _expanded(stage, params)
         }
-    except (OSError, ValueError, yaml.YAMLError, TypeError, KeyError, AttributeError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return {}
-
-
-def read_yaml(path: Path) -> Any:
-    """What a YAML file holds."""
-    return parse_yaml(path.read_text(encoding="utf-8"))
-
-
-def parse_yaml(text: str) -> Any:
-    """What a YAML text says, by libyaml where it is there: that is ten times faster."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
-    try:
-        return loader.get_single_data()
-    finally:
-        loader.dispose()
 
 
 def _expanded(

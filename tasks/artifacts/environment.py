@@ -8,13 +8,14 @@ run again on another machine or with other versions. Git does not track it.
 import json
 import os
 import platform
-from importlib.metadata import distributions
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import canonical, read_json, write_text
 from tasks.artifacts.stage import run_stage
+from tasks.artifacts.typed_json import check_typed
 
 PATH = Path("environment.json")
 WRITE = "python -m tasks.artifacts.environment"
@@ -53,6 +54,24 @@ FLAGS = (
 )
 
 
+class Processor(TypedDict):
+    """What computes."""
+
+    model: str
+    cores: int | None
+    flags: list[str]
+
+
+class Environment(TypedDict):
+    """``environment.json``."""
+
+    python: str
+    platform: dict[str, str]
+    cpu: Processor
+    threads: int
+    packages: dict[str, str | None]
+
+
 def environment(cpuinfo: str) -> dict[str, Any]:
     """Describe the environment of this process, as plain values for JSON.
 
@@ -69,7 +88,6 @@ def environment(cpuinfo: str) -> dict[str, Any]:
         name, _, value = line.partition(":")
         fields.setdefault(name.strip(), value.strip())
     flags = set((fields.get("flags") or fields.get("Features") or "").split())
-    versions = {d.name.lower(): d.version for d in distributions()}
     return {
         "schema": 1,
         "python": platform.python_version(),
@@ -84,8 +102,27 @@ def environment(cpuinfo: str) -> dict[str, Any]:
             "flags": sorted(flags.intersection(FLAGS)),
         },
         "threads": int(os.environ["OMP_NUM_THREADS"]),
-        "packages": {name: versions.get(name) for name in PACKAGES},
+        "packages": {name: _version(name) for name in PACKAGES},
     }
+
+
+def _version(package: str) -> str | None:
+    """The version of a package that is installed, else None."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def read_environment(path: Path = PATH) -> Environment:
+    """Read the file, of this machine or another.
+
+    Raises:
+        RefusedError: If it is missing, no JSON or not as described.
+    """
+    return check_typed(
+        read_json(path, WRITE), Environment, path, f"write it again with: {WRITE}"
+    )
 
 
 def check_environment() -> None:

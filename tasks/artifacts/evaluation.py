@@ -12,18 +12,20 @@ Shapes: N rows, S training seeds, E episodes of each.
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tasks.artifacts.columns import read_columns
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.files import sha256
-from tasks.artifacts.sealed import read_sealed, write_sealed
+from tasks.artifacts.files import check_sha256, sha256
+from tasks.artifacts.formats import LARGEST, Evaluation
+from tasks.artifacts.sealed import write_sealed
+from tasks.artifacts.typed_json import read_typed
 
 TABLE, METRICS = "episodes.parquet", "metrics.json"
-STATED = "episodes_sha256"  # in metrics.json
+STATED: Literal["episodes_sha256"] = "episodes_sha256"  # in metrics.json
 
 TYPES = {  # of the columns, as parquet names them
     **dict.fromkeys(("seed", "episode", "start_seed", "length"), "int64"),
@@ -98,9 +100,13 @@ class Episodes:
             expected = "the same episodes 0, 1, ... of every seed, in order"
             found = f"{rows} rows of {len(seeds)} seeds"
             raise RefusedError(path, "seed, episode", found, expected, mend)
-        if not np.isfinite(table.returns).all():
-            found = "a number that is not finite"
-            raise RefusedError(path, "return", found, "finite numbers", mend)
+        wrong = table.returns[~(np.abs(table.returns) <= LARGEST)]
+        if len(wrong):
+            expected = f"finite numbers up to {LARGEST:g}"
+            raise RefusedError(path, "return", f"{wrong[0]:g}", expected, mend)
+        for name in ("seed", "start_seed", "length"):
+            if (least := getattr(table, name).min()) < 0:
+                raise RefusedError(path, name, least, "0 or more", mend)
         return table
 
 
@@ -118,7 +124,7 @@ def write_evaluation(
     write_sealed(folder / METRICS, {**metrics, STATED: sha256(folder / TABLE)})
 
 
-def read_evaluation(folder: Path, command: str) -> tuple[Episodes, dict[str, Any]]:
+def read_evaluation(folder: Path, command: str) -> tuple[Episodes, Evaluation]:
     """Read the table and the figures after checking their hashes.
 
     Args:
@@ -128,25 +134,13 @@ def read_evaluation(folder: Path, command: str) -> tuple[Episodes, dict[str, Any
     Raises:
         RefusedError: If a file is missing, not the one that was written, or no table.
     """
-    metrics = read_sealed(folder / METRICS, command)
-    check_table(folder / TABLE, metrics.get(STATED), command)
-    return Episodes.read(folder / TABLE), metrics
-
-
-def check_table(path: Path, stated: object, command: str) -> None:
-    """Refuse a table of another hash than metrics.json states, before it is opened.
-
-    Args:
-        path: The table.
-        stated: The hash.
-        command: What makes the table, for errors.
-    """
-    if not path.exists():
-        mend = f"make it with: {command}"
-        raise RefusedError(path, "file", "nothing", "a file", mend)
-    if (computed := sha256(path)) != stated:
+    metrics = read_typed(folder / METRICS, command, Evaluation)
+    check_sha256(folder / TABLE, metrics[STATED], command)
+    episodes, seeds = Episodes.read(folder / TABLE), sorted(metrics["seeds"])
+    if episodes.seeds != seeds:
         mend = f"make it again with: {command}"
-        raise RefusedError(path, "sha256", computed, f"{stated!s:.64}", mend)
+        raise RefusedError(folder / TABLE, "seed", episodes.seeds, seeds, mend)
+    return episodes, metrics
 
 
 def _column(name: str) -> str:

@@ -1,11 +1,9 @@
 """Write files that appear whole or not at all; read and hash files."""
 
 import errno
-import glob
 import hashlib
 import json
 import os
-import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -13,11 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tasks.artifacts.beside import alone_in, beside, clear, lock
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.strict_json import parse_json
 
 MIN_FREE_BYTES = 64 * 1024 * 1024
-TEMPORARY = ".tmp"  # git and DVC ignore what ends so
 MAKE_ROOM = "make room, e.g. with: dvc gc --workspace"
 
 
@@ -31,6 +29,22 @@ def sha256(path: Path) -> str:
         return digest.hexdigest()
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def check_sha256(path: Path, stated: object, command: str) -> None:
+    """Refuse a file of another hash than is stated, before it is opened.
+
+    Args:
+        path: The file.
+        stated: The hash, by the JSON beside it.
+        command: What makes it, for errors.
+    """
+    if not path.is_file():
+        mend = f"make it with: {command}"
+        raise RefusedError(path, "file", "nothing", "a file", mend)
+    if (computed := sha256(path)) != stated:
+        mend = f"make it again with: {command}"
+        raise RefusedError(path, "sha256", computed, f"{stated!s:.64}", mend)
 
 
 def canonical(value: Any) -> str:
@@ -56,6 +70,7 @@ def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text into a file that is whole or absent.
 
     It is written beside its place and renamed, so a kill leaves the old file or none.
+    What an earlier kill left beside it is removed.
 
     Args:
         path: The file; its folder is made if missing.
@@ -65,26 +80,20 @@ def write_text(path: Path, text: str) -> None:
         RefusedError: If the folder cannot be written or has too little room.
     """
     check_writable(path.parent)
-    temporary = _beside(path)
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    with alone_in(path.parent):
+        clear(path)
+        temporary = beside(path)
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        lock(handle)
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())
-        temporary.replace(path)
+            temporary.replace(path)  # while it is open: closed, it is anybody's
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-
-
-def _beside(path: Path) -> Path:
-    """A free name for what will take the place of a file or folder.
-
-    What `tempfile` makes is for its owner alone; a file opened or a folder made by such
-    a name gets the rights that the user's umask leaves it.
-    """
-    return path.parent / f".{path.name}.{secrets.token_hex(6)}{TEMPORARY}"
 
 
 def read_json(path: Path, made_by: str, kind: type | None = None) -> Any:
@@ -156,9 +165,7 @@ def check_writable(folder: Path, need: int = MIN_FREE_BYTES) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            dir=folder, prefix=".probe.", suffix=TEMPORARY
-        ):
+        with tempfile.TemporaryFile(dir=folder):  # without a name: a kill leaves none
             pass
     except OSError as error:
         raise RefusedError(
@@ -196,7 +203,7 @@ def whole_folder(folder: Path, need: int = MIN_FREE_BYTES) -> Iterator[Path]:
 
     What stood at ``folder`` before stays until then. A stage that is killed leaves the
     old output, the new one or, between two renames, none; never half of one. Temporary
-    folders it left are removed at the next call: one process at a time makes an output.
+    folders it left are removed at the next call.
 
     Args:
         folder: The output.
@@ -207,7 +214,7 @@ def whole_folder(folder: Path, need: int = MIN_FREE_BYTES) -> Iterator[Path]:
 
     Raises:
         RefusedError: If the place cannot be written, has too little room or is a
-            file, which may be the user's.
+            file, which may be the user's; if another process is making this output.
     """
     check_writable(folder.parent, need)
     if folder.exists() and not folder.is_dir():
@@ -218,21 +225,26 @@ def whole_folder(folder: Path, need: int = MIN_FREE_BYTES) -> Iterator[Path]:
             "nothing, or a folder",
             "move away the file that stands in its place",
         )
-    leftovers = f".{glob.escape(folder.name)}.*{TEMPORARY}"
-    for leftover in folder.parent.glob(leftovers):
-        shutil.rmtree(leftover, ignore_errors=True)
-    temporary = _beside(folder)
-    temporary.mkdir()
+    with alone_in(folder.parent):
+        if clear(folder):
+            raise RefusedError(
+                folder,
+                "output folder",
+                "another process that is making it",
+                "one at a time",
+                "wait until that has ended, then run the same command again",
+            )
+        temporary = beside(folder)
+        temporary.mkdir(0o700)
+        handle = os.open(temporary, os.O_RDONLY)
+        lock(handle)
+    new, old = temporary / folder.name, temporary / f"{folder.name}.old"
     try:
-        yield temporary
-    except BaseException:
+        new.mkdir()
+        yield new
+        if folder.exists():
+            folder.replace(old)
+        new.replace(folder)
+    finally:
         shutil.rmtree(temporary, ignore_errors=True)
-        raise
-    if folder.exists():
-        old = _beside(folder)
-        old.mkdir(0o700)
-        folder.replace(old / folder.name)
-        temporary.replace(folder)
-        shutil.rmtree(old)
-    else:
-        temporary.replace(folder)
+        os.close(handle)

@@ -6,10 +6,11 @@ libraries and state sizes that it does not hold. None of that is followed.
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import h5py
 import numpy as np
+from h5py import h5a, h5d, h5g, h5i, h5l, h5o, h5s
 from numpy.typing import NDArray
 
 from tasks.artifacts.errors import RefusedError
@@ -22,11 +23,15 @@ FILTERS = {  # of HDF5 itself, by number
 }
 RATIO = 1000  # numbers' bytes in memory to the file's, gzip's best is 1032
 ARRAY_BYTES = 2**31  # of one array in memory
+CALLED = {h5g.GroupID: "group", h5d.DatasetID: "dataset"}
 KINDS = {"f": "real", "i": "whole", "u": "whole", "b": "true or false"}
 
 
 class Hdf5:
     """An open HDF5 file whose content is checked as it is read.
+
+    HDF5's own calls are used, as h5py's objects cost several times the reading of a
+    short episode.
 
     Args:
         path: The file, for errors and for its size.
@@ -34,19 +39,38 @@ class Hdf5:
     """
 
     def __init__(self, path: Path, file: h5py.File) -> None:
-        self.path, self.file = path, file
+        self.path, self.root = path, file["/"].id
         self.size = path.stat().st_size
         self.room = RATIO * self.size  # bytes that may still be read
 
-    def group(self, parent: h5py.Group, name: str) -> h5py.Group:
+    def group(self, parent: Any, name: str) -> Any:
         """A group that lies in the file itself.
 
         Raises:
             RefusedError: If it is missing, a link to elsewhere, or no group.
         """
-        return self._item(parent, name, h5py.Group)
+        return self._item(parent, name, h5g.GroupID)
 
-    def array(self, parent: h5py.Group, name: str) -> NDArray[Any]:
+    def names(self, group: Any) -> list[str]:
+        """Names of what is in a group, links to elsewhere among them."""
+        return [name.decode("utf-8", "surrogateescape") for name in group]
+
+    def attributes(self, group: Any) -> dict[str, Any]:
+        """A group's attributes by name."""
+        values = {}
+        for number in range(h5a.get_num_attrs(group)):
+            attribute = h5a.open(group, index=number)
+            name = attribute.name.decode("utf-8", "surrogateescape")
+            kind = attribute.dtype
+            if kind.kind in "iuf" and attribute.shape == ():
+                value = np.empty((), kind)
+                attribute.read(value)
+                values[name] = value[()]
+            else:
+                values[name] = h5py.Group(group).attrs[name]
+        return values
+
+    def array(self, parent: Any, name: str) -> NDArray[Any]:
         """All numbers of an array, at least one axis.
 
         Raises:
@@ -54,53 +78,57 @@ class Hdf5:
                 computed, stored outside the file or by another filter than
                 :data:`FILTERS`, or far larger than the file.
         """
-        data = self._item(parent, name, h5py.Dataset)
-        where = self._name(parent, name)
-        if data.external or data.is_virtual:
-            found = "numbers stored outside the file" if data.external else "a view"
-            raise RefusedError(
-                self.path, where, found, "numbers in the file itself", MEND
-            )
-        stored = data.id.get_create_plist()
+        data = self._item(parent, name, h5d.DatasetID)
+        stored = data.get_create_plist()
+        placed = stored.get_layout()
+        external = placed == h5d.CONTIGUOUS and stored.get_external_count()
+        if external or placed == h5d.VIRTUAL:
+            found = "numbers stored outside the file" if external else "a view"
+            self._refuse(parent, name, found, "numbers in the file itself")
         numbers = [stored.get_filter(i)[0] for i in range(stored.get_nfilters())]
         if unknown := [number for number in numbers if number not in FILTERS]:
             expected = ", ".join(FILTERS.values())
-            found = f"the filter {unknown[0]}"
-            raise RefusedError(self.path, where, found, expected, MEND)
+            self._refuse(parent, name, f"the filter {unknown[0]}", expected)
         kind = data.dtype
+        shape = (
+            None
+            if data.get_space().get_simple_extent_type() == h5s.NULL
+            else (data.shape)
+        )
         plain = kind.kind in KINDS and kind.itemsize <= 8 and kind.subdtype is None
-        if not plain or not data.shape:
-            found = f"{kind} of shape {data.shape}"
+        if not plain or not shape:
             expected = "an array of real or whole numbers"
-            raise RefusedError(self.path, where, found, expected, MEND)
-        need = math.prod(data.shape) * kind.itemsize
+            self._refuse(parent, name, f"{kind} of shape {shape}", expected)
+        need = math.prod(shape) * kind.itemsize
         if need > min(self.room, ARRAY_BYTES):
-            raise RefusedError(
-                self.path,
-                where,
-                f"shape {data.shape}, {need} bytes, in a file of {self.size}",
+            self._refuse(
+                parent,
+                name,
+                f"shape {shape}, {need} bytes, in a file of {self.size}",
                 f"at most {ARRAY_BYTES} and, of all arrays, {RATIO} times the file's",
-                MEND,
             )
         self.room -= need
-        values: NDArray[Any] = data[()]
+        values: NDArray[Any] = np.empty(shape, kind)
+        if need:
+            data.read(h5s.ALL, h5s.ALL, values)
         return values
 
-    def _item(self, parent: h5py.Group, name: str, kind: type) -> Any:
+    def _item(self, parent: Any, name: str, kind: type) -> Any:
         """What lies under a name in the file itself, of one kind."""
-        where, called = self._name(parent, name), kind.__name__.lower()
-        link = parent.get(name, getlink=True) if name in parent.keys() else None  # noqa: SIM118
-        if not isinstance(link, h5py.HardLink):
-            found = "nothing" if link is None else "a link to elsewhere"
-            raise RefusedError(self.path, where, found, f"a {called}", MEND)
-        item = parent[name]
+        called, key = CALLED[kind], name.encode("utf-8", "surrogateescape")
+        if not parent.links.exists(key):
+            self._refuse(parent, name, "nothing", f"a {called}")
+        if parent.links.get_info(key).type != h5l.TYPE_HARD:
+            self._refuse(parent, name, "a link to elsewhere", f"a {called}")
+        item = h5o.open(parent, key)
         if not isinstance(item, kind):
-            found = f"a {type(item).__name__.lower()}"
-            raise RefusedError(self.path, where, found, f"a {called}", MEND)
+            found = f"a {CALLED.get(type(item), 'datatype')}"
+            self._refuse(parent, name, found, f"a {called}")
         return item
 
-    def _name(self, parent: h5py.Group, name: str) -> str:
-        return f"{parent.name}/{name}".strip("/")
+    def _refuse(self, parent: Any, name: str, found: str, expected: str) -> NoReturn:
+        where = f"{h5i.get_name(parent).decode()}/{name}".strip("/")
+        raise RefusedError(self.path, where, found, expected, MEND)
 
 
 def is_plain(value: Any) -> bool:

@@ -5,7 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.params import MEND, PARAMS, Params, check_known, pick
+from tasks.artifacts.params import (
+    MEND,
+    PARAMS,
+    Params,
+    check_known,
+    check_mapping,
+)
 
 # block of params.yaml: stage of dvc.yaml
 MAKERS = {"dataset": "generate", "corruption": "corrupt", "attack": "attack"}
@@ -33,17 +39,6 @@ def group_of(params: Mapping[str, Any], name: str) -> str:
     return next((g for g in MAKERS if name in (params.get(g) or {})), "dataset")
 
 
-def pick_dataset(params: Mapping[str, Any], name: str) -> tuple[str, dict[str, Any]]:
-    """Name and content of the block that makes a dataset.
-
-    Raises:
-        RefusedError: If there is none; names the nearest dataset.
-    """
-    known_dataset(params, name, "dataset")
-    group = group_of(params, name)
-    return group, pick(params, group, name)
-
-
 def known_dataset(params: Mapping[str, Any], name: str, where: str) -> None:
     """Refuse a dataset that nothing makes.
 
@@ -52,7 +47,10 @@ def known_dataset(params: Mapping[str, Any], name: str, where: str) -> None:
         name: Of the dataset.
         where: The dotted path it stands at, for errors.
     """
-    check_known(name, [one for g in MAKERS for one in params.get(g) or {}], where)
+    groups = {group: params.get(group) or {} for group in MAKERS}
+    for group, blocks in groups.items():
+        check_mapping(blocks, group)
+    check_known(name, [one for blocks in groups.values() for one in blocks], where)
 
 
 def of_block(block: Mapping[str, Any], where: str) -> CorruptionOf:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from tasks.artifacts.files import MIN_FREE_BYTES, TEMPORARY, check_writable
+from tasks.artifacts.beside import TEMPORARY
+from tasks.artifacts.files import MIN_FREE_BYTES, check_writable
 
 TABLES = Path(".offcut/tables")
 MAPPED_BYTES = 64 * 1024 * 1024  # from this size on

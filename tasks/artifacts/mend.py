@@ -33,6 +33,7 @@ from tasks.artifacts.dvc_lock import (
     present_fault,
 )
 from tasks.artifacts.files import write_text
+from tasks.artifacts.ownership import check_outputs
 from tasks.artifacts.stage import run_stage
 
 KEPT = Path(".offcut/dvc.lock")
@@ -130,7 +131,11 @@ def _mark() -> str:
 
 
 def main() -> None:
-    """Mend the three where they need it; refuse what is not fit to be run then."""
+    """Mend the three where they need it; refuse what is not fit to be run then.
+
+    DVC asks nobody before it removes outputs, so where a run follows, whether one may
+    be the user's is asked here as well.
+    """
     options = argparse.ArgumentParser(prog="python -m tasks.artifacts.mend")
     options.add_argument("--keep", action="store_true", help="keep a copy for a run")
     arguments = options.parse_args()
@@ -140,6 +145,7 @@ def main() -> None:
     check_lock()
     check_cache()
     if arguments.keep:
+        check_outputs()
         keep()
 
 

@@ -1,4 +1,4 @@
-"""Minari's HDF5 layout: written by Minari itself, read with h5py alone.
+"""Minari's HDF5 layout: made by Minari itself, filled and read with h5py alone.
 
 Minari 0.5.4 checks nothing it writes and creates the folder before it looks at the id,
 so both are checked before :func:`write_episodes` is called.
@@ -19,6 +19,8 @@ from gymnasium.spaces import Box, Discrete
 from tasks.artifacts.episodes import Episode
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.hdf5 import MEND, Hdf5, is_plain
+from tasks.artifacts.hdf5_writing import EpisodeWriter
+from tasks.artifacts.opening import MAIN, METADATA
 from tasks.artifacts.readings import COLUMNS, MASK
 
 if TYPE_CHECKING:
@@ -38,7 +40,6 @@ HDF5_ERRORS = (
     *(KeyError, MemoryError, OSError, OverflowError, RuntimeError),
     *(TypeError, ValueError),
 )
-MAIN, METADATA = Path("data/main_data.hdf5"), Path("data/metadata.json")
 
 
 def write_episodes(
@@ -48,7 +49,7 @@ def write_episodes(
     world: "World",
     description: str,
 ) -> None:
-    """Let Minari write ``folder/data``.
+    """Write ``folder/data``: Minari the metadata, :class:`EpisodeWriter` the episodes.
 
     Args:
         folder: Existing folder.
@@ -58,26 +59,12 @@ def write_episodes(
         description: How they were made, in words.
     """
     import minari  # costs a second that readers need not spend
-    from minari.data_collector.episode_buffer import EpisodeBuffer
 
-    buffers = [
-        EpisodeBuffer(
-            id=number,
-            seed=episode.seed if episode.seed >= 0 else None,
-            observations=episode.observations,
-            actions=episode.actions,
-            rewards=episode.rewards.astype(np.float64),
-            terminations=episode.terminations.astype(bool),
-            truncations=episode.truncations.astype(bool),
-            infos=dict(episode.infos) or None,
-        )
-        for number, episode in enumerate(episodes)
-    ]
     with _minari_root(folder / "minari"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it asks for an e-mail address and a link
         dataset = minari.create_dataset_from_buffers(
             dataset_id,
-            buffer=buffers,
+            buffer=[],
             env=world.env_spec(),
             observation_space=world.observation_space,
             action_space=world.action_space,
@@ -89,8 +76,13 @@ def write_episodes(
             data_format="hdf5",
             jpeg_encoding=False,
         )
-        dataset.storage.update_episode_metadata(
-            [{**episode.metadata, "source": episode.source} for episode in episodes]
+        storage = dataset.storage
+        written = EpisodeWriter(Path(storage.data_path) / MAIN.name).write(episodes)
+        storage.update_metadata(
+            {
+                **dict(zip(("total_episodes", "total_steps"), written, strict=True)),
+                "dataset_size": storage.get_size(),
+            }
         )
     (folder / "minari" / dataset_id / "data").rename(folder / "data")
     for left in sorted((folder / "minari").rglob("*"), reverse=True):
@@ -210,13 +202,13 @@ def _check_count(file: Path, opened: h5py.File, count: int) -> None:
 
 def _episode(stored: Hdf5, name: str, names: Collection[str] | None) -> Episode:
     """One episode of a file."""
-    group = stored.group(stored.file, name)
+    group = stored.group(stored.root, name)
     kept: list[str] = []
-    if "infos" in group.keys():  # noqa: SIM118, a link to elsewhere is in keys alone
+    if "infos" in stored.names(group):
         infos = stored.group(group, "infos")
-        held = list(infos.keys())
+        held = stored.names(infos)
         kept = held if names is None else [n for n in names if n in held]
-    attributes = dict(group.attrs.items())
+    attributes = stored.attributes(group)
     for key, value in attributes.items():
         where = f"{name}, attribute {key}"
         if not is_plain(value):

@@ -9,8 +9,9 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import onnx
-from onnx import AttributeProto, TensorProto, shape_inference
+from onnx import AttributeProto, TensorProto, numpy_helper, shape_inference
 
 from tasks.artifacts.errors import RefusedError
 
@@ -45,6 +46,7 @@ NESTED = (
 )
 # element types that are no real numbers
 UNREAL = (TensorProto.STRING, TensorProto.COMPLEX64, TensorProto.COMPLEX128)
+WHOLE = ("BOOL", "INT", "UINT")  # how the names of types without NaN begin
 
 
 def check_graph(path: Path, model: onnx.ModelProto) -> None:
@@ -58,9 +60,9 @@ def check_graph(path: Path, model: onnx.ModelProto) -> None:
     Raises:
         RefusedError: If the file defines operators, holds one that is not in
             :data:`OPERATORS`, a nested graph, training steps, sparse tensors, data
-            outside the file or less data than a tensor's shape says, or if sizes are
-            unknown beforehand, beyond :data:`ROW_NUMBERS` or :data:`FIXED_NUMBERS`,
-            or grow faster than the batch.
+            outside the file, numbers that are not finite or other data than a
+            tensor's shape says, or if sizes are unknown beforehand, beyond
+            :data:`ROW_NUMBERS` or :data:`FIXED_NUMBERS`, or grow faster than the batch.
     """
     for field, kind, values in (
         ("functions", "an operator defined in the file", model.functions),
@@ -118,10 +120,12 @@ def _check_node(path: Path, node: onnx.NodeProto) -> None:
         ]
         for tensor in tensors:
             _check_tensor(path, f"{where}, {attribute.name}", tensor)
+        if not np.isfinite([attribute.f, *attribute.floats]).all():
+            _refuse_infinite(path, f"{where}, {attribute.name}")
 
 
 def _check_tensor(path: Path, where: str, tensor: TensorProto) -> None:
-    """Refuse a tensor that lies elsewhere, or is smaller than its shape says."""
+    """Refuse a tensor that lies elsewhere, does not fill its shape or is not finite."""
     if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
         place = {e.key: e.value for e in tensor.external_data}.get("location")
         found = f"external data in {place}"
@@ -134,6 +138,22 @@ def _check_tensor(path: Path, where: str, tensor: TensorProto) -> None:
     if any(size < 0 for size in tensor.dims) or numbers > 4 * tensor.ByteSize():
         found = f"shape {list(tensor.dims)} in {tensor.ByteSize()} bytes"
         raise RefusedError(path, where, found, "a shape that its data fills", MEND)
+    if TensorProto.DataType.Name(tensor.data_type).startswith(WHOLE):
+        return
+    try:
+        with np.errstate(invalid="ignore"):  # said when a NaN of 32 bits is widened
+            values = numpy_helper.to_array(tensor).astype(np.float64)
+    except (TypeError, ValueError) as error:  # of no type, or of other data than stated
+        raise RefusedError(path, where, error, "numbers", MEND) from None
+    if not np.isfinite(values).all():
+        _refuse_infinite(path, where)
+
+
+def _refuse_infinite(path: Path, where: str) -> None:
+    """Refuse a file of a training that diverged, say."""
+    found = "a number that is not finite"
+    mend = "train and export the policy again, e.g. with a lower learning rate"
+    raise RefusedError(path, where, found, "finite numbers", mend)
 
 
 def _check_sizes(path: Path, model: onnx.ModelProto) -> None:

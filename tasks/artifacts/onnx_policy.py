@@ -24,6 +24,7 @@ from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import sha256, write_json
 from tasks.artifacts.onnx_check import KEY, MEND, SCHEMA, check_model, read_contract
 from tasks.nets.graph import Graph
+from tasks.nets.tidy import tidied
 
 if TYPE_CHECKING:  # opening a file must not cost the import of torch
     from tasks.nets.policy import Policy
@@ -34,9 +35,12 @@ MODES = ("exact", "native")
 Floats = NDArray[np.float32]
 
 
-def build_model(policy: "Policy", k: int) -> onnx.ModelProto:
-    """The ONNX graph of seed slice ``k``: standard operators, dynamic batch."""
-    graph = Graph()
+def build_model(policy: "Policy", k: int, *, folds: bool = True) -> onnx.ModelProto:
+    """The ONNX graph of seed slice ``k``: standard operators, dynamic batch.
+
+    ``folds``: a first layer of floats holds the normaliser. Actions move by 1e-7.
+    """
+    graph = Graph(folds)
     policy.emit(graph, k)
     carry = {name: entry.shape for name, entry in policy.carry().items()}
     inputs = [_value(name, (width,)) for name, width in policy.inputs().items()]
@@ -46,13 +50,12 @@ def build_model(policy: "Policy", k: int) -> onnx.ModelProto:
         for name, width in policy.outputs().items()
     ]
     outputs += [_value(f"next_{name}", shape) for name, shape in carry.items()]
-    body = helper.make_graph(
-        graph.nodes, "policy", inputs, outputs, initializer=graph.initialisers
-    )
-    model: onnx.ModelProto = helper.make_model(
-        body, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="offcut"
-    )
-    model.ir_version = IR
+    ends, kept = ([value.name for value in values] for values in (outputs, inputs))
+    nodes, initialisers = tidied(graph, ends, [*kept, *HEAD], OPSET)
+    body = helper.make_graph(nodes, "policy", inputs, outputs, initialisers)
+    opset = [helper.make_opsetid("", OPSET)]
+    model = helper.make_model(body, opset_imports=opset, ir_version=IR)
+    model.producer_name = "offcut"
     onnx.checker.check_model(model, full_check=True)
     return model
 
@@ -130,8 +133,8 @@ def contract_of(
 def write_onnx(path: Path, model: onnx.ModelProto, contract: Mapping[str, Any]) -> None:
     """Write a model with its contract inside, and the contract beside it."""
     del model.metadata_props[:]
-    entry = model.metadata_props.add()
-    entry.key, entry.value = KEY, json.dumps(contract, sort_keys=True)
+    text = json.dumps(contract, sort_keys=True, separators=(",", ":"))
+    model.metadata_props.add(key=KEY, value=text)
     path.write_bytes(model.SerializeToString(deterministic=True))
     write_json(path.with_suffix(".json"), {**contract, "onnx_sha256": sha256(path)})
 

@@ -2,7 +2,8 @@
 
 DVC removes a stage's outputs before its command starts, whatever they are. A folder the
 user put there, e.g. as a dataset that params.yaml then names, would be gone for good.
-So it is asked before the first stage runs. What lies there is the stage's own if
+So it is asked before the first stage runs, and by a stage that is started by hand,
+which replaces its outputs itself. What lies there is the stage's own if
 
 * DVC does not keep it in its cache: such files are in git, or made again in a second;
 * dvc.lock has it of this stage, or the stage's command was started in this folder at
@@ -15,16 +16,18 @@ Everything else is refused by name.
 """
 
 import json
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from tasks.artifacts import dvc_lock
-from tasks.artifacts.begun import was_begun
+from tasks.artifacts.begun import mark_begun, was_begun
 from tasks.artifacts.dvc_cache import files_below, is_cached
 from tasks.artifacts.dvc_stages import outputs_by_stage
 from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.files import check_writable
 
 DATASETS = Path("data/datasets")
 
@@ -75,6 +78,32 @@ def check_outputs() -> None:
     for stage, path in doubtful:
         if not is_cached(path):
             raise refusal(stage, path)
+
+
+def check_place(place: Path) -> None:
+    """Refuse to begin a stage whose output has no room, or may be the user's.
+
+    Started by DVC or a flow, which asked before, a stage does not ask again what lies
+    there. An output that no stage of dvc.yaml has goes by its path.
+
+    Args:
+        place: The output, from the current folder.
+
+    Raises:
+        RefusedError: If the folder it goes into cannot be written or has too little
+            room, or the place holds what no stage made here.
+    """
+    # made later, when nothing else is refused
+    check_writable(next(folder for folder in place.parents if folder.exists()))
+    if os.environ.get("DVC_STAGE"):
+        return
+    name = place.as_posix()
+    stages = outputs_by_stage().items()
+    stage = next((stage for stage, outputs in stages if name in outputs), name)
+    record = dvc_lock.recorded().get(stage, {}).get(name)
+    if may_be_users(stage, place, record) and not is_cached(place):
+        raise refusal(stage, place)
+    mark_begun(stage)
 
 
 def _is_dataset(folder: Path, record: Mapping[str, Any] | None) -> bool:

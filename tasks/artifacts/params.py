@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, get_args, get_origin, get_type_hints
 
-import yaml
-
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.fields import fits, shown, words
 from tasks.artifacts.nearest import suggestion
+from tasks.artifacts.strict_yaml import read_yaml
 
 PARAMS = Path("params.yaml")
 MEND = "change it in params/ and run: make params"
@@ -158,10 +157,10 @@ def _check(field: str, value: Any, hint: Any) -> None:
 
 
 def load(path: Path = PARAMS) -> dict[str, Any]:
-    """Read the composed parameters of a study.
+    """Read the composed parameters of a study, or a file of ``params/``.
 
     Args:
-        path: params.yaml.
+        path: params.yaml, or the file.
 
     Returns:
         Its groups by name, e.g. ``train``, and the block ``study``.
@@ -169,17 +168,19 @@ def load(path: Path = PARAMS) -> dict[str, Any]:
     Raises:
         RefusedError: If the file is missing or is not a mapping in YAML.
     """
-    expected = ("the composed study", "run: make params")
+    expected, mend = "the composed study", "run: make params"
+    if path.name != PARAMS.name:
+        expected, mend = "a mapping in YAML", f"run: git checkout {path}"
     try:
-        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+        loaded = read_yaml(path)
     except FileNotFoundError:
-        raise RefusedError(path, "file", "nothing", *expected) from None
+        raise RefusedError(path, "file", "nothing", expected, mend) from None
     except OSError as error:
-        raise RefusedError(path, "file", error.strerror, *expected) from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise RefusedError(path, "content", error, *expected) from None
+        raise RefusedError(path, "file", error.strerror, expected, mend) from None
+    except ValueError as error:
+        raise RefusedError(path, "content", error, expected, mend) from None
     if not isinstance(loaded, dict):
-        raise RefusedError(path, "content", shown(loaded), *expected)
+        raise RefusedError(path, "content", shown(loaded), expected, mend)
     return loaded
 
 

@@ -237,11 +237,12 @@ def _result(
             f"at most {tolerance:g}",
             "report it: the exported graph is not the trained policy",
         )
+    largest, p99 = (f"{x:.3g}" for x in (worst, np.quantile(differences, 0.99)))
     return {
         "rows": rows,
         "batches": list(BATCHES),
-        "max": worst,
-        "p99": float(np.quantile(differences, 0.99)),
+        "max": float(largest),
+        "p99": float(p99),
         "tolerance": tolerance,
     }
 

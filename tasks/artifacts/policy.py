@@ -68,7 +68,9 @@ def weights_sha256(policy: "Policy | Critic") -> str:
     return digest.hexdigest()
 
 
-def save_policy(folder: Path, policy: "Policy", origin: Mapping[str, Any]) -> None:
+def save_policy(
+    folder: Path, policy: "Policy", origin: Mapping[str, Any], *beside: str
+) -> None:
     """Write a policy into a folder that :func:`files.whole_folder` will put in place.
 
     Args:
@@ -77,8 +79,10 @@ def save_policy(folder: Path, policy: "Policy", origin: Mapping[str, Any]) -> No
         origin: What it was made of: ``seeds`` (their numbers), ``learner``,
             ``dataset``, ``dataset_sha256``, ``world`` ..., and ``made_by``, a list of
             what :func:`tasks.code.made_by` gives.
+        *beside: Names of other files in the folder, whose hashes policy.json shall
+            state: those of a training.
     """
-    _save(folder, "policy", policy, origin)
+    _save(folder, "policy", policy, origin, *beside)
 
 
 def save_critic(folder: Path, critic: "Critic", origin: Mapping[str, Any]) -> None:
@@ -93,7 +97,11 @@ def save_critic(folder: Path, critic: "Critic", origin: Mapping[str, Any]) -> No
 
 
 def _save(
-    folder: Path, kind: str, net: "Policy | Critic", origin: Mapping[str, Any]
+    folder: Path,
+    kind: str,
+    net: "Policy | Critic",
+    origin: Mapping[str, Any],
+    *beside: str,
 ) -> None:
     weights = folder / f"{kind}.safetensors"
     _check_finite(weights, net)
@@ -104,6 +112,7 @@ def _save(
         kind: net.spec(),
         "origin": dict(origin),
         "file_sha256": sha256(weights),
+        **({"files": {n: sha256(folder / n) for n in beside}} if beside else {}),
         "weights_sha256": weights_sha256(net),
         "statistics_sha256": statistics_sha256(net),
     }
@@ -119,8 +128,9 @@ def load_policy(folder: Path) -> tuple["Policy", dict[str, Any]]:
     Raises:
         RefusedError: If a file is missing, policy.json lacks a key or names a class
             outside tasks.nets, a hash (of policy.json itself, of the file, of the
-            weights, of the statistics) is not the one policy.json states, or the
-            tensors do not fit the class.
+            weights, of the statistics) is not the one policy.json states, the tensors
+            do not fit the class or are not finite, or its seeds are not one for each
+            network stacked.
     """
     policy, origin = _load(folder, "policy")
     return policy, origin
@@ -157,6 +167,28 @@ def makers_of(folder: Path, origin: Mapping[str, Any]) -> list[dict[str, str]]:
     return list(origin["made_by"])
 
 
+def check_trained_on(dataset: Path, origin: Mapping[str, Any]) -> str:
+    """Refuse a policy that was trained on another dataset than the one there is.
+
+    Args:
+        dataset: Its folder.
+        origin: Of the policy, in which :func:`makers_of` missed nothing.
+
+    Returns:
+        The SHA-256 that the dataset's card states of its episodes.
+
+    Raises:
+        RefusedError: If the card is broken, or states another one than the origin.
+    """
+    card = dataset / "card.json"
+    stated, trained_on = read_sealed(card, "dvc repro").get("sha256"), "dataset_sha256"
+    if stated != origin[trained_on]:
+        expected = f"{origin[trained_on]:.80}, which the policy was trained on"
+        mend = "train it again with: dvc repro"
+        raise RefusedError(card, "sha256", f"{stated!s:.80}", expected, mend)
+    return str(stated)
+
+
 def _load(folder: Path, what: str) -> tuple[Any, dict[str, Any]]:
     """Read ``policy`` or ``critic``: the network and its origin."""
     spec = _read_spec(folder / f"{what}.json", what)
@@ -187,6 +219,12 @@ def _load(folder: Path, what: str) -> tuple[Any, dict[str, Any]]:
             weights, "tensors", error, "those of the class", MEND
         ) from None
     _check_finite(weights, net)
+    seeds = spec["origin"].get("seeds")  # a training on its way does not state them
+    if seeds is not None and len(seeds) != net.seeds:
+        found, expected = f"{seeds!s:.80}", f"{net.seeds}, as many as are stacked"
+        raise RefusedError(
+            folder / f"{what}.json", "origin.seeds", found, expected, MEND
+        )
     net.requires_grad_(requires_grad=False)
     hashes = {"weights": weights_sha256, "statistics": statistics_sha256}
     for name, hash_of in hashes.items():
@@ -224,7 +262,9 @@ def _read_spec(path: Path, what: str) -> dict[str, Any]:
         if not isinstance(value, allowed) or isinstance(value, bool):
             expected = " or ".join(kind.__name__ for kind in allowed)
             raise RefusedError(path, f"origin.{key}", f"{value!r:.80}", expected, MEND)
-    if not all(type(seed) is int for seed in spec["origin"].get("seeds", [])):
-        found = f"{spec['origin']['seeds']!r:.80}"
-        raise RefusedError(path, "origin.seeds", found, "whole numbers", MEND)
+    seeds = spec["origin"].get("seeds", [])
+    whole = all(type(seed) is int and seed >= 0 for seed in seeds)
+    if not whole or len(set(seeds)) < len(seeds):
+        expected = "whole numbers from 0, none twice"
+        raise RefusedError(path, "origin.seeds", f"{seeds!r:.80}", expected, MEND)
     return dict(spec)

@@ -3,13 +3,32 @@
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.formats import Number
 from tasks.artifacts.sealed import read_sealed, write_sealed
+from tasks.artifacts.typed_json import check_typed
 
 SCHEMA = 2
 FILE = "world.json"
+CLOSEST = 1e-6  # between the references, units of the world
+
+
+class World(TypedDict):
+    """What a world's block says, as far as results are read."""
+
+    name: str
+    ref_min: Number
+    ref_max: Number
+    measured: NotRequired[str]
+    max_steps: NotRequired[int]
+
+
+class Recorded(TypedDict):
+    """``world.json``; stages that build the world check the rest of its block."""
+
+    world: World
 
 
 def write_world(
@@ -50,13 +69,44 @@ def read_world(folder: Path) -> dict[str, Any]:
         folder: Of the dataset.
 
     Raises:
-        RefusedError: If it is missing, not the file that was written, or speaks of no
-            world.
+        RefusedError: If it is missing, not the file that was written, of another
+            schema, or speaks of no world.
     """
     path, command = folder / FILE, maker_of(folder)
     content = read_sealed(path, command)
-    block = content.get("world")
+    block, mend = content.get("world"), f"make it again with: {command}"
+    if content.get("schema") != SCHEMA:
+        found = f"{content.get('schema', 'nothing')!r:.40}"
+        raise RefusedError(path, "schema", found, SCHEMA, mend)
     if not isinstance(block, dict):
-        mend = f"make it again with: {command}"
         raise RefusedError(path, "world", f"{block!r:.40}", "a mapping", mend)
     return content
+
+
+def scored_world(folder: Path) -> World:
+    """The world's block of a dataset whose returns become scores.
+
+    Args:
+        folder: Of the dataset.
+
+    Raises:
+        RefusedError: As :func:`read_world`, or if there are no references to score by.
+    """
+    return scored(read_world(folder), folder / FILE, maker_of(folder))
+
+
+def scored(content: Any, path: Path, command: str) -> World:
+    """The world's block of what a world.json holds; refused as by scored_world.
+
+    Args:
+        content: Of the file.
+        path: The file, for errors.
+        command: What makes it, for errors.
+    """
+    mend = f"make it again with: {command}"
+    world = check_typed(content, Recorded, path, mend)["world"]
+    low, high = world["ref_min"], world["ref_max"]
+    if not high - low > CLOSEST:
+        expected = f"more than ref_min, {low}"
+        raise RefusedError(path, "world.ref_max", high, expected, mend)
+    return world

@@ -30,12 +30,13 @@ def write_sealed(path: Path, content: Mapping[str, Any]) -> None:
     write_json(path, sealed(content))
 
 
-def read_sealed(path: Path, command: str) -> dict[str, Any]:
+def read_sealed(path: Path, command: str, *, needed: bool = True) -> dict[str, Any]:
     """Read a JSON object that states its own hash.
 
     Args:
         path: The file.
         command: What makes it, for errors.
+        needed: Whether it has to state one; another revision's file may not.
 
     Returns:
         Its content, the hash among it.
@@ -44,10 +45,10 @@ def read_sealed(path: Path, command: str) -> dict[str, Any]:
         RefusedError: If the file is missing, is no JSON object, or has another hash
             than it states.
     """
-    content = read_json(path, command)
+    content: dict[str, Any] = read_json(path, command, dict)
     mend = f"make it again with: {command}"
-    if not isinstance(content, dict):
-        raise RefusedError(path, "content", f"{content!r:.40}", "an object", mend)
+    if SEAL not in content and not needed:
+        return content
     rest = {key: value for key, value in content.items() if key != SEAL}
     computed, stated = json_sha256(rest), content.get(SEAL, "nothing")
     if stated != computed:

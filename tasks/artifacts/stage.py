@@ -7,8 +7,10 @@ from collections.abc import Callable
 from io import TextIOWrapper
 
 from tasks.artifacts.begun import mark_begun
+from tasks.artifacts.dvc_cache import check_cache
+from tasks.artifacts.dvc_lock import check_lock, has_entry
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.processes import die_with
+from tasks.artifacts.processes import die_with_starter
 
 
 def run_stage(main: Callable[[], None]) -> int:
@@ -18,8 +20,9 @@ def run_stage(main: Callable[[], None]) -> int:
     outputs are written beside their place and renamed, so nothing half-written is left.
     Ctrl-C ends it with that word. Every other error is a fault of the code and keeps
     its traceback. Started by DVC, it ends with DVC: killed, or ended by SIGTERM, DVC
-    leaves its commands to themselves. Only a shell that stands between the two for
-    longer, as dash does, is not noticed.
+    leaves its commands to themselves, and so does the shell between the two. A stage
+    that dvc.lock does not have may be new, or the file was cut short by a kill, which
+    is refused: DVC would make again all that it no longer has.
 
     Args:
         main: The command.
@@ -31,8 +34,12 @@ def run_stage(main: Callable[[], None]) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     if stage := os.environ.get("DVC_STAGE"):
         mark_begun(stage)
-        die_with(os.getppid())
+        die_with_starter("DVC_STAGE")
     try:
+        if stage:
+            check_cache()  # before the work, which DVC could not record
+            if not has_entry(stage):
+                check_lock()
         main()
     except RefusedError as error:
         print(f"refused: {error}", file=sys.stderr)

@@ -1,8 +1,8 @@
 """The block ``study`` of params.yaml: its name, its lists, how much it trains."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Annotated, Any, Self
+from dataclasses import dataclass, fields, make_dataclass
+from typing import Annotated, Any, Self, get_type_hints
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import PARAMS, Distinct, OneOf, Params, Range, check_mapping
@@ -116,3 +116,26 @@ class Study(Effort):
     weighted: Weighted
     measured: Names
     gate: str
+
+
+def stated(params: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The block ``study`` for a stage that reads a part of it.
+
+    Args:
+        params: The composed parameters.
+
+    Returns:
+        The block; nothing where there is none. Of what :class:`Study` has, each key
+        that is there was checked.
+
+    Raises:
+        RefusedError: If it is no mapping, or a value has a wrong type or range.
+    """
+    block = params.get("study") or {}
+    check_mapping(block, "study")
+    hints = get_type_hints(Study, include_extras=True)
+    present = {name: block[name] for name in hints if name in block}
+    typed = [(name, hints[name]) for name in present]
+    kind: type[Params] = make_dataclass("Stated", typed, bases=(Params,), frozen=True)
+    kind.parse(present, "study")
+    return block

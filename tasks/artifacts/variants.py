@@ -9,6 +9,7 @@ from typing import Any, Self
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.names import add_name
 from tasks.artifacts.params import check_known
+from tasks.artifacts.study import stated
 
 
 def sampled(study: Mapping[str, Any], learner: str) -> dict[str, tuple[str, str, int]]:
@@ -80,7 +81,7 @@ class Variant:
         sampler = [options.pop(part) for part in parts if part in options]
         if sampler:
             options["variant"] = "-".join([options["variant"], *sampler])
-        study = params.get("study") or {}
+        study = stated(params)
         _check_names(study, options, bare=making and not sampler)
         source = sampled(study, options["learner"]).get(options["variant"])
         return cls(**options, seeds=tuple(study.get("seeds", ())), source=source)
@@ -100,7 +101,7 @@ class Variant:
             RefusedError: If the study has no such name; names the nearest one.
         """
         options = _arguments(doc, ("dataset", "learner"), argv)
-        study = params.get("study") or {}
+        study = stated(params)
         _check_names(study, options)
         seeds = tuple(study.get("seeds", ()))
         more = sampled(study, options["learner"])

@@ -8,12 +8,15 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
-from tasks.artifacts.files import whole_folder, write_json
+from tasks.artifacts.files import whole_folder
 from tasks.artifacts.names import add_name
-from tasks.artifacts.params import build, load, pick
+from tasks.artifacts.ownership import check_place
+from tasks.artifacts.params import build, load
+from tasks.artifacts.sealed import write_sealed
 from tasks.artifacts.stage import run_stage
 from tasks.beds import Bed, BedParams
 from tasks.beds.engine.jobs import run_jobs
+from tasks.code.blocks import checked
 
 OUT = Path("data/beds")
 SCHEMA = 1
@@ -24,7 +27,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     add_name(parser, "--bed", required=True, help="a block of bed in params.yaml")
     name = parser.parse_args().bed
-    bed: Bed[BedParams] = build(pick(load(), "bed", name), f"bed.{name}")
+    bed: Bed[BedParams] = build(checked(load(), "bed", name), f"bed.{name}")
+    check_place(OUT / name)
     results = {
         "schema": SCHEMA,
         "bed": name,
@@ -32,7 +36,7 @@ def main() -> None:
         "jobs": run_jobs(name, bed),
     }
     with whole_folder(OUT / name) as folder:
-        write_json(folder / "results.json", results)
+        write_sealed(folder / "results.json", results)
 
 
 if __name__ == "__main__":

@@ -175,7 +175,7 @@ def export(
         "statistics_sha256": statistics_sha256(policy),
     }
     contract = contract_of(policy, k, about, "exact")
-    model = build_model(policy, k)
+    model = build_model(policy, k, folds=False)
     path = folder / f"{name}.onnx"
     candidate = OnnxPolicy(model.SerializeToString(), contract, "exact")
     draw = np.random.default_rng(0)

@@ -10,13 +10,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import write_json
 from tasks.artifacts.names import add_name
-from tasks.artifacts.params import build, load, pick
+from tasks.artifacts.params import build, load
 from tasks.artifacts.stage import run_stage
 from tasks.claims import Claim, ClaimParams, Outcome
 from tasks.claims.engine.pages import CLAIMS, write_pages
 from tasks.claims.engine.results import Results
+from tasks.code.blocks import checked
 
 
 def content(
@@ -39,6 +43,27 @@ def content(
     }
 
 
+def judged(claim: Claim[ClaimParams], results: Results, name: str) -> Outcome:
+    """What came of a claim.
+
+    Raises:
+        RefusedError: If a file is not as described, or the files do not go together:
+            an arm or a seed is missing, tables differ in size, a figure is no number.
+    """
+    try:
+        outcome = claim.outcome(results)
+        figures = [*(check.figure for check in outcome.checks), *outcome.figures]
+        for figure in figures:
+            if not np.isfinite([figure.value, figure.low, figure.high]).all():
+                raise ArithmeticError(f"{figure.name}: {figure.value}")
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        found = f"{type(error).__name__}: {error}"
+        expected = "what the claim compares, of every dataset, arm and seed"
+        mend = "make the study again with: dvc repro"
+        raise RefusedError(f"claim {name}", "results", found, expected, mend) from error
+    return outcome
+
+
 def check(name: str, params: Mapping[str, Any]) -> None:
     """Check a claim, write its file and say what was seen.
 
@@ -46,9 +71,9 @@ def check(name: str, params: Mapping[str, Any]) -> None:
         name: Of the claim.
         params: The composed study.
     """
-    claim: Claim[ClaimParams] = build(pick(params, "claim", name), f"claim.{name}")
+    claim: Claim[ClaimParams] = build(checked(params, "claim", name), f"claim.{name}")
     results = Results(params)
-    outcome = claim.outcome(results)
+    outcome = judged(claim, results, name)
     CLAIMS.mkdir(parents=True, exist_ok=True)
     write_json(CLAIMS / f"{name}.json", content(name, claim, outcome, results))
     print(f"claim {name}: {outcome.verdict}")

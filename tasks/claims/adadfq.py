@@ -10,16 +10,66 @@ the other arms are the bed's.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, TypedDict
 
 import numpy as np
 
-from tasks.artifacts.files import read_json
+from tasks.artifacts.formats import Count, Least, Seed, Share, Size
 from tasks.artifacts.params import Range
+from tasks.artifacts.typed_json import read_typed
 from tasks.claims import Check, Claim, ClaimParams, Figure, Outcome
 from tasks.claims.engine.results import Floats, JobResult, Results, exact, worst
 
 UNIT = "% right"
+
+
+class Row(TypedDict):
+    """How one seed's training went in one epoch."""
+
+    seed: Seed
+    epoch: Count
+    inside: Share
+
+
+class Trained(TypedDict):
+    """``compression.json`` of AdaDFQ."""
+
+    course: list[Row]
+
+
+class Setting(TypedDict):
+    """Which arm a job is."""
+
+    arm: str
+    bits: Least
+
+
+class Right(TypedDict):
+    """Right answers in each episode."""
+
+    right: list[Size]
+
+
+class Job(TypedDict):
+    """What came of an arm on one seed."""
+
+    settings: Setting
+    result: Right
+
+
+class Widths(TypedDict):
+    """Of the bed's parameters."""
+
+    bits: tuple[Least, Least]
+
+
+class Bed(TypedDict):
+    """What the bed leaves."""
+
+    parameters: Widths
+    jobs: list[Job]
+
+
 Tables = dict[tuple[str, int], Floats]  # % right of each seed and episode, by arm, bits
 
 
@@ -40,14 +90,14 @@ class AdaDFQ(Claim[AdaDFQClaimParams]):
         """Judge the bed's arms and the study's."""
         study, game = results.params["study"], results.params["compress"]["adadfq"]
         data, learner = study["datasets"][0], study["policies"][0]
-        bed = results.bed("adadfq")
+        bed = results.bed("adadfq", Bed)
         few, more = bed.parameters["bits"]
         scale = 100 / results.world(data)["max_steps"]
         tables = right(bed.jobs, scale)
         tables["adadfq", few] = scale * results.returns(data, learner, "adadfq")
         tables["float32", 32] = scale * results.returns(data, learner)
         place = results.root / "compressed" / data / learner / "adadfq"
-        course = read_json(place / "compression.json", "dvc repro")["course"]
+        course = read_typed(place / "compression.json", "dvc repro", Trained)["course"]
         sizes = {
             variant: min(
                 path.stat().st_size
@@ -115,7 +165,7 @@ def right(jobs: Sequence[JobResult], scale: float) -> Tables:
     return {arm: scale * np.array(table) for arm, table in rows.items()}
 
 
-def inside(course: list[dict[str, Any]], warm_up: int) -> dict[int, float]:
+def inside(course: Sequence[Row], warm_up: int) -> dict[int, float]:
     """Mean share of pictures between the margins once Q learns, by seed."""
     shares: dict[int, list[float]] = {}
     for row in course:

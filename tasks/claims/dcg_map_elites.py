@@ -14,14 +14,47 @@ asks.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, NotRequired, TypedDict
 
+from tasks.artifacts.formats import Count, Number, Share, Size, Some
 from tasks.artifacts.params import Distinct, Range
-from tasks.artifacts.sealed import read_sealed
+from tasks.artifacts.typed_json import read_typed
 from tasks.claims import Check, Claim, ClaimParams, Figure, Outcome
 from tasks.claims.engine.results import Results, exact, worst
 
-Card = Mapping[str, Any]  # of an archive, in a dataset's card.json
+
+class Missed(TypedDict):
+    """How far descriptors are from where they should be."""
+
+    descriptor_error: Size
+
+
+class Side(Missed):
+    """What the distilled policy keeps of the archive."""
+
+    qd_score: Number
+    share: Number
+
+
+class Card(TypedDict):
+    """An archive, in a dataset's card.json."""
+
+    qd_score: Number
+    coverage: Share
+    best: Number
+    evaluations: Count
+    cell_width: Some
+    added: dict[str, Count]
+    reproducibility: Missed
+    distilled: NotRequired[dict[str, Side]]
+
+
+class Filled(TypedDict):
+    """``card.json`` of a dataset that an archive was made for."""
+
+    archive: Card
+
+
 ABLATION = "passive"
 
 
@@ -40,8 +73,7 @@ class DcgMapElitesParams(ClaimParams):
 def archive(results: Results, arm: str, seed: int) -> Card:
     """What the card of an arm's dataset says of its archive."""
     folder = results.root / "datasets" / f"swimmer_{arm}_{seed}-v0"
-    card: Card = read_sealed(folder / "card.json", "dvc repro")["archive"]
-    return card
+    return read_typed(folder / "card.json", "dvc repro", Filled)["archive"]
 
 
 class DcgMapElites(Claim[DcgMapElitesParams]):

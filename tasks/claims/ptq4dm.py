@@ -13,8 +13,12 @@ policy stand beside as figures, where they need no logged actions, and what the 
 see at three times of the chain. The paper's images and UNet are left out.
 """
 
+from typing import Annotated, TypedDict
+
 import numpy as np
 
+from tasks.artifacts.formats import Least, Number, Size
+from tasks.artifacts.params import OneOf
 from tasks.claims import Check, Claim, ClaimParams, Figure, Outcome
 from tasks.claims.engine.results import BedResults, Floats, JobResult, Results, exact
 
@@ -22,6 +26,69 @@ WORSE = ("noise", "data", "noisy")  # than ndtc, says the claim
 ERRORS = {"near": "near t = 0", "mean": "mean"}  # of the noise predicted, over times
 RELATIVE = "relative error of the noise"
 APART = "sliced distance to data"
+Table = list[list[Size]]
+
+
+class Kind(TypedDict):
+    """What a job of the float networks is."""
+
+    kind: Annotated[str, OneOf(("float",))]
+
+
+class OfFloat(TypedDict):
+    """Distances of the float networks, and what their layers see."""
+
+    floats: dict[str, Table]
+    inputs: dict[str, tuple[Number, Number, Number]]
+
+
+class Float(TypedDict):
+    """The job of the float networks."""
+
+    settings: Kind
+    result: OfFloat
+
+
+class ArmKind(TypedDict):
+    """Which arm a job is."""
+
+    kind: Annotated[str, OneOf(("arm",))]
+    arm: str
+    bits: Least
+
+
+class Arm(TypedDict):
+    """The tables of an arm."""
+
+    settings: ArmKind
+    result: dict[str, Table]
+
+
+class PolicyKind(TypedDict):
+    """Which arm a job on the study's policy is."""
+
+    kind: Annotated[str, OneOf(("policy",))]
+    arm: str
+
+
+class OnPolicy(TypedDict):
+    """Errors of an arm on the study's policy."""
+
+    settings: PolicyKind
+    result: dict[str, Size]
+
+
+class Widths(TypedDict):
+    """Of the bed's parameters."""
+
+    bits: list[Least]
+
+
+class Bed(TypedDict):
+    """What the bed leaves."""
+
+    parameters: Widths
+    jobs: list[Float | Arm | OnPolicy]
 
 
 class PTQ4DM(Claim[ClaimParams]):
@@ -29,7 +96,7 @@ class PTQ4DM(Claim[ClaimParams]):
 
     def outcome(self, results: Results) -> Outcome:
         """Judge the bed's arms and the study's policies."""
-        bed = results.bed("ptq4dm")
+        bed = results.bed("ptq4dm", Bed)
         checks, figures = of_bed(results, bed)
         scores, scored = of_scores(results)
         others = [*figures, *scored, *of_policy(results, bed)]

@@ -31,12 +31,14 @@ What is not as the method's notes have it, or must be known to read the verdict:
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.artifacts.params import Range, pick
+from tasks.artifacts.dataset_formats import Letters
+from tasks.artifacts.formats import Number, Size
+from tasks.artifacts.params import OneOf, Range, pick
 from tasks.claims import Check, Claim, ClaimParams, Figure, Outcome
 from tasks.claims.engine.results import Results, exact, ranks_agree, worst
 from tasks.statistics.composition import Composed, compose, correlations
@@ -51,6 +53,50 @@ RANK = "rank correlation"
 FEWEST = 3  # different datasets in a resample, or ranks say nothing
 # what must be seen: a letter, the test it goes with, the one it goes with less
 WANTED = (("quality", "id", "ood"), ("diversity", "ood", "id"))
+Table = list[list[Number]]
+_Earned = TypedDict("_Earned", {"return": Table})
+
+
+class Tested(_Earned):
+    """A test of every seed and goal."""
+
+    distance: list[list[Size]]
+    still: list[list[Size]]
+
+
+class Dataset(TypedDict):
+    """What came of a dataset."""
+
+    metrics: Letters
+    id: Tested
+    ood: Tested
+
+
+class Round(TypedDict):
+    """What came of a filter, a row a seed and a column a round."""
+
+    diversity: Table
+    accuracy: Table
+    kept: Table
+
+
+class Setting(TypedDict):
+    """What a job is about."""
+
+    kind: Annotated[str, OneOf(("dataset", "text"))]
+
+
+class Job(TypedDict):
+    """One job."""
+
+    settings: Setting
+    result: Dataset | dict[str, Round]
+
+
+class Bed(TypedDict):
+    """What the bed leaves."""
+
+    jobs: list[Job]
 
 
 @dataclass(frozen=True)
@@ -70,7 +116,7 @@ class QdcClaim(Claim[QdcClaimParams]):
 
     def outcome(self, results: Results) -> Outcome:
         """Judge the bed's nine datasets and its loop."""
-        jobs = results.bed("qdc_metrics").jobs
+        jobs = results.bed("qdc_metrics", Bed).jobs
         of_kind = {
             kind: [job for job in jobs if job.settings["kind"] == kind]
             for kind in ("dataset", "text")

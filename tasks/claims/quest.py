@@ -14,8 +14,9 @@ The study's policies stand beside it as figures.
 import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
+from tasks.artifacts.formats import Least, Number, Seed, Size
 from tasks.claims import Check, Claim, ClaimParams, Figure, Outcome
 from tasks.claims.engine.results import BedResults, Results, exact, worst
 
@@ -28,12 +29,51 @@ NATS = "nats a character"
 SYMBOLS = 96  # characters the model tells apart
 
 
+class Setting(TypedDict):
+    """Which arm a job is."""
+
+    name: str
+    bits: Size
+
+
+class Losses(TypedDict):
+    """What was measured of an arm, a number a seed."""
+
+    loss: list[Number]
+    alignment: NotRequired[dict[str, list[Number]]]
+    bytes: NotRequired[Least]
+    onnx: NotRequired[Number]
+    torch: NotRequired[Number]
+
+
+class Job(TypedDict):
+    """What came of an arm."""
+
+    settings: Setting
+    result: Losses
+
+
+class Schedule(TypedDict):
+    """Of the bed's parameters."""
+
+    seeds: list[Seed]
+    bits: list[Size]
+    alone: list[Size]
+
+
+class Bed(TypedDict):
+    """What the bed leaves."""
+
+    parameters: Schedule
+    jobs: list[Job]
+
+
 class QuestClaim(Claim[ClaimParams]):
     """The losses, gradients and files of the bed's arms, compared seed by seed."""
 
     def outcome(self, results: Results) -> Outcome:
         """Judge the bed; the study's policies stand beside it."""
-        bed = results.bed("quest")
+        bed = results.bed("quest", Bed)
         return Outcome(
             checks(bed),
             [*losses(bed), *alignments(bed), *files(bed), *played(results)],

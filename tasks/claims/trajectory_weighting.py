@@ -7,14 +7,22 @@ much, AW is no worse than RW, which prefers easy starts.
 """
 
 from itertools import product
+from typing import TypedDict
 
 import numpy as np
 
-from tasks.artifacts.files import read_entry
+from tasks.artifacts.dataset_formats import Room
+from tasks.artifacts.typed_json import read_typed
 from tasks.claims import Check, Claim, ClaimParams, Figure, Outcome
 from tasks.claims.engine.results import Floats, Results, exact, ranks_agree
 
 MIXES = ("hopper_random_expert_5", "hopper_random_expert_10")
+
+
+class Weighted(TypedDict):
+    """``weights.json``, as far as it is compared."""
+
+    v_plus: Room
 
 
 class TrajectoryWeighting(Claim[ClaimParams]):
@@ -62,7 +70,7 @@ class TrajectoryWeighting(Claim[ClaimParams]):
     def _room(self, results: Results, data: str) -> float:
         """V+ of a dataset in squared score / 100, as its weights say."""
         path = results.root / "weights" / data / "aw" / "weights.json"
-        return float(read_entry(path, "dvc repro", "v_plus.score", float))
+        return read_typed(path, "dvc repro", Weighted)["v_plus"]["score"]
 
 
 def _pooled(first: Floats, second: Floats) -> float:

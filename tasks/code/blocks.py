@@ -20,6 +20,7 @@ from tasks.artifacts.params import (
     check_known,
     check_mapping,
     class_of,
+    pick,
     resolve,
 )
 from tasks.code import methods
@@ -28,6 +29,7 @@ from tasks.code import methods
 CONTROL = re.compile(r"[\ud800-\udfff\x00-\x08\x0b-\x1f\x7f]")
 DEEPEST, MOST, LONGEST = 16, 100_000, 2000  # levels, entries, characters of a text
 KEY = 129  # characters of a key: two names and a hyphen, as of ``cut``
+HUGE = 1e300  # beyond it strict JSON holds no number
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,30 @@ def check_blocks(params: Mapping[str, Any]) -> None:
             check_known(key, params[name], name, "nothing")
 
 
+def checked(params: Mapping[str, Any], group: str, name: str) -> dict[str, Any]:
+    """The block ``group.name``, as a stage needs it that may be started by hand.
+
+    Args:
+        params: The composed parameters; their other blocks are not looked at.
+        group: A group of params.yaml but ``study``.
+        name: Of the block.
+
+    Returns:
+        The block.
+
+    Raises:
+        RefusedError: If there is no such block, or for what :func:`check_blocks` and
+            :func:`check_shape` refuse a block for.
+    """
+    block = pick(params, group, name)
+    check_shape({group: {name: block}})
+    if group in DATASETS:
+        _check_dataset(group, name, block)
+    else:
+        _check_block(f"{group}.{name}", block, GROUPS[group], name)
+    return block
+
+
 def _optional(group: str) -> bool:
     return group in GROUPS and GROUPS[group].optional
 
@@ -172,8 +198,18 @@ def _check_block(where: str, block: Any, group: Group, name: object) -> None:
         cls.check_params(parsed, where)
 
 
+def _is_plain(value: Any) -> bool:
+    """Whether JSON can hold a value that is no block and no list."""
+    if isinstance(value, int | float):
+        return -HUGE < value < HUGE
+    return value is None or isinstance(value, str)
+
+
 def check_shape(params: Mapping[str, Any]) -> None:
-    """Refuse what no file needs: keys that are not text, too deep, long or many."""
+    """Refuse what no file needs: keys that are not text, too deep, long or many.
+
+    Also what JSON cannot hold: parameters stand in the files of stages.
+    """
     todo: list[tuple[str, Any, int]] = [("", params, 0)]
     for _ in range(MOST):
         if not todo:
@@ -195,4 +231,7 @@ def check_shape(params: Mapping[str, Any]) -> None:
                 todo.append((f"{where}.{key}" if where else key, inner, level + 1))
         elif isinstance(value, list | tuple):
             todo += [(where, inner, level + 1) for inner in value]
+        elif not _is_plain(value):
+            expected = "text, a number that JSON can hold, true, false or null"
+            raise RefusedError(PARAMS, where, shown(value), expected, MEND)
     raise RefusedError(PARAMS, "content", f"over {MOST} entries", "fewer", MEND)

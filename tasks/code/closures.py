@@ -34,31 +34,40 @@ SHARED = ("cores", "engine")  # folders of a room that hold no method
 Closure = dict[str, str]  # path from the project's root: SHA-256 of the file
 
 
-def closure(*starts: Path, project: Path = PROJECT) -> Closure:
+def closure(
+    *starts: Path, project: Path = PROJECT, hashes: dict[Path, str] | None = None
+) -> Closure:
     """The files some files are made of, by path, sorted.
 
     Args:
         starts: Python files or folders of the project; of a folder all its files.
         project: The folder that holds ``tasks/``; by default the running code's.
+        hashes: Of files that need not be read again; gets those of what is read.
 
     Returns:
         The starts and everything they import under ``tasks/``.
     """
+    hashes = {} if hashes is None else hashes
     todo = [file for start in starts for file in _python_files(start, project)]
     reached: set[Path] = set()
     while todo:
         file = todo.pop()
         if file not in reached:
             reached.add(file)
-            todo += imports(file, project)
+            todo += _imports(file, _hash(file, hashes), project)
     beside = {file for folder in {f.parent for f in reached} for file in _data(folder)}
     return {
-        file.relative_to(project).as_posix(): _sha256(file)
+        file.relative_to(project).as_posix(): _hash(file, hashes)
         for file in sorted(reached | beside)
     }
 
 
-def of_method(room: str, name: str, project: Path = PROJECT) -> Closure:
+def of_method(
+    room: str,
+    name: str,
+    project: Path = PROJECT,
+    hashes: dict[Path, str] | None = None,
+) -> Closure:
     """The closure of a method: its file or folder, and the command that runs it.
 
     A method's folder may hold a ``__main__.py``; otherwise its room's command runs it.
@@ -67,6 +76,7 @@ def of_method(room: str, name: str, project: Path = PROJECT) -> Closure:
         room: A folder of ``tasks/``.
         name: A name of :func:`methods`.
         project: As of :func:`closure`.
+        hashes: Likewise.
 
     Raises:
         KeyError: If the room has no such method.
@@ -78,7 +88,8 @@ def of_method(room: str, name: str, project: Path = PROJECT) -> Closure:
     command = own / "__main__.py"
     if not command.exists():
         command = folder / "__main__.py"
-    return closure(own, *([command] if command.exists() else []), project=project)
+    starts = [own, command] if command.exists() else [own]
+    return closure(*starts, project=project, hashes=hashes)
 
 
 def methods(room: str, project: Path = PROJECT) -> list[str]:
@@ -91,8 +102,9 @@ def methods(room: str, project: Path = PROJECT) -> list[str]:
 
 def texts(project: Path = PROJECT) -> dict[str, str]:
     """Every method's closure as JSON, by file name, ``<room>/<method>.json``."""
+    hashes: dict[Path, str] = {}  # most files are in many closures
     return {
-        f"{room}/{name}.json": canonical(of_method(room, name, project))
+        f"{room}/{name}.json": canonical(of_method(room, name, project, hashes))
         for room in ROOMS
         for name in methods(room, project)
     }
@@ -121,36 +133,34 @@ def digest(files: Closure) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
-def imports(file: Path, project: Path = PROJECT) -> frozenset[Path]:
-    """Files of ``tasks/`` that a file imports itself, with the packages they are in.
-
-    A file that does not parse imports nothing: it still counts by its bytes.
-    """
-    return _imports(file, _sha256(file), project)
-
-
 @cache
 def _imports(file: Path, sha: str, project: Path) -> frozenset[Path]:
-    """As :func:`imports`; ``sha`` makes an edited file another question."""
+    """Files of ``tasks/`` that a file imports itself, with the packages they are in.
+
+    A file that does not parse imports nothing: it still counts by its bytes. ``sha``
+    makes an edited file another question.
+    """
     del sha
     try:
         tree = ast.parse(file.read_bytes())
     except SyntaxError:
         return frozenset()
-    found = set()
-    for name in _imported_names(tree):
-        parts = name.split(".")
-        if parts[0] != "tasks":
-            continue
-        for end in range(1, len(parts) + 1):
-            base = project.joinpath(*parts[:end])
-            found |= {base.with_suffix(".py"), base / "__init__.py"}
-    return frozenset(path for path in found if path.is_file())
+    parts = [name.split(".") for name in _imported_names(tree)]
+    bases = {
+        "/".join(names[:end])
+        for names in parts
+        if names[0] == "tasks"
+        for end in range(1, len(names) + 1)
+    }
+    files = [
+        project / (base + end) for base in bases for end in (".py", "/__init__.py")
+    ]
+    return frozenset(path for path in files if path.is_file())
 
 
 def _imported_names(node: ast.AST) -> Iterator[str]:
     """Dotted names; ``from a import b`` gives a and a.b, as b may be a module."""
-    inner = list(ast.iter_child_nodes(node))
+    inner = [n for n in ast.iter_child_nodes(node) if not isinstance(n, ast.expr)]
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
     elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -180,6 +190,13 @@ def _data(folder: Path) -> list[Path]:
         for path in folder.iterdir()
         if path.is_file() and path.suffix not in (".py", ".pyc")
     ]
+
+
+def _hash(file: Path, hashes: dict[Path, str]) -> str:
+    """The hash of a file, which is read if need be."""
+    if file not in hashes:
+        hashes[file] = _sha256(file)
+    return hashes[file]
 
 
 def _sha256(file: Path) -> str:

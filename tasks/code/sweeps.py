@@ -8,7 +8,7 @@ from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.fields import fits, shown, sweepable
 from tasks.artifacts.params import MEND, PARAMS, check_known, check_mapping, class_of
 from tasks.artifacts.study import Study
-from tasks.artifacts.sweep import DERIVED, LARGEST, configurations
+from tasks.artifacts.sweep import DERIVED, LARGEST, Numbers, configurations
 
 MOST = 1000  # slices: configurations times seeds, one ONNX file each a variant
 
@@ -27,33 +27,57 @@ def check_sweep(params: Mapping[str, Any], study: Study) -> None:
     """
     check_mapping(params["sweep"], "sweep")
     taken = {f"{a}-{b}": "a weighted learner" for a, b in _weighted(study)}
-    for learner, lists in params["sweep"].items():
+    for learner in params["sweep"]:
         check_known(learner, study.learners, "sweep")
         where = f"sweep.{learner}"
-        check_mapping(lists, where)
-        block = params["train"][learner]
-        parameters = class_of(block, f"train.{learner}").Parameters
-        for name, values in lists.items():
-            _check_list(name, values, parameters, where)
-        tried = configurations(learner, lists)
-        if not tried:
-            mend = f"list a number of {learner}, or leave {where} out"
-            raise RefusedError(PARAMS, where, "no lists", "at least one", mend)
-        slices = len(tried) * len(study.seeds)
-        if slices > MOST:
-            found = f"{len(tried)} configurations of {len(study.seeds)} seeds"
-            expected = f"at most {MOST} slices"
-            raise RefusedError(PARAMS, where, found, expected, "try fewer values")
-        for policy, numbers in tried.items():
+        for policy in checked_sweep(params, learner, len(study.seeds)):
             if policy in taken:
                 expected = f"another name: {taken[policy]} has it"
                 raise RefusedError(PARAMS, where, policy, expected, "rename that one")
             taken[policy] = where
-            _check_numbers(parameters, {**block, **numbers}, where)
     for key in ("grid", "cut"):
         if params[key] != DERIVED[key](params):
             expected = "what follows from sweep, study and train"
             raise RefusedError(PARAMS, key, "something else", expected, MEND)
+
+
+def checked_sweep(
+    params: Mapping[str, Any], learner: str, seeds: int
+) -> dict[str, Numbers]:
+    """The configurations of a learner, as a stage needs them that is started by hand.
+
+    Args:
+        params: The composed parameters, ``train.<learner>`` checked.
+        learner: Its name.
+        seeds: How many the study has.
+
+    Returns:
+        Numbers by the policy's name; empty where the learner is not swept.
+
+    Raises:
+        RefusedError: For what :func:`check_sweep` refuses one learner's lists for.
+    """
+    sweep = params.get("sweep") or {}
+    check_mapping(sweep, "sweep")
+    if learner not in sweep:
+        return {}
+    lists, where = sweep[learner], f"sweep.{learner}"
+    check_mapping(lists, where)
+    block = params["train"][learner]
+    parameters = class_of(block, f"train.{learner}").Parameters
+    for name, values in lists.items():
+        _check_list(name, values, parameters, where)
+    tried = configurations(learner, lists)
+    if not tried:
+        mend = f"list a number of {learner}, or leave {where} out"
+        raise RefusedError(PARAMS, where, "no lists", "at least one", mend)
+    if len(tried) * seeds > MOST:
+        found = f"{len(tried)} configurations of {seeds} seeds"
+        expected = f"at most {MOST} slices"
+        raise RefusedError(PARAMS, where, found, expected, "try fewer values")
+    for numbers in tried.values():
+        _check_numbers(parameters, {**block, **numbers}, where)
+    return tried
 
 
 def _weighted(study: Study) -> list[tuple[str, str]]:

@@ -112,7 +112,7 @@ def wanted(params: Mapping[str, Any], where: object = "params.yaml") -> list[Wan
             plain = learner in names(params, "learners", where, needed=False)
             trained = "train" if plain else "train_weighted"
             stage = f"{'cut' if learner in swept else trained}@{branch}"
-            outputs.append(Wanted(curves, ("curves.csv",), stage))
+            outputs.append(Wanted(curves, ("curves.csv", "policy.json"), stage))
             for method in names(params, "estimators", where, needed=False):
                 out = f"data/estimates/{leaf}/{method}"
                 outputs.append(Wanted(out, (), f"estimate@{branch}-{method}"))

@@ -171,9 +171,10 @@ def _cards(revisions: Sequence[Revision]) -> Iterable[Data]:
         drawn = []
         hashes = {r.cards[name]["sha256"] for r in revisions if name in r.cards}
         for number, revision in enumerate(revisions):
-            counted = revision.cards.get(name, {}).get("return", {}).get("histogram")
-            if counted and len(hashes) > 1:
-                mean = [("mean", float(revision.cards[name]["return"]["mean"]))]
+            card = revision.cards.get(name)
+            counted = card["return"].get("histogram") if card else None
+            if card and counted and len(hashes) > 1:
+                mean = [("mean", float(card["return"]["mean"]))]
                 picture = histogram(counted["edges"], counted["counts"], mean)
                 drawn.append((number, revision.name, picture))
         yield Data(name, table, tuple(drawn), measured.get(name))

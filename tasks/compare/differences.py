@@ -156,7 +156,7 @@ def environment(revisions: Sequence[Revision]) -> Table:
             for dep in block.get("deps", ())
             if dep.get("path") == "environment.json"
         }
-        known = revision.environment or {}
+        known = revision.environment
         blocks.append(
             {
                 "environment.json": {
@@ -164,8 +164,8 @@ def environment(revisions: Sequence[Revision]) -> Table:
                 },
                 "onnxruntime": _sessions(revision, "onnxruntime"),
                 "threads of onnxruntime": _sessions(revision, "threads"),
-                "python": known.get("python", NONE),
-                "processor": (known.get("cpu") or {}).get("model", NONE),
+                "python": known["python"] if known else NONE,
+                "processor": known["cpu"]["model"] if known else NONE,
             }
         )
     return table(blocks)
@@ -199,8 +199,9 @@ def _files(revision: Revision, field: str, below: tuple[str, ...]) -> dict[str, 
     """MD5 by path; more than one where stages ran different versions of a file."""
     md5s: dict[str, dict[str, None]] = {}
     for block in revision.stages.values():
-        for entry in block.get(field, ()):
-            if str(entry.get("path")).startswith(below):
+        deps, outs = block.get("deps", []), block.get("outs", [])
+        for entry in deps if field == "deps" else outs:
+            if entry["path"].startswith(below):
                 md5s.setdefault(entry["path"], {})[str(entry.get("md5"))] = None
     return {path: ", ".join(several) for path, several in sorted(md5s.items())}
 

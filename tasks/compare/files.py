@@ -2,37 +2,51 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict, TypeVar
 
 import onnx
-import pandas as pd
-import yaml
 
+from tasks.artifacts.dataset_formats import Card, Histogram
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.files import read_json
-from tasks.artifacts.sealed import SEAL, read_sealed
+from tasks.artifacts.recorded import World, scored
+from tasks.artifacts.sealed import read_sealed
+from tasks.artifacts.strict_yaml import read_yaml
+from tasks.artifacts.typed_json import check_typed
+from tasks.report.engine.read import check_histogram
 
-# libyaml's is 10 times as fast on a dvc.lock, where it is there
-SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+REPRO = "dvc repro"
+T = TypeVar("T")
 
 
-def stages(path: Path) -> dict[str, Any]:
+class Entry(TypedDict):
+    """A file or folder that a stage reads or writes."""
+
+    path: str
+    md5: NotRequired[str]
+
+
+class Stage(TypedDict):
+    """What dvc.lock says of a stage."""
+
+    deps: NotRequired[list[Entry]]
+    outs: NotRequired[list[Entry]]
+    params: NotRequired[dict[str, dict[str, Any]]]
+
+
+def stages(path: Path) -> dict[str, Stage]:
     """The block ``stages`` of a dvc.lock; empty where there is none.
 
     Raises:
-        RefusedError: If it is no YAML.
+        RefusedError: If it is no YAML, or not as DVC writes it.
     """
     if not path.exists():
         return {}
-    loader = SafeLoader(path.read_text(encoding="utf-8"))
     try:
-        loaded = loader.get_single_data()
-    except yaml.YAMLError as error:
-        reason = str(error).splitlines()[0]
-        raise RefusedError(path, "content", reason, "YAML", "dvc repro") from None
-    finally:
-        loader.dispose()
-    return dict(loaded.get("stages") or {}) if isinstance(loaded, Mapping) else {}
+        loaded = read_yaml(path)
+    except ValueError as error:
+        raise RefusedError(path, "content", error, "YAML", REPRO) from None
+    block = loaded.get("stages") if isinstance(loaded, Mapping) else None
+    return check_typed(block or {}, dict[str, Stage], path, REPRO)
 
 
 def packages(path: Path) -> dict[str, str]:
@@ -44,58 +58,34 @@ def packages(path: Path) -> dict[str, str]:
     return {pair[0].strip(): pair[1].strip() for pair in split if len(pair) == 2}
 
 
-def document(path: Path, *fields: str) -> dict[str, Any]:
-    """A JSON object with at least the given fields, dotted.
+def document(path: Path, kind: type[T], *fields: str, whole: bool = False) -> T:
+    """A JSON object of which at least the given fields are there, dotted.
+
+    Args:
+        path: The file. One of before files stated their own hash states none.
+        kind: What its fields have to be, as far as they are there.
+        *fields: Those that must be there.
+        whole: Whether all of them must.
 
     Raises:
-        RefusedError: If the file or a field is missing.
+        RefusedError: If the file or a field is missing, or not as described.
     """
-    content = read_json(path, "dvc repro", dict)
-    for name in fields:
-        value = content
-        for part in name.split("."):
-            if not isinstance(value, Mapping) or part not in value:
-                raise RefusedError(path, name, "nothing", "a value", "dvc repro")
-            value = value[part]
-    return dict(content)
+    content = read_sealed(path, REPRO, needed=False)
+    return check_typed(content, kind, path, REPRO, None if whole else fields)
 
 
-def card(path: Path) -> dict[str, Any]:
+def card(path: Path) -> Card:
     """A dataset's card, with what a comparison needs of it."""
-    return document(path, "sha256", "return.mean", "episodes", "steps")
+    read = document(path, Card, "sha256", "return.mean", "episodes", "steps")
+    if histogram := read["return"].get("histogram"):
+        check_typed(histogram, Histogram, path, REPRO)
+        check_histogram(path, histogram, REPRO)
+    return read
 
 
-def world(path: Path) -> dict[str, Any]:
+def world(path: Path) -> World:
     """The block ``world`` of a world.json, with its references."""
-    fields = ("world.name", "world.ref_min", "world.ref_max")
-    content = document(path, *fields)
-    if SEAL in content:  # revisions from before it have none
-        read_sealed(path, "dvc repro")
-    return dict(content["world"])
-
-
-def curves(path: Path) -> pd.DataFrame:
-    """Curves of a training: update, seed and its metrics.
-
-    Raises:
-        RefusedError: If there is no such file, or it is no such table.
-    """
-    if not path.exists():
-        raise RefusedError(path, "file", "nothing", "a file", "dvc repro")
-    try:
-        table = pd.read_csv(path)
-    except ValueError as error:
-        raise RefusedError(path, "content", error, "CSV", "dvc repro") from error
-    if not {"update", "seed"} <= set(table.columns):
-        expected = "update and seed among them"
-        raise RefusedError(path, "columns", list(table), expected, "dvc repro")
-    if table.empty:
-        raise RefusedError(path, "rows", "none", "at least one", "dvc repro")
-    for name in table:
-        kinds = "iu" if name in ("update", "seed") else "iuf"
-        if (kind := table[name].dtype.kind) not in kinds:
-            raise RefusedError(path, str(name), f"type {kind}", "numbers", "dvc repro")
-    return table
+    return scored(read_sealed(path, REPRO, needed=False), path, REPRO)
 
 
 def model(path: Path) -> onnx.ModelProto:
@@ -107,6 +97,4 @@ def model(path: Path) -> onnx.ModelProto:
     try:
         return onnx.load(path, load_external_data=False)
     except Exception as error:  # protobuf raises several kinds
-        raise RefusedError(
-            path, "content", error, "an ONNX model", "dvc repro"
-        ) from error
+        raise RefusedError(path, "content", error, "an ONNX model", REPRO) from error

@@ -199,7 +199,7 @@ def _pair(baseline: Revision, other: Revision, key: Key, params: VerdictParams) 
         notes.append("other ONNX files, same episodes")
     if _data(baseline, key) != _data(other, key):
         notes.append("made from other data")
-    modes = [str((result.metrics or {}).get("mode")) for result in (a, b)]
+    modes = [str(r.metrics.get("mode")) if r.metrics else "None" for r in (a, b)]
     if modes[0] != modes[1]:
         notes.append(f"run in mode {modes[1]} instead of {modes[0]}")
     if 0 < len(verdict.regressed_seeds) < len(a.played.seeds):
@@ -228,8 +228,16 @@ def level(result: Result, world: Mapping[str, Any]) -> Level:
     def score(value: float) -> float:
         return 100.0 * (value - ref_min) / (ref_max - ref_min)
 
-    returns = (result.metrics or {})["return"]
-    low, high = (score(float(returns.get(k, returns["iqm"]))) for k in ("low", "high"))
+    if result.metrics is None:
+        raise LookupError("no evaluation was read")
+    returns = result.metrics["return"]
+    low, high = (
+        score(float(end))
+        for end in (
+            returns.get("low", returns["iqm"]),
+            returns.get("high", returns["iqm"]),
+        )
+    )
     mean = score(float(result.played.returns.mean()))
     return Level(mean, score(float(returns["iqm"])), low, high)
 
@@ -242,8 +250,8 @@ def estimates(revisions: Sequence[Revision]) -> list[Estimate]:
         for revision in revisions:
             result = revision.results.get(key)
             metrics = result.metrics if result and result.is_estimate else None
-            block = (metrics or {}).get("score") or (metrics or {}).get("return")
-            values.append(_estimated(block))
+            both = [metrics.get("score"), metrics.get("return")] if metrics else []
+            values.append(_estimated(next(filter(None, both), None)))
             if metrics and metrics.get("method"):
                 methods.append(str(metrics["method"]))
         if any(value is not None for value in values):

@@ -4,22 +4,26 @@ Every file is checked before it is used: an ONNX file against the hash in its co
 JSON and parquet against the fields that are needed.
 """
 
-import hashlib
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import pandas as pd
-
+from tasks.artifacts.curves import read_curves
+from tasks.artifacts.dataset_formats import Card, Estimate, Letters
+from tasks.artifacts.environment import Environment, read_environment
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.evaluation import STATED, TABLE, Episodes, check_table
-from tasks.artifacts.files import read_json, sha256
+from tasks.artifacts.evaluation import STATED, TABLE, Episodes
+from tasks.artifacts.files import check_sha256, sha256
+from tasks.artifacts.formats import Batches, Contract, Evaluation
 from tasks.artifacts.params import load
+from tasks.artifacts.recorded import World
 from tasks.compare import Missing, Source, Wanted, files, wanted
 from tasks.estimate import ESTIMATE
-from tasks.statistics.composition import LETTERS
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Key = tuple[str, str, str]  # dataset, learner, variant
 T = TypeVar("T")
@@ -39,12 +43,12 @@ class Result:
         latency: latency.json, where it was measured and is still there.
     """
 
-    metrics: dict[str, Any] | None = None
+    metrics: Evaluation | None = None
     episodes: Episodes | None = None
     table: str = ""
     graphs: dict[int, Path] = field(default_factory=dict)
-    contracts: dict[int, dict[str, Any]] = field(default_factory=dict)
-    latency: dict[str, Any] | None = None
+    contracts: dict[int, Contract] = field(default_factory=dict)
+    latency: Batches | None = None
 
     @property
     def is_estimate(self) -> bool:
@@ -90,15 +94,15 @@ class Revision:
 
     source: Source
     params: dict[str, Any]
-    stages: dict[str, Any]
+    stages: dict[str, files.Stage]
     packages: dict[str, str]
-    environment: dict[str, Any] | None
-    cards: dict[str, dict[str, Any]] = field(default_factory=dict)
-    worlds: dict[str, dict[str, Any]] = field(default_factory=dict)
-    curves: dict[tuple[str, str], pd.DataFrame] = field(default_factory=dict)
+    environment: Environment | None
+    cards: dict[str, Card] = field(default_factory=dict)
+    worlds: dict[str, World] = field(default_factory=dict)
+    curves: dict[tuple[str, str], "pd.DataFrame"] = field(default_factory=dict)
     results: dict[Key, Result] = field(default_factory=dict)
-    estimates: dict[Key, dict[str, Any]] = field(default_factory=dict)
-    qdc: dict[str, dict[str, Any]] = field(default_factory=dict)
+    estimates: dict[Key, Estimate] = field(default_factory=dict)
+    qdc: dict[str, Letters] = field(default_factory=dict)
     gaps: list[Missing] = field(default_factory=list)
 
     @property
@@ -120,9 +124,7 @@ def collect(source: Source) -> Revision:
         params=load(folder / "params.yaml"),
         stages=files.stages(folder / "dvc.lock"),
         packages=files.packages(folder / "requirements.lock"),
-        environment=read_json(environment, "make setup")
-        if environment.exists()
-        else None,
+        environment=read_environment(environment) if environment.exists() else None,
         gaps=list(source.missing),
     )
     for out in wanted(revision.params, f"params.yaml of {source.name}"):
@@ -138,15 +140,21 @@ def _read(revision: Revision, out: Wanted) -> None:
     if kind == "datasets":
         _read_dataset(revision, out, names[0].removesuffix("-v0"))
     elif kind == "policies":
-        curves = _kept(revision, out, lambda: files.curves(folder / "curves.csv"))
+        curves = _kept(
+            revision, out, lambda: read_curves(folder, "dvc repro", stated=False)
+        )
         if curves is not None:
             revision.curves[names[0], names[1]] = curves
     elif kind == "qdc":
-        measured = _kept(revision, out, lambda: files.document(path, *LETTERS))
+        measured = _kept(
+            revision, out, lambda: files.document(path, Letters, whole=True)
+        )
         if measured is not None:
             revision.qdc[names[0]] = measured
     elif kind == "estimates":
-        estimate = _kept(revision, out, lambda: files.document(path, *ESTIMATED))
+        estimate = _kept(
+            revision, out, lambda: files.document(path, Estimate, *ESTIMATED)
+        )
         if estimate is not None:
             revision.estimates[names[0], names[1], names[2]] = estimate
     else:
@@ -172,7 +180,9 @@ def _read_result(revision: Revision, out: Wanted, kind: str, key: Key) -> None:
     _kept(revision, out, lambda: read(folder, result))
     timed = revision.source.folder / "data/profiles" / Path(*key) / "latency.json"
     if timed.exists():
-        result.latency = _kept(revision, out, lambda: read_json(timed, ""))
+        result.latency = _kept(
+            revision, out, lambda: files.document(timed, Batches, whole=True)
+        )
 
 
 def _kept(revision: Revision, out: Wanted, read: Callable[[], T]) -> T | None:
@@ -201,15 +211,10 @@ def _read_graphs(folder: Path, result: Result) -> None:
     if not contracts:
         raise RefusedError(folder, "seed-*.json", "nothing", "files", "dvc repro")
     for path in contracts:
-        contract = files.document(path, "seed", "onnx_sha256", "dataset.sha256")
+        fields = ("seed", "onnx_sha256", "dataset.sha256")
+        contract = files.document(path, Contract, *fields)
         seed, file = contract["seed"], path.with_suffix(".onnx")
-        if type(seed) is not int:
-            found, expected = f"{seed!r:.80}", "a whole number"
-            raise RefusedError(path, "seed", found, expected, "dvc repro")
-        hashed = sha256(file) if file.exists() else "nothing"
-        if hashed != contract["onnx_sha256"]:
-            expected = contract["onnx_sha256"]
-            raise RefusedError(file, "sha256", hashed, expected, "dvc repro")
+        check_sha256(file, contract["onnx_sha256"], "dvc repro")
         files.model(file)
         result.graphs[seed] = file
         result.contracts[seed] = contract
@@ -217,17 +222,12 @@ def _read_graphs(folder: Path, result: Result) -> None:
 
 def _read_evaluation(folder: Path, result: Result) -> None:
     """Read metrics.json and, unless they are estimates, the table of episodes."""
-    metrics = files.document(folder / "metrics.json")
+    path = folder / "metrics.json"
+    metrics = files.document(path, Evaluation)
     if metrics.get("kind") != ESTIMATE:
+        files.document(path, Evaluation, "score.iqm", "return.iqm", "mode")
         path = folder / TABLE
         if STATED in metrics:  # revisions from before it state none
-            check_table(path, metrics[STATED], "dvc repro")
-        episodes = Episodes.read(path)
-        counts = {int((episodes.seed == seed).sum()) for seed in episodes.seeds}
-        if len(counts) != 1 or (episodes.seed[1:] < episodes.seed[:-1]).any():
-            expected = "as many rows for each seed, in order"
-            raise RefusedError(path, "seed", sorted(counts), expected, "dvc repro")
-        result.episodes = episodes
-        result.table = hashlib.sha256(path.read_bytes()).hexdigest()
-        files.document(folder / "metrics.json", "score.iqm", "return.iqm", "mode")
+            check_sha256(path, metrics[STATED], "dvc repro")
+        result.episodes, result.table = Episodes.read(path), sha256(path)
     result.metrics = metrics

@@ -15,16 +15,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tasks.artifacts.dataset import load_rows, load_transitions
-from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.files import whole_folder, write_json
+from tasks.artifacts.files import whole_folder
 from tasks.artifacts.names import add_name
-from tasks.artifacts.params import build, load, pick
-from tasks.artifacts.policy import load_policy, makers_of, save_policy
-from tasks.artifacts.sealed import read_sealed
+from tasks.artifacts.ownership import check_place
+from tasks.artifacts.params import build, load
+from tasks.artifacts.policy import (
+    check_trained_on,
+    load_policy,
+    makers_of,
+    save_policy,
+)
+from tasks.artifacts.rows import load_rows, load_transitions
+from tasks.artifacts.sealed import write_sealed
 from tasks.artifacts.stage import run_stage
 from tasks.artifacts.windows import windows
 from tasks.code import made_by
+from tasks.code.blocks import checked
 from tasks.compress import Compressor, Rows
 from tasks.compress.cores.layer_inputs import acted
 from tasks.nets.policy import Logged, Policy
@@ -99,18 +105,7 @@ def read_rows(
             )
             for half in (slice(count), slice(count, None))
         ]
-    present, trained_on = (
-        read_sealed(folder / "card.json", "dvc repro")["sha256"],
-        origin["dataset_sha256"],
-    )
-    if present != trained_on:
-        raise RefusedError(
-            folder / "card.json",
-            "sha256",
-            present,
-            f"{trained_on}, which the policy was trained on",
-            "train it again with: dvc repro",
-        )
+    present = check_trained_on(folder, origin)
     seeds = tuple(origin["seeds"])
     calibration, held_out = (
         Rows(observations, dataset, present, seeds, world, logged, legal)
@@ -122,13 +117,15 @@ def read_rows(
 def run(arguments: argparse.Namespace, params: dict[str, Any]) -> Path:
     """Compress and write; returns the folder written."""
     name = arguments.compressor
-    block = pick(params, "compress", name)
+    block = checked(params, "compress", name)
     compressor: Compressor[Any] = build(block, f"compress.{name}")
     branch = Path(arguments.dataset, arguments.learner)
     source, variant = Path("data/policies") / branch, name
     if arguments.after:
         source = Path("data/compressed") / branch / arguments.after
         variant = f"{arguments.after}-{name}"
+    target = Path("data/compressed") / branch / variant
+    check_place(target)
     policy, origin = load_policy(source)
     makers = [*makers_of(source, origin), made_by("compress", name, block)]
     world = None
@@ -147,10 +144,9 @@ def run(arguments: argparse.Namespace, params: dict[str, Any]) -> Path:
         "after": arguments.after,
         "action_error": action_error(policy, small, held_out),
     }
-    target = Path("data/compressed") / branch / variant
     with whole_folder(target) as folder:
         save_policy(folder, small, {**origin, "made_by": makers})
-        write_json(folder / "compression.json", report)
+        write_sealed(folder / "compression.json", report)
     ratio = report["bytes_weights"] / report["bytes_weights_before"]
     error = report["action_error"]["mean"]
     words = f"actions differ by {error:.2g} on average"

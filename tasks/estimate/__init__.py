@@ -23,8 +23,8 @@ from tasks.artifacts.params import Params, Range
 from tasks.statistics.intervals import percentiles, resampled
 
 if TYPE_CHECKING:
-    from tasks.artifacts.dataset import Transitions
     from tasks.artifacts.onnx_policy import OnnxPolicy
+    from tasks.artifacts.transitions import Transitions
 
 ESTIMATE = "estimate"  # metrics.json, key kind; returns of a world have no such key
 Doubles = NDArray[np.float64]

@@ -11,14 +11,19 @@ from typing import Any
 
 import numpy as np
 
-from tasks.artifacts.dataset import Transitions, load_transitions
-from tasks.artifacts.files import whole_folder, write_json
+from tasks.artifacts.files import whole_folder
 from tasks.artifacts.names import add_name
 from tasks.artifacts.onnx_policy import OnnxPolicy
-from tasks.artifacts.params import build, check_known, load, pick
+from tasks.artifacts.ownership import check_place
+from tasks.artifacts.params import build, check_known, load
 from tasks.artifacts.progress import Progress
+from tasks.artifacts.rows import load_transitions
+from tasks.artifacts.sealed import write_sealed
 from tasks.artifacts.stage import run_stage
+from tasks.artifacts.study import stated
+from tasks.artifacts.transitions import Transitions
 from tasks.artifacts.variants import Variant
+from tasks.code.blocks import checked
 from tasks.estimate import ESTIMATE, Estimator, Target, begins, target
 
 VARIANT = "float32"
@@ -59,18 +64,19 @@ def main() -> None:
         add_name(parser, f"--{name}", required=True, help=f"of study.{LISTS[name]}")
     options = parser.parse_args()
     params = load()
-    names: dict[str, Any] = params.get("study") or {}
+    names = stated(params)
     for name in LISTS:
         key = LISTS[name]
         check_known(getattr(options, name), names.get(key, ()), f"study.{key}")
     dataset, learner, method = options.dataset, options.learner, options.estimator
     variant = Variant(dataset, learner, VARIANT, tuple(names.get("seeds", ())))
     where = f"estimate.{method}"
-    estimator: Estimator[Any] = build(pick(params, "estimate", method), where)
+    estimator: Estimator[Any] = build(checked(params, "estimate", method), where)
+    folder = Path("data/estimates") / dataset / learner / method
+    check_place(folder)
     p = estimator.params
     data = load_transitions(Path("data/datasets") / f"{dataset}-v0")
     policies = targets(variant, data, p.noise)
-    folder = Path("data/estimates") / dataset / learner / method
     title = f"{dataset} {learner} {method}"
     with whole_folder(folder) as place:
         with Progress(title, 1.0, lines=PARTS) as progress:
@@ -90,7 +96,7 @@ def main() -> None:
             "logged": logged(data, p.discount),
             **figures,
         }
-        write_json(place / "metrics.json", metrics)
+        write_sealed(place / "metrics.json", metrics)
     whole = metrics["discounted"]
     print(
         f"{title}: estimated discounted return {whole['mean']:.1f} "

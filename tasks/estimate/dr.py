@@ -38,7 +38,7 @@ from tasks.estimate.cores.fitted_q import Fitted, FittedParams
 from tasks.estimate.cores.importance import log_weights, resampler, sizes, spread
 
 if TYPE_CHECKING:
-    from tasks.artifacts.dataset import Transitions
+    from tasks.artifacts.transitions import Transitions
 
 
 @dataclass(frozen=True)

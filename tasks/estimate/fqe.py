@@ -34,7 +34,7 @@ from tasks.estimate import (
 from tasks.estimate.cores.fitted_q import Fitted, FittedParams
 
 if TYPE_CHECKING:
-    from tasks.artifacts.dataset import Transitions
+    from tasks.artifacts.transitions import Transitions
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ from tasks.estimate.cores.importance import (
 )
 
 if TYPE_CHECKING:
-    from tasks.artifacts.dataset import Transitions
+    from tasks.artifacts.transitions import Transitions
 
 
 @dataclass(frozen=True)

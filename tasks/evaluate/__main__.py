@@ -11,10 +11,12 @@ import numpy as np
 from tasks.artifacts.evaluation import Episodes, write_evaluation
 from tasks.artifacts.files import whole_folder
 from tasks.artifacts.onnx_policy import OnnxPolicy
-from tasks.artifacts.params import build, load, pick
+from tasks.artifacts.ownership import check_place
+from tasks.artifacts.params import build, load
 from tasks.artifacts.progress import Progress
 from tasks.artifacts.stage import run_stage
 from tasks.artifacts.variants import Variant
+from tasks.code.blocks import checked
 from tasks.evaluate import Evaluator
 from tasks.evaluate.engine.compatibility import check_fits
 from tasks.evaluate.engine.world import world_of
@@ -64,11 +66,13 @@ def main() -> None:
     params = load()
     variant = Variant.parse(params, __doc__ or "")
     where = f"evaluate.{METHOD}"
-    evaluator: Evaluator[Any] = build(pick(params, "evaluate", METHOD), where)
+    evaluator: Evaluator[Any] = build(checked(params, "evaluate", METHOD), where)
+    out = variant.folder("evaluations")
+    check_place(out)
     world = world_of(variant.dataset)
     mode = evaluator.params.mode
     policies = open_policies(variant, world, None if mode == "auto" else mode)
-    with whole_folder(variant.folder("evaluations")) as folder:
+    with whole_folder(out) as folder:
         title = f"{variant.dataset} {variant.learner} {variant.variant}"
         episodes = played(evaluator, world, policies, title)
         session = next(iter(policies.values())).session_info()

@@ -16,20 +16,23 @@ from typing import Any
 import numpy as np
 import torch
 
-from tasks.artifacts.dataset import load_observations, load_transitions
 from tasks.artifacts.files import read_entry, whole_folder
 from tasks.artifacts.onnx_policy import OnnxPolicy, contract_of, write_onnx
-from tasks.artifacts.params import build, load, pick
+from tasks.artifacts.ownership import check_place
+from tasks.artifacts.params import build, load
 from tasks.artifacts.parity import check_carried_parity, check_parity
 from tasks.artifacts.policy import (
+    check_trained_on,
     load_policy,
     makers_of,
     statistics_sha256,
     weights_sha256,
 )
+from tasks.artifacts.rows import load_observations, load_transitions
 from tasks.artifacts.stage import run_stage
 from tasks.artifacts.variants import Variant
 from tasks.code import made_by
+from tasks.code.blocks import checked
 from tasks.export import Exporter
 from tasks.nets.policy import Policy
 
@@ -40,9 +43,11 @@ def main() -> None:
     variant = Variant.parse(params, __doc__ or "", making=True)
     torch.set_num_threads(1)
     exporter: Exporter[Any] = build(
-        pick(params, "export", "feedforward"), "export.feedforward"
+        checked(params, "export", "feedforward"), "export.feedforward"
     )
+    by = checked(params, "export", variant.source[1]) if variant.source else {}
     source, out = variant.parent.folder("compressed"), variant.folder("onnx")
+    check_place(out)
     policy, origin = load_policy(source)
     mode = read_entry(source / "compression.json", "dvc repro", "mode", str)
     origin |= {
@@ -53,6 +58,7 @@ def main() -> None:
     }
     draw = np.random.default_rng(0)
     dataset = Path("data/datasets") / f"{variant.dataset}-v0"
+    check_trained_on(dataset, origin)
     if policy.carry():
         data = load_transitions(dataset)
         rows: tuple[Any, ...] = (data.observation, data.reward)
@@ -67,10 +73,8 @@ def main() -> None:
             # imported here, as most exports have no sampler
             from tasks.export.engine.apply_sampler import apply_sampler
 
-            sampler = variant.source[1]
-            block = pick(params, "export", sampler)
-            origin["made_by"].append(made_by("export", sampler, block))
-            sampled = apply_sampler(block, variant.source, source, policy, rows[0])
+            origin["made_by"].append(made_by("export", variant.source[1], by))
+            sampled = apply_sampler(by, variant.source, source, policy, rows[0])
             sampled.write(folder, origin["seeds"])
             parts = [
                 (seed.policy, 0, {"sampler": seed.entry}) for seed in sampled.seeds

@@ -1,7 +1,7 @@
 """One forward pass, one graph: normaliser, layers, squashing and scaling inside.
 
 Each layer writes its own nodes (``emit``, beside its ``forward``), so the file holds
-what is meant and nothing else: no debug metadata, readable names, packed weights.
+what is meant and nothing else: no debug metadata, short names, packed weights.
 """
 
 from dataclasses import dataclass

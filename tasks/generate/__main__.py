@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from tasks.artifacts.dataset import check_id, write_dataset
-from tasks.artifacts.files import check_writable
-from tasks.artifacts.makers import pick_dataset
+from tasks.artifacts.makers import group_of, known_dataset
 from tasks.artifacts.names import add_name
+from tasks.artifacts.ownership import check_place
 from tasks.artifacts.params import build, load
 from tasks.artifacts.progress import Progress
 from tasks.artifacts.stage import run_stage
 from tasks.code import made_by
+from tasks.code.blocks import checked
 from tasks.generate.engine.derived import corrupted
 
 DATASETS = Path("data/datasets")
@@ -32,10 +33,13 @@ def main() -> None:
     add_name(parser, "--dataset", required=True, help="a name in study.datasets")
     name = parser.parse_args().dataset
     logging.getLogger("gymnasium").setLevel(logging.ERROR)
-    group, block = pick_dataset(load(), name)
+    params = load()
+    known_dataset(params, name, "dataset")
+    group = group_of(params, name)
+    block = checked(params, group, name)
     folder = DATASETS / f"{name}-v0"
     check_id(folder, folder.name)
-    check_writable(folder.parent)
+    check_place(folder)
     make = collected if group == "dataset" else corrupted
     card = make(folder, f"{group}.{name}", block)
     print(

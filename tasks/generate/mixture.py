@@ -12,7 +12,7 @@ from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.names import NameRule
 from tasks.artifacts.params import PARAMS, Params, Range
 from tasks.generate import Generator, Progress
-from tasks.generate.engine.recording import BudgetParams, Plan, collect
+from tasks.generate.engine.recording import BudgetParams, Plan, check_count, collect
 from tasks.worlds import World
 from tasks.worlds.engine.behaviors import open_behavior
 
@@ -35,13 +35,13 @@ class MixtureParams(Params):
     in_flight: Annotated[int, Range(1, 1024)]
 
     def __post_init__(self) -> None:
-        """Also refuse a list of parts that is empty or has a wrong one."""
+        """Also refuse parts that are none, wrong, or of too many episodes in all."""
         super().__post_init__()
         if not 1 <= len(self.parts) <= 100:
             raise RefusedError(
                 PARAMS, "parts", len(self.parts), "1 to 100 parts", "list the policies"
             )
-        self.parsed()
+        check_count(sum(part.episodes or 0 for part in self.parsed()), PARAMS)
 
     def parsed(self) -> list[PartParams]:
         """The parts, each checked and complete."""

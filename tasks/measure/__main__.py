@@ -10,10 +10,14 @@ observations are standardised.
 import argparse
 from pathlib import Path
 
-from tasks.artifacts.files import check_writable, whole_folder, write_json
+from tasks.artifacts.files import whole_folder, write_json
 from tasks.artifacts.names import add_name
-from tasks.artifacts.params import build, load, pick
+from tasks.artifacts.ownership import check_place
+from tasks.artifacts.params import build, load
+from tasks.artifacts.sealed import write_sealed
 from tasks.artifacts.stage import run_stage
+from tasks.artifacts.study import stated
+from tasks.code.blocks import checked
 from tasks.measure.qdc_metrics import QdcMetrics, reference_line
 from tasks.measure.qdc_metrics.corpora import measure_files
 from tasks.measure.qdc_metrics.sample import Source
@@ -32,7 +36,7 @@ def main() -> None:
     given = parser.parse_args()
     params = load()
     where = f"measure.{METHOD}"
-    method: QdcMetrics = build(pick(params, "measure", METHOD), where)
+    method: QdcMetrics = build(checked(params, "measure", METHOD), where)
     if given.corpus:
         print("\n".join(measure_files(given.corpus, method.params)))
         return
@@ -41,11 +45,11 @@ def main() -> None:
         source = Source.open(root / f"{given.reference}-v0")
         print(reference_line(source, method.params))
         return
-    study = params.get("study") or {}
-    check_writable(OUT)
+    study = stated(params)
+    check_place(OUT / given.dataset)
     metrics = method.metrics(given.dataset, study.get("measured") or (), root)
     with whole_folder(OUT / given.dataset) as folder:
-        write_json(folder / "metrics.json", metrics)
+        write_sealed(folder / "metrics.json", metrics)
     passed = {"dataset": given.dataset, "sha256": metrics["dataset_sha256"]}
     write_json(GATES / str(study["name"]) / f"{given.dataset}.json", passed)
     print(f"{given.dataset}: {method.summary(metrics)}")

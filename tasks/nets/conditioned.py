@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tasks.nets.ends import emit_bounded, emit_first
 from tasks.nets.feedforward import Feedforward
 from tasks.nets.graph import Graph
 from tasks.nets.layers import Linear, perceptron
@@ -128,23 +129,13 @@ class Conditioned(Policy):
     def emit(self, graph: Graph, k: int) -> None:
         """Add seed slice ``k`` to a graph that has the policy's inputs."""
         middle, half = self._span()
-        statistics = {
-            "observation": (self.observation_mean, self.observation_std),
-            "descriptor": (middle, half),
-        }
-        parts = []
-        for name, (centre, width) in statistics.items():
-            shift = graph.constant(f"{name}_mean", centre)
-            scale = graph.constant(f"{name}_std", width)
-            x = graph.add("Sub", name, shift, name=f"{name}_centred")
-            parts.append(graph.add("Div", x, scale, name=f"{name}_normalised"))
-        x = graph.add("Concat", *parts, name="row", axis=1)
-        for i, layer in enumerate(self.layers):
-            x = layer.emit(graph, x, k, f"layer{i}")
-            if i < len(self.layers) - 1:
-                x = graph.add("Relu", x, name=f"layer{i}.relu")
+        mean = torch.cat([self.observation_mean, middle])
+        std = torch.cat([self.observation_std, half])
+        x = graph.add("Concat", "observation", "descriptor", name="row", axis=1)
+        first = self.layers[0]
+        x = emit_first(graph, x, first.weight[k], first.bias[k, 0], mean, std, "layer0")
+        for i, layer in enumerate(self.layers[1:]):
+            x = graph.add("Relu", x, name=f"layer{i}.relu")
+            x = layer.emit(graph, x, k, f"layer{i + 1}")
         x = graph.add("Tanh", x, name="squashed")
-        scale = graph.constant("action_scale", self.action_scale)
-        offset = graph.constant("action_offset", self.action_offset)
-        x = graph.add("Mul", x, scale, name="action_scaled")
-        graph.add("Add", x, offset, name="action")
+        emit_bounded(graph, x, self.action_scale, self.action_offset)

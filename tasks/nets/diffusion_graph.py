@@ -5,11 +5,15 @@ embedding is a constant, and one call of a flow is a plain perceptron.
 """
 
 import copy
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
 
+from tasks.nets.ends import emit_bounded, emit_first, emit_normalised
 from tasks.nets.graph import Graph
+from tasks.nets.integer import IntegerLinear
+from tasks.nets.layers import Linear
 from tasks.nets.sampling_graph import emit
 
 if TYPE_CHECKING:
@@ -25,14 +29,7 @@ def emit_policy(policy: "DiffusionPolicy", graph: Graph, k: int) -> None:
     embeddings = policy.embeddings
     if policy.is_double:  # as the step in torch does
         embeddings = copy.deepcopy(embeddings).double()
-    add, constant = graph.add, graph.constant
-    mean = constant("observation_mean", policy.observation_mean)
-    std = constant("observation_std", policy.observation_std)
-    x = add("Sub", "observation", mean, name="observation_centred")
-    normalised = add("Div", x, std, name="observation_normalised")
-    one = constant("one", torch.ones(1, dtype=torch.int64))
-    rows = add("Shape", "observation", name="rows", start=0, end=1)
-    shape = add("Concat", rows, one, name="row_shape", axis=0)
+    enter = _first(policy, graph)(policy, graph, k)
 
     def network(_: Graph, x: str, time: float, at: str) -> str:
         with torch.no_grad():
@@ -42,22 +39,95 @@ def emit_policy(policy: "DiffusionPolicy", graph: Graph, k: int) -> None:
                     embeddings, policy.times(time), strict=True
                 )
             ]
-        row = torch.cat(embedded, -1).float()  # (1, times * W)
-        times = add("Expand", constant(f"{at}_times", row), shape, name="times")
-        y = add("Concat", x, times, normalised, name="told", axis=1)
-        for i, layer in enumerate(policy.layers):
-            y = layer.emit(graph, y, k, f"layer{i}")
-            if i < len(policy.layers) - 1:
-                y = _emit_activation(graph, y, policy.activation, f"layer{i}")
+        y = enter(x, torch.cat(embedded, -1).float(), at)
+        for i, layer in enumerate(policy.layers[1:]):
+            y = _emit_activation(graph, y, policy.activation, f"layer{i}")
+            y = layer.emit(graph, y, k, f"layer{i + 1}")
         return y
 
     noise = _emit_noise(policy, graph)
     x = emit(policy.plan, graph, network, policy.kind, noise)
-    x = add(
+    x = graph.add(
         "Clip", x, graph.scalar("low", -1.0), graph.scalar("high", 1.0), name="squashed"
     )
-    x = add("Mul", x, constant("action_scale", policy.action_scale), name="scaled")
-    add("Add", x, constant("action_offset", policy.action_offset), name="action")
+    emit_bounded(graph, x, policy.action_scale, policy.action_offset)
+
+
+def _first(policy: "DiffusionPolicy", graph: Graph) -> "First":
+    """What adds the first layer: apart where that layer can be."""
+    layer = policy.layers[0]
+    if isinstance(layer, IntegerLinear) and layer.parts[1:]:
+        return _emit_parts
+    folds = type(layer) is Linear and graph.folds and not graph.double
+    return _emit_first if folds else _emit_row
+
+
+# (x (B, A), its time's embedding (1, times * W), a name for the call) -> (B, H)
+Enter = Callable[[str, torch.Tensor, str], str]
+First = Callable[["DiffusionPolicy", Graph, int], Enter]
+
+
+def _emit_first(policy: "DiffusionPolicy", graph: Graph, k: int) -> Enter:
+    """A first layer of floats, apart: what observation and time add is known before x.
+
+    The observation's part is the same in every call, the time's a constant.
+    """
+    layer, a, o = policy.layers[0], policy.action_width, policy.observation_width
+    own, told, seen = layer.weight[k].split([a, layer.inputs - a - o, o])
+    statistics = policy.observation_mean, policy.observation_std
+    bias, several = layer.bias[k, 0], policy.calls > 1
+
+    def emit_seen(bias: torch.Tensor) -> str:
+        given = (seen, bias, *statistics, "layer0.seen")
+        return emit_first(graph, "observation", *given)
+
+    known = emit_seen(bias) if several else ""
+
+    def enter(x: str, time: torch.Tensor, at: str) -> str:
+        part = (time[0].double() @ told.double()).float()  # (H,)
+        if several:
+            part_name = graph.constant(f"{at}_told", part)
+            rest = graph.add("Add", known, part_name, name="layer0.rest")
+        else:
+            rest = emit_seen(bias + part)
+        weight = graph.constant("layer0.weight", own)
+        return graph.add("Gemm", x, weight, rest, name="layer0.out")
+
+    return enter
+
+
+def _emit_parts(policy: "DiffusionPolicy", graph: Graph, k: int) -> Enter:
+    """A first layer of whole numbers that rounds x, times and observation apart."""
+    statistics = policy.observation_mean, policy.observation_std
+    normalised = emit_normalised(graph, "observation", *statistics)
+    layer = policy.layers[0]
+
+    def enter(x: str, time: torch.Tensor, at: str) -> str:
+        times = [
+            graph.constant(f"{at}_time{i}", part)
+            for i, part in enumerate(torch.split(time, layer.parts[1:-1], -1))
+        ]
+        return str(layer.emit_parts(graph, [x, *times, normalised], k, "layer0"))
+
+    return enter
+
+
+def _emit_row(policy: "DiffusionPolicy", graph: Graph, k: int) -> Enter:
+    """A first layer of any kind, on [x, time, observation] side by side."""
+    add = graph.add
+    statistics = policy.observation_mean, policy.observation_std
+    normalised = emit_normalised(graph, "observation", *statistics)
+    one = graph.constant("one", torch.ones(1, dtype=torch.int64))
+    rows = add("Shape", "observation", name="rows", start=0, end=1)
+    shape = add("Concat", rows, one, name="row_shape", axis=0)
+
+    def enter(x: str, time: torch.Tensor, at: str) -> str:
+        row = graph.constant(f"{at}_times", time)
+        times = add("Expand", row, shape, name="times")
+        row = add("Concat", x, times, normalised, name="told", axis=1)
+        return str(policy.layers[0].emit(graph, row, k, "layer0"))
+
+    return enter
 
 
 def _emit_noise(policy: "DiffusionPolicy", graph: Graph) -> list[str]:

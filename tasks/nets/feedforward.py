@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from tasks.artifacts.actions import check_legal
+from tasks.nets.ends import emit_bounded, emit_first, emit_normalised
 from tasks.nets.graph import Graph
 from tasks.nets.layers import Linear, perceptron
 from tasks.nets.policy import Policy, build_layer
@@ -193,15 +194,19 @@ class Feedforward(Policy):
 
     def emit(self, graph: Graph, k: int) -> None:
         """Add seed slice ``k`` to a graph that has the policy's inputs."""
-        mean = graph.constant("observation_mean", self.observation_mean)
-        std = graph.constant("observation_std", self.observation_std)
-        x = graph.add("Sub", "observation", mean, name="observation_centred")
-        x = graph.add("Div", x, std, name="observation_normalised")
-        last = len(self.layers) - 1
-        for i, layer in enumerate(self.layers):
-            x = layer.emit(graph, x, k, f"layer{i}")
-            if i < last:
-                x = graph.add("Relu", x, name=f"layer{i}.relu")
+        first, statistics = (
+            self.layers[0],
+            (self.observation_mean, self.observation_std),
+        )
+        if type(first) is Linear:
+            own = first.weight[k], first.bias[k, 0]
+            x = emit_first(graph, "observation", *own, *statistics, "layer0")
+        else:
+            x = emit_normalised(graph, "observation", *statistics)
+            x = first.emit(graph, x, k, "layer0")
+        for i, layer in enumerate(self.layers[1:]):
+            x = graph.add("Relu", x, name=f"layer{i}.relu")
+            x = layer.emit(graph, x, k, f"layer{i + 1}")
         if self.head == "categorical":
             self._emit_choice(graph, x)
             return
@@ -213,10 +218,7 @@ class Feedforward(Policy):
             x = graph.add("Clip", x, low, high, name="squashed")
         else:
             x = graph.add("Tanh", x, name="squashed")
-        scale = graph.constant("action_scale", self.action_scale)
-        offset = graph.constant("action_offset", self.action_offset)
-        x = graph.add("Mul", x, scale, name="action_scaled")
-        graph.add("Add", x, offset, name="action")
+        emit_bounded(graph, x, self.action_scale, self.action_offset)
 
     def _emit_choice(self, graph: Graph, x: str) -> None:
         """The categorical head: masked logits and the number of the largest."""
@@ -231,23 +233,13 @@ class Feedforward(Policy):
 
     def _emit_sample(self, graph: Graph, x: str) -> str:
         """The gaussian head: mean + exp(clip(log std)) * noise."""
-        a = self.action_width
-        cut = {
-            n: graph.constant(n, torch.tensor([v]))
-            for n, v in (("zero", 0), ("middle", a), ("end", 2 * a), ("axis", -1))
-        }
-        mean = graph.add(
-            "Slice", x, cut["zero"], cut["middle"], cut["axis"], name="mean"
-        )
-        log_std = graph.add(
-            "Slice", x, cut["middle"], cut["end"], cut["axis"], name="log_std"
-        )
+        graph.split(x, "mean", "log_std")
         limits = zip(("min", "max"), self.log_std_range, strict=True)
         low, high = (
             graph.constant(f"log_std_{end}", torch.tensor(value))
             for end, value in limits
         )
-        log_std = graph.add("Clip", log_std, low, high, name="log_std_clipped")
+        log_std = graph.add("Clip", "log_std", low, high, name="log_std_clipped")
         std = graph.add("Exp", log_std, name="std")
         deviation = graph.add("Mul", std, "noise", name="deviation")
-        return graph.add("Add", mean, deviation, name="sample")
+        return graph.add("Add", "mean", deviation, name="sample")

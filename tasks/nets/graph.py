@@ -11,15 +11,20 @@ if TYPE_CHECKING:  # files are also opened where importing torch costs too much
     import torch
 
 FLOAT, UINT8, DOUBLE = 1, 2, 11  # numbers of ONNX's element types
+FEW = 6  # float64 numbers that take no more bytes than float32 and a node that widens
 
 
 class Graph:
     """Nodes and initialisers of one ONNX graph in the order they were added.
 
-    Names are readable (``layer0.weight``), so that graphs can be compared by eye.
+    Names are those of the layers (``layer0.weight``); ``tidy.py`` shortens them.
+
+    Args:
+        folds: Layers of floats may take what stands before them into their weights.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, folds: bool = True) -> None:
+        self.folds = folds
         self.nodes: list[onnx.NodeProto] = []
         self.initialisers: list[onnx.TensorProto] = []
         self._names: set[str] = set()
@@ -51,7 +56,8 @@ class Graph:
         """Inside, floats are float64: sums of another order agree to 1e-16, not 1e-7.
 
         Nodes are added as ever. Constants lie in the file as float32 and are widened
-        as it is opened; scalars are float64. Inside another such part it does nothing.
+        as it is opened; scalars and constants of few numbers are float64. Inside
+        another such part it does nothing.
 
         Args:
             inputs: float32 values from outside that are read inside.
@@ -84,6 +90,15 @@ class Graph:
         if out != name:
             self._cast(out, name, FLOAT)
         return name
+
+    def split(self, x: str, *names: str) -> None:
+        """Append a Split into equal parts of these names, along the last axis."""
+        from onnx import helper
+
+        for name in names:
+            self._claim(name)
+        node = helper.make_node("Split", [x], names, axis=-1, num_outputs=len(names))
+        self.nodes.append(node)
 
     def _cast(self, x: str, name: str, kind: int) -> None:
         from onnx import helper
@@ -134,6 +149,8 @@ class Graph:
         from onnx import numpy_helper
 
         wide = self.double and array.dtype == np.float32
+        if wide and array.size <= FEW:
+            wide, array = False, array.astype(np.float64)
         tensor = numpy_helper.from_array(array, f"{name}.single" if wide else name)
         if self._call and name in self._names:
             if tensor not in self.initialisers:

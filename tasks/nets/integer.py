@@ -12,6 +12,7 @@ so that torch and onnxruntime find the same codes.
 """
 
 from collections.abc import Sequence
+from itertools import accumulate, pairwise
 from typing import Any
 
 import torch
@@ -146,38 +147,57 @@ class IntegerLinear(nn.Module):
         Raises:
             ValueError: If the graph computes in float32.
         """
+        if not self.parts[1:]:
+            return self.emit_parts(graph, [x], k, name)
+        ends = [0, *accumulate(self.parts)]
+        axis, *cuts = (
+            graph.shared(f"part_{which}", torch.tensor([number]))
+            for which, number in (("axis", 1), *((f"at{end}", end) for end in ends))
+        )
+        parts = [
+            graph.add("Slice", x, *cut, axis, name=f"{name}.x{p}")
+            for p, cut in enumerate(pairwise(cuts))
+        ]
+        return self.emit_parts(graph, parts, k, name)
+
+    def emit_parts(self, graph: Graph, parts: Sequence[str], k: int, name: str) -> str:
+        """Add slice ``k`` for parts apart, (B, width) each or (1, width) for all rows.
+
+        The first is added last: what others give may be the same in several calls, or
+        known when the file is opened.
+
+        Raises:
+            ValueError: If the graph computes in float32.
+        """
         if not graph.double:
             raise ValueError(f"{name}: rounding in float32 is not the same everywhere")
-        add, several = graph.add, len(self.parts) > 1
-        widths = torch.tensor(self.parts) if several else torch.tensor([1])
-        step = self.step[k].repeat_interleave(widths)
-        zero = self.zero[k].repeat_interleave(widths).float()
-        y = add("Div", x, graph.constant(f"{name}.step", step), name=f"{name}.z")
-        y = add("Round", y, name=f"{name}.q")
-        y = add("Add", y, graph.constant(f"{name}.zero", zero), name=f"{name}.up")
-        ends = (0.0, 2.0**self.activation_bits - 1)
-        names = (f"{name}.low", f"{name}.high")
-        low, high = map(graph.scalar, names, ends)
-        y = add("Clip", y, low, high, name=f"{name}.clip")
-        y = add("Cast", y, name=f"{name}.codes", to=UINT8)
         total = graph.constant(f"{name}.bias", self.bias[k])
-        at = 0
-        for p, width in enumerate(self.parts):
-            part, own = y, f"{name}.part{p}" if several else name
-            if several:
-                axis = graph.shared("part_axis", torch.tensor([1]))
-                here, end = (
-                    graph.shared(f"part_at{i}", torch.tensor([i]))
-                    for i in (at, at + width)
-                )
-                part = add("Slice", y, here, end, axis, name=f"{own}.codes")
-            product = self._emit_product(graph, part, k, p, own)
+        for p in [*range(1, len(parts)), 0]:
+            own = f"{name}.part{p}" if parts[1:] else name
+            codes = self._emit_codes(graph, parts[p], k, p, own)
+            product = self._emit_product(graph, codes, k, p, own)
             scale = graph.constant(f"{own}.scale", self.scale[k, p])
-            product = add("Mul", product, scale, name=f"{own}.scaled")
-            last = p == len(self.parts) - 1
-            out = f"{name}.out" if last else f"{own}.added"
-            total, at = add("Add", total, product, name=out), at + width
+            product = graph.add("Mul", product, scale, name=f"{own}.scaled")
+            out = f"{own}.added" if p else f"{name}.out"
+            total = graph.add("Add", total, product, name=out)
         return total
+
+    def _emit_codes(self, graph: Graph, x: str, k: int, p: int, name: str) -> str:
+        """One part's q, UINT8."""
+        numbers = {
+            "step": float(self.step[k, p]),
+            "zero": float(self.zero[k, p]),
+            "low": 0.0,
+            "high": 2.0**self.activation_bits - 1,
+        }
+        step, zero, low, high = (
+            graph.scalar(f"{name}.{which}", number) for which, number in numbers.items()
+        )
+        x = graph.add("Div", x, step, name=f"{name}.z")
+        x = graph.add("Round", x, name=f"{name}.q")
+        x = graph.add("Add", x, zero, name=f"{name}.up")
+        x = graph.add("Clip", x, low, high, name=f"{name}.clip")
+        return graph.add("Cast", x, name=f"{name}.codes", to=UINT8)
 
     def _emit_product(self, graph: Graph, x: str, k: int, p: int, name: str) -> str:
         """(q - zero) @ (codes - centre) of one part, as float64."""

@@ -94,11 +94,10 @@ class Int8Linear(nn.Module):
             name=f"{name}.weight",
             axis=1,
         )
-        bias_scale = self.input_scale[k] * self.scale[k]
         bias = graph.add(
             "DequantizeLinear",
             graph.constant(f"{name}.bias_codes", self.bias[k]),
-            graph.constant(f"{name}.bias_scale", bias_scale),
+            graph.add("Mul", step, f"{name}.weight_scale", name=f"{name}.bias_scale"),
             name=f"{name}.bias",
             axis=0,
         )

@@ -52,6 +52,11 @@ def levels(bits: float) -> int:
     return 3 if bits == 1.585 else 2 ** int(bits)
 
 
+def storage(bits: float) -> int:
+    """Bits a code takes in a file."""
+    return next(s for s in (1, 2, 4, 8) if levels(bits) <= 2**s)
+
+
 def check_block(block: int) -> None:
     """Refuse a size no Hadamard block has here.
 

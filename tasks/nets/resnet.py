@@ -111,25 +111,19 @@ class NormedConv(nn.Module):
         return self.normed(self.convolved(x, self.weight), learn)
 
     def emit(self, graph: Graph, x: str, k: int, name: str) -> str:
-        """Add slice ``k`` as Conv and BatchNormalization."""
-        weight = graph.constant(f"{name}.weight", self.weight[k])
-        side = self.kernel // 2
-        x = graph.add(
-            "Conv",
-            *(x, weight),
-            name=f"{name}.convolved",
-            strides=[self.stride] * 2,
-            pads=[side] * 4,
-        )
-        four = {
-            n: graph.constant(f"{name}.{n}", getattr(self, n)[k])
-            for n in ("gain", "shift", "mean", "variance")
-        }
+        """Add slice ``k`` as one Conv, whose weights hold the normalisation."""
+        parts = (self.gain, self.shift, self.mean, self.variance)
+        gain, shift, mean, variance = (part[k].double() for part in parts)
+        factor = gain / (variance + EPSILON).sqrt()  # (N,)
+        weight = self.weight[k].double() * factor[:, None, None, None]
         return graph.add(
-            "BatchNormalization",
-            *(x, *four.values()),
+            "Conv",
+            x,
+            graph.constant(f"{name}.weight", weight.float()),
+            graph.constant(f"{name}.bias", (shift - mean * factor).float()),
             name=f"{name}.out",
-            epsilon=EPSILON,
+            strides=[self.stride] * 2,
+            pads=[self.kernel // 2] * 4,
         )
 
 

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from tasks.artifacts.errors import RefusedError
+from tasks.nets.ends import emit_normalised
 from tasks.nets.graph import Graph
 from tasks.nets.policy import Policy
 
@@ -162,10 +163,8 @@ class Residual(Policy):
 
     def emit(self, graph: Graph, k: int) -> None:
         """Add seed slice ``k`` to a graph that has the policy's inputs."""
-        mean = graph.constant("observation_mean", self.observation_mean)
-        std = graph.constant("observation_std", self.observation_std)
-        x = graph.add("Sub", "observation", mean, name="observation_centred")
-        x = graph.add("Div", x, std, name="observation_normalised")
+        statistics = self.observation_mean, self.observation_std
+        x = emit_normalised(graph, "observation", *statistics)
         shape = graph.constant("image", np.array([-1, *self.image], np.int64))
         x = graph.add("Reshape", x, shape, name="picture")
         x = through(len(self.widths), x, self.graph_steps(graph, k))

@@ -129,6 +129,8 @@ class CodedSteps(TorchSteps):
 class CodedGraphSteps(GraphSteps):
     """Steps of a graph whose activations are codes."""
 
+    policy: CodedResNet
+
     def __init__(self, policy: CodedResNet, graph: Graph, k: int) -> None:
         super().__init__(policy, graph, k)
         self.past = policy.past.value[k]
@@ -151,7 +153,8 @@ class CodedGraphSteps(GraphSteps):
 
     def active(self, name: str, x: str) -> str:
         """Clip, QuantizeLinear, DequantizeLinear."""
-        x = self.graph.add("Clip", x, self.low, self.high, name=f"{name}.clipped")
+        if self.policy.bits not in (4, 8):  # others saturate by themselves
+            x = self.graph.add("Clip", x, self.low, self.high, name=f"{name}.clipped")
         with self.graph.again(name):
             zero = self.graph.constant("code_zero", np.zeros(()), self.kind)
             step = self.graph.constant("code_step", torch.tensor(1.0))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from tasks.nets.attention import HIDDEN
+from tasks.nets.ends import emit_bounded, emit_normalised
 from tasks.nets.graph import Graph
 
 if TYPE_CHECKING:
@@ -35,10 +36,7 @@ def emit(policy: "DecisionTransformer", graph: Graph, k: int) -> None:
     x = policy.norm_out.emit(graph, x, k, "norm_out")
     x = policy.head.emit(graph, x, k, "head")
     x = graph.add("Tanh", x, name="squashed")
-    scale = graph.constant("action_scale", policy.action_scale)
-    offset = graph.constant("action_offset", policy.action_offset)
-    y = graph.add("Mul", x, scale, name="action_scaled")
-    graph.add("Add", y, offset, name="action")
+    emit_bounded(graph, x, policy.action_scale, policy.action_offset)
     y = graph.add("Unsqueeze", x, "axis", name="new_action")
     y = graph.add("Concat", "actions", y, name="all_actions", axis=1)
     forget(graph, y, "next_actions")
@@ -57,14 +55,12 @@ def forget(graph: Graph, x: str, name: str) -> str:
 
 def _context(policy: "DecisionTransformer", graph: Graph) -> tuple[str, str, str]:
     """The K steps' returns, observations and actions, (B, K, width) each."""
-    add, constant = graph.add, graph.constant
+    add = graph.add
     scale = graph.scalar("return_scale", policy.return_scale)
     x = add("Mul", "reward", scale, name="reward_scaled")
     to_go = add("Sub", "return_to_go", x, name="next_return_to_go")
-    mean = constant("observation_mean", policy.observation_mean)
-    std = constant("observation_std", policy.observation_std)
-    x = add("Sub", "observation", mean, name="observation_centred")
-    normal = add("Div", x, std, name="observation_normalised")
+    statistics = policy.observation_mean, policy.observation_std
+    normal = emit_normalised(graph, "observation", *statistics)
     series = []
     for name, new in (("returns", to_go), ("observations", normal)):
         x = add("Unsqueeze", new, "axis", name=f"new_{name}")

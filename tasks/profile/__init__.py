@@ -74,7 +74,8 @@ def static(paths: Sequence[Path]) -> dict[str, Any]:
 def _parameters(graph: "onnx.GraphProto") -> int:
     """Elements of the layers' initialisers, without scales and zero points.
 
-    The names of a layer's tensors have a dot, those of other constants have none.
+    The names of a layer's tensors have a dot, those of other constants have none; a
+    layer's numbers without axes are none of its weights.
     """
     scales = {
         name
@@ -85,7 +86,7 @@ def _parameters(graph: "onnx.GraphProto") -> int:
     return sum(
         _count(tensor)
         for tensor in graph.initializer
-        if "." in tensor.name and tensor.name not in scales
+        if "." in tensor.name and tensor.dims and tensor.name not in scales
     )
 
 

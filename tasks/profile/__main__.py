@@ -5,16 +5,41 @@ Writes ``data/profiles/<D>/<L>/<V>/`` of each variant of the study: ``static.jso
 seed's file; never the same). One process times all variants, so that they compare.
 """
 
+from pathlib import Path
 from typing import Any
 
-from tasks.artifacts.files import check_writable, write_json
+import numpy as np
+
+from tasks.artifacts.actions import check_played
+from tasks.artifacts.files import check_writable
 from tasks.artifacts.onnx_policy import OnnxPolicy
-from tasks.artifacts.params import build, load, pick
+from tasks.artifacts.ownership import check_place
+from tasks.artifacts.params import build, load
+from tasks.artifacts.sealed import write_sealed
 from tasks.artifacts.stage import run_stage
 from tasks.artifacts.variants import Variant
+from tasks.code.blocks import checked
 from tasks.profile import Profiler, static, words
 
 METHOD = "latency"
+ROWS = 8  # with which a file is tried before it is timed
+
+
+def check_acts(path: Path, policy: OnnxPolicy) -> None:
+    """Refuse a file that does not act as its contract says: none would play it.
+
+    Args:
+        path: The file, for errors.
+        policy: The file, opened. It sees standard normal observations once.
+
+    Raises:
+        RefusedError: If an action is not finite or outside its bounds.
+    """
+    shape = policy.contract["inputs"]["observation"]["shape"][1:]
+    rows = np.random.default_rng(0).standard_normal((ROWS, *shape))
+    outputs, _ = policy.step({"observation": rows}, policy.reset(ROWS))
+    stated = policy.contract["outputs"]["action"]
+    check_played(outputs["action"], stated, str(path), 0)
 
 
 def main() -> None:
@@ -22,7 +47,8 @@ def main() -> None:
     params = load()
     variants = Variant.parse_all(params, __doc__ or "")
     where = f"profile.{METHOD}"
-    profiler: Profiler[Any] = build(pick(params, "profile", METHOD), where)
+    profiler: Profiler[Any] = build(checked(params, "profile", METHOD), where)
+    check_place(variants[0].folder("profiles").parent)
     mode = None if profiler.params.mode == "auto" else profiler.params.mode
     firsts: dict[str, OnnxPolicy] = {}
     for variant in variants:
@@ -30,8 +56,8 @@ def main() -> None:
             # opening checks the hash and the contract
             policy = OnnxPolicy.open(path, mode, profiler.params.threads)
             variant.check(path, seed, policy.contract)
+            check_acts(path, policy)
             firsts.setdefault(variant.variant, policy)
-        check_writable(variant.folder("profiles").parent)
     measured = profiler.measure(firsts)
     for variant in variants:
         folder, timed = variant.folder("profiles"), measured[variant.variant]
@@ -43,8 +69,9 @@ def main() -> None:
             "variant": variant.variant,
         }
         described = static(list(variant.files().values()))
-        write_json(folder / "static.json", {**head, **described})
-        write_json(folder / "latency.json", {**head, "seed": variant.seeds[0], **timed})
+        write_sealed(folder / "static.json", {**head, **described})
+        latency = {**head, "seed": variant.seeds[0], **timed}
+        write_sealed(folder / "latency.json", latency)
         print(f"{variant.learner} {variant.variant}: {words(timed['batches'])}")
 
 

@@ -4,9 +4,11 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from tasks.artifacts.files import check_writable, whole_folder, write_json, write_text
-from tasks.artifacts.params import build, load, pick
+from tasks.artifacts.files import whole_folder, write_json, write_text
+from tasks.artifacts.ownership import check_place
+from tasks.artifacts.params import build, load
 from tasks.artifacts.stage import run_stage
+from tasks.code.blocks import checked
 from tasks.report import Report
 from tasks.report.engine.collect import collect
 from tasks.report.engine.figures import metrics, plots
@@ -23,14 +25,14 @@ def main() -> None:
         prog="python -m tasks.report", description=__doc__
     ).parse_args()
     params = load()
-    report: Report[Any] = build(pick(params, "report", METHOD), f"report.{METHOD}")
+    report: Report[Any] = build(checked(params, "report", METHOD), f"report.{METHOD}")
     where = f"evaluate.{EVALUATION}"
-    rule = VerdictParams.of(pick(params, "evaluate", EVALUATION), where)
+    rule = VerdictParams.of(checked(params, "evaluate", EVALUATION), where)
+    check_place(OUT / "plots")
     study = collect(params)
     judged = rows(study, rule)
     numbers, drawn = metrics(judged), plots(study, judged)
     page = report.page(study, judged)
-    check_writable(OUT)
     with whole_folder(OUT / "plots") as folder:
         for name, text in drawn.items():
             write_text(folder / name, text)

@@ -33,7 +33,7 @@ from tasks.nets.optimisers import (
 from tasks.nets.policy import Policy
 
 if TYPE_CHECKING:
-    from tasks.artifacts.dataset import Transitions
+    from tasks.artifacts.transitions import Transitions
 
 # What a learner may ask for in ``columns``, beside the fields of a batch; (S, B, A)
 # each, but for attacked, (S, B, 1):

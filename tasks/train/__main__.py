@@ -15,22 +15,25 @@ from pathlib import Path
 from typing import Any
 
 from tasks.artifacts.cut import POLICIES
-from tasks.artifacts.dataset import load_transitions
-from tasks.artifacts.files import check_writable, whole_folder
+from tasks.artifacts.files import whole_folder
 from tasks.artifacts.makers import known_dataset
 from tasks.artifacts.names import add_name
-from tasks.artifacts.params import load, pick, resolve
+from tasks.artifacts.ownership import check_place
+from tasks.artifacts.params import load
 from tasks.artifacts.processes import usable_cores
 from tasks.artifacts.progress import Progress
-from tasks.artifacts.recorded import read_world
+from tasks.artifacts.rows import load_transitions
 from tasks.artifacts.stage import run_stage
 from tasks.artifacts.study import Effort
 from tasks.code import made_by
-from tasks.train.engine.learners import check_kind, check_learner
+from tasks.code.blocks import checked
+from tasks.code.sweeps import checked_sweep
+from tasks.train.engine.learners import check_kind
 from tasks.train.engine.loop import check_precision, settle
 from tasks.train.engine.parts import Job, Part, write
 from tasks.train.engine.processes import side_by_side
 from tasks.weigh import WEIGHTS, read_weights
+from tasks.worlds.engine.recorded import read_checked
 
 
 def main() -> None:
@@ -45,24 +48,23 @@ def main() -> None:
     policy = f"{name}-{weighting}" if weighting else name
 
     params = load()
-    block = pick(params, "train", name)
-    check_learner(name, block)
-    swept = {} if weighting else (params.get("grid") or {}).get(name) or {}
+    block = checked(params, "train", name)
     makers = []
     known_dataset(params, dataset, "dataset")
     if weighting:
-        its_block = pick(params, "weighting", weighting)
-        makers = [_weighted_by(weighting, its_block)]
+        its_block = checked(params, "weighting", weighting)
+        makers = [_weighted_by(its_block)]
     effort = Effort.of(params.get("study", {}))
     effort.check_device()
     settle(effort.device)
     check_precision(effort.precision, effort.device)
     source = Path("data/datasets") / f"{dataset}-v0"
+    swept = {} if weighting else checked_sweep(params, name, len(effort.seeds))
     output = POLICIES / dataset / policy
-    check_writable(output.parent)
+    check_place(output)
     data = load_transitions(source)
     check_kind(name, block, data.discrete, dataset)
-    world = read_world(source)
+    world = read_checked(source)
     about = {
         "seeds": list(effort.seeds),
         "dataset": dataset,
@@ -99,11 +101,10 @@ def main() -> None:
             part.remove()
 
 
-def _weighted_by(name: str, block: Mapping[str, Any]) -> dict[str, str]:
+def _weighted_by(block: Mapping[str, Any]) -> dict[str, str]:
     """What a policy says of the weighting its batches were drawn by."""
-    target = str(block.get("_target_", ""))
-    cls = resolve(target, f"weighting.{name}", package="tasks.weigh.")
-    return made_by("weigh", cls.__module__.split(".")[2], block)
+    method = block["_target_"].split(".")[2]  # tasks.weigh.<method>.<class>
+    return made_by("weigh", method, block)
 
 
 def train_all(parts: Sequence[Part], title: str, effort: Effort) -> None:

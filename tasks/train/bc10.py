@@ -21,7 +21,7 @@ from tasks.artifacts.params import Range
 from tasks.train.cores.cloning import Cloning, CloningParams
 
 if TYPE_CHECKING:
-    from tasks.artifacts.dataset import Transitions
+    from tasks.artifacts.transitions import Transitions
 
 
 @dataclass(frozen=True)

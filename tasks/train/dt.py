@@ -33,7 +33,7 @@ from tasks.train import Learner, Spaces
 from tasks.train.cores.sequences import Dropout, Sequences, WindowSampler
 
 if TYPE_CHECKING:
-    from tasks.artifacts.dataset import Transitions
+    from tasks.artifacts.transitions import Transitions
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from tasks.train import Batch
 from tasks.train.cores.td3 import DelayedActor, DelayedParams
 
 if TYPE_CHECKING:
-    from tasks.artifacts.dataset import Transitions
+    from tasks.artifacts.transitions import Transitions
 
 
 @dataclass(frozen=True)

@@ -19,13 +19,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.artifacts.columns import read_columns
+from tasks.artifacts.dataset_formats import Weighed
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.files import read_json, sha256, whole_folder, write_json
+from tasks.artifacts.files import check_sha256, sha256, whole_folder
 from tasks.artifacts.method import Method, P
+from tasks.artifacts.sealed import write_sealed
+from tasks.artifacts.typed_json import read_typed
 from tasks.artifacts.windows import Whole, episodes
 
 if TYPE_CHECKING:
-    from tasks.artifacts.dataset import Transitions
+    from tasks.artifacts.transitions import Transitions
 
 Doubles = NDArray[np.float64]
 
@@ -202,7 +205,7 @@ def write_weights(folder: Path, weights: Doubles, about: Mapping[str, Any]) -> N
     with whole_folder(folder) as place:
         table = pyarrow.table({"probability": weights})
         parquet.write_table(table, place / FILE, compression="zstd")
-        write_json(
+        write_sealed(
             place / "weights.json",
             {**about, "schema": SCHEMA, "weights_sha256": sha256(place / FILE)},
         )
@@ -227,14 +230,12 @@ def read_weights(folder: Path, data: "Transitions") -> tuple[Doubles, str]:
         f"--weighting {folder.name}"
     )
     mend = f"make it again with: {command}"
-    about, path = read_json(folder / "weights.json", command, dict), folder / FILE
-    actual = sha256(path) if path.is_file() else "nothing"
-    hashes = {"weights_sha256": actual, "dataset_sha256": data.sha256}
-    for field, value in hashes.items():
-        if about.get(field) != value:
-            raise RefusedError(
-                folder / "weights.json", field, about.get(field), value, mend
-            )
+    about, path = folder / "weights.json", folder / FILE
+    stated = read_typed(about, command, Weighed)
+    check_sha256(path, stated["weights_sha256"], command)
+    of, value = stated["dataset_sha256"], data.sha256
+    if of != value:
+        raise RefusedError(about, "dataset_sha256", of, value, mend)
     types, rows = {"probability": "double"}, len(data.reward)
     weights = read_columns(path, types, mend, rows)["probability"]
     total = math.fsum(weights) if np.isfinite(weights).all() else math.nan
@@ -246,4 +247,4 @@ def read_weights(folder: Path, data: "Transitions") -> tuple[Doubles, str]:
             f"{len(data.reward)} probabilities that add up to 1",
             mend,
         )
-    return weights, actual
+    return weights, stated["weights_sha256"]

@@ -9,13 +9,14 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from tasks.artifacts.dataset import load_transitions
-from tasks.artifacts.files import check_writable
 from tasks.artifacts.makers import known_dataset
 from tasks.artifacts.names import add_name
-from tasks.artifacts.params import build, load, pick
-from tasks.artifacts.recorded import read_world
+from tasks.artifacts.ownership import check_place
+from tasks.artifacts.params import build, load
+from tasks.artifacts.recorded import scored_world
+from tasks.artifacts.rows import load_transitions
 from tasks.artifacts.stage import run_stage
+from tasks.code.blocks import checked
 from tasks.weigh import WEIGHTS, Weighting, figures, write_weights
 
 
@@ -28,14 +29,14 @@ def main() -> None:
     dataset, name = arguments.dataset, arguments.weighting
 
     params = load()
-    block = pick(params, "weighting", name)
+    block = checked(params, "weighting", name)
     known_dataset(params, dataset, "dataset")
     weighting: Weighting[Any] = build(block, f"weighting.{name}")
     folder = WEIGHTS / dataset / name
-    check_writable(folder.parent)
+    check_place(folder)
     source = Path("data/datasets") / f"{dataset}-v0"
     data = load_transitions(source)
-    world = read_world(source)["world"]
+    world = scored_world(source)
     weights = weighting.weigh(data)
     effect = figures(data, weights, world["ref_min"], world["ref_max"])
     write_weights(

@@ -44,7 +44,7 @@ from tasks.artifacts.windows import Whole
 from tasks.weigh import Doubles, Weighting, start_values, trajectories
 
 if TYPE_CHECKING:
-    from tasks.artifacts.dataset import Transitions
+    from tasks.artifacts.transitions import Transitions
 
 EQUAL = 1e-9  # scores that spread less, against the largest return, are equal
 

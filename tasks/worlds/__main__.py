@@ -10,11 +10,10 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-import yaml
 
 from tasks.artifacts.files import canonical
 from tasks.artifacts.names import add_name
-from tasks.artifacts.params import build, pick
+from tasks.artifacts.params import build, load, pick
 from tasks.artifacts.seeding import episode_generator, start_seed
 from tasks.artifacts.stage import run_stage
 from tasks.worlds import Actions, World
@@ -33,10 +32,7 @@ def main() -> None:
     add_name(parser, "--policy", default=RANDOM, help="behaviour, or controller")
     parser.add_argument("--episodes", type=int, default=100)
     options = parser.parse_args()
-    blocks = {
-        p.stem: yaml.safe_load(p.read_text())
-        for p in Path("params/world").glob("*.yaml")
-    }
+    blocks = {p.stem: load(p) for p in Path("params/world").glob("*.yaml")}
     world: World = build(pick({"world": blocks}, "world", options.world), "world")
     played = measure(world, quiet_behavior(world, options.policy), options.episodes)
     returns = played.returns
@@ -65,7 +61,7 @@ def quiet_behavior(world: World, policy: str) -> Behavior:
     """A behaviour without noise, by its name; ``controller`` is that of the mazes."""
     if policy != waypoints.NAME:
         return open_behavior(BEHAVIORS, world, policy, 0.0)
-    block = yaml.safe_load(CONTROLLER.read_text(encoding="utf-8"))
+    block = load(CONTROLLER)
     return waypoints.Waypoints(world, block["gain"], block["damping"], 0.0)
 
 

@@ -9,14 +9,11 @@ import numpy as np
 import pytest
 
 from tasks.artifacts.card import coverage
-from tasks.artifacts.dataset import (
-    load_observations,
-    load_transitions,
-    open_dataset,
-    write_dataset,
-)
+from tasks.artifacts.dataset import load_episodes, write_dataset
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import sha256
+from tasks.artifacts.opening import open_dataset
+from tasks.artifacts.rows import load_observations, load_transitions
 from tasks.artifacts.sealed import write_sealed
 from tasks.worlds import World
 from tests.artifacts.made_up import BLOCK, ID, episode, hopper, three  # noqa: F401
@@ -49,6 +46,8 @@ def test_same_episodes_same_bytes(world: World, tmp_path: Path):
         "card.json",
         "main_data.hdf5",
         "metadata.json",
+        "rows.bin",
+        "rows.json",
         "world.json",
     ]
     for file in files:
@@ -239,7 +238,7 @@ def test_bad_dataset_is_refused_when_read(
     write_dataset(tmp_path / ID, ID, three(), world, BLOCK)
     spoil_file(tmp_path / ID, what)
     with pytest.raises(RefusedError, match=message):
-        load_transitions(tmp_path / ID)
+        load_episodes(tmp_path / ID)
 
 
 def test_hash_and_id_are_checked_first(world: World, tmp_path: Path):

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tasks.artifacts.dataset import load_rows, load_transitions, write_dataset
+from tasks.artifacts.dataset import load_episodes, write_dataset
 from tasks.artifacts.episodes import Episode, check_episodes
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import sha256
+from tasks.artifacts.rows import load_rows, load_transitions
 from tasks.artifacts.sealed import write_sealed
 from tasks.generate.engine.recording import Plan, collect
 from tasks.worlds.engine.behaviors import Chooser
@@ -133,4 +134,4 @@ def test_other_spaces_are_refused(space: dict[str, Any], tmp_path: Path):
     card = json.loads((folder / "card.json").read_text())
     write_sealed(folder / "card.json", card | {"metadata_sha256": sha256(path)})
     with pytest.raises(RefusedError, match="action_space.*expected a Box space"):
-        load_transitions(folder)
+        load_episodes(folder)

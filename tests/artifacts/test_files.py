@@ -167,7 +167,7 @@ def test_an_unwritable_folder_names_the_mend(
     def denied(*_: Any, **__: Any) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(files.tempfile, "NamedTemporaryFile", denied)
+    monkeypatch.setattr(files.tempfile, "TemporaryFile", denied)
     with pytest.raises(RefusedError, match=r"Permission denied.*run: chmod u\+w"):
         check_writable(tmp_path)
 

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from tasks.artifacts import mapped
-from tasks.artifacts.dataset import load_transitions, write_dataset
+from tasks.artifacts.dataset import write_dataset
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.mapped import blank, release
+from tasks.artifacts.rows import load_transitions
 from tasks.train.engine.table import pack
 from tasks.worlds import World
 from tests.artifacts.made_up import BLOCK, ID, episode, hopper, three  # noqa: F401
@@ -22,7 +23,7 @@ EPISODES, STEPS, MOST_MB = 300, 1000, 150
 TRAIN = """
 import resource, sys
 from pathlib import Path
-from tasks.artifacts.dataset import load_transitions
+from tasks.artifacts.rows import load_transitions
 from tasks.train.engine.loop import train
 from tests.train import harness
 

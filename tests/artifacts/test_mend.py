@@ -153,3 +153,16 @@ def test_a_run_that_is_just_being_written_is_left_alone(
     (RUNS / "aa/aa1/run").write_text("cmd: x")
     clears.join()
     assert (RUNS / "aa/aa1/run").exists()
+
+
+def test_a_run_is_refused_where_dvc_would_remove_what_may_be_the_users(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """Without one nothing is removed, so nothing is refused."""
+    Path("dvc.yaml").write_text("stages: {new: {cmd: x, outs: [mine]}}")
+    Path("mine").write_text("mine")
+    main()
+    monkeypatch.setattr("sys.argv", ["mend", "--keep"])
+    with pytest.raises(RefusedError, match="mine: output of new"):
+        main()
+    assert not KEPT.exists()

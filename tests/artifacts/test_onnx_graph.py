@@ -132,6 +132,35 @@ def test_a_tensor_larger_than_its_data_is_refused(
     assert_refused(model, "expected a shape that its data fills")
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
+def test_numbers_that_are_not_finite_are_refused(
+    model: onnx.ModelProto, kind: type[np.floating[Any]], value: float
+):
+    add(model, "Identity", "spoilt", constants={"spoilt": kind(value)})
+    assert_refused(model, "initialiser spoilt: found a number that is not finite")
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"value_float": float("nan")},
+        {"value_floats": [1.0, float("inf")]},
+        {"value": helper.make_tensor("v", TensorProto.BFLOAT16, [1], [float("nan")])},
+    ],
+)
+def test_nor_may_an_attribute_hold_them(
+    model: onnx.ModelProto, attributes: dict[str, Any]
+):
+    add(model, "Constant", **attributes)
+    assert_refused(model, "node new, value.*: found a number that is not finite")
+
+
+def test_a_tensor_of_other_data_than_its_shape_is_refused(model: onnx.ModelProto):
+    model.graph.initializer[0].raw_data = model.graph.initializer[0].raw_data[:-4]
+    assert_refused(model, "initialiser .*expected")
+
+
 def test_text_is_refused(model: onnx.ModelProto):
     model.graph.initializer.append(
         helper.make_tensor("words", TensorProto.STRING, [1], [b"word"])

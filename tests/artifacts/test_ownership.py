@@ -9,7 +9,7 @@ import yaml
 
 from tasks.artifacts.begun import mark_begun
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.ownership import check_outputs
+from tasks.artifacts.ownership import check_outputs, check_place
 
 MINE, STAGE = Path("data/datasets/mine-v0"), "generate@mine"
 POLICY = Path("data/policies/mine/bc")
@@ -131,3 +131,27 @@ def test_a_dataset_says_who_made_it(world: str):
     refused()
     fill(MINE, **{"world.json": json.dumps({"made_by": [{"method": "worlds.hopper"}]})})
     check_outputs()
+
+
+def test_a_stage_started_by_hand_asks_of_its_place(monkeypatch: pytest.MonkeyPatch):
+    fill(POLICY, mine="x")
+    with pytest.raises(RefusedError, match="output of train@mine-bc: .*it may be yo"):
+        check_place(POLICY)
+    monkeypatch.setenv("DVC_STAGE", "train@mine-bc")
+    check_place(POLICY)  # who started it has asked
+    monkeypatch.delenv("DVC_STAGE")
+    cache("x")
+    check_place(POLICY)
+    fill(POLICY, more="y")  # what it left itself, being started again
+    check_place(POLICY)
+
+
+def test_what_no_stage_of_the_graph_writes_goes_by_its_path():
+    other = Path("data/compressed/mine/bc/float32")
+    check_place(other)
+    assert not other.parent.exists()
+    fill(other, own="x")
+    check_place(other)
+    fill(other.with_name("x"), mine="x")
+    with pytest.raises(RefusedError, match="bc/x: output of data/compressed/mine/bc/x"):
+        check_place(other.with_name("x"))

@@ -23,6 +23,7 @@ from tasks.artifacts.recorded import read_world, write_world
 from tasks.artifacts.sealed import SEAL, read_sealed, sealed, write_sealed
 from tasks.train import Spaces
 from tasks.train.cores.actor_critic import Critics, actor, trained_critic
+from tests.claims.results_files import evaluated
 
 CONTENT = {"a": [1, 2.5, None, True, "\u00fc"], "b": {"c": 1e-30}, "1": {}}
 ORIGIN = {"seeds": [0, 1], "learner": "bc", "dataset": "d", "world": "hopper"}
@@ -55,7 +56,7 @@ def evaluation_folder(folder: Path) -> Read:
     n = np.arange(4)
     returns = np.array([1.0, -2.5, 1e9, 0.25])
     table = Episodes(n // 2, n % 2, n % 2, returns, n + 7, n > 2)
-    write_evaluation(folder, table, {"schema": 1, "score": {"iqm": 71.5}})
+    write_evaluation(folder, table, evaluated("d", "l", "v", [0, 1], 2))
     return lambda: read_evaluation(folder, "dvc repro")[1]
 
 
@@ -110,8 +111,8 @@ def test_a_table_of_another_run_is_refused(tmp_path: Path):
     Episodes(**vars(table) | {"returns": table.returns[::-1]}).write(tmp_path / TABLE)
     with pytest.raises(RefusedError, match=f"{TABLE}: sha256: found"):
         read()
-    write_sealed(tmp_path / METRICS, {"schema": 1})
-    with pytest.raises(RefusedError, match="sha256: found .*, expected None"):
+    write_sealed(tmp_path / METRICS, evaluated("d", "l", "v", [0, 1], 2))
+    with pytest.raises(RefusedError, match=f"{STATED}: found nothing"):
         read()
     assert STATED not in json.loads((tmp_path / METRICS).read_text())
 

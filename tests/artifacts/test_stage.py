@@ -1,5 +1,4 @@
 import errno
-import os
 import signal
 import subprocess
 import sys
@@ -67,30 +66,77 @@ def test_what_a_disk_refuses_is_one_line(
 
 # starts a command as DVC does; the command says when it works
 LIKE_DVC = """
-import subprocess, sys
-command = "import sys, time; from tasks.artifacts.stage import run_stage; " \\
-    "run_stage(lambda: (print('works', flush=True), time.sleep(60)))"
-child = subprocess.Popen([sys.executable, "-c", command])
+import os, subprocess, sys
+command = "import os, time; from tasks.artifacts.stage import run_stage; " \\
+    "run_stage(lambda: (print(os.getpid(), flush=True), time.sleep(60)))"
+started = [sys.executable, "-c", command]
+shell = ["sh", "-c", '"$@"; true', "sh", *started]
+given = os.environ | {"DVC_STAGE": "train"}
+child = subprocess.Popen(shell if "shell" in sys.argv else started, env=given)
+if "late" in sys.argv:  # gone before the command looks who started it
+    os._exit(0)
 child.communicate()
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="parent-death signal of Linux")
-def test_a_stage_ends_with_the_dvc_that_started_it():
-    dvc = subprocess.Popen(
-        [sys.executable, "-c", LIKE_DVC],
-        env=os.environ | {"DVC_STAGE": "train"},
-        stdout=subprocess.PIPE,
-        text=True,
+def like_dvc(*how: str) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-c", LIKE_DVC, *how]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, start_new_session=True
     )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux' /proc")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("between", ["nothing", "shell"])
+def test_a_stage_ends_with_the_dvc_that_started_it(
+    number: signal.Signals, between: str
+):
+    """The shell stays between the two as dash does, and does not end with DVC."""
+    dvc = like_dvc(between)
     assert dvc.stdout
-    assert dvc.stdout.readline() == "works\n"
-    dvc.send_signal(signal.SIGTERM)
+    assert int(dvc.stdout.readline())
+    dvc.send_signal(number)
     dvc.wait()
     began = time.monotonic()
     assert dvc.stdout.read() == ""  # its end comes with the end of the stage
     assert time.monotonic() - began < 30
     dvc.stdout.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux' /proc")
+@pytest.mark.parametrize("between", ["nothing", "shell"])
+def test_a_stage_whose_dvc_is_gone_does_not_begin(between: str):
+    dvc = like_dvc(between, "late")
+    assert dvc.communicate(timeout=60)[0] == ""
+
+
+def test_elsewhere_than_on_linux_the_parent_is_looked_at():
+    parent = """
+import subprocess, sys
+subprocess.Popen([sys.executable, "-c", sys.argv[1], str(__import__("os").getpid())])
+input()
+"""
+    child = """
+import sys, time
+sys.platform = "darwin"
+from tasks.artifacts.processes import die_with
+die_with(int(sys.argv[1]))
+print("works", flush=True)
+time.sleep(60)
+"""
+    above = subprocess.Popen(
+        [sys.executable, "-c", parent, child],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert above.stdout
+    assert above.stdout.readline() == "works\n"
+    above.kill()
+    began = time.monotonic()
+    assert above.communicate()[0] == ""
+    assert time.monotonic() - began < 30
 
 
 @pytest.mark.parametrize(

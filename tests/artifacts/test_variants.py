@@ -1,6 +1,7 @@
 """Names of variants on command lines, sampled ones among them."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,3 +57,21 @@ def test_all_variants_of_a_learner_are_its_sampled_ones_too():
 def test_what_is_not_sampled_is_refused(learner: str, name: str):
     with pytest.raises(RefusedError, match="study.variants"):
         Variant.parse(PARAMS, "", words(learner, "--variant", name))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"seeds": "0"}, "study.seeds: found '0', expected a list of whole number"),
+        ({"seeds": []}, "study.seeds: found .*, expected 1 to 1000 entries"),
+        ({"policies": 5}, "study.policies: found 5"),
+        ({"sampled": {"policies": ["dql"]}}, "study.sampled.samplers: found nothing"),
+    ],
+)
+def test_what_a_study_says_is_checked_as_far_as_it_says_it(
+    change: dict[str, Any], said: str
+):
+    with pytest.raises(RefusedError, match=said):
+        Variant.parse_all({"study": STUDY | change}, "", words("dql"))
+    with pytest.raises(RefusedError, match="study: found 'smoke', expected a mapping"):
+        Variant.parse_all({"study": "smoke"}, "", words("dql"))

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from copy import deepcopy
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from tasks.artifacts.compose import composed
 from tasks.artifacts.params import build
 from tasks.beds.__main__ import main
 from tasks.claims import Claim, ClaimParams
+from tasks.claims.cores import samplers
 from tasks.claims.engine.results import BedResults, JobResult, Results
 from tests.claims.results_files import RETURNS
 
@@ -53,7 +55,8 @@ def run(
     (root / "params.yaml").write_text(yaml.safe_dump(params))
     monkeypatch.setattr("sys.argv", ["tasks.beds", "--bed", name])
     main()
-    return Results({}, root / "data").bed(name)
+    described = getattr(import_module(f"tasks.claims.{name}"), "Bed", samplers.Bed)
+    return Results({}, root / "data").bed(name, described)
 
 
 def made_up(

@@ -11,7 +11,6 @@ import yaml
 from tasks.artifacts.dataset import write_dataset
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.evaluation import Episodes, write_evaluation
-from tasks.artifacts.files import write_json
 from tasks.artifacts.policy import save_policy
 from tasks.artifacts.sealed import write_sealed
 from tasks.beds import Job
@@ -19,7 +18,7 @@ from tasks.beds.adadfq.real_data import RealData
 from tasks.claims.adadfq import inside, right
 from tasks.claims.engine.results import JobResult, Results
 from tests.beds.harness import ROOT, bed, block, claim, results, run
-from tests.claims.results_files import RETURNS
+from tests.claims.results_files import RETURNS, evaluated
 from tests.generate.test_rollout import make, quiet
 from tests.nets.pictures import resnet
 from tests.worlds.harness import load
@@ -133,19 +132,27 @@ def write_study(root: Path, answers: np.ndarray) -> None:
     """What the study would have left of its own policies: (2, 4) right answers."""
     n = np.arange(8)
     ended = np.zeros(8, bool)
-    rows = Episodes(n // 4, n % 4, n % 4, answers.ravel().astype(float), n, ended)
+    seeds = np.repeat([4, 7], 4)
+    rows = Episodes(seeds, n % 4, n % 4, answers.ravel().astype(float), n, ended)
     for variant in ("float32", "adadfq"):
         place = root / "evaluations/pictures/bc_resnet" / variant
         place.mkdir(parents=True)
-        write_evaluation(place, rows, {})
+        names = ("pictures", "bc_resnet", variant)
+        write_evaluation(place, rows, evaluated(*names, [4, 7], 4))
         place = root / "onnx/pictures/bc_resnet" / variant
         place.mkdir(parents=True)
         (place / "seed-4.onnx").write_bytes(b"x" * 100)
     place = root / "compressed/pictures/bc_resnet/adadfq"
     place.mkdir(parents=True)
     course = [{"seed": seed, "epoch": 1, "inside": 0.75} for seed in (4, 7)]
-    write_json(place / "compression.json", {"course": course})
-    write_sealed(root / "datasets/pictures-v0/world.json", {"world": {"max_steps": 6}})
+    write_sealed(place / "compression.json", {"course": course})
+    write_sealed(
+        root / "datasets/pictures-v0/world.json",
+        {
+            "schema": 2,
+            "world": {"name": "pictures", "ref_min": 0, "ref_max": 6, "max_steps": 6},
+        },
+    )
 
 
 def test_its_claim_looks_at_the_bed(

@@ -7,10 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load_file, save_file
 
-from tasks.artifacts.dataset import load_episodes, load_transitions
+from tasks.artifacts.dataset import load_episodes
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.files import read_json
+from tasks.artifacts.files import read_json, sha256
+from tasks.artifacts.rows import load_transitions
+from tasks.artifacts.sealed import write_sealed
 from tasks.artifacts.seeding import seed_of
 from tasks.beds.qdc_metrics.datasets import goals_of, ranked, rows_of, write_datasets
 from tasks.beds.qdc_metrics.goals import Cloned, cloned, hindsight, played
@@ -127,6 +130,24 @@ def test_a_dataset_without_its_archive_is_refused(archive: Path, tmp_path: Path)
         read_elites(folder)
     path.unlink()
     with pytest.raises(RefusedError, match="archive"):
+        read_elites(folder)
+
+
+@pytest.mark.parametrize("value", [np.nan, None])
+def test_an_archive_of_no_numbers_is_refused(
+    archive: Path, tmp_path: Path, value: float | None
+):
+    folder = Path(shutil.copytree(archive, tmp_path / "copy"))
+    path = folder / "archive/archive.safetensors"
+    arrays, card = load_file(path), read_json(folder / "card.json", "")
+    if value is None:
+        del arrays["genome"]
+    else:
+        arrays["genome"][0, 0] = value
+    save_file(arrays, path)
+    card["archive"]["sha256"] = sha256(path)
+    write_sealed(folder / "card.json", card)
+    with pytest.raises(RefusedError, match="genome: found .*expected finite numbers"):
         read_elites(folder)
 
 

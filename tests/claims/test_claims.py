@@ -1,6 +1,7 @@
 """The room's rules; what a claim sees in results is tested beside it or its bed."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,15 @@ import yaml
 
 from tasks.artifacts.compose import composed
 from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.evaluation import Episodes
+from tasks.artifacts.formats import Bed
 from tasks.claims import Check, Figure, Outcome
 from tasks.claims.__main__ import main
 from tasks.claims.engine.pages import page, pages, table
 from tasks.claims.engine.results import Results, exact, ranks_agree, worst
 from tasks.code import methods
 from tests.claims.results_files import write_scores
+from tests.study_files import replace_table
 
 ROOT = Path(__file__).parents[2]
 CLAIMS = sorted(path.stem for path in (ROOT / "params/claims").glob("*.yaml"))
@@ -161,7 +165,27 @@ def test_a_claim_waits_for_its_code_its_study_and_its_bed():
 
 def test_a_bed_that_did_not_run_is_refused(tmp_path: Path):
     with pytest.raises(RefusedError, match="python -m tasks.beds --bed quest"):
-        Results({}, tmp_path).bed("quest")
+        Results({}, tmp_path).bed("quest", Bed)
+
+
+def test_results_that_do_not_go_together_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    results = write_scores(tmp_path / "data", {("d", "ofql"): 50, ("d", "dql"): 50})
+    block = yaml.safe_load((ROOT / "params/claims/ofql.yaml").read_text("utf-8"))
+    params = {**results.params, "claim": {"ofql": block}}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["tasks.claims", "--claim", "ofql"])
+    place = tmp_path / "data/evaluations/d"
+    fewer = Episodes.read(place / "ofql/float32/episodes.parquet")
+    keep = fewer.episode < 10
+    shutil.copytree(place / "ofql/float32", place / "dql/float32-ddim-1")
+    table = Episodes(**{name: column[keep] for name, column in vars(fewer).items()})
+    replace_table(place / "dql/float32-ddim-1", table)
+    with pytest.raises(RefusedError, match="claim ofql: results: found ValueError"):
+        main()
+    assert not (tmp_path / "data/claims").exists()
 
 
 def test_the_command_writes_the_file_and_says_what_was_seen(

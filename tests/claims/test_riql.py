@@ -3,6 +3,7 @@ from pathlib import Path
 from tasks.claims import ClaimParams
 from tasks.claims.riql import RIQL
 from tests.claims.results_files import SEEDS, write_scores
+from tests.study_files import state_curves
 
 DATA = ["clean", "random_obs", "random_act", "random_rew", "random_dyn"]
 
@@ -32,6 +33,7 @@ def looked(
             place = root / "policies" / data / learner
             place.mkdir(parents=True)
             (place / "curves.csv").write_text("\n".join(lines) + "\n")
+            state_curves(place / "curves.csv")
     claim = RIQL(PARAMS)
     return [check.verdict for check in claim.outcome(results).checks]
 

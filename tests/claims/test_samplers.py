@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.artifacts.files import write_json
+from tasks.artifacts.sealed import write_sealed
 from tasks.claims.cores.samplers import Errors, errors
 from tests.claims.results_files import write_scores
 
@@ -36,7 +36,7 @@ def test_the_bed_gives_a_number_a_mixture(tmp_path: Path):
     ]
     (tmp_path / "beds/deis").mkdir(parents=True)
     content = {"schema": 1, "bed": "deis", "parameters": {}, "jobs": jobs}
-    write_json(tmp_path / "beds/deis/results.json", content)
+    write_sealed(tmp_path / "beds/deis/results.json", content)
     found = errors(results, "deis", "wide")
     assert set(found.cells) == {("a", 0.0, 5)}
     assert found.cells["a", 0.0, 5].tolist() == [1.5, 2.5]

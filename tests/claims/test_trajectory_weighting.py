@@ -1,6 +1,6 @@
-import json
 from pathlib import Path
 
+from tasks.artifacts.sealed import write_sealed
 from tasks.claims import ClaimParams
 from tasks.claims.trajectory_weighting import TrajectoryWeighting
 from tests.claims.results_files import write_scores
@@ -22,7 +22,8 @@ def looked(root: Path, gains: dict[str, float], rw: float = 0.0) -> dict[str, st
     for i, data in enumerate(DATA):
         place = root / "weights" / data / "aw"
         place.mkdir(parents=True)
-        (place / "weights.json").write_text(json.dumps({"v_plus": {"score": i}}))
+        room = {"return": 10.0 * i, "score": i}
+        write_sealed(place / "weights.json", {"v_plus": room})
     claim = TrajectoryWeighting(PARAMS)
     return {c.figure.name: c.verdict for c in claim.outcome(results).checks}
 

@@ -1,4 +1,6 @@
+import math
 import re
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +134,7 @@ def test_a_sampler_is_known_by_its_class():
 
 @pytest.fixture(scope="module")
 def corrupted() -> str:
-    return composed(["study=riql_smoke"])
+    return composed(["study=datasets_smoke"])
 
 
 @pytest.mark.parametrize(
@@ -216,7 +218,7 @@ def test_weighted_policies_are_checked(path: str, value: Any, said: str):
 def test_attacks_cannot_wait_for_a_gate(corrupted: str):
     params = yaml.safe_load(corrupted)
     assert params["attack"]
-    params["study"]["gate"] = "riql_smoke"
+    params["study"]["gate"] = "datasets_smoke"
     with pytest.raises(RefusedError, match=r"study.gate: .* open, as attacks wait"):
         check(params)
 
@@ -232,7 +234,7 @@ def test_groups_and_blocks_the_graph_names_are_needed(params: dict[str, Any]):
 
 
 def test_claims_and_beds_read_what_the_study_makes():
-    params = yaml.safe_load(composed(["study=adadfq_smoke"]))
+    params = yaml.safe_load(composed(["study=pictures_smoke"]))
     block = params["bed"]["adadfq"]
     block["needs_dataset"] = "environment.json"
     check(params)
@@ -246,7 +248,7 @@ def test_claims_and_beds_read_what_the_study_makes():
 
 
 def test_a_bed_has_the_samplers_it_plays():
-    params = yaml.safe_load(composed(["study=samplers_smoke"]))
+    params = yaml.safe_load(composed(["study=diffusion_smoke"]))
     methods = params["bed"]["deis"]["methods"]
     methods["ddim"] = methods["deis"]
     with pytest.raises(RefusedError, match=r"methods\.ddim\._target_: .* class DDIM"):
@@ -262,4 +264,19 @@ def test_a_chain_of_aliases_is_refused_before_it_is_unfolded(params: dict[str, A
         value = [value] * 10
     params["study"]["learners"] = value
     with pytest.raises(RefusedError, match="over 100000 entries"):
+        check(params)
+
+
+@pytest.mark.parametrize("value", [b"bytes", date(2020, 1, 1), 10**400, math.nan])
+def test_what_json_cannot_hold_is_refused(value: Any):
+    params = yaml.safe_load(composed(["study=adadfq_smoke"]))
+    params["bed"]["adadfq"]["game"]["_target_"] = value
+    with pytest.raises(RefusedError, match=r"game\._target_: .* that JSON can hold"):
+        check(params)
+
+
+def test_a_beds_inner_block_names_its_class():
+    params = yaml.safe_load(composed(["study=adadfq_smoke"]))
+    params["bed"]["adadfq"]["game"]["_target_"] = "tasks.train.bc.BC"
+    with pytest.raises(RefusedError, match=r"game\._target_: .* the class AdaDFQ"):
         check(params)

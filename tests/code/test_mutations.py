@@ -101,6 +101,7 @@ def spoilt(params: Any, place: Place, kind: Any) -> str:
         block.update(before) if isinstance(block, dict) else block.extend(before)
 
 
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("name", STUDIES if EVERY else SAMPLED)
 def test_no_mutation_of_a_study_is_an_error_of_the_check(name: str):
     params = yaml.safe_load(composed([f"study={name}"], ROOT / "params"))

@@ -8,7 +8,7 @@ from tasks.compare.page import compare
 from tests.browser import text
 from tests.compare.conftest import write_revision
 from tests.measured_files import figure, put
-from tests.study_files import dump
+from tests.study_files import dump_sealed
 
 
 def test_a_comparison_shows_both_revisions(tmp_path: Path):
@@ -20,7 +20,7 @@ def test_a_comparison_shows_both_revisions(tmp_path: Path):
     path = tmp_path / "other/data/qdc/hopper_mixed/metrics.json"
     found = json.loads(path.read_text())
     found["diversity"]["vendi"] = figure(2.0)
-    dump(path, found)
+    dump_sealed(path, found)
     said = text(compare(sources).page)
     assert "diversity, vendi 5.25 [4.25, 6.25] 2 [1, 3]" in said
     path.unlink()

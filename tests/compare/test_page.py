@@ -24,6 +24,7 @@ from tests.compare.conftest import (
     shift,
 )
 from tests.estimate_files import add_estimates
+from tests.study_files import state_curves
 
 GPTQ4 = f"{DATASET}/bc/gptq4"
 Edited = Callable[..., Source]
@@ -41,6 +42,7 @@ def edited(make: Make) -> Edited:
         params.write_text(params.read_text().replace("batch: 256", "batch: 64"))
         curves = source.folder / f"data/policies/{DATASET}/bc/curves.csv"
         curves.write_text(curves.read_text().replace("0,0,", "0,0,9"))
+        state_curves(curves)
         return source
 
     return made

@@ -25,7 +25,7 @@ def test_a_whole_revision_has_no_gap(make: Make):
     ("path", "stage", "word"),
     [
         (f"data/datasets/{DATASET}-v0/card.json", f"generate@{DATASET}", "JSON"),
-        (f"data/policies/{DATASET}/bc/curves.csv", f"train@{DATASET}-bc", "columns"),
+        (f"data/policies/{DATASET}/bc/curves.csv", f"train@{DATASET}-bc", "sha256"),
         (f"data/onnx/{LEAF}/seed-1.onnx", f"export@{DATASET}-bc-gptq4", "sha256"),
         (f"data/onnx/{LEAF}/seed-1.json", f"export@{DATASET}-bc-gptq4", "JSON"),
         (f"data/evaluations/{LEAF}/metrics.json", "evaluate@", "JSON"),

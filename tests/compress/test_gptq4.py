@@ -31,7 +31,7 @@ def test_the_file_of_a_2x256_policy_is_a_fifth():
     assert report["bits_nominal"] == 4
     assert report["mode"] == "exact"
     large = {name for name, size in float_bytes(small).items() if size > 1024}
-    assert large == {"layer1.weight_scale"}  # one a block of 32
+    assert large == {"l1.ws"}  # one a block of 32
 
 
 @pytest.mark.parametrize("bits", [4, 8])

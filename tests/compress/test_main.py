@@ -54,7 +54,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     card = tmp_path / "data/datasets/made-up-v0"
     card.mkdir(parents=True)
     write_sealed(card / "card.json", {"sha256": SHA})
-    write_sealed(card / "world.json", {"world": PENDULUM})
+    write_sealed(card / "world.json", {"schema": 2, "world": PENDULUM})
 
     def load_rows(
         folder: Path, rows: int, generator: np.random.Generator

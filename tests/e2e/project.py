@@ -14,10 +14,11 @@ WATCH = """
 import atexit, json, os, sys
 from pathlib import Path
 
-argv = sys.orig_argv
-command = argv[argv.index("-m") + 1 :] if "-m" in argv else []
-
 def write():
+    argv = sys.orig_argv  # a warm server's child sets it
+    command = argv[argv.index("-m") + 1 :] if "-m" in argv else [""]
+    if not command[0].startswith("tasks."):
+        return
     root = Path(os.environ["OFFCUT_WATCHED"])
     files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
     paths = [Path(file) for file in files if file]
@@ -26,8 +27,7 @@ def write():
     text = json.dumps({"command": " ".join(command), "loaded": loaded})
     Path(os.environ["OFFCUT_LOADED"], name).write_text(text)
 
-if command and command[0].startswith("tasks."):
-    atexit.register(write)
+atexit.register(write)
 """
 
 

@@ -19,8 +19,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 # one study with a transformer, a diffusion policy, a bed and a claim
 MANY = (
-    "study=quest_smoke",
-    "+train@train.bc=bc",
+    "study=sequences_smoke",
     "+train@train.dql=dql",
     "study.learners=[bc,dt,dql]",
     "study.compressors=[float32]",

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from tasks.artifacts.dataset import Transitions
 from tasks.artifacts.density import Gaussian
 from tasks.artifacts.params import build
+from tasks.artifacts.transitions import Transitions
 from tests.variant_files import method
 
 

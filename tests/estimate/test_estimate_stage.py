@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import yaml
 
-from tasks.artifacts.dataset import load_transitions, write_dataset
+from tasks.artifacts.dataset import write_dataset
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import sha256
 from tasks.artifacts.onnx_policy import OnnxPolicy
+from tasks.artifacts.rows import load_transitions
 from tasks.artifacts.stage import run_stage
 from tasks.estimate import target
 from tasks.estimate.__main__ import main

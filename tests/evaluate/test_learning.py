@@ -97,7 +97,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     pendulum = yaml.safe_load((ROOT / "params/world/pendulum.yaml").read_text())
     folder = Path("data/datasets/tiny-v0")
     folder.mkdir(parents=True)
-    write_sealed(folder / "world.json", {"world": pendulum | {"max_steps": 20}})
+    write_sealed(
+        folder / "world.json", {"schema": 2, "world": pendulum | {"max_steps": 20}}
+    )
     monkeypatch.setattr(sys, "argv", ["x", "--dataset", "tiny", "--learner", "bc"])
     return tmp_path
 
@@ -121,6 +123,36 @@ def test_the_command_writes_every_moment(project: Path):
     assert metrics["seeds"] == [7, 3]
     last = table[table["update"] == 10]["return"]
     assert metrics["last"]["mean"] == pytest.approx(last.mean())
+
+
+def keep(project: Path, made: Feedforward, seeds: list[int]) -> None:
+    folder = project / "data/policies/tiny/bc/snapshots/5"
+    folder.mkdir(parents=True)
+    save_policy(folder, made, {"seeds": seeds, "updates": 5})
+
+
+def test_actions_outside_the_worlds_bounds_are_refused(project: Path):
+    made = policy(world("pendulum"), [0.1])
+    made.action_scale *= 3
+    keep(project, made, [0])
+    with pytest.raises(RefusedError, match=r"snapshots/5: action: found .* step \d+"):
+        main()
+    assert not (project / "data/evaluations").exists()
+
+
+def test_a_policy_of_another_world_is_refused(project: Path):
+    keep(project, policy(world("hopper"), [0.1]), [0])
+    with pytest.raises(RefusedError, match=r"inputs.observation: found 11, expected 3"):
+        main()
+
+
+@pytest.mark.parametrize("seeds", [[], [0], [0, 0], [0, 1, 2]])
+def test_seeds_that_are_not_those_of_the_stack_are_refused(
+    project: Path, seeds: list[int]
+):
+    keep(project, policy(world("pendulum"), [0.1, 0.2]), seeds)
+    with pytest.raises(RefusedError, match=r"origin.seeds: found"):
+        main()
 
 
 def test_without_snapshots_it_says_what_to_set(project: Path):

@@ -17,12 +17,14 @@ from tasks.artifacts.onnx_policy import KEY, OnnxPolicy
 from tasks.artifacts.params import build
 from tasks.artifacts.parity import TOLERANCE
 from tasks.artifacts.policy import save_policy, statistics_sha256, weights_sha256
+from tasks.artifacts.sealed import write_sealed
 from tasks.artifacts.stage import run_stage
 from tasks.code import made_by
 from tasks.nets.feedforward import Feedforward
 from tests.compress.harness import make_compressor, make_policy, make_rows
 from tests.nets.transformers import transformer
 
+CARD = Path("data/datasets/swings-v0/card.json")
 SEEDS = (4, 7)
 LEAF = Path("swings/bc/float32")
 BLOCK = yaml.safe_load(Path("params/export/feedforward.yaml").read_text("utf-8"))
@@ -65,7 +67,7 @@ def save(
         "seeds": list(SEEDS),
         "learner": "bc",
         "dataset": "swings",
-        "dataset_sha256": "ab" * 32,
+        "dataset_sha256": read_json(CARD, "")["sha256"],
         "world": "pendulum",
         "env_id": "Pendulum-v1",
         "step_seconds": 0.05,
@@ -146,7 +148,7 @@ def test_the_contract_is_complete_and_the_same_inside_and_beside(
         "step_seconds": 0.05,
         "world": "pendulum",
         "env_id": "Pendulum-v1",
-        "dataset": {"name": "swings", "sha256": "ab" * 32},
+        "dataset": {"name": "swings", "sha256": read_json(CARD, "")["sha256"]},
         "learner": "bc",
         "variant": "float32",
         "made_by": [],
@@ -209,9 +211,10 @@ def test_one_other_mean_is_told_from_other_weights(
         assert (weights[key] != first[key]) == network, key
 
 
-def drop_the_normaliser(model: onnx.ModelProto) -> None:
+def drop_the_mean(model: onnx.ModelProto) -> None:
+    """The first layer's bias holds it."""
     for tensor in model.graph.initializer:
-        if tensor.name == "observation_mean":
+        if tensor.name == "l0.b":
             tensor.raw_data = bytes(len(tensor.raw_data))
 
 
@@ -234,7 +237,7 @@ def test_a_failed_gate_writes_nothing(
     def broken(self: Any, made: Feedforward, k: int) -> onnx.ModelProto:
         graph = model(self, made, k)
         if k == 1:
-            drop_the_normaliser(graph)
+            drop_the_mean(graph)
         return graph
 
     monkeypatch.setattr(type(exporter), "model", broken)
@@ -284,4 +287,16 @@ def test_bad_inputs_are_refused(
     assert "policy.safetensors: sha256: found" in capsys.readouterr().err
     assert run(monkeypatch, "float31") == 1
     assert "did you mean float32?" in capsys.readouterr().err
+    assert not Path("data/onnx").exists()
+
+
+def test_a_policy_of_another_dataset_is_refused(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    file = save(policy()) / "policy.json"
+    spec = read_json(file, "")
+    spec["origin"]["dataset_sha256"] = "0" * 64
+    write_sealed(file, spec)
+    assert run(monkeypatch) == 1
+    assert f"{'0' * 64}, which the policy was trained on" in capsys.readouterr().err
     assert not Path("data/onnx").exists()

@@ -23,6 +23,7 @@ from tests.compress.harness import make_compressor, make_policy
 from tests.export.samplers import METHODS, make
 from tests.nets.diffusions import diffusion
 
+CARD = Path("data/datasets/swings-v0/card.json")
 SEEDS = (4, 7)
 LEARNER = made_by("train", "dql", {})
 SAMPLERS = {
@@ -68,7 +69,7 @@ def save(made: Policy, variant: str = "float32", mode: str = "exact") -> None:
         "seeds": list(SEEDS),
         "learner": "dql",
         "dataset": "swings",
-        "dataset_sha256": "ab" * 32,
+        "dataset_sha256": read_json(CARD, "")["sha256"],
         "world": "pendulum",
         "env_id": "Pendulum-v1",
         "step_seconds": 0.05,
@@ -132,9 +133,9 @@ def test_the_graph_calls_the_network_as_often_as_said_and_keeps_its_weights_once
         assert run(monkeypatch, "--sampler", name, "--steps", "3") == 0
         model = onnx.load(out(f"float32-{name}-3") / "seed-4.onnx")
         products = [n for n in model.graph.node if n.op_type in ("Gemm", "MatMul")]
-        assert len(products) == 3 * 3  # calls x layers
-        weights = [t.name for t in model.graph.initializer if "weight" in t.name]
-        assert sum(name.startswith("layer") for name in weights) == 3
+        assert len(products) == 3 * 3 + 1  # calls x layers, and of the observation
+        weights = [t.name for t in model.graph.initializer if len(t.dims) == 2]
+        assert weights == ["l0.s.w", "l0.w", "l1.w", "l2.w"]
 
 
 def test_the_search_is_deterministic_and_of_each_seed(

@@ -31,9 +31,17 @@ def root(tmp_path: Path) -> Path:
 def commit(root: Path, value: float) -> None:
     path = root / "data/claims/riql.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"claim": "riql", "value": value}))
+    path.write_text(json.dumps(content(value)))
     git(root, "add", "-A")
     git(root, "commit", "-qm", "an experiment")
+
+
+def content(value: float, **more: float) -> dict[str, object]:
+    words = dict.fromkeys(("statement", "paper", "verdict"), "x")
+    ends = {"low": value, "high": value}
+    figure = {"name": "a", "unit": "score", "value": value, **ends}
+    lists = {"seeds": [0], "checks": [], "figures": [figure]}
+    return {"claim": "riql", "study": "riql", **words, **lists, **more}
 
 
 def kept(root: Path) -> dict[str, object]:
@@ -49,7 +57,7 @@ def test_each_claim_has_its_study():
 
 def test_a_claim_is_brought_in_with_what_it_took(root: Path):
     bring(root, "HEAD~1", "riql", 61.4)
-    assert kept(root) == {"claim": "riql", "value": 1.0, "wall_seconds": 61}
+    assert kept(root) == content(1.0, wall_seconds=61)
 
 
 def test_the_same_figures_from_the_cache_keep_their_time(root: Path):
@@ -58,7 +66,16 @@ def test_the_same_figures_from_the_cache_keep_their_time(root: Path):
     assert kept(root)["wall_seconds"] == 61
     commit(root, value=2.0)
     bring(root, "HEAD", "riql", 9.0)
-    assert kept(root) == {"claim": "riql", "value": 2.0, "wall_seconds": 9}
+    assert kept(root) == content(2.0, wall_seconds=9)
+
+
+def test_a_claim_that_is_not_whole_is_refused(root: Path):
+    path = root / "data/claims/riql.json"
+    commit(root, value=2.0)
+    path.write_text(json.dumps(content(2.0) | {"checks": [1]}))
+    git(root, "commit", "-qam", "another")
+    with pytest.raises(RefusedError, match=r"checks\[0\]: found 1, expected an object"):
+        bring(root, "HEAD", "riql", 9.0)
 
 
 def test_an_experiment_without_the_claim_is_refused(root: Path):

@@ -41,7 +41,7 @@ def test_empty_blocks_make_no_stage(graph: Path):
 
 
 def test_a_corrupted_dataset_stands_on_its_source_and_its_attacker(graph: Path):
-    text = composed(["study=riql_smoke"], folder=ROOT / "params")
+    text = composed(["study=datasets_smoke"], folder=ROOT / "params")
     (graph / "params.yaml").write_text(text)
     edges = set(re.findall(r'"(\S+)" -> "(\S+)"', dvc("dag", "--dot")))
     source, noisy, hurt = (

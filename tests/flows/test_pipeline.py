@@ -201,19 +201,23 @@ def test_no_server_is_one_clear_line_and_local_goes_on(toy: Toy):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_run_that_is_ended_ends_its_stages(toy: Toy, number: signal.Signals):
     toy.stages({"long": {"cmd": "echo $$ > pid; exec sleep 600", "outs": ["out"]}})
-    run = subprocess.Popen(
-        [sys.executable, "-m", "flows"],
-        cwd=toy.folder,
-        env=toy.env,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    pid = toy.folder / "pid"
+    said, pid = toy.folder / "said", toy.folder / "pid"
+    with said.open("w") as log:
+        run = subprocess.Popen(
+            [sys.executable, "-m", "flows"],
+            cwd=toy.folder,
+            env=toy.env,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
     until(lambda: run.poll() is None and pid.exists() and pid.read_text())
     run.send_signal(number)
     assert run.wait(240) != 0
     until(lambda: not Path(f"/proc/{pid.read_text().strip()}").exists())
     assert not (toy.folder / "dvc.lock").exists()
+    if number == signal.SIGINT:
+        assert "Traceback" not in said.read_text()
+        assert said.read_text().endswith("\ninterrupted\n")
 
 
 @pytest.mark.slow

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tasks.artifacts.dataset import load_transitions, write_dataset
+from tasks.artifacts.dataset import write_dataset
 from tasks.artifacts.episodes import Episode
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.minari import read_episodes
+from tasks.artifacts.rows import load_transitions
 from tasks.artifacts.seeding import seed_of
 from tasks.generate.cores.archive_dataset import (
     ReplayParams,

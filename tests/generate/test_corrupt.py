@@ -10,10 +10,11 @@ import pytest
 import torch
 import yaml
 
-from tasks.artifacts.dataset import Episode, load_transitions, write_dataset
+from tasks.artifacts.dataset import Episode, write_dataset
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import build
 from tasks.artifacts.readings import COLUMNS, MASK, steps
+from tasks.artifacts.rows import load_transitions
 from tasks.generate.corrupt.attack import Attacker, descend
 from tasks.nets.critic import Critic
 from tasks.nets.feedforward import Feedforward

@@ -11,10 +11,11 @@ import pytest
 import torch
 import yaml
 
-from tasks.artifacts.dataset import load_episodes, load_transitions
+from tasks.artifacts.dataset import load_episodes
 from tasks.artifacts.files import sha256
 from tasks.artifacts.params import build
 from tasks.artifacts.policy import load_critic, save_critic, save_policy
+from tasks.artifacts.rows import load_transitions
 from tasks.artifacts.stage import run_stage
 from tasks.generate.__main__ import main
 from tasks.train.cores.actor_critic import Critics, trained_critic

@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from tasks.artifacts.checkpoint import Checkpoint
-from tasks.artifacts.dataset import load_transitions, write_dataset
+from tasks.artifacts.dataset import write_dataset
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.onnx_policy import OnnxPolicy
 from tasks.artifacts.policy import load_policy
+from tasks.artifacts.rows import load_transitions
 from tasks.generate.cores.policy_batch import Arena
 from tasks.generate.dcg_map_elites.distilled import conditioned, in_onnx, in_torch
 from tasks.generate.dcg_map_elites.log import Log

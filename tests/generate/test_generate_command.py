@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tasks.artifacts.dataset import load_transitions
 from tasks.artifacts.files import sha256
+from tasks.artifacts.rows import load_transitions
 from tasks.artifacts.stage import run_stage
 from tasks.generate.__main__ import main
 from tests.code.edited import edited

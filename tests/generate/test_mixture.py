@@ -91,6 +91,7 @@ def test_probabilities_are_known_of_all_actions_or_of_none(tmp_path: Path):
         ([], "generate.parts: found 0"),
         ([{"policy": "random"}], "parts[0].episodes: found None episodes"),
         ([{"policy": "a", "steps": 0}], "parts[0].steps: found 0"),
+        ([{"policy": "a", "episodes": 10**5}] * 11, "episodes: found 1100000, expect"),
         (
             [{"policy": "a", "steps": 9}, {"polcy": "b", "steps": 9}],
             "parts[1].polcy: found an unknown key",

@@ -88,6 +88,7 @@ EXPORT = Door("export", command("tasks.export", *POLICY, "--variant", VARIANT))
 EVALUATE = Door("evaluate", command("tasks.evaluate", *POLICY, "--variant", VARIANT))
 PROFILE = Door("profile", command("tasks.profile", *POLICY))
 REPORT = Door("report", command("tasks.report"))
+COMPOSE = Door("compose", program("tasks.artifacts.compose", "study=smoke"))
 STAGES = (GENERATE, TRAIN, COMPRESS, EXPORT, EVALUATE, PROFILE, REPORT)
 OUTPUTS = {
     "generate": f"data/datasets/{DATASET}-v0",

@@ -20,13 +20,16 @@ from tests.hazards.case import (
 from tests.hazards.edits import (
     ABSENT,
     FOLDER,
+    INDEX,
     MAIN,
+    ROWS,
     column,
     cut,
     entry,
     flip,
     restate,
     stored,
+    swap,
     text,
 )
 
@@ -91,6 +94,14 @@ def compound(values: Any) -> Any:
     return np.zeros(len(values), [("a", "f4"), ("b", "i4")])
 
 
+def compressed(file: Any) -> None:
+    """Rewards in chunks, compressed: as Minari may write them."""
+    values = file[FIRST][()]
+    del file[FIRST]
+    file["episode_0"].create_dataset(REWARDS, data=values, compression="gzip")
+
+
+# none is read where rows are mapped: that the HDF5 is another one is enough
 STORED: dict[str, Action] = {
     "an external link": stored(elsewhere),
     "external storage": stored(outside),
@@ -125,6 +136,9 @@ STORED: dict[str, Action] = {
     "infos that are an array": stored(
         lambda f: (f["episode_0"].pop("infos"), f.__setitem__("episode_0/infos", 1))
     ),
+    "rewards of 4 bytes": column(REWARDS, lambda v: v.astype("f4")),
+    "compressed rewards": stored(compressed),
+    "an array more": stored(lambda file: file.__setitem__("episode_0/more", [1])),
 }
 DEEP = "[" * 100_000
 WORDS = {
@@ -145,6 +159,22 @@ METADATAS: dict[str, tuple[Any, ...]] = {
     "observation_space": (ABSENT, None, "{}", "x", 5, '{"type": "Dict"}'),
     "action_space": (ABSENT, None, "{}", "[]", '{"type": "Discrete", "n": -1}'),
     "dataset_id": (ABSENT, "other-v0"),
+}
+INDICES: dict[str, tuple[Any, ...]] = {
+    "main_sha256": (ABSENT, None, 5, "0" * 64),
+    "schema": (ABSENT, 0, 99),
+    "steps": (ABSENT, None, 0, -1, True, 1.5, 10**9, 10**400, "x"),
+    "episodes": (0, 10**9),
+    "observation": (2, 10**9),
+    "action": (2, 10**9),
+    "discrete": (ABSENT, 0, "no"),
+    "bytes": (ABSENT, 0, 10**12),
+    "columns": (ABSENT, None, [], {}, {"observation": 5}),
+    "columns.observation.dtype": (ABSENT, "<f8", "O", "V8", 5),
+    "columns.observation.shape": (ABSENT, [10**9, 3], [], "x"),
+    "columns.observation.offset": (ABSENT, -64, 64, 10**12),
+    "columns.observation.sha256": (ABSENT, None, "0" * 64),
+    "columns.more": ({},),
 }
 WORLDS: dict[str, tuple[Any, ...]] = {
     "world": (ABSENT, None, [], "pendulum", 5),
@@ -170,34 +200,12 @@ def named(make: Action, name: str) -> Action:
     return spoil
 
 
-def metadata(path: str, value: Any) -> Action:
-    """Set a key of metadata.json; the card states its hash if it states any."""
-
-    def spoil() -> None:
-        entry(METADATA, path, value)()
-        restate()
-
-    return spoil
-
-
-def numbers() -> None:
-    """Replace rewards by whole numbers, which are numbers too."""
-    column(REWARDS, lambda v: v.astype("f4"))()
-
-
-def compressed(file: Any) -> None:
-    """Rewards in chunks, compressed: as Minari may write them."""
-    values = file[FIRST][()]
-    del file[FIRST]
-    file["episode_0"].create_dataset(REWARDS, data=values, compression="gzip")
-
-
 def cases() -> Iterator[Case]:  # noqa: C901, PLR0912, loops alone
     """At the stages that read a dataset."""
     for name, spoil in STORED.items():
         for door in (TRAIN, COMPRESS):
             yield Case("datasets", name, spoil, door)
-    for file in (MAIN, CARD, METADATA, WORLD):
+    for file in (MAIN, CARD, METADATA, WORLD, ROWS, INDEX):
         doors = (EVALUATE,) if file == WORLD else (TRAIN, COMPRESS)
         for door in doors:
             for name, content in WORDS.items():
@@ -210,6 +218,19 @@ def cases() -> Iterator[Case]:  # noqa: C901, PLR0912, loops alone
     for share in (0.01, 0.3, 0.6, 0.99):
         for door in (TRAIN, COMPRESS):
             yield Case("datasets", f"a bit at {share:.0%}", flip(MAIN, share), door)
+            yield Case("datasets", f"a row's bit, {share:.0%}", flip(ROWS, share), door)
+    for make, name in (
+        (lambda: ROWS.symlink_to(MAIN.resolve()), "a link"),
+        (ROWS.mkdir, "a folder"),
+        (lambda: os.mkfifo(ROWS), "a pipe"),
+        (lambda: shutil.copy(MAIN, ROWS), "another file"),
+    ):
+        for door in (TRAIN, COMPRESS):
+            yield Case("datasets", f"rows.bin: {name}", swap(ROWS, make), door)
+    for path, values in INDICES.items():
+        for value in values:
+            name = f"rows.{path} = {value!r:.25}"
+            yield Case("datasets", name, entry(INDEX, path, value), COMPRESS)
     for path, values in CARDS.items():
         for value in values:
             name = f"card.{path} = {value!r:.25}"
@@ -217,7 +238,7 @@ def cases() -> Iterator[Case]:  # noqa: C901, PLR0912, loops alone
     for path, values in METADATAS.items():
         for value in values:
             name = f"metadata.{path} = {value!r:.25}"
-            yield Case("datasets", name, metadata(path, value), TRAIN)
+            yield Case("datasets", name, entry(METADATA, path, value), TRAIN)
     for path, values in WORLDS.items():
         for value in values:
             name, spoil = (
@@ -227,6 +248,12 @@ def cases() -> Iterator[Case]:  # noqa: C901, PLR0912, loops alone
             yield Case("datasets", name, spoil, EVALUATE)
             if value is ABSENT or path not in CHANGED_BLOCK:
                 yield Case("datasets", name, spoil, TRAIN)
+    for value in (ABSENT, None, 0, -1, "x", True):
+        name, spoil = (
+            f"world.json step_seconds = {value!r:.25}",
+            entry(WORLD, "step_seconds", value),
+        )
+        yield Case("datasets", name, spoil, TRAIN)
     mine = named(lambda: None, "notes.txt")
     yield Case("datasets", "a user's folder in its place", mine, GENERATE)
     yield Case("datasets", "a user's folder in its place", mine, TRAIN)
@@ -234,10 +261,7 @@ def cases() -> Iterator[Case]:  # noqa: C901, PLR0912, loops alone
     for door in (GENERATE, TRAIN, REPORT):
         yield Case("datasets", "a user's folder beside it", beside, door, True)
     good = {
-        "rewards of 4 bytes": numbers,
-        "compressed rewards": stored(compressed),
         "a note in the card": lambda: restate({"note": "mine"}),
-        "an array more": stored(lambda file: file.__setitem__("episode_0/more", [1])),
         "touched": lambda: os.utime(MAIN),
         "copied": lambda: shutil.copy(shutil.move(MAIN, "x"), MAIN),
     }

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from tests.hazards.case import CHECK, OUTPUTS, STAGES, Action, Case
+from tests.hazards.case import CHECK, OUTPUTS, REPORT, STAGES, Action, Case
 from tests.hazards.edits import text
 
 KEPT = {"profile": ("latency.json", "static.json")}
@@ -22,6 +22,23 @@ def occupied(place: str) -> Action:
         text(place, "mine")()
 
     return spoil
+
+
+def unknown(place: str) -> Action:
+    """A folder of the user's in the place of an output that nothing recorded."""
+
+    def spoil() -> None:
+        _forget()
+        shutil.rmtree(place, ignore_errors=True)
+        text(f"{place}/notes.txt", "mine")()
+
+    return spoil
+
+
+def _forget() -> None:
+    """A project whose stages never ran, as far as dvc.lock and the folder know."""
+    Path("dvc.lock").unlink()
+    shutil.rmtree(".offcut/begun")
 
 
 def fulfil(free: int) -> Action:
@@ -83,6 +100,11 @@ def cases() -> Iterator[Case]:
             spoil = failing(number)
             if door.name not in KEPT:
                 yield Case("disks", os.strerror(number), spoil, door)
+        known = f"{place}/plots" if door == REPORT else place
+        yield Case("disks", "a folder of the user's", unknown(known), door)
+        unrecorded = Path("dvc.lock").unlink
+        yield Case("disks", "an output without a record", unrecorded, door, True)
+        yield Case("disks", "an output in the cache", _forget, door, True)
         yield Case("disks", "no output yet", fresh(place), door, True)
         yield Case("disks", "just enough room", fulfil(2**31), door, True)
     yield Case("disks", "no room", fulfil(0), CHECK)

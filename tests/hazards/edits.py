@@ -15,6 +15,7 @@ from tests.hazards.case import DATASET, Action
 
 FOLDER = Path(f"data/datasets/{DATASET}-v0")
 MAIN = FOLDER / "data/main_data.hdf5"
+ROWS, INDEX = FOLDER / "rows.bin", FOLDER / "rows.json"
 POLICY = Path(f"data/policies/{DATASET}/bc")
 COMPRESSED = Path(f"data/compressed/{DATASET}/bc/float32")
 ONNX = Path(f"data/onnx/{DATASET}/bc/float32/seed-0.onnx")
@@ -112,16 +113,13 @@ def sha256(path: Path) -> str:
 
 
 def restate(changes: Mapping[str, Any] | None = None) -> None:
-    """Let the card of the dataset state the hashes that its files now have."""
+    """Let the card, and the policy, state the hashes that the dataset's files have."""
     file = FOLDER / "card.json"
     card = json.loads(file.read_text("utf-8")) | (changes or {})
     card["sha256"] = sha256(MAIN)
-    for key, name in (("metadata_sha256", "data/metadata.json"),):
-        if key in card:
-            card[key] = sha256(FOLDER / name)
-    if "files" in card:
-        card["files"] = {name: sha256(FOLDER / name) for name in card["files"]}
-    file.write_text(json.dumps(card), "utf-8")
+    card["metadata_sha256"] = sha256(FOLDER / "data/metadata.json")
+    write(file, card)
+    entry(POLICY / "policy.json", "origin.dataset_sha256", card["sha256"])()
 
 
 def stored(edit: Callable[[Any], Any]) -> Action:
@@ -147,14 +145,14 @@ def column(name: str, make: Callable[[Any], Any]) -> Action:
     return stored(edit)
 
 
-def model(edit: Callable[[onnx.ModelProto], Any]) -> Action:
+def model(edit: Callable[[onnx.ModelProto], Any], file: Path = ONNX) -> Action:
     """Edit the graph of the first seed; the contract beside it states its new hash."""
 
     def spoil() -> None:
-        graph = onnx.load(ONNX, load_external_data=False)
+        graph = onnx.load(file, load_external_data=False)
         edit(graph)
-        ONNX.write_bytes(graph.SerializeToString())
-        _restate_contract({})
+        file.write_bytes(graph.SerializeToString())
+        _restate_contract(file)
 
     return spoil
 
@@ -173,13 +171,13 @@ def contract(path: str, value: Any) -> Action:
         ONNX.write_bytes(graph.SerializeToString())
         beside.write_text(json.dumps(content), "utf-8")
         if path != "onnx_sha256":
-            _restate_contract({})
+            _restate_contract(ONNX)
 
     return spoil
 
 
-def _restate_contract(changes: Mapping[str, Any]) -> None:
-    beside = ONNX.with_suffix(".json")
-    content = json.loads(beside.read_text("utf-8")) | dict(changes)
-    content["onnx_sha256"] = sha256(ONNX)
+def _restate_contract(file: Path) -> None:
+    beside = file.with_suffix(".json")
+    content = json.loads(beside.read_text("utf-8"))
+    content["onnx_sha256"] = sha256(file)
     beside.write_text(json.dumps(content), "utf-8")

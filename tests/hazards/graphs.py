@@ -1,17 +1,19 @@
 """ONNX files: more than plain arithmetic, contracts that are not the file's."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from tests.hazards.case import EVALUATE, PROFILE, Action, Case, nothing
+from tests.hazards.case import EVALUATE, GENERATE, PROFILE, Action, Case, nothing
 from tests.hazards.datasets import WORDS
 from tests.hazards.edits import ABSENT, ONNX, contract, cut, entry, flip, model, text
 
 FLOAT = TensorProto.FLOAT
+BEHAVIOR = Path("data/behaviors/pendulum/expert.onnx")
 
 
 def plus(kind: str, domain: str = "", **attributes: Any) -> Action:
@@ -101,7 +103,7 @@ def scanning(graph: onnx.ModelProto) -> None:
     graph.graph.node.append(node)
 
 
-def weights(value: float) -> Action:
+def weights(value: float, file: Path = ONNX) -> Action:
     """All weights of the first matrix are one number."""
 
     def edit(graph: onnx.ModelProto) -> None:
@@ -112,7 +114,7 @@ def weights(value: float) -> Action:
                 tensor.CopyFrom(numpy_helper.from_array(full, tensor.name))
                 return
 
-    return model(edit)
+    return model(edit, file)
 
 
 def times(factor: float) -> Action:
@@ -154,6 +156,10 @@ GRAPHS: dict[str, Action] = {
     "a constant of a terabyte": model(giant),
     "actions outside bounds": times(100.0),
     "NaN weights": weights(float("nan")),
+    "infinite weights": weights(float("-inf")),
+    "a NaN constant": plus("Constant", value_floats=[float("nan")]),
+    "an infinite constant": plus("Constant", value_float=float("inf")),
+    "an infinite slope": plus("LeakyRelu", alpha=float("inf")),
     "an output more": model(
         lambda g: g.graph.output.append(helper.make_tensor_value_info("x", FLOAT, [1]))
     ),
@@ -215,6 +221,11 @@ def cases() -> Iterator[Case]:  # noqa: C901, loops alone
         yield Case("ONNX files", "as it is", nothing, door, True)
         harmless = plus("Constant", value_floats=[0.0])
         yield Case("ONNX files", "a constant 0 more", harmless, door, True)
+    for value in (float("nan"), float("inf")):
+        spoil = weights(value, BEHAVIOR)
+        yield Case("ONNX files", f"a behaviour's weights {value}", spoil, GENERATE)
+    behaves = weights(0.01, BEHAVIOR)
+    yield Case("ONNX files", "a behaviour of other weights", behaves, GENERATE, True)
     for key in (*KEYS, *MORE):
         yield Case("contracts", f"{key} missing", entry(beside, key, ABSENT), EVALUATE)
         if key in KEYS:

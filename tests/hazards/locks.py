@@ -16,6 +16,7 @@ from tests.hazards.case import (
     program,
 )
 from tests.hazards.edits import cut, text
+from tests.hazards.parameters import LAUGHS, MERGES
 
 LOCK, GRAPH_FILE = Path("dvc.lock"), Path("dvc.yaml")
 FLOWS = Door("flows", command("flows", "--local", "code"))
@@ -76,6 +77,8 @@ BAD: dict[str, Action] = {
     "stages that are null": text(LOCK, "schema: '2.0'\nstages:\n"),
     "stages that are a list": text(LOCK, "schema: '2.0'\nstages: []\n"),
     "another schema": edited(lambda whole: whole.replace("2.0", "9.0")),
+    "aliases that grow": text(LOCK, f"schema: '2.0'\n{LAUGHS}stages: *i\n"),
+    "nested 100,000 times": text(LOCK, "[" * 100_000),
     "a tab": edited(lambda whole: whole.replace("  cmd", "\tcmd")),
 }
 GRAPHS = {
@@ -85,6 +88,9 @@ GRAPHS = {
     "cut": cut(GRAPH_FILE, 0.5),
     "conflict markers": text(GRAPH_FILE, conflict("stages: {}\n")),
     "no stages": text(GRAPH_FILE, "stages: {}\n"),
+    "aliases that grow": text(GRAPH_FILE, f"{LAUGHS}stages: *i\n"),
+    "merges that grow": text(GRAPH_FILE, f"{MERGES}stages: *i\n"),
+    "nested 100,000 times": text(GRAPH_FILE, "[" * 100_000),
 }
 
 

@@ -1,11 +1,17 @@
 """Parameters: wrong types, numbers, classes, keys; files that are no parameters."""
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
+
+import yaml
 
 from tests.hazards.case import (
     CHECK,
+    COMPOSE,
     COMPRESS,
+    DATASET,
     EVALUATE,
     EXPORT,
     GENERATE,
@@ -13,8 +19,10 @@ from tests.hazards.case import (
     PROFILE,
     REPORT,
     TRAIN,
+    Action,
     Case,
     Door,
+    nothing,
 )
 from tests.hazards.edits import ABSENT, parameter, text
 
@@ -28,6 +36,7 @@ BAD: dict[Door, dict[str, tuple[Any, ...]]] = {
         "dataset.pendulum_mixture.generate.noise": (-1, HUGE, "loud", [1]),
         "dataset.pendulum_mixture.generate": (None, [], "mixture"),
         "dataset.pendulum_mixture": (None, [], "x", 5),
+        "dataset": (None, [], "x", 5),
         "dataset.pendulum_mixture.method": (None, 5, "../mixture", "nope"),
         WORLD: (None, [], "pendulum"),
         f"{WORLD}.max_steps": (0, HUGE, None),
@@ -77,10 +86,19 @@ BAD: dict[Door, dict[str, tuple[Any, ...]]] = {
         "profile.latency": (None, "x"),
     },
     REPORT: {
-        "report.html.hash_digits": (1.5, None, "8"),
+        "report.html.hash_digits": (1.5, None, "8", 7),
         "report.html": (None, [], ABSENT),
         "report": (None, []),
     },
+}
+# of the study, read by the stages that take variants
+READ = {
+    "study.seeds": ([], [0, 0], "0", None, 5, {}),
+    "study.datasets": (5, None, DATASET),
+    "study.policies": (5, None, "bc", {"bc": 1}),
+    "study.variants": (5, None, "float32", [["float32"]]),
+    "study.sampled": (5, [], {"policies": ["bc"]}, {"policies": 5}),
+    "study": (None, [], "smoke"),
 }
 # of the study, looked at before the first stage
 LISTS: dict[str, tuple[Any, ...]] = {
@@ -100,6 +118,10 @@ LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{b}: &{b} [{', '.join([f'*{a}'] * 10)}]\n"
     for a, b in zip("abcdefgh", "bcdefghi", strict=True)
 )
+MERGES = "a: &a {k: v}\n" + "".join(
+    f"{b}: &{b} {{<<: [{', '.join([f'*{a}'] * 10)}]}}\n"
+    for a, b in zip("abcdefgh", "bcdefghi", strict=True)
+)
 FILES = {
     "empty": "",
     "a list": "[1, 2]",
@@ -109,9 +131,40 @@ FILES = {
     "half a line": "study: {seeds: [0",
     "nested 3,000 times": f"study: {DEEP}\n",
     "aliases that grow": LAUGHS,
+    "merges that grow": MERGES,
+    "an alias of itself": "study: &a [*a]\n",
+    "a tag that its value does not fit": "study: !!int ''\n",
+    "nested 100,000 times": "[" * 100_000,
     "keys that are no text": "1: {2: 3}\nstudy: {null: 1}\n",
     "a date": "study: 2020-01-01\n",
 }
+# of them what Hydra composes into a study that the check then refuses
+COMPOSED = {"keys that are no text", "a date"}
+GROUP = Path("params/study/smoke.yaml")  # which composing reads
+
+
+def group(content: str | bytes) -> Action:
+    """Replace what a file of params/ holds, in a copy of the folder."""
+
+    def spoil() -> None:
+        whole = Path("params").resolve()
+        Path("params").unlink()
+        shutil.copytree(whole, "params")
+        text(GROUP, content)()
+
+    return spoil
+
+
+def shared() -> None:
+    """Two lists of the study are one, by an alias."""
+    file = Path("params.yaml")
+    params = yaml.safe_load(file.read_text("utf-8"))
+    params["study"]["variants"] = params["study"]["compressors"]
+    written = yaml.safe_dump(params, sort_keys=False)
+    assert "*" in written
+    file.write_text(written, "utf-8")
+
+
 GOOD = {
     TRAIN: {
         "train.bc.actor_rate": (0.5, 1, 1e-9),
@@ -122,7 +175,7 @@ GOOD = {
     },
     EVALUATE: {"evaluate.returns.episodes": (1,), "evaluate.returns.mode": ("exact",)},
     CHECK: {"study.title": ("../x",), "study.curves": ([],), "study.updates": (1,)},
-    REPORT: {"report.html.hash_digits": (6,), "study.title": ("<script>",)},
+    REPORT: {"report.html.hash_digits": (8,), "study.title": ("<script>",)},
 }
 
 
@@ -131,24 +184,32 @@ def said(value: Any) -> str:
     return "no key" if value is ABSENT else f"{value!r:.30}"
 
 
-def cases() -> Iterator[Case]:  # noqa: C901, loops alone
-    """At the stage that reads a parameter, and at the check of all of them."""
-    for stage, keys in BAD.items():
-        for path, values in keys.items():
-            for value in values:
-                name, spoil = f"{path} = {said(value)}", parameter(path, value)
-                yield Case("parameters", name, spoil, stage)
-                yield Case("parameters", name, spoil, CHECK)
-    for path, values in LISTS.items():
+def each(
+    keys: dict[str, tuple[Any, ...]], *doors: Door, passes: bool = False
+) -> Iterator[Case]:
+    """Every value of every key, at each of the doors."""
+    for path, values in keys.items():
         for value in values:
             name, spoil = f"{path} = {said(value)}", parameter(path, value)
-            yield Case("parameters", name, spoil, CHECK)
+            for door in doors:
+                yield Case("parameters", name, spoil, door, passes)
+
+
+def cases() -> Iterator[Case]:
+    """At the stage that reads a parameter, and at the check of all of them."""
+    for stage, keys in BAD.items():
+        yield from each(keys, stage, CHECK)
+    yield from each(READ, EXPORT, EVALUATE, PROFILE)
+    yield from each(LISTS, CHECK)
     for name, content in FILES.items():
         for door in (CHECK, GRAPH, TRAIN, REPORT):
             spoil = text("params.yaml", content)
             yield Case("parameters", f"params.yaml: {name}", spoil, door)
+        if name not in COMPOSED:
+            spoil = group(content)
+            yield Case("parameters", f"params/study: {name}", spoil, COMPOSE)
+    for door in (CHECK, GRAPH, TRAIN, REPORT):
+        yield Case("parameters", "params.yaml: an alias", shared, door, True)
+    yield Case("parameters", "params/study as it is", nothing, COMPOSE, True)
     for stage, good in GOOD.items():
-        for path, values in good.items():
-            for value in values:
-                name = f"{path} = {said(value)}"
-                yield Case("parameters", name, parameter(path, value), stage, True)
+        yield from each(good, stage, passes=True)

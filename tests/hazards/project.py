@@ -23,7 +23,8 @@ from tasks.artifacts.stage import run_stage
 from tests.hazards.case import CHECK, GRAPH, STAGES, Case, Door, nothing
 
 ROOT = Path(__file__).parents[2]
-SECONDS = 30  # a case may take; most take a tenth of one
+SECONDS = 30  # of a processor a case may take; most take a tenth of one
+WAIT = 600  # seconds by the clock, of which others may take most
 MEMORY = 16 * 2**30  # bytes of addresses; most of them are libraries
 NOBODY = 65534
 # imported once, so that each case does not pay for it
@@ -85,23 +86,10 @@ def prepare(folder: Path) -> Path:
         The folder.
     """
     warm()
-    (folder / "data").mkdir(parents=True)
-    behaviors = folder / "data/behaviors/pendulum"
-    shutil.copytree(ROOT / "data/behaviors/pendulum", behaviors)
-    for name in ("params", "tasks"):
-        (folder / name).symlink_to(ROOT / name)
-    for name in ("dvc.yaml", ".dvcignore"):
-        shutil.copy(ROOT / name, folder / name)
-    for place in ("data/gates/open", "data/estimates", "data/qdc", "data/weights"):
-        (folder / place).mkdir(parents=True)
     params = yaml.safe_load(composed(["study=smoke"], ROOT / "params"))
     params["study"] |= CHANGES
-    text = yaml.safe_dump(params, sort_keys=False)
-    (folder / "params.yaml").write_text(text, encoding="utf-8")
-    _run(folder, "git init -q --template=", "dvc init -q")
-    environment = "tasks.artifacts.environment"
-    describe = Door("environment", lambda: importlib.import_module(environment).main())
-    for door in (describe, CHECK, *STAGES):
+    begin(folder, params)
+    for door in STAGES:
         knock(door, folder)
     _run(
         folder,
@@ -111,6 +99,38 @@ def prepare(folder: Path) -> Path:
     )
     knock(GRAPH, folder)
     return folder
+
+
+def begin(folder: Path, params: Any) -> None:
+    """A project with the parameters of a study, in which the first stage has run.
+
+    Args:
+        folder: Does not exist yet.
+        params: Composed.
+    """
+    (folder / "data").mkdir(parents=True)
+    behaviors = folder / "data/behaviors"
+    for world in {block["world"]["name"] for block in params["dataset"].values()}:
+        if (ROOT / "data/behaviors" / world).exists():
+            shutil.copytree(ROOT / "data/behaviors" / world, behaviors / world)
+    for name in ("params", "tasks"):
+        (folder / name).symlink_to(ROOT / name)
+    for name in ("dvc.yaml", ".dvcignore"):
+        shutil.copy(ROOT / name, folder / name)
+    for place in ("data/gates/open", "data/estimates", "data/qdc", "data/weights"):
+        (folder / place).mkdir(parents=True)
+    text = yaml.safe_dump(params, sort_keys=False)
+    (folder / "params.yaml").write_text(text, encoding="utf-8")
+    _run(folder, "git init -q --template=", "dvc init -q")
+    environment = "tasks.artifacts.environment"
+    describe = Door("environment", lambda: importlib.import_module(environment).main())
+    for door in (describe, CHECK):
+        knock(door, folder)
+
+
+def copied(prepared: Path, folder: Path) -> None:
+    """Copy a prepared project."""
+    shutil.copytree(prepared, folder, symlinks=True)
 
 
 def _run(folder: Path, *lines: str) -> None:
@@ -198,8 +218,10 @@ def _enter(case: Case, folder: Path) -> dict[str, Any]:
             if case.loses_rights and os.getuid() == 0:
                 os.setuid(NOBODY)
             resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-            signal.alarm(SECONDS)
+            signal.setitimer(signal.ITIMER_PROF, SECONDS)
+            signal.alarm(WAIT)
             code = _code(case.door.enter)
+            signal.setitimer(signal.ITIMER_PROF, 0)
             signal.alarm(0)
         except Exception:  # the harness's own, told like any other
             traceback.print_exc()

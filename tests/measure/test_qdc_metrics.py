@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import yaml
 
-from tasks.artifacts.dataset import MAIN
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import sha256
+from tasks.artifacts.opening import MAIN
 from tasks.artifacts.sealed import write_sealed
 from tasks.artifacts.stage import run_stage
 from tasks.measure.__main__ import main
@@ -284,7 +284,7 @@ def test_the_stage_stops_at_the_gate_and_writes_nothing(
     assert "did you mean whole?" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("study", ["qdc_metrics", "qdc_metrics_smoke"])
+@pytest.mark.parametrize("study", ["qdc_metrics", "archives_smoke"])
 def test_the_studies_measure_what_they_train_on(study: str):
     from tasks.artifacts.compose import composed as compose_study
 

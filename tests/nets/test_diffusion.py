@@ -154,7 +154,7 @@ def test_its_file_passes_the_gate(steps: int, activation: str):
         opened = OnnxPolicy(data, said, "exact")
         draw = np.random.default_rng(0)
         found = check_parity(Path("f"), policy, k, opened, rows, draw, 1e-4)
-        assert found["max"] < 2e-5
+        assert found["max"] < 5e-5  # torch itself is 2e-5 from float64
         other = (k + 1) % 3
         with pytest.raises(RefusedError, match="a difference of"):
             check_parity(Path("f"), policy, other, opened, rows, draw, 1e-4)
@@ -164,11 +164,12 @@ def test_weights_stand_in_the_file_once_and_times_are_constants():
     for steps, calls in ((0, 1), (5, 5)):
         graph = build_model(diffusion(steps), 1).graph
         kinds = Counter(node.op_type for node in graph.node)
-        assert kinds["Gemm"] == 3 * calls
-        assert not {"Sin", "Cos"} & kinds.keys()
-        names = [t.name for t in graph.initializer]
-        assert sum(name.startswith("layer") for name in names) == 6
-        assert sum(name.endswith("_times") for name in names) == calls
+        assert kinds["Gemm"] == 3 * calls + 1  # of the observation, once
+        assert not {"Sin", "Cos", "Concat"} & kinds.keys()
+        matrices = [list(t.dims) for t in graph.initializer if len(t.dims) == 2]
+        assert matrices == [[11, 32], [3, 32], [32, 32], [32, 3]]
+        held = {t.name for t in graph.initializer}
+        assert (f"s{2 * calls - 2}t" in held) == (calls > 1)  # what the last time adds
 
 
 @pytest.mark.parametrize(

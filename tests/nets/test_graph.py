@@ -83,14 +83,15 @@ def test_inside_in_double_floats_are_float64_and_ends_are_not():
     graph = Graph()
     with graph.in_double(["x"], ["y"]):
         half = graph.scalar("half", 0.1)
-        weight = graph.constant("weight", torch.full((3,), 0.1))
+        weight = graph.constant("weight", torch.full((8,), 0.1))
+        few = graph.constant("few", torch.full((6,), 0.1))
         with graph.in_double(["x"], []):  # does nothing inside another
             x = graph.add("Mul", "x", half, name="scaled")
         y = graph.add("Add", x, weight, name="y")
         graph.add("Neg", y, name="unused")  # reads the float64 form
     z = graph.add("Relu", y, name="z")
     ends = [
-        onnx.helper.make_tensor_value_info(name, TensorProto.FLOAT, [3])
+        onnx.helper.make_tensor_value_info(name, TensorProto.FLOAT, [8])
         for name in ("x", z)
     ]
     body = onnx.helper.make_graph(
@@ -100,12 +101,13 @@ def test_inside_in_double_floats_are_float64_and_ends_are_not():
         body, opset_imports=[onnx.helper.make_opsetid("", 21)]
     )
     onnx.checker.check_model(model, full_check=True)
-    x = np.array([1, 2, 3], np.float32)
+    x = np.arange(8, dtype=np.float32)
     got = onnx.reference.ReferenceEvaluator(model).run(None, {"x": x})[0]
     wanted = x * np.float64(0.1) + np.float64(np.float32(0.1))
     assert np.array_equal(got, wanted.astype(np.float32))
     kinds = {t.name: t.data_type for t in graph.initialisers}
-    assert kinds == {"half": TensorProto.DOUBLE, "weight.single": TensorProto.FLOAT}
+    double, single = TensorProto.DOUBLE, TensorProto.FLOAT
+    assert kinds == {"half": double, "weight.single": single, few: double}
     unused = next(node for node in graph.nodes if node.name == "unused")
     assert list(unused.input) == ["y.double"]
     assert graph.constant("outside", torch.ones(1)) == "outside"

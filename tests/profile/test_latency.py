@@ -60,9 +60,9 @@ def test_static_figures_are_those_of_the_files(place: Any) -> None:
     assert found["bytes"] == np.mean(sizes)
     assert found["parameters"] == 3 * 2 + 2
     assert found["operators"]["Gemm"] == 1
-    assert found["operators"]["Slice"] == 2
-    # layer 8, mean and std 6, scale and offset 2, limits of log std 2
-    assert found["initialisers"]["FLOAT"] == 4 * (8 + 6 + 2 + 2)
+    assert found["operators"]["Split"] == 1
+    # layer 8, which holds mean and std, scale 1, limits of log std 2
+    assert found["initialisers"]["FLOAT"] == 4 * (8 + 1 + 2)
     assert (found["opset"], found["ir"]) == (21, 10)
 
 

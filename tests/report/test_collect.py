@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import yaml
 
+from tasks.artifacts.curves import read_curves
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.evaluation import Episodes
 from tasks.artifacts.sealed import SEAL, sealed
 from tasks.artifacts.stage import run_stage
 from tasks.report.__main__ import main
-from tasks.report.engine import read
-from tests.study_files import replace_table
+from tests.study_files import replace_table, state_curves
 
 Make = Callable[..., Path]
 Patch = pytest.MonkeyPatch
@@ -105,7 +105,11 @@ def test_an_evaluation_of_something_else_is_refused(root: Path):
 
 
 def test_a_file_without_a_field_is_refused(root: Path):
-    change(root / "data/evaluations" / LEAF / "metrics.json", "score", {"iqm": 1.0})
+    change(
+        root / "data/evaluations" / LEAF / "metrics.json",
+        "score",
+        {"mean": 1.0, "iqm": 1.0},
+    )
     assert refusal(root).field == "score.low"
 
 
@@ -157,8 +161,9 @@ def test_an_unknown_parameter_is_refused(root: Path):
 def test_curves_that_are_no_numbers_are_refused(root: Path, content: bytes, match: str):
     path = root / "data/policies/hopper_mixed/bc/curves.csv"
     path.write_bytes(content)
+    state_curves(path)
     with pytest.raises(RefusedError, match=match) as caught:
-        read.curves(path, "dvc repro")
+        read_curves(path.parent, "dvc repro")
     assert "\n" not in str(caught.value)
 
 
@@ -166,4 +171,15 @@ def test_curves_that_are_no_numbers_are_refused(root: Path, content: bytes, matc
 def test_curves_with_gaps_are_read(root: Path, loss: bytes):
     path = root / "data/policies/hopper_mixed/bc/curves.csv"
     path.write_bytes(b"update,seed,loss\n1,0,0.5\n2,0," + loss + b"\n")
-    assert len(read.curves(path, "dvc repro")) == 2
+    state_curves(path)
+    assert len(read_curves(path.parent, "dvc repro")) == 2
+
+
+def test_curves_of_another_hash_are_refused(root: Path):
+    path = root / "data/policies/hopper_mixed/bc/curves.csv"
+    path.write_bytes(path.read_bytes()[:-5] + b"\n")
+    with pytest.raises(RefusedError, match="curves.csv: sha256: found"):
+        read_curves(path.parent, "dvc repro")
+    change(path.with_name("policy.json"), "files", {})
+    with pytest.raises(RefusedError, match=r"files.curves.csv: found nothing"):
+        read_curves(path.parent, "dvc repro")

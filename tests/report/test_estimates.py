@@ -12,7 +12,7 @@ from tasks.artifacts.errors import RefusedError
 from tasks.report.__main__ import main
 from tests.browser import text
 from tests.estimate_files import add_estimates
-from tests.study_files import dump
+from tests.study_files import dump_sealed
 
 Make = Callable[..., Path]
 
@@ -61,7 +61,7 @@ def test_what_does_not_fit_is_refused(
     root: Path, changes: dict[str, object], named: str
 ) -> None:
     path, _ = add_estimates(root, "hopper_mixed", "bc")
-    dump(path, json.loads(path.read_text()) | changes)
+    dump_sealed(path, json.loads(path.read_text()) | changes)
     with pytest.raises(RefusedError, match=named) as error:
         main()
     assert "tasks.estimate --dataset hopper_mixed" in error.value.mend

@@ -75,7 +75,7 @@ def test_slower_and_faster_stand_in_words(make_study: Make, monkeypatch: Patch):
 def test_a_parent_timed_elsewhere_is_not_compared(make_study: Make, monkeypatch: Patch):
     root = make_study(learners=("bc",), variants=("float32", "int8_static"))
     path = root / "data/profiles/hopper_mixed/bc/float32/latency.json"
-    path.write_text(path.read_text().replace("Some CPU", "Another CPU"))
+    write_sealed(path, json.loads(path.read_text().replace("Some CPU", "Another CPU")))
     said = text(page(root, monkeypatch))
     assert said.count("parent timed elsewhere") >= 2
     assert "x slower" not in said

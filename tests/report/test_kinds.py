@@ -10,6 +10,7 @@ import pytest
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import read_json
+from tasks.artifacts.sealed import SEAL, sealed
 from tasks.report.__main__ import main
 
 LEAF = "hopper_mixed/bc/float32"
@@ -46,8 +47,8 @@ def test_a_figure_of_another_kind_is_refused(
     for key in way:
         part = part[key]
     part[last] = value
-    path.write_text(json.dumps(content))
-    with pytest.raises(RefusedError, match=f"{field}: found") as caught:
+    path.write_text(json.dumps(sealed(content) if SEAL in content else content))
+    with pytest.raises(RefusedError, match=rf"{field}(\[39\])?: found") as caught:
         main()
     assert "\n" not in str(caught.value)
     assert not Path("data/report").exists()

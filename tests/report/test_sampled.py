@@ -8,46 +8,20 @@ import pytest
 import yaml
 
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.files import json_sha256
 from tasks.artifacts.params import build
 from tasks.report.engine.collect import Study, collect
 from tasks.report.engine.judge import rows
-from tests.study_files import SEEDS, VARIANTS, dump, write_study, write_variant
+from tests.sampled_files import add_sampled
+from tests.study_files import dump_sealed, write_study
 
 LEAF = "hopper_x/dql/float32-unipc-5"
-SPEC = {"name": "unipc", "noises": 1, "steps": []}
 
 
 @pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def root(tmp_path: Path) -> Path:
     """A study with one policy by one sampler, of three and five calls."""
     write_study(tmp_path, {"hopper_x": "hopper"}, ("bc", "dql"), ("float32",))
-    params = yaml.safe_load((tmp_path / "params.yaml").read_text())
-    params["study"]["sampled"] = {
-        "policies": ["dql"],
-        "variants": ["float32"],
-        "samplers": ["unipc"],
-        "steps": [3, 5],
-    }
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
-    for calls in (3, 5):
-        name = f"float32-unipc-{calls}"
-        with monkeypatch.context() as patch:
-            more = (-2.0, 50.0 + calls, 30.0, 900.0, 1000, 32, "exact")
-            patch.setitem(VARIANTS, name, more)
-            write_variant(tmp_path, "hopper_x", "hopper", "dql", name)
-        folder = tmp_path / "data/onnx/hopper_x/dql" / name
-        seeds = []
-        for seed in SEEDS:
-            path = folder / f"seed-{seed}.json"
-            entry = {"name": "unipc", "calls": calls, "plan_sha256": json_sha256(SPEC)}
-            dump(path, json.loads(path.read_text()) | {"sampler": entry})
-            seeds.append({"seed": seed, "spec": SPEC, **entry})
-        dump(folder / "sampler.json", {
-            "schema": 1, "sampler": "unipc", "calls": calls,
-            "fine": {"sampler": "ddim", "calls": 20},
-            "action_error": {"mean": 0.0123 * calls, "max": 0.4}, "seeds": seeds,
-        })  # fmt: skip
+    add_sampled(tmp_path, "hopper_x")
     return tmp_path
 
 
@@ -91,7 +65,7 @@ def test_a_plan_that_is_not_the_exported_one_is_refused(root: Path):
     path = root / "data/onnx" / LEAF / "sampler.json"
     told = json.loads(path.read_text())
     told["seeds"][1]["spec"]["noises"] = 2
-    dump(path, told)
+    dump_sealed(path, told)
     with pytest.raises(RefusedError, match="plan of seed 1: .* of the exported graph"):
         read(root)
 

@@ -12,7 +12,7 @@ import yaml
 from tasks.artifacts.errors import RefusedError
 from tasks.report.__main__ import main
 from tests.browser import text
-from tests.study_files import digest, dump
+from tests.study_files import digest, dump_sealed
 
 Make = Callable[..., Path]
 
@@ -20,6 +20,7 @@ TOLD = {
     "schema": 1,
     "params": {"scheme": "return", "alpha": 0.1, "fraction": 0.1},
     "dataset_sha256": digest("data", "hopper_mixed"),
+    "weights_sha256": digest("weights", "hopper_mixed"),
     "v_plus": {"return": 12345.0, "score": 0.0375},
     "effective_sample_size": 0.125,
     "mean_return": {"uniform": 813.2, "weighted": 2044.6},
@@ -43,7 +44,7 @@ def root(make_study: Make, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def write(root: Path, **change: Any) -> Path:
     path = root / "data/weights/hopper_mixed/rw/weights.json"
-    dump(path, TOLD | change)
+    dump_sealed(path, TOLD | change)
     return path
 
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from tasks.artifacts.errors import RefusedError
-from tasks.train.engine.learners import check_kind, check_learner, fitting
+from tasks.code.blocks import checked
+from tasks.train.engine.learners import check_kind, fitting
 from tasks.train.engine.minibatches import batches
 
 from . import harness
@@ -133,7 +134,9 @@ def test_the_others_are_refused_and_the_fitting_named(
     ],
 )
 def test_what_is_no_method_of_the_room_is_refused(name: str, target: str):
-    with pytest.raises(RefusedError, match=f"train.{name}: .*there are awac, bc,"):
-        check_learner(name, {"_target_": target})
+    block = harness.block("bc") | {"_target_": target}
+    with pytest.raises(RefusedError, match=f"train.{name}"):
+        checked({"train": {name: block}}, "train", name)
     for method in ("bc", "cql"):
-        check_learner(method, harness.block(method))
+        block = harness.block(method)
+        assert checked({"train": {method: block}}, "train", method) == block

@@ -16,6 +16,7 @@ from tasks.artifacts.files import sha256
 from tasks.artifacts.policy import load_critic, load_policy
 from tasks.artifacts.sealed import write_sealed
 from tasks.code import made_by
+from tests.variant_files import WORLDS
 
 from . import harness
 
@@ -35,12 +36,12 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     Path("params.yaml").write_text(yaml.safe_dump(params))
     source = Path("data/datasets/tiny-v0")
     source.mkdir(parents=True)
-    world = {"name": "point", "env_id": "Point-v0"}
-    card = {"schema": 1, "world": world, "step_seconds": 0.02}
+    world = WORLDS["pendulum"]
+    card = {"schema": 2, "world": world, "step_seconds": 0.02}
     write_sealed(source / "world.json", card)
-    fake = ModuleType("tasks.artifacts.dataset")
+    fake = ModuleType("tasks.artifacts.rows")
     fake.load_transitions = lambda _: harness.transitions()  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "tasks.artifacts.dataset", fake)
+    monkeypatch.setitem(sys.modules, "tasks.artifacts.rows", fake)
     monkeypatch.delitem(sys.modules, "tasks.train.__main__", raising=False)
 
     def run(*arguments: str) -> None:
@@ -66,8 +67,8 @@ def test_command_writes_policy_and_curves(project: Any):
         "learner": "iql",
         "dataset": "tiny",
         "dataset_sha256": "ab" * 32,
-        "world": "point",
-        "env_id": "Point-v0",
+        "world": "pendulum",
+        "env_id": "Pendulum-v1",
         "step_seconds": 0.02,
         "updates": 20,
         "made_by": [made_by("train", "iql", harness.block("iql"))],
@@ -137,7 +138,7 @@ def test_command_twice_writes_the_same_bytes(project: Any):
         (
             {},
             ("tiny", "mine"),
-            r"train\.mine: found mine, of the class tasks\.train\.bc",
+            r"train\.mine: found mine, of the class 'tasks\.train\.bc",
         ),
         ({"batch": 0}, ("tiny", "bc"), "study.batch: found 0, expected"),
         ({"snapshots": 21}, ("tiny", "bc"), "snapshots: found 21, .* 20"),

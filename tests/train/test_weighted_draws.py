@@ -21,6 +21,7 @@ from tasks.train.engine.loop import identity, train
 from tasks.train.engine.minibatches import BLOCK, Sampler, batches, draw_rows, odds
 from tasks.train.engine.table import pack
 from tasks.weigh import FILE, read_weights, write_weights
+from tests.variant_files import WORLDS
 from tests.weigh.test_trajectory_weighting import make as weighting
 
 from . import harness
@@ -209,8 +210,14 @@ def other(stored: Any, p: Any) -> None:
 
 HARMS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "gone": (lambda s: (s[2] / "weights.json").unlink(), "file: found nothing"),
-    "no rows": (lambda s: (s[2] / FILE).unlink(), "weights_sha256: .*expected nothing"),
-    "edited": (lambda s: (s[2] / FILE).write_bytes(b"x"), "weights_sha256: found"),
+    "no rows": (
+        lambda s: (s[2] / FILE).unlink(),
+        "parquet: file: found nothing",
+    ),
+    "edited": (
+        lambda s: (s[2] / FILE).write_bytes(b"x"),
+        "parquet: sha256: found",
+    ),
     "data": (lambda s: setattr(s[0], "sha256", "cd" * 32), "dataset_sha256: found"),
     "few": (lambda s: other(s, np.ones(2) / 2), "rows: found 2, expected"),
     "sum": (lambda s: other(s, 2 * s[1]), "add up to 2, expected"),
@@ -248,8 +255,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     Path("params.yaml").write_text(yaml.safe_dump(params))
     source = Path("data/datasets/tiny-v0")
     source.mkdir(parents=True)
-    world = {"name": "point", "env_id": "P-v0", "ref_min": 0.0, "ref_max": 10.0}
-    card = {"schema": 1, "world": world, "step_seconds": 0.02}
+    world = WORLDS["pendulum"] | {"ref_min": 0.0, "ref_max": 10.0}
+    card = {"schema": 2, "world": world, "step_seconds": 0.02}
     write_sealed(source / "world.json", card)
     data = mixed(RETURNS, LENGTHS)
     for module in (command, weigh):

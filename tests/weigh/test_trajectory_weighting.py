@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import yaml
 
-from tasks.artifacts.dataset import load_transitions, write_dataset
+from tasks.artifacts.dataset import write_dataset
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import build
+from tasks.artifacts.rows import load_transitions
 from tasks.generate.engine.recording import Plan, collect
 from tasks.weigh import figures, start_values, trajectories
 from tasks.worlds.engine.behaviors import open_behavior

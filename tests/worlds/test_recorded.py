@@ -9,8 +9,9 @@ import yaml
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.recorded import write_world
+from tasks.artifacts.sealed import write_sealed
 from tasks.code.check import check
-from tasks.worlds.engine.recorded import recorded_world
+from tasks.worlds.engine.recorded import read_checked, recorded_world
 
 ROOT = Path(__file__).parents[2]
 NAMES = sorted(path.stem for path in (ROOT / "params/world").glob("*.yaml"))
@@ -68,9 +69,10 @@ def test_a_world_that_is_none_of_ours_is_refused(
     evil: Path, change: dict[str, Any], name: str
 ):
     write_world(evil, block(name, **change), 0.05, [])
-    with pytest.raises(RefusedError, match=r"world\.json: world") as error:
-        recorded_world(evil)
-    assert "\n" not in str(error.value)
+    for read in (recorded_world, read_checked):
+        with pytest.raises(RefusedError, match=r"world\.json: world") as error:
+            read(evil)
+        assert "\n" not in str(error.value)
     assert not Path("X").exists()
     assert not {"data.datasets.evil", "evil"} & sys.modules.keys()
 
@@ -82,3 +84,16 @@ def test_a_study_names_no_other_environment(env_id: str):
     params["dataset"]["hopper_medium_replay"]["world"]["env_id"] = env_id
     with pytest.raises(RefusedError, match=r"world\.env_id: found"):
         check(params)
+
+
+@pytest.mark.parametrize("step", [None, 0, -1.0, True, "x", []])
+def test_training_needs_a_control_step(tmp_path: Path, step: Any):
+    write_world(tmp_path, block("pendulum"), 0.05, [])
+    assert read_checked(tmp_path)["step_seconds"] == 0.05
+    content = {"schema": 2, "world": block("pendulum"), "step_seconds": step}
+    write_sealed(tmp_path / "world.json", content)
+    with pytest.raises(RefusedError, match="step_seconds: found .* seconds above 0"):
+        read_checked(tmp_path)
+    write_sealed(tmp_path / "world.json", content | {"schema": 99})
+    with pytest.raises(RefusedError, match="schema: found 99, expected 2"):
+        recorded_world(tmp_path)

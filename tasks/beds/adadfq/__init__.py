@@ -25,14 +25,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tasks.artifacts.dataset import load_transitions
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import sha256
 from tasks.artifacts.kept import Kept
 from tasks.artifacts.params import PARAMS, Distinct, Range
 from tasks.artifacts.policy import load_policy, statistics_sha256, weights_sha256
-from tasks.beds import Bed, BedParams, Job, Report
+from tasks.artifacts.rows import load_transitions
+from tasks.beds import Bed, BedParams, Job, Report, check_inner
 from tasks.beds.adadfq.real_data import WITH_DATA, Pictures, RealData
+from tasks.compress.adadfq import AdaDFQ
 from tasks.compress.adadfq.game import AdaDFQParams, Game
 from tasks.nets.policy import take
 from tasks.nets.resnet import ResNet
@@ -65,6 +66,7 @@ class AdaDFQBedParams(BedParams):
     def __post_init__(self) -> None:
         """Refuse a study whose own arm is not AdaDFQ at the fewest bits."""
         super().__post_init__()
+        check_inner({"game": self.game}, {"game": AdaDFQ})
         game = self.arm()
         if (game.bits, game.arm) != (self.bits[0], "adadfq"):
             raise RefusedError(

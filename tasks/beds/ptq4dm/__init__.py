@@ -37,11 +37,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tasks.artifacts.dataset import load_observations
 from tasks.artifacts.files import sha256
 from tasks.artifacts.kept import Kept
 from tasks.artifacts.params import Distinct, Range
 from tasks.artifacts.policy import load_policy
+from tasks.artifacts.rows import load_observations
 from tasks.beds import Bed, BedParams, Job, Report, check_inner
 from tasks.beds.ptq4dm.networks import (
     ARMS,

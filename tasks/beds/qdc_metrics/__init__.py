@@ -24,7 +24,7 @@ from tasks.artifacts.kept import Kept
 from tasks.artifacts.params import Distinct, Range
 from tasks.artifacts.progress import Progress
 from tasks.artifacts.recorded import read_world
-from tasks.beds import Bed, BedParams, Job, Report
+from tasks.beds import Bed, BedParams, Job, Report, check_inner
 from tasks.beds.qdc_metrics.datasets import write_datasets
 from tasks.beds.qdc_metrics.design import Design
 from tasks.beds.qdc_metrics.goals import Cloned, cloned, hindsight, played
@@ -81,6 +81,7 @@ class QdcBedParams(BedParams):
     def __post_init__(self) -> None:
         """Also refuse a design that cannot be made, and unknown metrics."""
         super().__post_init__()
+        check_inner({"metrics": self.metrics}, {"metrics": QdcMetrics})
         self.design().check()
         self.measured()
 

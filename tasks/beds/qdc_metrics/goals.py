@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tasks.artifacts.dataset import load_episodes, load_transitions
+from tasks.artifacts.dataset import load_episodes
+from tasks.artifacts.rows import load_transitions
 from tasks.artifacts.seeding import seed_of
 from tasks.artifacts.transitions import STD_FLOOR, Transitions
 from tasks.beds import Report

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from tasks.artifacts.episodes import Episode
@@ -60,7 +61,8 @@ def read_elites(folder: Path) -> tuple[Elites, tuple[int, ...]]:
     """The archive beside a dataset, and the hidden widths of its policies.
 
     Raises:
-        RefusedError: If there is none, or its file is not the one the card tells of.
+        RefusedError: If there is none, or its file is not the one the card tells of,
+            lacks an array or holds numbers that are not finite.
     """
     made_by = "dvc repro"
     card = read_sealed(folder / "card.json", made_by)
@@ -71,7 +73,15 @@ def read_elites(folder: Path) -> tuple[Elites, tuple[int, ...]]:
     if sha256(path) != card["archive"]["sha256"]:
         found = "a file that is not the one card.json tells of"
         raise RefusedError(path, "sha256", found, "that one", f"run: {made_by}")
-    arrays = load_file(path)
+    mend = f"make it again with: {made_by}"
+    try:
+        arrays = load_file(path)
+    except SafetensorError as error:
+        raise RefusedError(path, "content", error, "safetensors", mend) from None
+    for name in Elites.__dataclass_fields__:
+        if name not in arrays or not np.isfinite(arrays[name]).all():
+            found = "nothing" if name not in arrays else "a number that is not finite"
+            raise RefusedError(path, name, found, "finite numbers", mend)
     elites = Elites(**{name: arrays[name] for name in Elites.__dataclass_fields__})
     return elites, tuple(card["archive"]["params"]["policy_hidden"])
 

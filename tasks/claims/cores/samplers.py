@@ -8,13 +8,44 @@ ratio: differences of natural logarithms, one a mixture.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated, TypedDict
 
 import numpy as np
 
+from tasks.artifacts.formats import LARGEST, Least, Size
+from tasks.artifacts.params import Range
 from tasks.claims import Check, Figure
 from tasks.claims.engine.results import Floats, Results
 
 UNIT = "ln of the errors' ratio"
+
+
+class Cell(TypedDict):
+    """One sampler's error."""
+
+    sampler: str
+    guidance: Size
+    nfe: Least
+    mse: Annotated[float, Range(1e-300, LARGEST)]  # its logarithm is taken
+
+
+class Setting(TypedDict):
+    """Which table a job is of."""
+
+    table: str
+
+
+class Job(TypedDict):
+    """The errors on one mixture."""
+
+    settings: Setting
+    result: list[Cell]
+
+
+class Bed(TypedDict):
+    """What a bed of mixtures leaves."""
+
+    jobs: list[Job]
 
 
 @dataclass(frozen=True)
@@ -78,7 +109,7 @@ def errors(results: Results, bed: str, table: str) -> Errors:
         table: One of the bed's.
     """
     cells: dict[tuple[str, float, int], list[float]] = {}
-    for job in results.bed(bed).jobs:
+    for job in results.bed(bed, Bed).jobs:
         if job.settings["table"] == table:
             for row in job.result:
                 cell = row["sampler"], row["guidance"], row["nfe"]

@@ -4,15 +4,49 @@ Both are written from data/claims: ``NAME.json`` is what came of a claim, ``NAME
 where there is one, what somebody looked at afterwards.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict
 
-from tasks.artifacts.files import read_json, write_text
+from tasks.artifacts.files import write_text
+from tasks.artifacts.formats import Number, Seed, Size
+from tasks.artifacts.typed_json import read_typed
 
 CLAIMS = Path("data/claims")
 TABLE, PAGES = Path("docs/claims.md"), Path("docs/claims")
-Content = Mapping[str, Any]  # of a claim's file
+
+
+class Measured(TypedDict):
+    """A figure, with its interval."""
+
+    name: str
+    value: Number
+    low: Number
+    high: Number
+    unit: str
+
+
+class Checked(Measured):
+    """A figure that must lie above a bound."""
+
+    bound: Number
+    verdict: str
+
+
+class Content(TypedDict):
+    """A claim's file, ``NAME.json``."""
+
+    claim: str
+    study: str
+    statement: str
+    paper: str
+    seeds: list[Seed]
+    verdict: str
+    checks: list[Checked]
+    figures: list[Measured]
+    wall_seconds: NotRequired[Size]
+
+
 HEAD = """# Claims
 
 Each method's paper says it has an effect. A study shows that effect in miniature, or
@@ -83,7 +117,7 @@ def page(claim: Content, note: str = "") -> str:
     return "\n".join(lines) + "\n"
 
 
-def _numbers(figure: Content) -> str:
+def _numbers(figure: Measured) -> str:
     spread = f"{figure['low']:.4g} to {figure['high']:.4g}"
     if figure["low"] == figure["high"]:
         spread = ""
@@ -101,7 +135,10 @@ def pages(root: Path) -> dict[Path, str]:
         root: The clone.
     """
     files = sorted((root / CLAIMS).glob("*.json"))
-    claims = {path.stem: read_json(path, "make claims", dict) for path in files}
+    claims = {
+        path.stem: read_typed(path, "make claims", Content, seal=False)
+        for path in files
+    }
     texts = {TABLE: table(claims.values())}
     for name, claim in claims.items():
         note = root / CLAIMS / f"{name}.md"

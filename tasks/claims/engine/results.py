@@ -1,6 +1,5 @@
 """What a study and its bed left, for those who check a claim, and usual figures."""
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.artifacts.curves import read_curves
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.evaluation import read_evaluation
-from tasks.artifacts.files import read_json
+from tasks.artifacts.evaluation import TABLE, read_evaluation
+from tasks.artifacts.formats import Bed
 from tasks.artifacts.params import PARAMS
-from tasks.artifacts.recorded import read_world
+from tasks.artifacts.recorded import World, scored_world
+from tasks.artifacts.typed_json import check_typed, read_typed
 from tasks.claims import Figure
 from tasks.statistics.intervals import Statistic, interval, iqm, mean
 
@@ -62,33 +63,48 @@ class Results:
             raise RefusedError(
                 PARAMS, "study", missing, "what the claim compares", mend
             )
-        table: Floats = read_evaluation(folder, "dvc repro")[0].table()
+        episodes, _ = read_evaluation(folder, "dvc repro")
+        if episodes.seeds != sorted(self.seeds):
+            mend = "make it again with: dvc repro"
+            raise RefusedError(
+                folder / TABLE, "seed", episodes.seeds, sorted(self.seeds), mend
+            )
+        table: Floats = episodes.table()
         return table
 
-    def world(self, dataset: str) -> dict[str, Any]:
+    def world(self, dataset: str) -> World:
         """The parameters of the world a dataset was recorded in."""
         folder = self.root / "datasets" / f"{dataset}-v0"
-        block: dict[str, Any] = read_world(folder)["world"]
-        return block
+        return scored_world(folder)
 
-    def bed(self, name: str) -> "BedResults":
+    def bed(self, name: str, kind: Any) -> "BedResults":
         """What a bed left.
+
+        Args:
+            name: Of the bed.
+            kind: What its results.json has to hold, a description (``typed_json.py``).
 
         Raises:
             RefusedError: If the study has no such bed, or it did not run.
         """
         path = self.root / "beds" / name / "results.json"
-        content = read_json(path, f"python -m tasks.beds --bed {name}")
-        jobs = [JobResult(**job) for job in content["jobs"]]
+        command = f"python -m tasks.beds --bed {name}"
+        content = read_typed(path, command, Bed)
+        mend = f"make it again with: {command}"
+        if content["bed"] != name:
+            raise RefusedError(path, "bed", content["bed"], name, mend)
+        check_typed(content, kind, path, mend)
+        jobs = [
+            JobResult(j["name"], j["settings"], j["result"]) for j in content["jobs"]
+        ]
         return BedResults(content["parameters"], jobs)
 
     def last(self, dataset: str, learner: str, column: str) -> Floats:
         """A column of the training curves at the end, (S,)."""
         folder = self.root / "policies" / dataset / learner
-        with (folder / "curves.csv").open(encoding="utf-8", newline="") as stream:
-            rows = list(csv.DictReader(stream))
-        end = rows[-1]["update"]
-        return np.array([float(row[column]) for row in rows if row["update"] == end])
+        curves = read_curves(folder, "dvc repro", column)
+        last = curves[curves["update"] == curves["update"].max()]
+        return last[column].to_numpy(np.float64)
 
     def figure(
         self,

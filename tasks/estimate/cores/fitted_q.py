@@ -33,7 +33,7 @@ from tasks.nets.layers import MLP
 from tasks.nets.optimisers import adam, frozen_copy, polyak
 
 if TYPE_CHECKING:
-    from tasks.artifacts.dataset import Transitions
+    from tasks.artifacts.transitions import Transitions
 
 BLOCK = 256  # updates whose batches are drawn at once
 CHUNK = 8_192  # rows a forward pass at the end

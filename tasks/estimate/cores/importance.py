@@ -22,7 +22,7 @@ from tasks.artifacts.errors import RefusedError
 from tasks.estimate import Doubles, Target, begins
 
 if TYPE_CHECKING:
-    from tasks.artifacts.dataset import Transitions
+    from tasks.artifacts.transitions import Transitions
 
 TINY = 1e-200  # a sum of weights, the largest of all episodes being 1
 

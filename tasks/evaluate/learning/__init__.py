@@ -15,8 +15,11 @@ from typing import Annotated, Any
 
 import numpy as np
 import torch
+from gymnasium.spaces import Box, Discrete
 from numpy.typing import NDArray
 
+from tasks.artifacts.actions import check_played
+from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.method import Method
 from tasks.artifacts.params import Params, Range
 from tasks.evaluate import STARTS
@@ -56,7 +59,9 @@ class Learning(Method[LearningParams]):
         params: The method's parameters.
     """
 
-    def returns(self, world: World, policy: Policy) -> Returns:
+    def returns(
+        self, world: World, policy: Policy, where: object = "snapshot"
+    ) -> Returns:
         """Undiscounted returns (S, E) of all slices of a policy.
 
         It acts with the noise that ``policy.acting`` names. Every slice plays the
@@ -65,10 +70,16 @@ class Learning(Method[LearningParams]):
         Args:
             world: Where it acts.
             policy: One slice a training seed.
+            where: It lies, for errors.
+
+        Raises:
+            RefusedError: If it is none for that world, or an action is not finite or
+                outside the world's bounds: a simulator would only warn and go on.
         """
+        check_world(policy, world, where)
         seeds, episodes = policy.seeds, self.params.episodes
         starts = self.params.start_seed + np.arange(episodes)
-        actor = _Actor(policy, starts)
+        actor = _Actor(policy, starts, world.action_space, where)
         batch = world.make(seeds * episodes)
         played = play(batch, actor, [int(s) for s in np.tile(starts, seeds)])
         batch.close()
@@ -120,8 +131,20 @@ class _Actor:
     Rows of ended episodes are computed too and thrown away: the stack's shape stays.
     """
 
-    def __init__(self, policy: Policy, starts: NDArray[np.int64]) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        starts: NDArray[np.int64],
+        space: Box | Discrete,
+        where: object,
+    ) -> None:
         self.policy, self.episodes = policy, len(starts)
+        self.where = where
+        self.bounds: dict[str, Any] = {}
+        if isinstance(space, Discrete):
+            self.bounds["n"] = int(space.n)
+        else:
+            self.bounds |= {"low": space.low, "high": space.high}
         episodes = self.episodes
         count = policy.seeds * episodes
         self.inputs = {
@@ -150,4 +173,26 @@ class _Actor:
         with torch.no_grad():
             outputs, self.carry = self.policy.step(inputs, self.carry)
         actions: Floats = outputs["action"].flatten(0, 1).numpy()[moment.episode]
+        check_played(actions, self.bounds, self.where, moment.step)
         return actions
+
+
+def check_world(policy: Policy, world: World, where: object) -> None:
+    """Refuse a policy whose widths or kind of action are not the world's."""
+    widths = {
+        "observation": int(np.prod(world.observation_space.shape or ())),
+        "reward": 1,
+        "legal": world.action_width,
+    }
+    stated: list[tuple[str, object, object]] = [
+        (f"inputs.{name}", width, widths[name])
+        for name, width in policy.inputs().items()
+        if name in widths
+    ]
+    discrete = isinstance(world.action_space, Discrete)
+    stated.append(("discrete", policy.discrete, discrete))
+    stated.append(("action", policy.action_scale.shape[-1], world.action_width))
+    for field, found, expected in stated:
+        if found != expected:
+            mend = "train it again on that dataset, with: dvc repro"
+            raise RefusedError(where, field, found, expected, mend)

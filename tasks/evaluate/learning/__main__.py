@@ -10,16 +10,20 @@ import csv
 import io
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.files import whole_folder, write_json, write_text
+from tasks.artifacts.files import sha256, whole_folder, write_text
 from tasks.artifacts.names import add_name
-from tasks.artifacts.params import build, load, pick
+from tasks.artifacts.ownership import check_place
+from tasks.artifacts.params import build, load
 from tasks.artifacts.policy import load_policy
 from tasks.artifacts.progress import Progress
+from tasks.artifacts.sealed import write_sealed
 from tasks.artifacts.stage import run_stage
+from tasks.code.blocks import checked
 from tasks.evaluate.engine.world import world_of
 from tasks.evaluate.learning import COLUMNS, Learning, Returns
 
@@ -32,28 +36,33 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     learning: Learning = build(
-        pick(load(), "evaluate", "learning"), "evaluate.learning"
+        checked(load(), "evaluate", "learning"), "evaluate.learning"
     )
-    world, leaf = world_of(options.dataset), Path(options.dataset, options.learner)
+    leaf = Path(options.dataset, options.learner)
+    out = Path("data/evaluations") / leaf / "snapshots"
+    check_place(out)
+    world = world_of(options.dataset)
     folders = {int(f.name): f for f in _snapshots(Path("data/policies") / leaf)}
     title, tables = f"{options.dataset} {options.learner} on the way", {}
     with Progress(title, len(folders)) as progress:
         for update in sorted(folders):
             policy, origin = load_policy(folders[update])
-            tables[update] = learning.returns(world, policy)
+            seeds = _seeds(folders[update], origin, policy.seeds)
+            tables[update] = learning.returns(world, policy, folders[update])
             mean = tables[update].mean()
             progress(len(tables), f"update {update}: mean return {mean:.1f}")
     metrics = {
         "schema": 1,
         "dataset": options.dataset,
         "learner": options.learner,
-        "seeds": origin["seeds"],
+        "seeds": seeds,
         "episodes": learning.params.episodes,
         **learning.summary(tables),
     }
-    with whole_folder(Path("data/evaluations") / leaf / "snapshots") as folder:
-        write_text(folder / "returns.csv", _csv(tables, origin["seeds"], learning))
-        write_json(folder / "metrics.json", metrics)
+    with whole_folder(out) as folder:
+        write_text(folder / "returns.csv", _csv(tables, seeds, learning))
+        stated = {"returns_sha256": sha256(folder / "returns.csv")}
+        write_sealed(folder / "metrics.json", metrics | stated)
     last, best = metrics["last"]["iqm"], metrics["best"]["iqm"]
     print(f"{title}: return {last:.1f} at the end, {best:.1f} at the best")
 
@@ -64,7 +73,8 @@ def _snapshots(folder: Path) -> list[Path]:
     Raises:
         RefusedError: If training kept none.
     """
-    folders = sorted((folder / "snapshots").glob("[0-9]*"))
+    there = sorted((folder / "snapshots").glob("[0-9]*"))
+    folders = [path for path in there if path.name.isdecimal()]
     if not folders:
         raise RefusedError(
             folder / "snapshots",
@@ -74,6 +84,20 @@ def _snapshots(folder: Path) -> list[Path]:
             "set study.snapshots, then run: dvc repro",
         )
     return folders
+
+
+def _seeds(folder: Path, origin: Mapping[str, Any], count: int) -> list[int]:
+    """The training seeds of a snapshot, in the order of its stack.
+
+    Raises:
+        RefusedError: If it does not say of each slice which one it is.
+    """
+    seeds = origin.get("seeds", [])
+    if len(seeds) != count or len({*seeds}) != count:
+        field, expected = "origin.seeds", f"{count} different ones, one a slice"
+        mend = "train it again with: dvc repro"
+        raise RefusedError(folder / "policy.json", field, seeds, expected, mend)
+    return list(seeds)
 
 
 def _csv(tables: Mapping[int, Returns], seeds: list[int], learning: Learning) -> str:

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.files import write_json
 from tasks.artifacts.params import build
+from tasks.artifacts.sealed import write_sealed
 from tasks.export import Sampler
 from tasks.export.cores.ddim_plan import ddim
 from tasks.export.cores.schedule import CLEAN, Schedule
@@ -113,7 +113,7 @@ class Sampled:
                 for number, seed in pairs
             ],
         }
-        write_json(folder / "sampler.json", summary)
+        write_sealed(folder / "sampler.json", summary)
         if any(seed.search for seed in self.seeds):
             ratios = [
                 {
@@ -123,7 +123,7 @@ class Sampled:
                 }
                 for number, seed in pairs
             ]
-            write_json(folder / "dc_ratios.json", {"schema": 1, "seeds": ratios})
+            write_sealed(folder / "dc_ratios.json", {"schema": 1, "seeds": ratios})
 
 
 def apply_sampler(

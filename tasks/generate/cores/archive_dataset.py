@@ -23,6 +23,7 @@ from tasks.artifacts.seeding import seed_of
 from tasks.generate.cores.descriptors import Doubles, Measures
 from tasks.generate.cores.policy_batch import Act, Arena
 from tasks.generate.cores.quality_diversity import OPERATORS, Array, Elites
+from tasks.generate.engine.recording import check_count
 
 SHORTEST = 2  # steps; a shorter episode tells a learner next to nothing
 
@@ -92,9 +93,10 @@ def replay(
         for the card: cells taken, the reproducibility error and episodes dropped.
 
     Raises:
-        RefusedError: If no episode is left.
+        RefusedError: If no episode is left, or there would be too many.
     """
     counts = episode_counts(elites, params)
+    check_count(int(counts.sum()), f"archive of {source}")
     rows = np.repeat(np.arange(len(elites)), counts)
     numbers = np.concatenate([np.arange(count) for count in counts])
     seeds = [

@@ -59,7 +59,7 @@ def in_torch(policy: Conditioned) -> Conditional:
 def in_onnx(policy: Conditioned, search: "Search") -> Conditional:
     """Acting by the same network's graph in onnxruntime."""
     opened = OnnxPolicy(
-        build_model(policy, 0).SerializeToString(),
+        build_model(policy, 0, folds=False).SerializeToString(),
         contract_of(policy, 0, _origin(policy, search, ""), "exact"),
         "exact",
     )
@@ -128,7 +128,8 @@ def save_distilled(
     policy = conditioned(search, teacher)
     origin = _origin(policy, search, archive_sha256)
     save_policy(folder, policy, origin)
-    model, path = build_model(policy, 0), folder / f"seed-{search.params.seed}.onnx"
+    model = build_model(policy, 0, folds=False)
+    path = folder / f"seed-{search.params.seed}.onnx"
     contract = contract_of(policy, 0, origin, "exact")
     draw = np.random.default_rng(0)
     rows = search.buffer.rows[: search.buffer.size, : search.widths[0]].numpy()

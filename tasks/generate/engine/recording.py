@@ -21,6 +21,28 @@ from tasks.worlds import Batch, World
 from tasks.worlds.engine.behaviors import Behavior
 
 Counts = NDArray[np.int64]
+MOST_EPISODES = 1_000_000  # of a dataset
+
+
+def check_count(episodes: int, where: object) -> None:
+    """Refuse more episodes than can be written in an hour and 4 GB of memory.
+
+    Args:
+        episodes: Of the whole dataset.
+        where: For the error.
+
+    Raises:
+        RefusedError: If they are more than :data:`MOST_EPISODES`.
+    """
+    if episodes > MOST_EPISODES:
+        raise RefusedError(
+            where,
+            "episodes",
+            episodes,
+            f"at most {MOST_EPISODES} in a dataset, as one of a single step already "
+            "takes 0.8 ms, 5 KB of disk and 2.3 KB of memory",
+            "take fewer episodes, or longer ones",
+        )
 
 
 @dataclass(frozen=True)
@@ -102,7 +124,11 @@ def collect(
 
     Returns:
         The episodes of the first part by ascending number, then those of the next.
+
+    Raises:
+        RefusedError: If they are too many.
     """
+    check_count(sum(plan.episodes or 0 for _, plan in parts), world.params.name)
     batch = world.make(max(plan.slots for _, plan in parts))
     batch.reset(seed=[parts[0][1].start_seed(0)] * batch.num_envs)
     batch.ended[:] = True  # until a slot gets an episode
@@ -116,6 +142,7 @@ def collect(
 
         part = _part(batch, behavior, plan, say)
         episodes += part
+        check_count(len(episodes), world.params.name)
         likely += [_likely(behavior, episode) for episode in part]
     batch.close()
     known = [log_prob for log_prob in likely if log_prob is not None]

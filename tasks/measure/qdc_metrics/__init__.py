@@ -94,14 +94,14 @@ class QdcParams(Params):
 
 
 def _is_reference(lists: Any) -> bool:
-    """Whether something is two lists of as many finite numbers."""
+    """Whether something is two lists of as many finite numbers, the second from 0."""
     if not isinstance(lists, list | tuple) or len(lists) != 2:
         return False
     if not all(isinstance(numbers, list | tuple) for numbers in lists):
         return False
     numbers = [*lists[0], *lists[1]]
     right = all(fits(n, float) and abs(n) <= LARGEST for n in numbers)
-    return right and len(lists[0]) == len(lists[1])
+    return right and len(lists[0]) == len(lists[1]) and min(lists[1], default=0) >= 0
 
 
 class QdcMetrics(Measure[QdcParams]):

@@ -13,11 +13,11 @@ from gymnasium.spaces import Box, Discrete
 from numpy.typing import NDArray
 
 from tasks.artifacts.actions import action_bounds
-from tasks.artifacts.dataset import open_dataset
 from tasks.artifacts.density import scaled
 from tasks.artifacts.episodes import Episode
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.minari import MAIN, actions, box, read_episodes
+from tasks.artifacts.minari import actions, box, read_episodes
+from tasks.artifacts.opening import MAIN, open_dataset
 from tasks.artifacts.readings import COLUMNS, steps
 from tasks.artifacts.recorded import read_world
 from tasks.measure.qdc_metrics.embedding import FLOOR, Reference, features

@@ -1,10 +1,13 @@
 """The environment pages are rendered in: escaping on, one style sheet, one script."""
 
+from functools import cache
+
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from tasks.report.cores import words
 
 
+@cache
 def page_environment(package: str = "tasks.report.html") -> Environment:
     """An environment for a package's templates.
 

@@ -22,35 +22,34 @@ the graph. The page then names the command that makes them.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
+from tasks.artifacts.csv_table import read_table
+from tasks.artifacts.curves import read_curves
+from tasks.artifacts.dataset_formats import Card, Estimate, Qdc, Weights
+from tasks.artifacts.environment import Environment, read_environment
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.evaluation import Episodes
-from tasks.artifacts.files import read_json, sha256
+from tasks.artifacts.files import check_sha256, sha256
+from tasks.artifacts.formats import (
+    Compression,
+    Contract,
+    Evaluation,
+    Latency,
+    Learning,
+    Static,
+)
 from tasks.artifacts.params import pick
-from tasks.artifacts.recorded import read_world
-from tasks.artifacts.sealed import read_sealed
+from tasks.artifacts.recorded import World, scored_world
 from tasks.artifacts.sweep import Numbers
+from tasks.artifacts.typed_json import read_typed
 from tasks.report.engine import read, sampled
 from tasks.report.engine.sampled import Sampled
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 PARENT = "float32"
-# fields the page shows
-CARD = (
-    *("dataset_id", "env_id", "episodes", "steps", "score_mean", "length.mean"),
-    *("return.min", "return.mean", "return.median", "return.max"),
-    *("return.histogram.edges", "return.histogram.counts"),
-    *("coverage.share", "coverage.occupied", "coverage.cells"),
-    *("terminated", "truncated", "sources", "sha256"),
-    *("observation.min", "observation.mean", "observation.max", "observation.std"),
-    *("action.min", "action.mean", "action.max", "action.std"),
-)
-COMPRESSION = (
-    *("bits_nominal", "layers", "parameters", "parameters_before", "calibration"),
-    *("bytes_weights", "bytes_weights_before", "action_error"),
-)
 
 
 @dataclass(frozen=True)
@@ -72,12 +71,12 @@ class Result:
     dataset: str
     learner: str
     variant: str
-    metrics: dict[str, Any]
+    metrics: Evaluation
     episodes: Episodes
-    compression: dict[str, Any]
-    static: dict[str, Any]
-    latency: dict[str, Any] | None
-    contracts: tuple[dict[str, Any], ...]
+    compression: Compression
+    static: Static
+    latency: Latency | None
+    contracts: tuple[Contract, ...]
 
     @property
     def bytes(self) -> float:
@@ -91,7 +90,7 @@ class Result:
 
 
 @dataclass(frozen=True)
-class Learning:
+class Learned:
     """How a learner's score went.
 
     Attributes:
@@ -99,8 +98,8 @@ class Learning:
         metrics: metrics.json, with ``last`` and ``best``.
     """
 
-    returns: pd.DataFrame
-    metrics: dict[str, Any]
+    returns: "pd.DataFrame"
+    metrics: Learning
 
 
 @dataclass(frozen=True)
@@ -121,15 +120,15 @@ class Data:
     """
 
     name: str
-    world: dict[str, Any]
-    card: dict[str, Any]
-    curves: dict[str, pd.DataFrame]
-    learning: dict[str, "Learning"]
+    world: World
+    card: Card
+    curves: dict[str, "pd.DataFrame"]
+    learning: dict[str, Learned]
     results: dict[tuple[str, str], Result]
-    estimates: dict[tuple[str, str], dict[str, Any]]
+    estimates: dict[tuple[str, str], Estimate]
     sampled: list[Sampled]
-    weights: dict[str, dict[str, Any]]
-    qdc: dict[str, Any] | None = None
+    weights: dict[str, Weights]
+    qdc: Qdc | None = None
 
     def score(self, value: float) -> float:
         """A return as a normalised score: 0 random, 100 best behaviour policy."""
@@ -153,7 +152,7 @@ class Study:
     block: dict[str, Any]
     datasets: tuple[Data, ...]
     confidence: float
-    environment: dict[str, Any] | None
+    environment: Environment | None
     params_sha256: str | None
     swept: dict[str, dict[str, Numbers]]
 
@@ -183,11 +182,7 @@ def collect(
         block=study,
         datasets=tuple(_data(root, name, study, of) for name in study["datasets"]),
         confidence=pick(params, "evaluate", "returns")["confidence"],
-        environment=(
-            read_json(environment, "python -m tasks.artifacts.environment", dict)
-            if environment.exists()
-            else None
-        ),
+        environment=(read_environment(environment) if environment.exists() else None),
         params_sha256=sha256(composed) if composed.exists() else None,
         swept=swept,
     )
@@ -200,15 +195,11 @@ def _data(
     command = f"python -m tasks.generate --dataset {name}"
     folder = root / "datasets" / f"{name}-v0"
     card_path = folder / "card.json"
-    read.card(card_path, command, *CARD)
-    card = read_sealed(card_path, command)
-    read.document(
-        folder / "world.json", command, "world.name", "world.ref_min", "world.ref_max"
-    )
-    world = read_world(folder)["world"]
+    card = read.card(card_path, command)
+    world = scored_world(folder)
     curves = {
-        learner: read.curves(
-            root / "policies" / name / learner / "curves.csv",
+        learner: read_curves(
+            root / "policies" / name / learner,
             f"python -m tasks.train --dataset {name} {read.trained(learner, swept)}",
         )
         for learner in study["policies"]
@@ -240,16 +231,16 @@ def _data(
     return Data(name, world, card, *parts)
 
 
-def _learning(root: Path, dataset: str, learner: str) -> Learning:
+def _learning(root: Path, dataset: str, learner: str) -> Learned:
     """Read the scores of a learner on the way."""
     folder = root / "evaluations" / dataset / learner / "snapshots"
     command = (
         f"python -m tasks.evaluate.learning --dataset {dataset} --learner {learner}"
     )
-    return Learning(
-        read.curves(folder / "returns.csv", command, "return"),
-        read.document(folder / "metrics.json", command, "last.iqm", "best.iqm"),
-    )
+    metrics = read_typed(folder / "metrics.json", command, Learning)
+    path = folder / "returns.csv"
+    check_sha256(path, metrics["returns_sha256"], command)
+    return Learned(read_table(path, command, "return"), metrics)
 
 
 def _result(
@@ -266,32 +257,24 @@ def _result(
     after, _, last = variant.rpartition("-")
     first = f" --after {after}" if after else ""
     compressing = f"python -m tasks.compress {options} --compressor {last}{first}"
-    compression = read.document(
-        root / "compressed" / leaf / "compression.json", compressing, *COMPRESSION
-    )
+    compressed = root / "compressed" / leaf / "compression.json"
+    compression = read_typed(compressed, compressing, Compression)
     contracts = tuple(
         read.contract(root / "onnx" / leaf, seed, command("export")) for seed in seeds
     )
-    evaluated = root / "evaluations" / leaf
-    metrics = read.document(
-        evaluated / "metrics.json",
-        command("evaluate"),
-        *("score.iqm", "score.low", "score.high", "return.iqm", "return.mean", "mode"),
-    )
-    read.same(evaluated / "metrics.json", metrics, (dataset, learner, variant))
+    names = (dataset, learner, variant)
+    folder = root / "evaluations" / leaf
+    episodes, metrics = read.evaluation(folder, names, seeds, command("evaluate"))
     profiled = root / "profiles" / leaf
-    static = read.document(profiled / "static.json", command("profile"), "bytes")
-    latency = None
-    if (profiled / "latency.json").exists():
-        latency = read.latency(profiled / "latency.json", command("profile"))
+    static = read_typed(profiled / "static.json", command("profile"), Static)
     return Result(
         dataset=dataset,
         learner=learner,
         variant=variant,
         metrics=metrics,
-        episodes=read.episodes(evaluated, seeds, command("evaluate")),
+        episodes=episodes,
         compression=compression,
         static=static,
-        latency=latency,
+        latency=read.latency(profiled / "latency.json", command("profile")),
         contracts=contracts,
     )

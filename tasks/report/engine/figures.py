@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tasks.report.engine.collect import Data, Learning, Study
+from tasks.report.engine.collect import Data, Learned, Study
 from tasks.report.engine.judge import Row
 
-ENDS = {"score": "iqm", "score_low": "low", "score_high": "high"}
 DIGITS = 6  # after the point: less than any difference that means something
 KEYS = ("update", "seed")
 
@@ -42,12 +41,14 @@ def metrics(rows: Sequence[Row]) -> dict[str, Any]:
         }
         if result.learner in row.data.learning:
             learning = row.data.learning[result.learner].metrics
+            moments = {"last": learning["last"], "best": learning["best"]}
             learners[result.learner] |= {
                 moment: {
-                    name: _round(row.data.score(learning[moment][key]))
-                    for name, key in ENDS.items()
+                    "score": _round(row.data.score(figures["iqm"])),
+                    "score_low": _round(row.data.score(figures["low"])),
+                    "score_high": _round(row.data.score(figures["high"])),
                 }
-                for moment in ("last", "best")
+                for moment, figures in moments.items()
             }
     return numbers
 
@@ -84,7 +85,7 @@ def plots(study: Study, rows: Sequence[Row]) -> dict[str, str]:
     return files
 
 
-def scores(data: Data, learning: Learning) -> pd.DataFrame:
+def scores(data: Data, learning: Learned) -> pd.DataFrame:
     """Update, seed and mean score of the seed's episodes, a row each."""
     grouped = learning.returns.groupby(["update", "seed"])["return"]
     table = grouped.mean().rename("score").reset_index()

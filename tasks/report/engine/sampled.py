@@ -14,10 +14,10 @@ from typing import Any
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import json_sha256
+from tasks.artifacts.formats import Contract, Evaluation, Latency, Sampler, Static
+from tasks.artifacts.typed_json import read_typed
 from tasks.artifacts.variants import sampled
 from tasks.report.engine import read
-
-SHOWN = ("sampler", "calls", "fine.calls", "action_error.mean", "action_error.max")
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,10 @@ class Sampled:
     variant: str
     sampler: str
     calls: int
-    plan: dict[str, Any]
-    metrics: dict[str, Any]
+    plan: Sampler
+    metrics: Evaluation
     bytes: float
-    latency: dict[str, Any] | None
+    latency: Latency | None
 
 
 def collect(
@@ -85,7 +85,7 @@ def _read(
         f"--sampler {sampler} --steps {calls}"
     )
     path = root / "onnx" / leaf / "sampler.json"
-    plan = read.document(path, export, *SHOWN)
+    plan = read_typed(path, export, Sampler)
     contracts = {
         seed: read.contract(path.parent, seed, export) for seed in study["seeds"]
     }
@@ -96,28 +96,20 @@ def _read(
             raise RefusedError(path.parent, "dataset.sha256", made_from, sha256, mend)
     _check_plans(path, plan, contracts, export)
     evaluate = f"python -m tasks.evaluate {options} --variant {name}"
-    metrics = read.document(
-        root / "evaluations" / leaf / "metrics.json",
-        evaluate,
-        *("score.iqm", "score.low", "score.high", "return.iqm"),
-    )
-    read.same(
-        root / "evaluations" / leaf / "metrics.json", metrics, (dataset, learner, name)
-    )
+    names = (dataset, learner, name)
+    folder = root / "evaluations" / leaf
+    _, metrics = read.evaluation(folder, names, study["seeds"], evaluate)
     profile = f"python -m tasks.profile {options}"
     profiled = root / "profiles" / leaf
-    static = read.document(profiled / "static.json", profile, "bytes")
-    timed = profiled / "latency.json"
-    return Sampled(
-        *(learner, *source, plan, metrics, float(static["bytes"])),
-        read.document(timed, profile, "batches.1") if timed.exists() else None,
-    )
+    static = read_typed(profiled / "static.json", profile, Static)
+    timed = read.latency(profiled / "latency.json", profile)
+    return Sampled(learner, *source, plan, metrics, float(static["bytes"]), timed)
 
 
 def _check_plans(
     path: Path,
-    plan: Mapping[str, Any],
-    contracts: Mapping[int, Mapping[str, Any]],
+    plan: Sampler,
+    contracts: Mapping[int, Contract],
     command: str,
 ) -> None:
     """Refuse plans that are not those in the exported graphs.
@@ -126,9 +118,10 @@ def _check_plans(
         RefusedError: If the hash of a seed's plan is not the one its contract, which
             stands in the graph, says.
     """
-    plans = {s["seed"]: json_sha256(s["spec"]) for s in plan.get("seeds", ())}
+    plans = {s["seed"]: json_sha256(s["spec"]) for s in plan["seeds"]}
     for seed, contract in contracts.items():
-        expected = (contract.get("sampler") or {}).get("plan_sha256")
+        stated = contract.get("sampler")
+        expected = stated["plan_sha256"] if stated else None
         if plans.get(seed) != expected:
             raise RefusedError(
                 path,

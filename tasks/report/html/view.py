@@ -167,7 +167,8 @@ def key(row: Row) -> str:
 
 def _latency(row: Row, batch: str) -> tuple[float, float, str] | None:
     """p50 and p99 in microseconds, and the parent's pace in words."""
-    timed = (row.result.latency or {}).get("batches", {}).get(batch)
+    measured = row.result.latency
+    timed = measured["batches"].get(batch) if measured else None
     if timed is None:
         return None
     said = "" if row.is_parent else _pace(row.result, row.parent, batch)

@@ -17,7 +17,7 @@ from tasks.train.engine.minibatches import BLOCK, draw_rows, odds
 from tasks.train.engine.table import pack
 
 if TYPE_CHECKING:
-    from tasks.artifacts.dataset import Transitions
+    from tasks.artifacts.transitions import Transitions
 
 DROPOUT_STREAM = 1  # of a seed and update; stream 0 of a seed and block draws rows
 

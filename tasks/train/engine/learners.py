@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.params import PARAMS, resolve
+from tasks.artifacts.params import PARAMS, class_of
 from tasks.code import methods
 from tasks.train import Learner
 
@@ -26,29 +26,6 @@ def fitting(kind: str) -> list[str]:
     return sorted(names)
 
 
-def check_learner(name: str, block: Mapping[str, Any]) -> None:
-    """Refuse a learner that is no method of this room, whose code no stage could find.
-
-    Args:
-        name: Of the learner in params.yaml.
-        block: Its block there.
-
-    Raises:
-        RefusedError: If its class is not one of the file or folder of its name.
-    """
-    target = str(block.get("_target_", ""))
-    own = name in methods("train") and target.startswith(f"tasks.train.{name}.")
-    if own and issubclass(resolve(target, f"train.{name}"), Learner):
-        return
-    raise RefusedError(
-        PARAMS,
-        f"train.{name}",
-        f"{name}, of the class {target or 'none'}",
-        f"the name of a learner, tasks/train/{name}.py, and its class",
-        f"there are {', '.join(methods('train'))}",
-    )
-
-
 def check_kind(name: str, block: Mapping[str, Any], discrete: bool, data: str) -> None:
     """Refuse a learner that cannot learn a dataset's actions.
 
@@ -62,7 +39,7 @@ def check_kind(name: str, block: Mapping[str, Any], discrete: bool, data: str) -
         RefusedError: If it cannot; the error names the learners that can.
     """
     kind = "discrete" if discrete else "continuous"
-    learner = resolve(str(block.get("_target_")), f"train.{name}")
+    learner = class_of(block, f"train.{name}")
     if kind not in learner.actions:
         raise RefusedError(
             PARAMS,

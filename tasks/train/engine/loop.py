@@ -24,7 +24,7 @@ from tasks.train import Learner
 from tasks.train.engine.minibatches import batches
 
 if TYPE_CHECKING:
-    from tasks.artifacts.dataset import Transitions
+    from tasks.artifacts.transitions import Transitions
 
 COMPUTING = ("torch", "numpy", "numba", "scipy")  # another version, other bits
 CHECKPOINT_SECONDS = 15.0  # at least this long between two checkpoints

@@ -21,7 +21,7 @@ from tasks.train import Batch, Learner
 from tasks.train.engine.table import pack, widths
 
 if TYPE_CHECKING:
-    from tasks.artifacts.dataset import Transitions
+    from tasks.artifacts.transitions import Transitions
 
 Odds = NDArray[np.float64]  # cumulative probabilities of rows, the last one 1
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.artifacts.checkpoint import Checkpoint
+from tasks.artifacts.curves import CURVES
 from tasks.artifacts.files import whole_folder, write_text
 from tasks.artifacts.params import class_of
 from tasks.artifacts.policy import load_policy, save_critic, save_policy
@@ -32,7 +33,7 @@ from tasks.train.engine.table import spaces
 from tasks.weigh import Doubles
 
 if TYPE_CHECKING:
-    from tasks.artifacts.dataset import Transitions
+    from tasks.artifacts.transitions import Transitions
 
 CHECKPOINTS = Path(".offcut/checkpoints")
 UNITS = 2048  # of the widest layer in all slices of a part, if a sweep has as many
@@ -180,16 +181,16 @@ def write(
     policies = parts[0].policies
     for i, name in enumerate(policies):
         share, folder, about = (i, len(policies)), place(name), origin(name)
+        curves = [of_share(c, len(learner.seeds), share) for learner, c in trained]
         whole = job.learner([name], effort.seeds)
         policy, final = whole.policy(), {**about, "updates": effort.updates}
         stack(policy, [learner.policy() for learner, _ in trained], share)
-        save_policy(folder, policy, final)
+        write_text(folder / CURVES, interleave(curves).csv())
+        save_policy(folder, policy, final, CURVES)
         if critic := whole.critic():
             critics = [c for learner, _ in trained if (c := learner.critic())]
             stack(critic, critics, share)
             save_critic(folder, critic, final)
-        curves = [of_share(c, len(learner.seeds), share) for learner, c in trained]
-        write_text(folder / "curves.csv", interleave(curves).csv())
         for done in effort.moments:
             kept = [load_policy(part.kept / str(done))[0] for part in parts]
             stack(policy, kept, share)

@@ -16,7 +16,7 @@ from tasks.artifacts.transitions import STD_FLOOR
 from tasks.train import Learner, Spaces
 
 if TYPE_CHECKING:
-    from tasks.artifacts.dataset import Transitions
+    from tasks.artifacts.transitions import Transitions
 
 CHUNK = 65_536  # rows packed at once
 BOUNDS_SLACK = 1e-5  # rounding allowed of an action scaled to [-1, 1]

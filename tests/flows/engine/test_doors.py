@@ -2,19 +2,22 @@
 
 import os
 import random
+import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from flows.engine import run as engine
 from flows.engine.graph import Graph
 from flows.engine.run import Run
-from tasks.artifacts.errors import RefusedError
-from tests.flows.toy import STAGES, Toy
+from tests.flows.toy import ROOT, STAGES, Toy
 
 ALL = ["make", "up", "turn", "join", "apart"]
 KILLS = 3
@@ -92,21 +95,48 @@ def test_outputs_of_our_own_are_replaced(toy: Toy):
     assert "out: output of half" in refusal(toy.flow(code=1))
 
 
-def test_a_cache_that_cannot_be_written_is_told_before_outputs_go(
-    toy: Toy, monkeypatch: pytest.MonkeyPatch
-):
+@pytest.fixture
+def full_cache(toy: Toy) -> Iterator[None]:
+    """A disk of 64 kB where DVC's cache goes, after a run; only root may mount one."""
     toy.flow()
+    cache = toy.folder / ".dvc/cache"
+    toy.run("mv", str(cache), str(cache.with_name("before")))
+    cache.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(cache)]
+    if not shutil.which("mount") or subprocess.run(mount, check=False).returncode:
+        pytest.skip("a small disk cannot be mounted here")
+    yield
+    subprocess.run(["umount", str(cache)], check=True)
+
+
+def test_a_full_cache_is_told_before_outputs_go(toy: Toy, full_cache: None):
+    """By the flow, by what `make run` asks first, and by stages that DVC starts."""
     toy.write("in.txt", "three\n")
-
-    def full(folder: Path) -> None:
-        raise RefusedError(folder, "free bytes", 0, "some", "make room")
-
-    monkeypatch.setattr("flows.engine.graph.check_writable", full)
-    outcome = Run(Graph()).stage("make")
-    assert outcome.state == "failed"
-    assert outcome.message.startswith("refused: ")
-    assert ".dvc/cache" in outcome.message
+    said = toy.flow(code=1)
+    assert re.search(
+        r"^make: failed, refused: \S+/.dvc/cache\S*: free bytes", said, re.M
+    )
+    assert "Traceback" not in said
+    said = refusal(toy.run("python", "-m", "tasks.artifacts.mend", "--keep", code=1))
+    assert said.startswith("refused: .dvc/cache: free bytes")
     assert toy.read("made/a.txt") == "one\ntwo\n"
+    command = "from tasks.artifacts.stage import run_stage; exit(run_stage(exit))"
+    toy.env["DVC_STAGE"] = "make"
+    said = refusal(toy.run("python", "-c", command, code=1))
+    assert said.startswith("refused: .dvc/cache: free bytes")
+
+
+@pytest.mark.parametrize("door", [("dvc", "repro"), ("flows", "--local")])
+def test_the_stage_code_finds_what_it_wrote_before(toy: Toy, door: tuple[str, ...]):
+    """Refused, it leaves that; DVC removes the outputs of every other stage."""
+    graph = yaml.safe_load((ROOT / "dvc.yaml").read_text("utf-8"))
+    outs = graph["stages"]["code"]["outs"]
+    command = "cat data/code/old > said; exit 1"
+    toy.stages({"code": {"cmd": command, "deps": ["in.txt"], "outs": outs}})
+    (toy.folder / "data/code").mkdir(parents=True)
+    toy.write("data/code/old", "old")
+    toy.run("python", "-m", *door, code=255 if "dvc" in door else 1)
+    assert (toy.read("said"), toy.read("data/code/old")) == ("old", "old")
 
 
 def test_a_disk_that_fills_up_while_recording_is_one_line(
@@ -161,6 +191,26 @@ def test_interrupted_it_says_so_in_a_word(toy: Toy):
     run.send_signal(signal.SIGINT)
     assert run.communicate(timeout=240)[1] == "interrupted\n"
     assert run.returncode == 130
+
+
+# Ctrl-C in the seconds in which a flow imports DVC
+EARLY = """
+import builtins, runpy, sys
+real = builtins.__import__
+
+def interrupted(name, *given, **named):
+    if name.partition(".")[0] == "dvc":
+        raise KeyboardInterrupt
+    return real(name, *given, **named)
+
+builtins.__import__ = interrupted
+sys.argv = ["flows", "--local"]
+runpy.run_module("flows", run_name="__main__")
+"""
+
+
+def test_interrupted_while_it_starts_it_says_so_in_a_word(toy: Toy):
+    assert toy.run("python", "-c", EARLY, code=130) == "interrupted\n"
 
 
 # DVC's own writing of dvc.lock, ended in the midst of it

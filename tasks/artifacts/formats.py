@@ -1,0 +1,222 @@
+"""What the JSON files between the stages hold, as far as later stages read them.
+
+One type a file; ``typed_json.py`` checks them. A key that cannot be written as a name,
+``return``, stands in a block of its own above the type that has it.
+
+Numbers are bounded far outside of what any study reaches, so that a sum, a ratio or a
+picture of them stays finite.
+"""
+
+from typing import Annotated, Any, NotRequired, TypedDict
+
+from tasks.artifacts.params import Range
+
+LARGEST = 1e15
+Number = Annotated[float, Range(-LARGEST, LARGEST)]
+Size = Annotated[float, Range(0, LARGEST)]
+Some = Annotated[float, Range(1e-3, LARGEST)]  # what others are divided by
+Share = Annotated[float, Range(0, 1)]
+Count = Annotated[int, Range(0, LARGEST)]
+Least = Annotated[int, Range(1, LARGEST)]
+Seed = Annotated[int, Range(0, 2**31 - 1)]
+
+
+class Middle(TypedDict):
+    """A figure over seeds and episodes, with the interval of its IQM."""
+
+    mean: Number
+    iqm: Number
+    low: Number
+    high: Number
+
+
+class SeedMean(TypedDict):
+    """What one training seed's episodes came to."""
+
+    seed: Seed
+    mean: Number
+
+
+_Played = TypedDict("_Played", {"return": Middle})
+
+
+class Evaluation(_Played):
+    """``metrics.json`` of stage evaluate."""
+
+    dataset: str
+    learner: str
+    variant: str
+    mode: str
+    episodes: Least
+    seeds: list[Seed]
+    score: Middle
+    per_seed: list[SeedMean]
+    episodes_sha256: str
+    kind: NotRequired[str]  # of estimates, which evaluations do not call themselves
+    method: NotRequired[str]
+    session: NotRequired[dict[str, Any]]
+
+
+class Learning(TypedDict):
+    """``metrics.json`` of stage learning."""
+
+    dataset: str
+    learner: str
+    seeds: list[Seed]
+    last: Middle
+    best: Middle
+    returns_sha256: str
+
+
+class ActionError(TypedDict):
+    """How far actions are apart."""
+
+    mean: Size
+    max: Size
+
+
+class Layer(TypedDict):
+    """One layer of a compressed policy."""
+
+    name: str
+    kind: str
+    shape: list[Count]
+    bits: Size
+    bytes: Count
+    error: list[Size] | None
+
+
+class Calibration(TypedDict):
+    """Rows a compressor looked at."""
+
+    dataset: str
+    rows: Count
+    what: str
+
+
+class Epoch(TypedDict):
+    """How one seed's training went in one epoch; ``inside`` is AdaDFQ's."""
+
+    seed: Seed
+    epoch: Count
+    inside: NotRequired[Share]
+
+
+class Compression(TypedDict):
+    """``compression.json``."""
+
+    bits_nominal: Size
+    layers: list[Layer]
+    parameters: Least
+    parameters_before: Least
+    bytes_weights: Least
+    bytes_weights_before: Least
+    calibration: Calibration | None
+    action_error: ActionError
+    course: NotRequired[list[Epoch]]
+
+
+class Static(TypedDict):
+    """``static.json`` of stage profile."""
+
+    bytes: Some
+
+
+class Timed(TypedDict):
+    """Latencies of one batch size, microseconds."""
+
+    p50_us: Some
+    p99_us: Some
+
+
+class Job(TypedDict):
+    """What came of one job of a bed; its claim describes settings and result."""
+
+    name: str
+    settings: dict[str, Any]
+    result: Any
+
+
+class Bed(TypedDict):
+    """``results.json`` of a bed."""
+
+    bed: str
+    parameters: dict[str, Any]
+    jobs: list[Job]
+
+
+class Machine(TypedDict):
+    """Where latencies were measured."""
+
+    cpu: str
+    cores: Count | None
+
+
+class Batches(TypedDict):
+    """Latencies by batch size, whatever else was noted of them."""
+
+    batches: dict[str, Timed]
+
+
+class Latency(Batches):
+    """``latency.json`` of stage profile."""
+
+    machine: Machine
+    load: NotRequired[Size]
+    onnxruntime: str
+    threads: Count
+    repeats: Count
+
+
+class Named(TypedDict):
+    """A dataset that something was made from."""
+
+    name: str
+    sha256: str
+
+
+class Parity(TypedDict):
+    """Difference between torch and onnxruntime."""
+
+    max: Size
+
+
+class Planned(TypedDict):
+    """What a contract says of its sampler."""
+
+    plan_sha256: str
+
+
+class Contract(TypedDict):
+    """``seed-<k>.json`` beside an ONNX file, as far as results are read."""
+
+    dataset: Named
+    seed: Seed
+    weights_sha256: str
+    statistics_sha256: str
+    onnx_sha256: str
+    parity: Parity
+    sampler: NotRequired[Planned | None]
+
+
+class Plan(TypedDict):
+    """A sampler's plan of one seed."""
+
+    seed: Seed
+    spec: dict[str, Any]
+
+
+class Fine(TypedDict):
+    """The sampler that others are compared with."""
+
+    calls: Least
+
+
+class Sampler(TypedDict):
+    """``sampler.json`` of stage sample."""
+
+    sampler: str
+    calls: Least
+    fine: Fine
+    action_error: ActionError
+    seeds: list[Plan]
