@@ -64,7 +64,7 @@ class Checkpoint:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         data = save(
-            {k: v.detach().contiguous().clone() for k, v in tensors.items()},
+            {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()},
             {"columns": json.dumps(list(columns))},
         )
         name = f"{step:012d}-{hashlib.sha256(data).hexdigest()}.safetensors"

@@ -19,6 +19,7 @@ from tasks.artifacts.files import write_text
 from tasks.artifacts.nearest import nearest
 from tasks.artifacts.params import PARAMS, load
 from tasks.artifacts.stage import run_stage
+from tasks.artifacts.sweep import register
 
 FOLDER = Path("params")
 
@@ -27,7 +28,8 @@ def composed(overrides: Sequence[str] = (), folder: Path = FOLDER) -> str:
     """Compose the parameters of a study.
 
     Args:
-        overrides: In Hydra's grammar, e.g. ``train.iql.expectile=0.8``.
+        overrides: In Hydra's grammar, e.g. ``train.iql.expectile=0.8``, or
+            ``sweep.iql.beta=[1,3]``, to which DVC's ``-S`` needs a ``+`` before it.
         folder: Where the Hydra groups lie.
 
     Returns:
@@ -41,6 +43,9 @@ def composed(overrides: Sequence[str] = (), folder: Path = FOLDER) -> str:
         if override.lstrip("+~").startswith("hydra"):  # could name a package to import
             expected = "a key of the study"
             raise RefusedError(FOLDER, "override", override, expected, "leave it out")
+    register()
+    # a sweep's keys are the user's, which Hydra calls adding one
+    overrides = [f"++{o}" if o.startswith("sweep.") else o for o in overrides]
     for path in sorted(folder.rglob("*.yaml")):  # Hydra would unfold aliases that grow
         load(path)
     with initialize_config_dir(str(folder.resolve()), version_base=None):

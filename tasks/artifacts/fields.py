@@ -5,7 +5,19 @@ import reprlib
 import types
 import typing
 from collections.abc import Mapping
-from typing import Any, get_args, get_origin
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+
+class Swept:
+    """A mark on a parameter, no limit: a sweep may give each slice a value of it."""
+
+    def __contains__(self, value: object) -> bool:
+        """Whether the mark forbids a value, which it never does."""
+        return True
+
+
+# a number that stands in a learner's equations alone: slices can differ in it
+Sweepable = Annotated[float, Swept()]
 
 BRIEF = reprlib.Repr()
 BRIEF.maxstring = BRIEF.maxother = 80
@@ -52,3 +64,13 @@ def fits(value: Any, hint: Any) -> bool:
     if hint is int:
         return isinstance(value, int) and not isinstance(value, bool)
     return isinstance(value, hint)
+
+
+def sweepable(parameters: type) -> list[str]:
+    """Names of the numbers of a dataclass of parameters that a sweep may list."""
+    hints = get_type_hints(parameters, include_extras=True)
+    return [
+        name
+        for name, hint in hints.items()
+        if any(isinstance(mark, Swept) for mark in get_args(hint))
+    ]

@@ -24,6 +24,7 @@ INNER: Mapping[str, tuple[str, ...]] = {
     "dataset": ("method", "world.name", "world.env_id"),
     "corruption": ("source",),
     "attack": ("source", "attacker"),
+    "cut": ("dataset", "learner", "policy"),
 }
 PATHS: Mapping[str, tuple[str, ...]] = {
     "bed": ("needs_dataset", "needs_policies"),
@@ -105,7 +106,10 @@ def check_names(params: Mapping[str, Any], where: object = PARAMS) -> None:
         if not isinstance(block, Mapping) or group == "study":
             continue
         for key, entry in block.items():
-            check_name(key, f"{group}, a key", where)
+            if group == "cut":  # called after two names, so up to twice as long
+                _check_cut(key, entry, where)
+            else:
+                check_name(key, f"{group}, a key", where)
             field = f"{group}.{key}"
             for inner in INNER.get(group, ()):
                 for value in _at(entry, inner):
@@ -115,6 +119,18 @@ def check_names(params: Mapping[str, Any], where: object = PARAMS) -> None:
                     _check_path(value, f"{field}.{inner}", where)
     for field, text in _texts(params.get("study"), "study"):
         check_name(text, field, where)
+
+
+def _check_cut(key: object, entry: object, where: object) -> None:
+    """Refuse a key of ``cut`` that is not the dataset and the policy of its entry."""
+    names = [
+        check_name(value, f"cut.{inner}", where)
+        for inner in ("dataset", "policy")
+        for value in _at(entry, inner)
+    ]
+    if key != "-".join(names) or len(names) < 2:
+        expected = "the names of its dataset and its policy"
+        raise RefusedError(where, "cut, a key", shown(key), expected, MEND)
 
 
 def _check_path(value: object, field: str, where: object) -> None:

@@ -46,7 +46,7 @@ def side_by_side(
         ChildProcessError: If a process was killed or raised another error; its
             traceback is on stderr.
     """
-    cores = cores or _cores()
+    cores = cores or usable_cores()
     fork = multiprocessing.get_context("fork")
     waiting = list(range(parts))
     running: dict[Connection, tuple[int, BaseProcess]] = {}
@@ -80,7 +80,8 @@ def side_by_side(
             left.join()
 
 
-def _cores() -> int:
+def usable_cores() -> int:
+    """How many cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

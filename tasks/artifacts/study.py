@@ -21,10 +21,15 @@ class Effort(Params):
     snapshots: Annotated[int, Range(0, 10**4)]
     precision: Annotated[str, OneOf(("float32", "bfloat16"))]
     processes: Annotated[int, Range(1, 1024)]
+    device: Annotated[str, OneOf(("cpu", "cuda"))]
 
     def __post_init__(self) -> None:
-        """Also refuse more snapshots than updates."""
+        """Also refuse more snapshots than updates, and a GPU shared by processes."""
         super().__post_init__()
+        if self.device != "cpu" and self.processes > 1:
+            expected = f"1 where study.device is {self.device}: the stack lies there"
+            mend = "set study.processes to 1"
+            raise RefusedError(PARAMS, "processes", self.processes, expected, mend)
         if self.snapshots > self.updates:
             raise RefusedError(
                 PARAMS,
@@ -40,6 +45,25 @@ class Effort(Params):
         check_mapping(study, "study")
         named = [field.name for field in fields(cls)]
         return cls.parse({key: study[key] for key in named if key in study}, "study")
+
+    def check_device(self) -> None:
+        """Refuse a device that this machine has not.
+
+        Raises:
+            RefusedError: If torch sees no GPU where one is asked for.
+        """
+        if self.device == "cpu":
+            return
+        import torch  # seconds, which a study on the processor does not need here
+
+        if not torch.cuda.is_available():
+            raise RefusedError(
+                PARAMS,
+                "study.device",
+                f"{self.device}, and torch {torch.__version__} sees no GPU",
+                "a GPU with its driver, and a build of torch for it",
+                "set study.device to cpu",
+            )
 
     @property
     def moments(self) -> list[int]:

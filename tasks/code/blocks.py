@@ -28,6 +28,7 @@ from tasks.code import methods
 # what no file in UTF-8 can hold, or no line of text does
 CONTROL = re.compile(r"[\ud800-\udfff\x00-\x08\x0b-\x1f\x7f]")
 DEEPEST, MOST, LONGEST = 16, 100_000, 2000  # levels, entries, characters of a text
+KEY = 129  # characters of a key: two names and a hyphen, as of ``cut``
 HUGE = 1e300  # beyond it strict JSON holds no number
 
 
@@ -64,6 +65,8 @@ GROUPS = {
     "measure": Group("measure", ("Measure",), optional=True),
     "weighting": Group("weigh", ("Weighting",), named=False, optional=True),
 }
+# of a sweep, and what follows from it: tasks/code/sweeps.py checks them
+SWEEP = ("sweep", "grid", "cut")
 WORLD = Group("worlds", ("World",))
 # groups whose blocks make datasets: what their classes are, and further keys
 DATASETS = {
@@ -83,7 +86,7 @@ def check_blocks(params: Mapping[str, Any]) -> None:
         RefusedError: If a group is unknown or missing, or a block is no mapping, names
             no class of its room, or has parameters that its stage would refuse.
     """
-    known = {"study": None, **GROUPS, **DATASETS}
+    known = {"study": None, **dict.fromkeys(SWEEP), **GROUPS, **DATASETS}
     for key in params:
         if key not in known:
             check_known(key, known, "top level", "an unknown group")
@@ -221,9 +224,9 @@ def check_shape(params: Mapping[str, Any]) -> None:
             raise RefusedError(PARAMS, where, shown(value), expected, MEND)
         if isinstance(value, Mapping):
             for key, inner in value.items():
-                if not isinstance(key, str) or len(key) > 64:
+                if not isinstance(key, str) or len(key) > KEY:
                     field = f"{where}, a key" if where else "top level, a key"
-                    expected = "text of at most 64 characters"
+                    expected = f"text of at most {KEY} characters"
                     raise RefusedError(PARAMS, field, shown(key), expected, MEND)
                 todo.append((f"{where}.{key}" if where else key, inner, level + 1))
         elif isinstance(value, list | tuple):

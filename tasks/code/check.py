@@ -12,7 +12,9 @@ from tasks.artifacts.makers import MAKERS, check_makers
 from tasks.artifacts.names import check_names
 from tasks.artifacts.params import MEND, PARAMS, check_known, class_of
 from tasks.artifacts.study import Study
+from tasks.artifacts.sweep import grid
 from tasks.code.blocks import check_blocks, check_shape
+from tasks.code.sweeps import check_sweep
 
 NO_BED = "data/beds/README.md"
 NO_INPUT = "environment.json"
@@ -32,6 +34,7 @@ def check(params: Mapping[str, Any]) -> None:
     check_blocks(params)
     study = Study.parse(params["study"], "study")
     check_makers(params)
+    study.check_device()
     trained = _trained(params, study)
     made = _made(params, study)
     _check_lists(params, study, trained, made)
@@ -48,14 +51,17 @@ def _check_all(names: Iterable[str], known: Iterable[str], where: str) -> None:
 
 
 def _trained(params: Mapping[str, Any], study: Study) -> list[str]:
-    """Names of the policies training leaves, ``<learner>-<weighting>`` included."""
+    """Names of the policies training leaves: of weightings and sweeps too."""
     _check_all(study.learners, params["train"], "study.learners")
     weighted = study.weighted
     _check_all(weighted.learners, params["train"], "study.weighted.learners")
     schemes = params.get("weighting", {})
     _check_all(weighted.weightings, schemes, "study.weighted.weightings")
     both = [f"{a}-{b}" for a in weighted.learners for b in weighted.weightings]
-    return [*study.learners, *both]
+    check_sweep(params, study)
+    tried = grid(params)
+    own = [name for learner in study.learners for name in tried[learner] or [learner]]
+    return [*own, *both]
 
 
 def _made(params: Mapping[str, Any], study: Study) -> list[str]:

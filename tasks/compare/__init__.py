@@ -97,6 +97,7 @@ def wanted(params: Mapping[str, Any], where: object = "params.yaml") -> list[Wan
         RefusedError: If they hold no study.
     """
     outputs = []
+    swept = {policy for tried in _swept(params) for policy in tried}
     for dataset in names(params, "datasets", where):
         data = f"data/datasets/{dataset}-v0"
         stage = f"{MAKERS[group_of(params, dataset)]}@{dataset}"
@@ -109,7 +110,8 @@ def wanted(params: Mapping[str, Any], where: object = "params.yaml") -> list[Wan
             leaf, branch = f"{dataset}/{learner}", f"{dataset}-{learner}"
             curves = f"data/policies/{leaf}"
             plain = learner in names(params, "learners", where, needed=False)
-            stage = f"{'train' if plain else 'train_weighted'}@{branch}"
+            trained = "train" if plain else "train_weighted"
+            stage = f"{'cut' if learner in swept else trained}@{branch}"
             outputs.append(Wanted(curves, ("curves.csv", "policy.json"), stage))
             for method in names(params, "estimators", where, needed=False):
                 out = f"data/estimates/{leaf}/{method}"
@@ -119,6 +121,13 @@ def wanted(params: Mapping[str, Any], where: object = "params.yaml") -> list[Wan
                     out = f"data/{kind}/{leaf}/{variant}"
                     outputs.append(Wanted(out, (), f"{stage}@{branch}-{variant}"))
     return outputs
+
+
+def _swept(params: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The configurations of each learner; none of a revision from before sweeps."""
+    grid = params.get("grid")
+    blocks = grid.values() if isinstance(grid, Mapping) else ()
+    return [tried for tried in blocks if isinstance(tried, Mapping)]
 
 
 def names(

@@ -47,7 +47,8 @@ class Embedding(nn.Module):
     def forward(self, index: Tensor) -> Tensor:
         """(S, ...) int64 -> (S, ..., W)."""
         stack = len(self.weight)
-        first = torch.arange(0, stack * self.count, self.count)
+        count, device = self.count, index.device
+        first = torch.arange(0, stack * count, count, device=device)
         index = index + first.view(-1, *[1] * (index.ndim - 1))
         return functional.embedding(index, self.weight.flatten(0, 1))
 

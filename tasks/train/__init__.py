@@ -160,13 +160,15 @@ class Learner(nn.Module, Method[P], ABC):
     Args:
         params: The method's parameters.
         spaces: Widths, statistics and bounds of the data.
-        seeds: One slice each; slice k depends on seeds[k] alone.
+        seeds: One slice each; slice k depends on seeds[k] alone. In a sweep a seed
+            stands there once a configuration.
         updates: How many updates there will be, for schedules.
 
     Attributes:
         actions: Kinds of actions it can learn: ``continuous``, ``discrete`` or both.
         columns: Names of ``COLUMNS`` it needs in a batch.
         noise: Names of the standard normal noises (S, B, A) it needs in a batch.
+        labels: What each slice is called in an error.
         weights: How likely each transition is to be drawn, (N,), adding up to 1; None,
             the default, for evenly. Set before the first update; a method's own code
             never looks at it.
@@ -183,7 +185,13 @@ class Learner(nn.Module, Method[P], ABC):
         self.params = params
         self.spaces, self.seeds, self.updates = spaces, tuple(seeds), updates
         self.optimisers: dict[str, Adam] = {}
+        self.labels = [f"seed {seed}" for seed in self.seeds]
         self.weights: NDArray[np.float64] | None = None
+
+    @property
+    def device(self) -> torch.device:
+        """Where its tensors are; batches have to be there too."""
+        return next(self.parameters()).device
 
     @classmethod
     def method_name(cls) -> str:

@@ -24,6 +24,7 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
+from tasks.artifacts.fields import Sweepable
 from tasks.artifacts.params import Range
 from tasks.nets.optimisers import adam, frozen_copy, polyak
 from tasks.nets.policy import Policy
@@ -43,8 +44,8 @@ from tasks.train.cores.actor_critic import (
 class AWACParams(ActorCriticParams):
     """Parameters of AWAC; units and ranges stand in params/train/awac.yaml."""
 
-    temperature: Annotated[float, Range(0, 1e9, open=True)]
-    weight_max: Annotated[float, Range(0, 1e12, open=True)]
+    temperature: Annotated[Sweepable, Range(0, 1e9, open=True)]
+    weight_max: Annotated[Sweepable, Range(0, 1e12, open=True)]
 
 
 class AWAC(Learner[AWACParams]):

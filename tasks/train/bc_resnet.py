@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.fields import Sweepable
 from tasks.artifacts.params import PARAMS, Params, Range
 from tasks.artifacts.seeding import generator
 from tasks.nets.optimisers import adam
@@ -30,7 +31,7 @@ class BCResNetParams(Params):
 
     image: Annotated[tuple[int, int, int], Range(1, 4096)]
     widths: Annotated[tuple[int, ...], Range(1, 4096)]
-    rate: Annotated[float, Range(0, 1)]
+    rate: Annotated[Sweepable, Range(0, 1)]
 
 
 class BCResNet(Learner[BCResNetParams]):

@@ -19,6 +19,7 @@ from typing import Annotated
 
 from torch import Tensor
 
+from tasks.artifacts.fields import Sweepable
 from tasks.artifacts.params import Range
 from tasks.train import Batch, Spaces
 from tasks.train.cores.double_q import QLearner, QParams
@@ -28,7 +29,7 @@ from tasks.train.cores.double_q import QLearner, QParams
 class DiscreteCQLParams(QParams):
     """Parameters; units and ranges stand in params/train/discrete_cql.yaml."""
 
-    alpha: Annotated[float, Range(0, 1e9)]
+    alpha: Annotated[Sweepable, Range(0, 1e9)]
 
 
 class DiscreteCQL(QLearner[DiscreteCQLParams]):

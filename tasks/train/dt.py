@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.fields import Sweepable
 from tasks.artifacts.params import PARAMS, Params, Range
 from tasks.artifacts.seeding import generator
 from tasks.nets.optimisers import adam, clip_by_seed
@@ -44,10 +45,10 @@ class DTParams(Params):
     heads: Annotated[int, Range(1, 1000)]
     blocks: Annotated[int, Range(1, 1000)]
     dropout: Annotated[float, Range(0, 0.99)]
-    rate: Annotated[float, Range(0, 1)]
+    rate: Annotated[Sweepable, Range(0, 1)]
     weight_decay: Annotated[float, Range(0, 1)]
     warm_up: Annotated[int, Range(1, 10**9)]
-    clip: Annotated[float, Range(0, 1e9, open=True)]
+    clip: Annotated[Sweepable, Range(0, 1e9, open=True)]
     return_scale: Annotated[float, Range(0, 1e9, open=True)]
     target_return: Annotated[str | float, Range(-1e9, 1e9)]
     episode_steps: Annotated[int, Range(1, 10**6)]

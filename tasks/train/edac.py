@@ -19,6 +19,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
+from tasks.artifacts.fields import Sweepable
 from tasks.artifacts.params import Range
 from tasks.train import Batch
 from tasks.train.cores.actor_critic import Critics, bellman_loss
@@ -31,7 +32,7 @@ SMALLEST = 1e-10  # added to a gradient's norm before dividing, as the reference
 class EDACParams(EnsembleParams):
     """Parameters of EDAC; units and ranges stand in params/train/edac.yaml."""
 
-    eta: Annotated[float, Range(0, 1e9)]
+    eta: Annotated[Sweepable, Range(0, 1e9)]
 
 
 class EDAC(SoftEnsemble[EDACParams]):

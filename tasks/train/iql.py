@@ -17,6 +17,7 @@ from typing import Annotated
 
 from torch import Tensor
 
+from tasks.artifacts.fields import Sweepable
 from tasks.artifacts.params import Range
 from tasks.train.cores.implicit_q import ImplicitParams, ImplicitQ, expectile_loss
 
@@ -25,7 +26,7 @@ from tasks.train.cores.implicit_q import ImplicitParams, ImplicitQ, expectile_lo
 class IQLParams(ImplicitParams):
     """Parameters of IQL; units and ranges stand in params/train/iql.yaml."""
 
-    expectile: Annotated[float, Range(0, 1, open=True)]
+    expectile: Annotated[Sweepable, Range(0, 1, open=True)]
 
 
 class IQL(ImplicitQ[IQLParams]):

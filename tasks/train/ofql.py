@@ -34,6 +34,7 @@ import torch
 from torch import Tensor
 
 from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.fields import Sweepable
 from tasks.artifacts.params import Range
 from tasks.nets.diffusion import DiffusionPolicy, one_step
 from tasks.nets.forward_mode import along
@@ -49,9 +50,9 @@ from tasks.train.cores.diffusion import (
 class OFQLParams(DiffusionParams):
     """Parameters of OFQL; units and ranges stand in params/train/ofql.yaml."""
 
-    flow_ratio: Annotated[float, Range(0, 1)]
-    time_mean: Annotated[float, Range(-1e9, 1e9)]
-    time_std: Annotated[float, Range(0, 1e9, open=True)]
+    flow_ratio: Annotated[Sweepable, Range(0, 1)]
+    time_mean: Annotated[Sweepable, Range(-1e9, 1e9)]
+    time_std: Annotated[Sweepable, Range(0, 1e9, open=True)]
 
 
 class OFQL(DiffusionActorCritic[OFQLParams]):

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.fields import Sweepable
 from tasks.artifacts.params import Range
 from tasks.train import Batch
 from tasks.train.cores.td3 import DelayedActor, DelayedParams
@@ -36,8 +37,8 @@ if TYPE_CHECKING:
 class ReBRACParams(DelayedParams):
     """Parameters of ReBRAC; units and ranges stand in params/train/rebrac.yaml."""
 
-    actor_penalty: Annotated[float, Range(0, 1e9)]
-    critic_penalty: Annotated[float, Range(0, 1e9)]
+    actor_penalty: Annotated[Sweepable, Range(0, 1e9)]
+    critic_penalty: Annotated[Sweepable, Range(0, 1e9)]
 
 
 class ReBRAC(DelayedActor[ReBRACParams]):

@@ -40,6 +40,7 @@ from torch import Tensor
 from torch.nn.functional import huber_loss
 
 from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.fields import Sweepable
 from tasks.artifacts.params import MEND, PARAMS, OneOf, Range
 from tasks.artifacts.seeding import generator
 from tasks.artifacts.transitions import STD_FLOOR
@@ -54,12 +55,12 @@ LAST_LAYER = 3e-3  # bound of the initial weights of the critics' last layer
 class RIQLParams(ImplicitParams):
     """Parameters of RIQL; units and ranges stand in params/train/riql.yaml."""
 
-    expectile: Annotated[float, Range(0, 1, open=True)]
+    expectile: Annotated[Sweepable, Range(0, 1, open=True)]
     members: Annotated[int, Range(2, 1000)]
     quantile: Annotated[float, Range(0, 1)]
     sigma: Annotated[float, Range(0, 1e9, open=True)]
-    target_low: Annotated[float, Range(-1e9, 1e9)]
-    target_high: Annotated[float, Range(-1e9, 1e9)]
+    target_low: Annotated[Sweepable, Range(-1e9, 1e9)]
+    target_high: Annotated[Sweepable, Range(-1e9, 1e9)]
     normalise: Annotated[str, OneOf(("pairs", "none"))]
 
     def __post_init__(self) -> None:

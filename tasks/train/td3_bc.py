@@ -17,6 +17,7 @@ from typing import Annotated
 
 from torch import Tensor
 
+from tasks.artifacts.fields import Sweepable
 from tasks.artifacts.params import Range
 from tasks.train import Batch
 from tasks.train.cores.td3 import DelayedActor, DelayedParams
@@ -26,7 +27,7 @@ from tasks.train.cores.td3 import DelayedActor, DelayedParams
 class TD3BCParams(DelayedParams):
     """Parameters of TD3+BC; units and ranges stand in params/train/td3_bc.yaml."""
 
-    alpha: Annotated[float, Range(0, 1e9)]
+    alpha: Annotated[Sweepable, Range(0, 1e9)]
 
 
 class TD3BC(DelayedActor[TD3BCParams]):

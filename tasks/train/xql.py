@@ -25,6 +25,7 @@ from typing import Annotated
 from torch import Tensor
 from torch.nn.functional import huber_loss
 
+from tasks.artifacts.fields import Sweepable
 from tasks.artifacts.params import Range
 from tasks.train.cores.implicit_q import ImplicitParams, ImplicitQ
 
@@ -33,8 +34,8 @@ from tasks.train.cores.implicit_q import ImplicitParams, ImplicitQ
 class XQLParams(ImplicitParams):
     """Parameters of XQL; units and ranges stand in params/train/xql.yaml."""
 
-    temperature: Annotated[float, Range(0, 1e9, open=True)]
-    exponent_max: Annotated[float, Range(0, 1e9, open=True)]
+    temperature: Annotated[Sweepable, Range(0, 1e9, open=True)]
+    exponent_max: Annotated[Sweepable, Range(0, 1e9, open=True)]
     huber: Annotated[float, Range(0, 1e9, open=True)]
 
 

@@ -115,6 +115,25 @@ def test_a_path_of_a_bed_stays_in_the_project(params: dict[str, Any], path: str)
         check_names(params)
 
 
+@pytest.mark.parametrize(
+    ("key", "change", "said"),
+    [
+        (HOSTILE, {}, "cut, a key: found"),
+        ("d-iql-beta1", {"policy": HOSTILE}, "cut.policy: found"),
+        ("d-iql-beta1", {"dataset": 10**5000}, "cut.dataset: found a number"),
+        ("d-iql-beta1", {"learner": HOSTILE}, "cut.d-iql-beta1.learner: found"),
+        ("d-iql-beta3", {}, "cut, a key: found 'd-iql-beta3', expected the names"),
+    ],
+)
+def test_a_stage_of_a_sweep_is_called_after_two_names(
+    key: str, change: dict[str, Any], said: str
+):
+    entry = {"dataset": "d", "learner": "iql", "policy": "iql-beta1"}
+    check_names({"cut": {"d-iql-beta1": entry}})
+    with pytest.raises(RefusedError, match=said):
+        check_names({"cut": {key: entry | change}})
+
+
 def test_an_option_is_refused_in_a_line(capsys: pytest.CaptureFixture[str]):
     def main() -> None:
         parser = argparse.ArgumentParser()

@@ -78,6 +78,16 @@ def test_weighted_policies_come_from_a_stage_of_their_own():
     assert found["data/policies/d/bc-aw"] == "train_weighted@d-bc-aw"
 
 
+def test_policies_of_a_sweep_come_from_the_stage_that_cuts_them_out():
+    params = {
+        "study": {"datasets": ["d"], "learners": ["iql"], "variants": []}
+        | {"policies": ["iql-beta3"]},
+        "grid": {"iql": {"iql-beta3": {"beta": 3}}},
+    }
+    found = {one.out: one.stage for one in wanted(params)}
+    assert found["data/policies/d/iql-beta3"] == "cut@d-iql-beta3"
+
+
 def test_no_study_is_refused(make: Make):
     source = make("main")
     (source.folder / "params.yaml").write_text(yaml.safe_dump({"train": {}}))

@@ -60,4 +60,4 @@ def test_weighted_training_depends_on_what_training_does():
     more = set(weighted["deps"]) - set(plain["deps"])
     assert more == {"data/weights/${item.dataset}/${item.weighting}"}
     assert set(plain["deps"]) <= set(weighted["deps"])
-    assert plain["params"] == weighted["params"]
+    assert plain["params"] == ["grid.${item.learner}", *weighted["params"]]

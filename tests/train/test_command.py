@@ -26,7 +26,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """An empty project with params.yaml and a dataset; yields ``run(*arguments)``."""
     monkeypatch.chdir(tmp_path)
     study = {"seeds": [3, 1], "updates": 20, "batch": 8, "snapshots": 0}
-    study |= {"precision": "float32", "processes": 1}
+    study |= {"precision": "float32", "processes": 1, "device": "cpu"}
     params = {
         "study": study,
         "dataset": {"tiny": {}},

@@ -41,6 +41,7 @@ from tasks.artifacts.formats import (
 )
 from tasks.artifacts.params import pick
 from tasks.artifacts.recorded import World, scored_world
+from tasks.artifacts.sweep import Numbers
 from tasks.artifacts.typed_json import read_typed
 from tasks.report.engine import read, sampled
 from tasks.report.engine.sampled import Sampled
@@ -145,6 +146,7 @@ class Study:
         confidence: Of every interval, e.g. 0.95.
         environment: environment.json, or None where it is missing.
         params_sha256: Of params.yaml, or None where there is no such file.
+        swept: By learner with a sweep the numbers of each of its policies.
     """
 
     block: dict[str, Any]
@@ -152,6 +154,7 @@ class Study:
     confidence: float
     environment: Environment | None
     params_sha256: str | None
+    swept: dict[str, dict[str, Numbers]]
 
 
 def collect(
@@ -173,17 +176,22 @@ def collect(
             another dataset than the one that lies there now.
     """
     study = params["study"]
+    swept = {name: tried for name, tried in params.get("grid", {}).items() if tried}
+    of = {policy: learner for learner, tried in swept.items() for policy in tried}
     return Study(
         block=study,
-        datasets=tuple(_data(root, name, study) for name in study["datasets"]),
+        datasets=tuple(_data(root, name, study, of) for name in study["datasets"]),
         confidence=pick(params, "evaluate", "returns")["confidence"],
         environment=(read_environment(environment) if environment.exists() else None),
         params_sha256=sha256(composed) if composed.exists() else None,
+        swept=swept,
     )
 
 
-def _data(root: Path, name: str, study: Mapping[str, Any]) -> Data:
-    """Read one dataset with everything below it."""
+def _data(
+    root: Path, name: str, study: Mapping[str, Any], swept: Mapping[str, str]
+) -> Data:
+    """Read one dataset with everything below it; ``swept`` has learners by policy."""
     command = f"python -m tasks.generate --dataset {name}"
     folder = root / "datasets" / f"{name}-v0"
     card_path = folder / "card.json"
@@ -192,7 +200,7 @@ def _data(root: Path, name: str, study: Mapping[str, Any]) -> Data:
     curves = {
         learner: read_curves(
             root / "policies" / name / learner,
-            f"python -m tasks.train --dataset {name} {_trained(learner)}",
+            f"python -m tasks.train --dataset {name} {read.trained(learner, swept)}",
         )
         for learner in study["policies"]
     }
@@ -221,12 +229,6 @@ def _data(root: Path, name: str, study: Mapping[str, Any]) -> Data:
     qdc = read.qdc(root, name, study, card["sha256"])
     parts = (curves, learning, results, estimates, more, weights, qdc)
     return Data(name, world, card, *parts)
-
-
-def _trained(policy: str) -> str:
-    """The options that train a policy, called after its learner and weighting."""
-    learner, _, weighting = policy.partition("-")
-    return f"--learner {learner}" + (f" --weighting {weighting}" if weighting else "")
 
 
 def _learning(root: Path, dataset: str, learner: str) -> Learned:

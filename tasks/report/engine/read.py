@@ -160,3 +160,16 @@ def _check_stated(
         if content[field] != expected:
             mend = f"make it again with: {command}"
             raise RefusedError(path, field, content[field], expected, mend)
+
+
+def trained(policy: str, swept: Mapping[str, str]) -> str:
+    """The options that train a policy, for the command that makes it again.
+
+    Args:
+        policy: Called after its learner, and its weighting or numbers.
+        swept: The learner of each policy of a sweep.
+    """
+    if policy in swept:
+        return f"--learner {swept[policy]}"
+    learner, _, weighting = policy.partition("-")
+    return f"--learner {learner}" + (f" --weighting {weighting}" if weighting else "")

@@ -17,6 +17,7 @@ from tasks.report.engine.collect import Study
 from tasks.report.engine.judge import Row
 from tasks.report.html import view
 from tasks.report.html.measured import compositions
+from tasks.report.html.sweeps import sweeps
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Html(Report[HtmlParams]):
                 for data in study.datasets
             ],
             compositions=compositions(study.datasets),
+            sweeps=sweeps(study, rows),
             unmeasured=view.unmeasured(rows),
             digits=self.params.hash_digits,
             symbol=symbol,

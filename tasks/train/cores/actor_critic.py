@@ -15,6 +15,7 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
+from tasks.artifacts.fields import Sweepable
 from tasks.artifacts.params import Params, Range
 from tasks.nets.critic import Critic
 from tasks.nets.feedforward import LOG_STD_RANGE, Feedforward
@@ -46,10 +47,10 @@ class ActorCriticParams(Params):
 
     actor_hidden: Annotated[tuple[int, ...], Range(1, 65_536)]
     critic_hidden: Annotated[tuple[int, ...], Range(1, 65_536)]
-    discount: Annotated[float, Range(0, 1)]
-    polyak: Annotated[float, Range(0, 1)]
-    actor_rate: Annotated[float, Range(0, 1)]
-    critic_rate: Annotated[float, Range(0, 1)]
+    discount: Annotated[Sweepable, Range(0, 1)]
+    polyak: Annotated[Sweepable, Range(0, 1)]
+    actor_rate: Annotated[Sweepable, Range(0, 1)]
+    critic_rate: Annotated[Sweepable, Range(0, 1)]
 
 
 def actor(

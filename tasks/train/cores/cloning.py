@@ -17,6 +17,7 @@ from typing import Annotated, TypeVar
 
 from torch import Tensor
 
+from tasks.artifacts.fields import Sweepable
 from tasks.artifacts.params import Params, Range
 from tasks.nets.optimisers import adam
 from tasks.nets.policy import Policy
@@ -34,7 +35,7 @@ class CloningParams(Params):
     """
 
     actor_hidden: Annotated[tuple[int, ...], Range(1, 65_536)]
-    actor_rate: Annotated[float, Range(0, 1)]
+    actor_rate: Annotated[Sweepable, Range(0, 1)]
 
 
 AnyParams = TypeVar("AnyParams", bound=CloningParams)

@@ -27,6 +27,7 @@ import torch
 from torch import Tensor
 
 from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.fields import Sweepable
 from tasks.artifacts.params import MEND, PARAMS, OneOf, Range
 from tasks.artifacts.seeding import generator
 from tasks.nets.diffusion import DiffusionPolicy, TimeEmbedding
@@ -62,11 +63,11 @@ class DiffusionParams(ActorCriticParams):
     activation: Annotated[str, OneOf(("mish", "silu", "relu"))]
     time_width: Annotated[int, Range(4, 65_536)]
     time_scale: Annotated[float, Range(0, 1e9, open=True)]
-    eta: Annotated[float, Range(0, 1e9)]
+    eta: Annotated[Sweepable, Range(0, 1e9)]
     normaliser: Annotated[str, OneOf(("swap", "min", "mean"))]
     max_q_backup: bool
     backup_actions: Annotated[int, Range(1, 100)]
-    average_decay: Annotated[float, Range(0, 1)]
+    average_decay: Annotated[Sweepable, Range(0, 1)]
     average_every: Annotated[int, Range(1, 10**9)]
     average_from: Annotated[int, Range(0, 10**9)]
     clip_norm: Annotated[float, Range(0, 1e9)]

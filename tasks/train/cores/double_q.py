@@ -23,6 +23,7 @@ from typing import Annotated, TypeVar
 import torch
 from torch import Tensor, nn
 
+from tasks.artifacts.fields import Sweepable
 from tasks.artifacts.params import Params, Range
 from tasks.nets.feedforward import Feedforward
 from tasks.nets.optimisers import adam, frozen_copy, polyak
@@ -42,8 +43,8 @@ class QParams(Params):
     """
 
     critic_hidden: Annotated[tuple[int, ...], Range(1, 65_536)]
-    discount: Annotated[float, Range(0, 1)]
-    critic_rate: Annotated[float, Range(0, 1)]
+    discount: Annotated[Sweepable, Range(0, 1)]
+    critic_rate: Annotated[Sweepable, Range(0, 1)]
     target_every: Annotated[int, Range(1, 10**9)]
 
 

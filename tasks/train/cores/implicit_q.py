@@ -32,6 +32,7 @@ import torch
 from torch import Tensor, nn
 
 from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.fields import Sweepable
 from tasks.artifacts.params import PARAMS, OneOf, Range
 from tasks.nets.layers import MLP
 from tasks.nets.optimisers import adam, frozen_copy, polyak
@@ -61,8 +62,8 @@ class ImplicitParams(ActorCriticParams):
         reward_scale: ``return_range``, so that returns span 1000, or ``none``.
     """
 
-    beta: Annotated[float, Range(0, 1e9)]
-    weight_max: Annotated[float, Range(0, 1e12, open=True)]
+    beta: Annotated[Sweepable, Range(0, 1e9)]
+    weight_max: Annotated[Sweepable, Range(0, 1e12, open=True)]
     policy: Annotated[str, OneOf(("deterministic", "gaussian"))]
     reward_scale: Annotated[str, OneOf(("return_range", "none"))]
 

@@ -91,13 +91,16 @@ class WindowSampler:
             )
         self.seeds, self.shape = learner.seeds, (len(learner.seeds), batch, context)
         self.o, self.a = learner.spaces.observation, learner.spaces.action
-        self.table, self.summed = pack(learner, data), odds(learner, data)
+        self.device = learner.device
+        self.table = pack(learner, data).to(self.device)
+        self.summed = odds(learner, data)
         to_go = torch.from_numpy(returns_to_go(data) * return_scale).float()
-        self.to_go = to_go[:, None]
-        self.step = torch.from_numpy(step)
+        self.to_go = to_go[:, None].to(self.device)
+        self.step = torch.from_numpy(step).to(self.device)
         # the last row of each row's episode
-        self.last = torch.from_numpy(np.repeat(first + lengths, lengths)) - 1
-        self.window = torch.arange(context)
+        last = torch.from_numpy(np.repeat(first + lengths, lengths)) - 1
+        self.last = last.to(self.device)
+        self.window = torch.arange(context, device=self.device)
         self.block = -1
         self.index: Tensor  # (BLOCK, S * B)
 
@@ -108,7 +111,7 @@ class WindowSampler:
             self.block = block
             self.index = draw_rows(
                 self.seeds, block, self.shape[1], len(self.table), self.summed
-            )
+            ).to(self.device)
         start = self.index[i]
         window = start[:, None] + self.window  # (S * B, K), may run past the end
         rows = torch.minimum(window, self.last[start][:, None])
@@ -148,5 +151,5 @@ class Dropout:
         words = np.stack(
             [np.frombuffer(draw.bytes(2 * count), np.uint16) for draw in self.draws]
         )
-        kept = torch.from_numpy(words >= self.dropped).to(x.dtype).view(x.shape)
+        kept = torch.from_numpy(words >= self.dropped).to(x).view(x.shape)
         return x * kept.mul_(2**16 / (2**16 - self.dropped))

@@ -36,6 +36,7 @@ import torch
 from torch import Tensor, nn
 
 from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.fields import Sweepable
 from tasks.artifacts.params import MEND, PARAMS, Range
 from tasks.artifacts.seeding import generator
 from tasks.nets.critic import Critic
@@ -62,7 +63,7 @@ class SoftParams(ActorCriticParams):
         target_entropy_scale: The policy's entropy is led to -scale x A.
     """
 
-    target_entropy_scale: Annotated[float, Range(0, 1e9)]
+    target_entropy_scale: Annotated[Sweepable, Range(0, 1e9)]
 
 
 AnyParams = TypeVar("AnyParams", bound=SoftParams)

@@ -23,6 +23,7 @@ from typing import Annotated, ClassVar, TypeVar
 import torch
 from torch import Tensor
 
+from tasks.artifacts.fields import Sweepable
 from tasks.artifacts.params import Range
 from tasks.nets.optimisers import adam, frozen_copy, polyak
 from tasks.nets.policy import Policy
@@ -45,8 +46,8 @@ class DelayedParams(ActorCriticParams):
         policy_delay: Updates an actor step.
     """
 
-    target_noise: Annotated[float, Range(0, 1e9)]
-    noise_clip: Annotated[float, Range(0, 1e9)]
+    target_noise: Annotated[Sweepable, Range(0, 1e9)]
+    noise_clip: Annotated[Sweepable, Range(0, 1e9)]
     policy_delay: Annotated[int, Range(1, 10**9)]
 
 

@@ -32,6 +32,7 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
+from tasks.artifacts.fields import Sweepable
 from tasks.artifacts.params import Range
 from tasks.artifacts.seeding import generator
 from tasks.nets.layers import Linear
@@ -50,9 +51,9 @@ class CQLParams(SoftParams):
     """Parameters of CQL; units and ranges stand in params/train/cql.yaml."""
 
     samples: Annotated[int, Range(4, 10)]
-    weight: Annotated[float, Range(0, 1e9)]
+    weight: Annotated[Sweepable, Range(0, 1e9)]
     lagrange: bool
-    gap: Annotated[float, Range(-1e9, 1e9)]
+    gap: Annotated[Sweepable, Range(-1e9, 1e9)]
     max_target: bool
     orthogonal: bool
 
@@ -119,7 +120,8 @@ class CQL(SoftActorCritic[CQLParams]):
         """
         uniform = batch.noise["uniform"]  # (S, B, n, A)
         actions = [uniform]
-        densities = [torch.full(uniform.shape[:-1], uniform.shape[-1] * math.log(0.5))]
+        density = uniform.shape[-1] * math.log(0.5)
+        densities = [uniform.new_full(uniform.shape[:-1], density)]
         with torch.no_grad():
             for o, noise in (
                 (batch.observation, batch.noise["proposed"]),

@@ -35,7 +35,9 @@ def soft_maximum(
     """
     parameters = [p for layer in critics.net.layers for p in layer.parameters()]
     inputs = observation, actions, log_mu, *parameters
-    with torch.autocast("cpu", enabled=False):  # float32 whatever the precision
+    with torch.autocast(
+        actions.device.type, enabled=False
+    ):  # float32 whatever the precision
         mean: Tensor = _SoftMaximum.apply(*inputs)  # type: ignore[no-untyped-call]
     return mean.view(len(observation), critics.net.members)
 
@@ -53,7 +55,7 @@ class _SoftMaximum(torch.autograd.Function):
         seeds, rows, m, _ = actions.shape
         stack = len(parameters[0])
         sums = [torch.zeros_like(p) for p in parameters]  # of gradients
-        mean = torch.zeros(stack)
+        mean = parameters[0].new_zeros(stack)
         slices = [[p[k] for p in parameters] for k in range(stack)]
         gradients = [[g[k] for g in sums] for k in range(stack)]
         for s in range(seeds):

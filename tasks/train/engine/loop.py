@@ -51,26 +51,35 @@ class Curves:
         return "\n".join(lines) + "\n"
 
 
-def settle() -> None:
-    """Set torch to one thread and deterministic kernels: same run, same bytes."""
+def settle(device: str = "cpu") -> None:
+    """Set torch to one thread and deterministic kernels: same run, same bytes.
+
+    Args:
+        device: On a GPU not every operation has such a kernel, and any will do.
+    """
     torch.set_num_threads(1)
     # what torch.use_deterministic_algorithms does, without its import of the compiler
     # that is not used here: 1.3 s
-    torch._C._set_deterministic_algorithms(True, warn_only=False)
+    torch._C._set_deterministic_algorithms(device == "cpu", warn_only=False)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.manual_seed(0)
 
 
-def check_precision(precision: str) -> None:
+def check_precision(precision: str, device: str = "cpu") -> None:
     """Refuse a precision of matrix products that this CPU could only imitate.
 
     Args:
         precision: ``float32`` or ``bfloat16``.
+        device: A GPU takes both.
 
     Raises:
         RefusedError: If it is ``bfloat16`` and the CPU has no instructions for it.
     """
-    has = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    has = (
+        device != "cpu"
+        or torch.cpu._is_avx512_bf16_supported()
+        or torch.cpu._is_amx_tile_supported()
+    )
     if precision == "bfloat16" and not has:
         raise RefusedError(
             PARAMS,
@@ -88,6 +97,7 @@ def identity(
     updates: int,
     batch: int,
     precision: str = "float32",
+    device: str = "cpu",
 ) -> str:
     """Hash of everything that determines a training; a checkpoint's folder name.
 
@@ -101,6 +111,7 @@ def identity(
         updates: Number of updates.
         batch: B.
         precision: Of the matrix products.
+        device: Where it trains.
 
     Raises:
         KeyError: If the learner's method is no file or folder of ``tasks/train``.
@@ -117,6 +128,7 @@ def identity(
         "updates": updates,
         "batch": batch,
         "precision": precision,
+        "device": device,
         "versions": [version(name) for name in COMPUTING],
     }
     return hashlib.sha256(canonical(whole).encode()).hexdigest()
@@ -169,7 +181,7 @@ def train(
     saved = time.monotonic()
     for step in range(start, updates):
         with torch.autocast(
-            "cpu",
+            learner.device.type,
             torch.bfloat16,
             enabled=precision == "bfloat16",
             cache_enabled=False,  # weights move inside an update
@@ -226,7 +238,7 @@ def _log(
     if not values.isfinite().all():
         step, metric, seed = (int(i) for i in (~values.isfinite()).nonzero()[0])
         at = done - len(recent) + step
-        _refuse(learner, names[metric], learner.seeds[seed], at)
+        _refuse(learner, names[metric], seed, at)
     means = values.mean(0)  # (metrics, S)
     curves.columns = ["update", "seed", *names]
     for k, seed in enumerate(learner.seeds):
@@ -245,16 +257,16 @@ def _check_weights(
             if tensor.dim() and len(tensor) % seeds == 0:
                 finite = tensor.isfinite().view(seeds, -1).all(1)
                 k = int((~finite).nonzero()[0])
-            _refuse(learner, name, learner.seeds[k], done)
+            _refuse(learner, name, k, done)
 
 
-def _refuse(learner: Learner[Any], what: str, seed: int, step: int) -> None:
+def _refuse(learner: Learner[Any], what: str, k: int, step: int) -> None:
     """Say that training has diverged, and what may help."""
     name = learner.method_name()
     raise RefusedError(
         f"train.{name}",
         what,
-        f"a number that is not finite at update {step} of seed {seed}",
+        f"a number that is not finite at update {step} of {learner.labels[k]}",
         "finite numbers",
         f"lower the learning rates in params/train/{name}.yaml",
     )

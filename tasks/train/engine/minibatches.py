@@ -135,7 +135,8 @@ class Sampler:
     ) -> None:
         if (learner.weights is None) != (summed is None):
             raise ValueError("a learner with weights needs their odds, and no other")
-        self.table, self.learner, self.batch = table, learner, batch
+        self.device = learner.device
+        self.table, self.learner, self.batch = table.to(self.device), learner, batch
         self.summed = summed
         o, a = learner.spaces.observation, learner.spaces.action
         self.cuts = [o, a, 1, 1, o, *widths(learner)]
@@ -151,7 +152,7 @@ class Sampler:
             self.block = block
             self.index = draw_rows(
                 self.learner.seeds, block, self.batch, len(self.table), self.summed
-            )
+            ).to(self.device)
         seeds = len(self.learner.seeds)
         rows = self.table.index_select(0, self.index[i])
         rows = rows.view(seeds, self.batch, -1)
@@ -172,5 +173,6 @@ class Sampler:
                 draw.sample(np.random.default_rng([k, block, stream]), lead, width)
                 for k in self.learner.seeds
             ]
-            self.drawn[name] = block, torch.from_numpy(np.stack(seeds, axis=1))
+            noise = torch.from_numpy(np.stack(seeds, axis=1)).to(self.device)
+            self.drawn[name] = block, noise
         return self.drawn[name][1][i]

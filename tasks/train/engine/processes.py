@@ -1,12 +1,12 @@
-"""Train the seeds of a stack in several processes, as many at once as there are cores.
+"""Train the slices of a stage in several processes, as many at once as there are cores.
 
 Each process is forked from the one that read the data, so nothing is read twice, and
-trains its part of the seeds as if they were all there are, with its own checkpoint.
-Which seed is in which part depends on the parameters alone.
+trains its part of the slices as if they were all there are, with its own checkpoint.
 """
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import TypeVar
 
 import torch
 
@@ -17,18 +17,19 @@ from tasks.nets.policy import Policy
 from tasks.train.engine.loop import Curves
 
 Report = Callable[[int, dict[str, float]], None]
+T = TypeVar("T")
 
 
-def split(seeds: Sequence[int], parts: int) -> list[tuple[int, ...]]:
-    """Divide seeds into parts of neighbours whose sizes differ by one at most.
+def split(whole: Sequence[T], parts: int) -> list[tuple[T, ...]]:
+    """Divide seeds, or policies, into neighbours whose numbers differ by one at most.
 
     Args:
-        seeds: All, in the order of the stack.
-        parts: How many; never more than seeds.
+        whole: All, in the order of the stack.
+        parts: How many; never more than there are to divide.
     """
-    parts = min(parts, len(seeds))
-    cuts = [len(seeds) * i // parts for i in range(parts + 1)]
-    return [tuple(seeds[a:b]) for a, b in pairwise(cuts)]
+    parts = min(parts, len(whole))
+    cuts = [len(whole) * i // parts for i in range(parts + 1)]
+    return [tuple(whole[a:b]) for a, b in pairwise(cuts)]
 
 
 def side_by_side(
@@ -66,23 +67,44 @@ def side_by_side(
     run_side_by_side(parts, train, heard, cores)
 
 
-def stack(whole: Policy | Critic, parts: Sequence[Policy] | Sequence[Critic]) -> None:
+def stack(
+    whole: Policy | Critic,
+    parts: Sequence[Policy] | Sequence[Critic],
+    share: tuple[int, int] = (0, 1),
+) -> None:
     """Put the parts' policies, or their critics, together into one of all seeds.
 
     Args:
         whole: Of all seeds, overwritten.
         parts: Of some seeds each, in order. Their tensors that are as long as those of
             the whole are shared by all seeds; the others begin with the stack.
+        share: Which, 0..., of how many equal shares of a part's slices is meant.
     """
     states = [part.state_dict() for part in parts]
+    i, count = share
     whole.load_state_dict(
         {
             name: states[0][name]
             if states[0][name].shape == tensor.shape
-            else torch.cat([state[name] for state in states])
+            else torch.cat([state[name].chunk(count)[i] for state in states])
             for name, tensor in whole.state_dict().items()
         }
     )
+
+
+def of_share(curves: Curves, slices: int, share: tuple[int, int]) -> Curves:
+    """The curves of some neighbouring slices.
+
+    Args:
+        curves: A row a slice and log.
+        slices: Of the whole stack.
+        share: Which, 0..., of how many equal shares of them.
+    """
+    i, count = share
+    rows = [
+        row for at, row in enumerate(curves.rows) if at % slices * count // slices == i
+    ]
+    return Curves(curves.columns, rows)
 
 
 def interleave(parts: Sequence[Curves]) -> Curves:
