@@ -111,7 +111,11 @@ def register() -> None:
     def derive(what: str, *, _root_: Any) -> Any:
         keys = ("sweep", "study", "train")
         blocks = {key: _root_._get_node(key) for key in keys}  # as they are written
-        plain = {k: OmegaConf.to_container(v) for k, v in blocks.items()}
+        plain: Any = {k: OmegaConf.to_container(v) for k, v in blocks.items()}
+        if isinstance(plain["study"], dict) and "learners" in plain["study"]:
+            learners = _root_.study.learners  # which may stand for another list
+            if OmegaConf.is_list(learners):
+                plain["study"]["learners"] = OmegaConf.to_container(learners)
         return OmegaConf.create(DERIVED[what](plain))
 
     OmegaConf.register_new_resolver("sweep", derive, replace=True)
