@@ -96,9 +96,10 @@ class Packed:
             names: Of :attr:`names`.
 
         Raises:
-            RefusedError: If rows.bin is missing, a link or no file, or has another size
-                than stated, before memory is taken; if an array is not what was
-                written, or has a number that is not finite.
+            RefusedError: If rows.bin is missing or no file, or has another size than
+                stated, before memory is taken; if an array is not what was written,
+                or has a number that is not finite. A link to such a file, as DVC can
+                make them into its cache, is as good.
         """
         with self._open() as stream:
             arrays = {name: self._array(stream, name) for name in names}
@@ -109,13 +110,12 @@ class Packed:
     def _open(self) -> FileIO:
         """Rows.bin, a file of the stated size."""
         try:
-            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK  # a pipe would wait
+            flags = os.O_RDONLY | os.O_NONBLOCK  # a pipe would wait
             stream = FileIO(os.open(self.file, flags), "rb")
         except FileNotFoundError:
             self.refuse(self.file, "file", "nothing", "a file")
-        except OSError as error:  # ELOOP of a link, EISDIR of a folder
-            found = "a link" if self.file.is_symlink() else error.strerror
-            self.refuse(self.file, "file", found, "a file of its own")
+        except OSError as error:  # EISDIR of a folder
+            self.refuse(self.file, "file", error.strerror, "a file")
         state = os.fstat(stream.fileno())
         if not stat.S_ISREG(state.st_mode) or state.st_size != self.size:
             stream.close()

@@ -54,19 +54,27 @@ def replace(file: Path, make: Callable[[Path], Any]) -> None:
 @pytest.mark.parametrize(
     ("make", "match"),
     [
-        (lambda f: f.symlink_to(f.with_suffix(".kept")), "rows.bin: file: found a lin"),
-        (lambda f: f.symlink_to("nowhere"), "rows.bin: file: found a link"),
+        (lambda f: f.symlink_to("/dev/zero"), "rows.bin: size: found no plain file"),
+        (lambda f: f.symlink_to("nowhere"), "rows.bin: file: found nothing"),
         (lambda f: f.mkdir(), "rows.bin: .*: found "),
         (os.mkfifo, "rows.bin: size: found no plain file"),
         (lambda _: None, "rows.bin: file: found nothing"),
         (lambda f: f.write_bytes(b""), "rows.bin: size: found 0 bytes"),
     ],
 )
-def test_what_is_no_file_of_its_own_is_refused(
+def test_what_is_no_file_is_refused(
     folder: Path, make: Callable[[Path], Any], match: str
 ):
     replace(folder / ROWS, make)
     assert_refused(folder, match)
+
+
+def test_a_link_to_the_file_is_as_good(folder: Path):
+    """As DVC makes them into its cache, where it is told to."""
+    for name in (ROWS, INDEX):
+        cached = (folder / name).rename(folder.parent / name)
+        (folder / name).symlink_to(cached)
+    assert all(read(folder) is not None for read in READERS)
 
 
 @pytest.mark.parametrize("change", [-1, -64, 1, 4096])

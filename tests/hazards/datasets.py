@@ -220,7 +220,7 @@ def cases() -> Iterator[Case]:  # noqa: C901, PLR0912, loops alone
             yield Case("datasets", f"a bit at {share:.0%}", flip(MAIN, share), door)
             yield Case("datasets", f"a row's bit, {share:.0%}", flip(ROWS, share), door)
     for make, name in (
-        (lambda: ROWS.symlink_to(MAIN.resolve()), "a link"),
+        (lambda: ROWS.symlink_to(MAIN.resolve()), "a link to another"),
         (ROWS.mkdir, "a folder"),
         (lambda: os.mkfifo(ROWS), "a pipe"),
         (lambda: shutil.copy(MAIN, ROWS), "another file"),
