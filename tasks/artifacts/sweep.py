@@ -109,10 +109,13 @@ def register() -> None:
     """Let ``${sweep:...}`` be used in params/."""
 
     def derive(what: str, *, _root_: Any) -> Any:
-        keys = ("sweep", "study", "train")
-        blocks = {key: _root_._get_node(key) for key in keys}  # as they are written
-        plain = {k: OmegaConf.to_container(v) for k, v in blocks.items()}
-        return OmegaConf.create(DERIVED[what](plain))
+        lists = ("datasets", "learners")  # which may follow from other blocks
+        blocks = {
+            "study": {key: list(_root_.study.get(key) or ()) for key in lists},
+            "sweep": OmegaConf.to_container(_root_.sweep),
+            "train": dict.fromkeys(_root_.get("train") or ()),
+        }
+        return OmegaConf.create(DERIVED[what](blocks))
 
     OmegaConf.register_new_resolver("sweep", derive, replace=True)
 
@@ -122,5 +125,5 @@ def _numbers(values: Any) -> bool:
     return (
         isinstance(values, list | tuple)
         and bool(values)
-        and all(type(v) in (int, float) and not abs(v) > LARGEST for v in values)
+        and all(type(v) in (int, float) and abs(v) <= LARGEST for v in values)
     )
