@@ -1,7 +1,7 @@
-"""d3rlpy in a virtual environment of its own, made on first use.
+"""Peers in virtual environments of their own, made on first use.
 
-It lies in ``.offcut/peers/d3rlpy`` and never touches the project's. pip is used as the
-user configured it, with the versions of ``d3rlpy.txt``.
+They lie in ``.offcut/peers`` and never touch the project's. pip is used as the user
+configured it, with the versions of ``d3rlpy.txt`` and ``jax.txt``.
 """
 
 import hashlib
@@ -10,21 +10,25 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-FOLDER = HERE.parent / ".offcut/peers/d3rlpy"
+FOLDER = HERE.parent / ".offcut/peers"
 
 
-def python() -> Path:
-    """The interpreter that has d3rlpy, installed if it is not yet.
+def python(name: str = "d3rlpy") -> Path:
+    """The interpreter that has a peer, installed if it is not yet.
+
+    Args:
+        name: ``d3rlpy`` or ``jax``.
 
     Raises:
         subprocess.CalledProcessError: If it cannot be installed.
     """
-    requirements, inside = HERE / "d3rlpy.txt", FOLDER / "bin/python"
+    folder, requirements = FOLDER / name, HERE / f"{name}.txt"
+    inside = folder / "bin/python"
     digest = hashlib.sha256(requirements.read_bytes()).hexdigest()[:12]
-    stamp = FOLDER / f"installed-{digest}"
+    stamp = folder / f"installed-{digest}"
     if not stamp.exists():
-        print(f"installing d3rlpy into {FOLDER}", file=sys.stderr)  # noqa: T201
-        subprocess.run([sys.executable, "-m", "venv", "--clear", FOLDER], check=True)
+        print(f"installing {name} into {folder}", file=sys.stderr)  # noqa: T201
+        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
         pip = [inside, "-m", "pip", "install", "--quiet", "-r", requirements]
         subprocess.run(pip, check=True, stdout=sys.stderr)
         stamp.touch()
@@ -32,4 +36,4 @@ def python() -> Path:
 
 
 if __name__ == "__main__":
-    print(python())  # noqa: T201
+    print(python(*sys.argv[1:]))  # noqa: T201

@@ -13,12 +13,18 @@ SINGLE = "single file, as it comes"
 BUDGETED = ("td3_bc", "iql")  # at 2x256: the engine was built on these two
 BUDGET_WIDTH = 256
 FASTER, FASTER_SINGLE, FASTER_HALF, SHARE = 3.5, 2.2, 6.0, 0.60
+# ours, JAX's and the budget, at every width
+IN_JAX = (
+    ("ours, one core", "JAX, one core", 1.0),
+    ("ours, one seed, one core", "JAX, one seed, one core", 0.6),
+)
 COMPARED = (
     (OURS, PEER),
     (OURS, "d3rlpy, all cores"),
     ("ours, one core", "d3rlpy, one core"),
     (OURS, SINGLE),
     (OURS, "single file, all cores"),
+    *(pair[:2] for pair in IN_JAX),
 )
 
 
@@ -87,6 +93,10 @@ def budgets(train: dict[str, Any]) -> list[tuple[str, str, float, float, bool]]:
     """
     rows = []
     for row in train["rows"]:
+        for ours, peer, limit in IN_JAX:
+            if peer in ways(row):
+                what = f"train {row['learner']}, {hidden(row)}, {ours}: share"
+                rows.append((what, peer, ratio(row, ours, peer).median, limit, False))
         if row["learner"] not in BUDGETED or row["hidden"] != [BUDGET_WIDTH] * 2:
             continue
         what = (
@@ -127,6 +137,8 @@ def compared(train: dict[str, Any]) -> str:
     halves = [(HALF, PEER)] if any(HALF in ways(row) for row in rows) else []
     lines: list[list[Any]] = []
     for ours, peer in (*COMPARED, *halves):
+        if not any({ours, peer} <= set(ways(row)) for row in rows):
+            continue
         cells = [
             ratio(row, ours, peer) if {ours, peer} <= set(ways(row)) else ""
             for row in rows

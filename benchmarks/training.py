@@ -1,4 +1,4 @@
-"""Training speed of the whole machine: ours, d3rlpy and a single file, in turns.
+"""Training speed of the machine: ours, d3rlpy, a single file and JAX, in turns.
 
     python -m benchmarks.training [--rounds 5] [--seconds 1.5]
 
@@ -11,7 +11,8 @@ are taken within a round; their median counts, and least and most are shown.
 Ways that use all cores run a process a core, each with one thread, at the same time.
 "the seeds split" has 5 seeds over the processes and is as slow as its slowest; the
 other has 5 seeds in each, as two stages that run at once have. d3rlpy "as it comes" is
-one process with as many threads as it takes.
+one process with as many threads as it takes. JAX (``jax_worker.py``) is one process
+with one thread, whose updates are one compiled call.
 """
 
 import argparse
@@ -34,6 +35,7 @@ from tasks.train.engine import loop
 
 BATCH, SEEDS = 256, 5
 LEARNERS = ("td3_bc", "iql", "cql", "bc")
+IN_JAX = ("td3_bc", "iql")
 WIDTHS = (256, 64)  # of two hidden layers
 PRODUCT_SECONDS = 0.15
 DTYPES = ("float32", "bfloat16")
@@ -44,7 +46,7 @@ class Way:
     """One way to use the machine.
 
     Attributes:
-        kind: "ours", "single_file" or "d3rlpy".
+        kind: "ours", "single_file", "d3rlpy" or "jax".
         seeds: Numbers of seeds, one a process.
         threads: Of each process; None as it comes.
         split: One stack's seeds lie in all processes: the slowest counts.
@@ -68,7 +70,7 @@ def ways(cores: int, learner: str) -> dict[str, Way]:
 
     Args:
         cores: Of this machine.
-        learner: Name; the single file has some learners alone.
+        learner: Name; the single file and JAX have some learners alone.
     """
     known = {
         "ours, one seed, one core": Way("ours", (1,)),
@@ -87,6 +89,9 @@ def ways(cores: int, learner: str) -> dict[str, Way]:
         known["single file, one core"] = Way("single_file", (1,))
         known["single file, as it comes"] = Way("single_file", (1,), None)
         known["single file, all cores"] = Way("single_file", (1,) * cores)
+    if learner in IN_JAX:
+        known["JAX, one seed, one core"] = Way("jax", (1,))
+        known["JAX, one core"] = Way("jax", (SEEDS,))
     return known
 
 
@@ -110,6 +115,8 @@ def request(way: Way, i: int, learner: str, hidden: list[int], data: Path) -> An
         return asked | ({"samples": samples()} if learner == "cql" else {})
     first = sum(way.seeds[:i])
     seeds = list(range(first, first + way.seeds[i]))
+    if way.kind == "jax":
+        return asked | {"seeds": seeds}
     return asked | {"seeds": seeds, "precision": way.precision}
 
 

@@ -17,6 +17,8 @@ from benchmarks import peer
 HERE = Path(__file__).parent
 # set to 1 by importing tasks, in this process
 LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+PEERS = ("d3rlpy", "jax")
+ONE_THREAD = {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false"}
 MAX_LINES = 30  # of a failed worker's messages that are shown
 
 
@@ -24,19 +26,20 @@ class Worker:
     """One worker process.
 
     Args:
-        kind: ``ours``, ``single_file`` or ``d3rlpy``.
+        kind: ``ours``, ``single_file``, ``d3rlpy`` or ``jax``.
         threads: How many torch uses; None leaves it to the library ("as it comes"),
-            which takes one a core.
+            which takes one a core. JAX takes one in either case.
         log: The file its messages go to.
     """
 
     def __init__(self, kind: str, threads: int | None, log: Path) -> None:
-        if kind == "d3rlpy":  # -I: no file of this folder hides a package
-            command = [str(peer.python()), "-I", str(HERE / "d3rlpy_worker.py")]
+        if kind in PEERS:  # -I: no file of this folder hides a package
+            command = [str(peer.python(kind)), "-I", str(HERE / f"{kind}_worker.py")]
         else:
             own = [kind, str(threads or len(os.sched_getaffinity(0)))]
             command = [sys.executable, "-m", "benchmarks.our_worker", *own]
         environment = {k: v for k, v in os.environ.items() if k not in LIMITS}
+        environment |= ONE_THREAD if kind == "jax" else {}
         if threads is not None:
             environment |= dict.fromkeys(LIMITS, str(threads))
         self.log = log
@@ -101,8 +104,8 @@ class Crew:
 
         Args:
             name: Any.
-            kind: ``ours``, ``single_file`` or ``d3rlpy``.
-            threads: How many torch uses; None leaves it to the library.
+            kind: As of a worker.
+            threads: As of a worker.
         """
         if name not in self.workers:
             log = self.folder / f"{len(self.workers)}.log"

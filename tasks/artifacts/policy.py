@@ -262,6 +262,10 @@ def _read_spec(path: Path, what: str) -> dict[str, Any]:
         if not isinstance(value, allowed) or isinstance(value, bool):
             expected = " or ".join(kind.__name__ for kind in allowed)
             raise RefusedError(path, f"origin.{key}", f"{value!r:.80}", expected, MEND)
+    step = spec["origin"].get("step_seconds", 1)
+    if step <= 0:
+        expected = "seconds above 0"
+        raise RefusedError(path, "origin.step_seconds", step, expected, MEND)
     seeds = spec["origin"].get("seeds", [])
     whole = all(type(seed) is int and seed >= 0 for seed in seeds)
     if not whole or len(set(seeds)) < len(seeds):

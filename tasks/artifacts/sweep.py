@@ -109,10 +109,15 @@ def register() -> None:
     """Let ``${sweep:...}`` be used in params/."""
 
     def derive(what: str, *, _root_: Any) -> Any:
-        lists = ("datasets", "learners")  # which may follow from other blocks
+        study = _root_.study if OmegaConf.is_dict(_root_.study) else {}
+        sweep = _root_.sweep
+        lists = {}  # which may stand for others
+        for key in ("datasets", "learners"):
+            names = study.get(key)
+            lists[key] = list(names) if OmegaConf.is_list(names) else []
         blocks = {
-            "study": {key: list(_root_.study.get(key) or ()) for key in lists},
-            "sweep": OmegaConf.to_container(_root_.sweep),
+            "study": lists,
+            "sweep": OmegaConf.to_container(sweep) if OmegaConf.is_dict(sweep) else {},
             "train": dict.fromkeys(_root_.get("train") or ()),
         }
         return OmegaConf.create(DERIVED[what](blocks))

@@ -15,13 +15,14 @@ Shapes: S seeds, E members, K slices of a stack, B batch.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
-NOTHING = np.empty((0, 0, 0), np.float32)
+HALF = torch.bfloat16
 
 
 def affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -48,21 +49,19 @@ def perceptron(
     half = torch.is_autocast_enabled("cpu")
     if x.device.type != "cpu" or x.dtype != torch.float32 or len(tensors) < 4:
         return _layer_by_layer(x, [t[first::every] for t in tensors])
-    if half:
-        return _layer_by_layer(x, [t[first::every] for t in tensors])
-    weights, biases = tensors[::2], tensors[1::2]
+    if not x.is_contiguous() or not all(t.is_contiguous() for t in tensors):
+        x, tensors = x.contiguous(), [t.contiguous() for t in tensors]
+    call = (_Rounded if half else _Call)(x, tensors[::2], first, every)
     learns = torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
-    if not (learns or (torch.is_grad_enabled() and x.requires_grad)):
-        return _forward(x, weights, biases, first, every, keep=False)[0]
-    call = _Call(first, every)
-    apply: Any = _Layers.apply
-    if not x.requires_grad:
-        return cast("Tensor", apply(call, x, None, *tensors))
-    if not learns:
-        return cast("Tensor", apply(call, x, None, *(t.detach() for t in tensors)))
-    leaves: Any = _Weights.apply
-    anchor = leaves(call, *tensors)
-    return cast("Tensor", apply(call, x, anchor, *(t.detach() for t in tensors)))
+    by_x = torch.is_grad_enabled() and x.requires_grad
+    if not (learns or by_x):
+        return call.forward(x, tensors, keep=False)[0]
+    layers: Any = _Layers.apply
+    if not (learns and by_x):
+        return cast("Tensor", layers(call, x, None, *tensors))
+    weights: Any = _Weights.apply
+    anchor = weights(call, *tensors)
+    return cast("Tensor", layers(call, x, anchor, *(t.detach() for t in tensors)))
 
 
 def _layer_by_layer(x: Tensor, tensors: Sequence[Tensor]) -> Tensor:
@@ -75,43 +74,145 @@ def _layer_by_layer(x: Tensor, tensors: Sequence[Tensor]) -> Tensor:
 
 
 class _Call:
-    """What the two nodes of a call share."""
+    """What belongs to one call: which slices take part, and what its nodes share.
 
-    def __init__(self, first: int, every: int) -> None:
-        self.first, self.every = first, every
+    Args:
+        x: (X, B, I), contiguous.
+        weights: Of each layer, contiguous.
+        first: As of :func:`perceptron`.
+        every: As there.
+    """
+
+    def __init__(
+        self, x: Tensor, weights: Sequence[Tensor], first: int, every: int
+    ) -> None:
+        self.first, self.every, self.stack = first, every, len(weights[0])
+        self.sources, self.rows, inputs = x.shape
+        self.slices = len(range(first, self.stack, every))
+        self.widths = [inputs, *(w.shape[2] for w in weights)]
+        self.array = np.array(self.widths)
+        if self.slices % self.sources or inputs != weights[0].shape[1]:
+            raise ValueError(
+                f"rows {tuple(x.shape)} for weights {tuple(weights[0].shape)}"
+            )
         self.gradients: list[Tensor] = []
 
+    def forward(
+        self, x: Tensor, tensors: Sequence[Tensor], *, keep: bool
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Outputs (K, B, O), and what the way back needs, if kept."""
+        from tasks.nets import kernels
 
-def _arrays(tensors: Sequence[Tensor]) -> tuple[Any, ...]:
-    return tuple(t.detach().contiguous().numpy() for t in tensors)
+        kept = self.slices if keep else 1
+        room = torch.empty(kept * self.rows * sum(self.widths[1:-1]))
+        y = torch.empty(self.slices, self.rows, self.widths[-1])
+        places = np.array([t.data_ptr() for t in (x, y, room, *tensors)])
+        kernels.forward(
+            *(places, self.array, self.sources, self.slices, self.rows),
+            *(self.first, self.every, kept),
+        )
+        return y, [room]
+
+    def backward(
+        self,
+        x: Tensor,
+        above: Tensor,
+        kept: Sequence[Tensor],
+        weights: Sequence[Tensor],
+        *,
+        by_x: bool,
+        learn: bool,
+    ) -> tuple[Tensor | None, list[Tensor]]:
+        """Gradients by x (K, B, I) and by the weight and bias of each layer, if so."""
+        from tasks.nets import kernels
+
+        pairs = list(pairwise(self.widths))
+        sizes = [self.stack * n for i, o in pairs for n in (i * o, o)]
+        above, slope, by = above.contiguous(), None, None
+        if learn:
+            by = (torch.empty if self.every == 1 else torch.zeros)(sum(sizes))
+        if by_x:
+            slope = torch.empty(self.slices, self.rows, self.widths[0])
+        spare = torch.empty(2 * self.rows * max(self.widths))
+        places = [0 if t is None else t.data_ptr() for t in (slope, by)]
+        places = [x.data_ptr(), above.data_ptr(), kept[0].data_ptr(), *places]
+        places += [spare.data_ptr(), *(w.data_ptr() for w in weights)]
+        kernels.backward(
+            *(np.array(places), self.array, self.stack, self.sources, self.slices),
+            *(self.rows, self.first, self.every),
+        )
+        if slope is not None and self.slices > self.sources:
+            slope = slope.view(self.sources, -1, *slope.shape[1:]).sum(1)
+        if by is None:
+            return slope, []
+        shapes = [(self.stack, n, o) for i, o in pairs for n in (i, 1)]
+        parts = zip(torch.split(by, sizes), shapes, strict=True)
+        return slope, [part.view(shape) for part, shape in parts]
 
 
-def _forward(
-    x: Tensor,
-    weights: Sequence[Tensor],
-    biases: Sequence[Tensor],
-    first: int,
-    every: int,
-    *,
-    keep: bool,
-) -> tuple[Tensor, list[Tensor]]:
-    """Outputs (K, B, O), and what each layer but the last gave, if kept."""
-    from tasks.nets import kernels
+class _Rounded(_Call):
+    """The same with products of bfloat16; the last layer's are float32 if it is thin.
 
-    slices, rows = len(range(first, len(weights[0]), every)), x.shape[1]
-    kept = slices if keep else 1
-    hidden = [torch.empty(kept, rows, w.shape[2]) for w in weights[:-1]]
-    y = torch.empty(slices, rows, weights[-1].shape[2])
-    kernels.forward(
-        x.detach().contiguous().numpy(),
-        _arrays(weights),
-        _arrays(biases),
-        tuple(h.numpy() for h in hidden),
-        y.numpy(),
-        first,
-        every,
-    )
-    return y, hidden
+    What each layer gives, and its gradient, are bfloat16; all that goes in and comes
+    out is float32.
+    """
+
+    def forward(
+        self, x: Tensor, tensors: Sequence[Tensor], *, keep: bool
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Outputs (K, B, O); kept are inputs and rounded weights of all layers."""
+        del keep
+        cut = [t.detach()[self.first :: self.every] for t in tensors]
+        x = x.detach().to(HALF)
+        if self.slices > self.sources:
+            x = x.repeat_interleave(self.slices // self.sources, 0)
+        inputs, weights = [x], []
+        for weight, bias in zip(cut[::2], cut[1::2], strict=True):
+            thin = weight.shape[2] == 1
+            weights.append(weight if thin else weight.to(HALF))
+            x = affine(inputs[-1], weights[-1], bias if thin else bias.to(HALF))
+            if len(inputs) < len(cut) // 2:
+                inputs.append(x.relu_())
+        return x.float(), [*inputs, *weights]
+
+    def backward(
+        self,
+        x: Tensor,
+        above: Tensor,
+        kept: Sequence[Tensor],
+        weights: Sequence[Tensor],
+        *,
+        by_x: bool,
+        learn: bool,
+    ) -> tuple[Tensor | None, list[Tensor]]:
+        """As of the class it is from."""
+        inputs, rounded = kept[: len(weights)], kept[len(weights) :]
+        gradients: list[Tensor] = []
+        g = above
+        for i in reversed(range(len(weights))):
+            x, w = inputs[i], rounded[i]
+            thin = w.shape[2] == 1
+            g = g if thin else g.to(HALF)
+            if learn:
+                by_weight = (x * g).sum(1)[..., None] if thin else x.mT.bmm(g)
+                by_bias = g.sum(1, keepdim=True, dtype=torch.float32)
+                gradients = [self._whole(by_weight), self._whole(by_bias), *gradients]
+            if i or by_x:
+                g = g * w.mT if thin else g.bmm(w.mT)
+            if i:
+                g = g.to(HALF)
+                torch.ops.aten.threshold_backward.grad_input(g, x, 0, grad_input=g)
+        if not by_x:
+            return None, gradients
+        return g.float().view(self.sources, -1, *g.shape[1:]).sum(1), gradients
+
+    def _whole(self, part: Tensor) -> Tensor:
+        """Gradient of the slices that took part, as one of all slices."""
+        if self.every == 1:
+            return part.float()
+        whole = torch.zeros(self.stack, *part.shape[1:])
+        whole[self.first :: self.every] = part
+        return whole
 
 
 class _Layers(torch.autograd.Function):
@@ -122,11 +223,8 @@ class _Layers(torch.autograd.Function):
         ctx: Any, call: _Call, x: Tensor, anchor: Tensor | None, *tensors: Tensor
     ) -> Tensor:
         """(X, B, I), and weight and bias of each layer -> (K, B, O)."""
-        weights, biases = tensors[::2], tensors[1::2]
-        x = x.detach().contiguous()
-        first, every = call.first, call.every
-        y, hidden = _forward(x, weights, biases, first, every, keep=True)
-        ctx.save_for_backward(x, *weights, *hidden)
+        y, kept = call.forward(x, tensors, keep=True)
+        ctx.save_for_backward(x, *tensors[::2], *kept)
         ctx.call, ctx.anchor = call, anchor.grad_fn if anchor is not None else None
         return y
 
@@ -134,44 +232,20 @@ class _Layers(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, above: Tensor) -> tuple[Any, ...]:
         """Gradient of the output -> of x, and of weights and biases."""
-        from tasks.nets import kernels
-
         x, *saved = ctx.saved_tensors
-        count = len(saved) // 2 + 1
-        weights, hidden = saved[:count], saved[count:]
         _, by_x, by_anchor, *rest = ctx.needs_input_grad
         learn = any(rest)
         if by_anchor:
             learn = torch._C._will_engine_execute_node(ctx.anchor)
         call: _Call = ctx.call
-        gradients: list[Tensor] = []
-        if learn:
-            make = torch.empty if call.every == 1 else torch.zeros
-            for weight in weights:
-                stack, _, outputs = weight.shape
-                gradients += [make(weight.shape), make(stack, 1, outputs)]
-        slices, rows = above.shape[:2]
-        slope = torch.empty(slices, rows, x.shape[2]) if by_x else None
-        none = (NOTHING,) * count
-        kernels.backward(
-            x.numpy(),
-            _arrays(weights),
-            _arrays(hidden),
-            above.contiguous().numpy(),
-            call.first,
-            call.every,
-            tuple(g.numpy() for g in gradients[::2]) if learn else none,
-            tuple(g.numpy() for g in gradients[1::2]) if learn else none,
-            NOTHING if slope is None else slope.numpy(),
-            tuple(np.empty(h.shape[1:], np.float32) for h in hidden),
+        weights, kept = saved[: len(rest) // 2], saved[len(rest) // 2 :]
+        slope, gradients = call.backward(
+            x, above, kept, weights, by_x=by_x, learn=learn
         )
-        if slope is not None and slices > len(x):
-            slope = slope.view(len(x), -1, *slope.shape[1:]).sum(1)
         if by_anchor:
-            call.gradients, gradients = gradients, []
-        if not any(rest):
-            gradients = [None] * (2 * count)  # type: ignore[list-item]
-        return None, slope, torch.zeros(()) if by_anchor else None, *gradients
+            call.gradients = gradients
+            return None, slope, torch.zeros(()), *(None for _ in rest)
+        return None, slope, None, *(gradients or (None for _ in rest))
 
 
 class _Weights(torch.autograd.Function):
@@ -179,11 +253,14 @@ class _Weights(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, call: _Call, *tensors: Tensor) -> Tensor:
-        ctx.call, ctx.count = call, len(tensors)
+        """Nothing, in a place of the graph that depends on the tensors."""
+        del tensors
+        ctx.call = call
         return torch.zeros(())
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, above: Tensor) -> tuple[Any, ...]:
+        """What the layers' node left here."""
         del above
         return None, *ctx.call.gradients

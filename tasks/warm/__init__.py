@@ -4,9 +4,9 @@ Importing torch takes seconds, and each stage of a study would do it again. The 
 stage that DVC starts in a checkout starts a server there; that imports the libraries,
 and for every ``python -m tasks.<stage>`` from then on forks a child which is that
 stage. The process that was started, the client, waits for the child and ends as it
-ended. ``client.py`` is the one, ``server.py`` and ``child.py`` are the other, and
-``inherited.py`` says which processes may share a server. What is promised, and why, is
-in docs/decisions/warm.md.
+ended. ``client.py`` and ``starters.py`` are the one, ``server.py`` and ``child.py`` the
+other; ``inherited.py`` says which processes may share a server. What is promised, and
+why, is in docs/decisions/warm.md.
 
 A request is one byte with six files: stdin, stdout, stderr, the current folder, the
 request's text (:mod:`tasks.warm.inherited`) and one end of a pair of sockets. On the

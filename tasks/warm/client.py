@@ -30,10 +30,10 @@ from tasks.warm.inherited import (
     packed,
     socket_name,
 )
+from tasks.warm.starters import STARTED_BY, open_starters
 
 PATIENCE = 60.0  # seconds to wait for a child; a new server imports for two or three
 BY_HAND = 0.3  # the same where no server is started: one that is ready forks in 0.02
-STARTED_BY = "DVC_STAGE"  # DVC sets it for its commands
 PASSED_ON = (
     *(signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGALRM),
     *(signal.SIGUSR1, signal.SIGUSR2, signal.SIGTSTP, signal.SIGCONT),
@@ -50,8 +50,10 @@ def run_warm() -> None:
         return  # a Python built for an old kernel
     by_dvc = STARTED_BY in os.environ
     connection, (mine, theirs) = None, socketpair()
+    starters: list[int] = []
     try:
-        starters = _open_starters() if by_dvc else []
+        if by_dvc:
+            open_starters(starters)
         text = inherited()
         connection = _connect(text, start=by_dvc)
         if connection and _ask(connection, theirs, text):
@@ -64,6 +66,8 @@ def run_warm() -> None:
     for end in (mine, theirs, connection):  # a child that waits to begin sees it
         if end:
             end.close()
+    for starter in starters:
+        os.close(starter)
 
 
 def _connect(text: str, *, start: bool) -> socket | None:
@@ -79,11 +83,19 @@ def _connect(text: str, *, start: bool) -> socket | None:
     if start:
         os.makedirs(f"{ROOT}/{FOLDER}", mode=0o700, exist_ok=True)
     folder = open_folder()
-    name = socket_name(text)
-    if connection := _reach(folder, name):
-        return connection
-    if not start or _refused(folder, name):
-        return None
+    try:
+        name = socket_name(text)
+        if connection := _reach(folder, name):
+            return connection
+        if not start or _refused(folder, name):
+            return None
+        return _reach_new(folder, name)
+    finally:
+        os.close(folder)
+
+
+def _reach_new(folder: int, name: str) -> socket | None:
+    """Start a server, unless another stage has just done so, and connect to it."""
     lock = os.open("lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600, dir_fd=folder)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -261,33 +273,3 @@ class _Running:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
         os.kill(os.getpid(), number)
         os._exit(128 + number)
-
-
-def _open_starters() -> list[int]:
-    """Open pidfds of the processes above, up to the one that set DVC's variable.
-
-    Shells such as dash stay between DVC and its command, and do not end with DVC.
-
-    Raises:
-        OSError: If one of them has ended.
-    """
-    entry = os.fsencode(f"{STARTED_BY}={os.environ[STARTED_BY]}")
-    opened: list[int] = []
-    process = os.getpid()
-    while True:
-        with open(f"/proc/{process}/environ", "rb") as file:
-            if entry not in file.read().split(b"\0"):
-                return opened
-        parent = _parent(process)
-        opened.append(os.pidfd_open(parent))
-        # one that was taken over by what is above is of another session than that
-        left = process != os.getsid(process) != os.getsid(parent)
-        if left or _parent(process) != parent:
-            raise ProcessLookupError(parent)
-        process = parent
-
-
-def _parent(process: int) -> int:
-    """The number of a process's parent."""
-    with open(f"/proc/{process}/stat", "rb") as file:
-        return int(file.read().rpartition(b")")[2].split()[1])

@@ -18,7 +18,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from importlib import import_module
-from importlib.util import find_spec
 
 from tasks.warm.child import Files, become
 from tasks.warm.inherited import inherited, open_folder, socket_name
@@ -27,8 +26,12 @@ from tasks.warm.inherited import inherited, open_folder, socket_name
 # starts a thread, which a fork would not have.
 LIBRARIES = (
     *("numpy.ma", "yaml", "torch", "safetensors.torch", "onnx", "h5py", "minari"),
-    *("gymnasium.vector", "gymnasium.envs.mujoco", "jinja2", "rich.progress", "numba"),
+    *("gymnasium.vector", "gymnasium.envs.mujoco", "jinja2", "rich.progress"),
     *("pandas", "pyarrow.parquet"),
+    # numba imports these when it first calls a compiled function
+    *("numba.np.arraymath", "numba.np.npyimpl", "numba.np.random.generator_methods"),
+    *("numba.typed.typedlist", "numba.cpython.printimpl"),
+    "numba.np.polynomial.polynomial_functions",
 )
 # pyarrow's allocator would start one that gives memory back now and then
 NO_THREADS = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
@@ -221,8 +224,9 @@ def load() -> str:
     os.environ.update({name: NO_THREADS[name] for name in added})
     for name in LIBRARIES:
         try:
-            if find_spec(name.partition(".")[0]):
-                import_module(name)
+            import_module(name)
+        except ImportError:  # not installed, or elsewhere in another version
+            continue
         except Exception as error:
             return f"{name}: {type(error).__name__}: {error}"
     for name in added:
@@ -242,13 +246,13 @@ def main() -> None:
     text = inherited()
     server = Server(listener, name, text)
     files = None
-    if why := load():
+    same = name == socket_name(text)
+    why = load() if same else "it inherited something else than its client"
+    if why:
         refusal = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         file = os.open(f"{name}.refused", refusal, 0o600, dir_fd=server.folder)
         os.write(file, f"{why}\n".encode())
-    elif text == inherited(before) and name == socket_name(
-        text
-    ):  # nothing changed meanwhile
+    elif text == inherited(before):  # no package has changed meanwhile
         os.chdir("/")
         files = server.serve()
     if not files:

@@ -251,9 +251,10 @@ def test_weights_that_are_not_finite_are_neither_saved_nor_opened(
         ({"seeds": [4, 4]}, "origin.seeds: found .* none twice"),
         ({"seeds": [4, -7]}, "origin.seeds: found .* whole numbers from 0"),
         ({"seeds": [4]}, r"origin.seeds: found \[4\], expected .*, as many"),
-        ({"seeds": [4, 7, 9]}, "origin.seeds: found .*, expected .*, as many"),
+        ({"seeds": [4, 7, 9, 2]}, "origin.seeds: found .*, expected .*, as many"),
         ({"learner": None}, "origin.learner: found None, expected str"),
         ({"step_seconds": True}, "origin.step_seconds: found True"),
+        ({"step_seconds": 0}, "origin.step_seconds: found 0, expected seconds above 0"),
     ],
 )
 def test_an_origin_of_other_types_is_refused(

@@ -39,13 +39,9 @@ def place(folder: Path) -> Path:
 
 
 def parameters(**changes: Any) -> None:
-    study = {
-        "seeds": list(SEEDS),
-        "datasets": ["swings"],
-        "learners": ["bc"],
-        "policies": ["bc"],
-        "variants": ["float32", "int8_static", "gptq4"],
-    }
+    names = {"datasets": ["swings"], "learners": ["bc"], "policies": ["bc"]}
+    variants = ["float32", "int8_static", "gptq4"]
+    study = {**names, "seeds": list(SEEDS), "variants": variants}
     params = {"study": study, "export": {"feedforward": BLOCK | changes}}
     Path("params.yaml").write_text(yaml.safe_dump(params))
 
@@ -213,9 +209,8 @@ def test_one_other_mean_is_told_from_other_weights(
 
 def drop_the_mean(model: onnx.ModelProto) -> None:
     """The first layer's bias holds it."""
-    for tensor in model.graph.initializer:
-        if tensor.name == "l0.b":
-            tensor.raw_data = bytes(len(tensor.raw_data))
+    (bias,) = (t for t in model.graph.initializer if t.name == "l0.b")
+    bias.raw_data = bytes(len(bias.raw_data))
 
 
 @pytest.mark.parametrize("old", [True, False])
@@ -294,9 +289,8 @@ def test_a_policy_of_another_dataset_is_refused(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     file = save(policy()) / "policy.json"
-    spec = read_json(file, "")
-    spec["origin"]["dataset_sha256"] = "0" * 64
-    write_sealed(file, spec)
+    origin = (spec := read_json(file, ""))["origin"] | {"dataset_sha256": "0" * 64}
+    write_sealed(file, spec | {"origin": origin})
     assert run(monkeypatch) == 1
     assert f"{'0' * 64}, which the policy was trained on" in capsys.readouterr().err
     assert not Path("data/onnx").exists()

@@ -119,3 +119,24 @@ def test_other_types_go_through_torch():
 def test_a_layer_with_one_output():
     x, own = rows(4), tensors(SEEDS, 4, 1)
     torch.testing.assert_close(affine(x, *own), torch.baddbmm(own[1], x, own[0]))
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+@pytest.mark.parametrize(
+    ("members", "first", "every"), [(1, 0, 1), (2, 0, 1), (2, 1, 2)]
+)
+def test_bfloat16_is_as_near_as_torchs(
+    outputs: int, members: int, first: int, every: int
+):
+    """Rounded as by autocast, layer by layer: units that start or stop make it far."""
+    own, ways = tensors(SEEDS * members, 7, 32, 32, outputs), []
+    for way, half in ((perceptron, True), (perceptron, False), (plainly, True)):
+        x = rows(7).requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            y = way(x, own, first, every).float()
+        gradients = torch.autograd.grad(y.square().mean(), [x, *own])
+        ways.append([y.detach(), *gradients])
+    for rounded, exact, torchs in zip(*ways, strict=True):
+        assert rounded.dtype == torch.float32
+        error, theirs = (float((z - exact).abs().max()) for z in (rounded, torchs))
+        assert 0 < error < 1.2 * theirs + 0.002 * float(exact.abs().max())

@@ -196,8 +196,7 @@ def stored(tmp_path: Path) -> Any:
 def test_weights_are_read_as_they_were_written(stored: Any):
     data, p, folder = stored
     found, digest = read_weights(folder, data)
-    assert found.tobytes() == p.tobytes()
-    assert digest == sha256(folder / FILE)
+    assert (found.tobytes(), digest) == (p.tobytes(), sha256(folder / FILE))
     before = sha256(folder)
     write_weights(folder, p, {"dataset_sha256": data.sha256})
     assert sha256(folder) == before
@@ -210,14 +209,8 @@ def other(stored: Any, p: Any) -> None:
 
 HARMS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "gone": (lambda s: (s[2] / "weights.json").unlink(), "file: found nothing"),
-    "no rows": (
-        lambda s: (s[2] / FILE).unlink(),
-        "parquet: file: found nothing",
-    ),
-    "edited": (
-        lambda s: (s[2] / FILE).write_bytes(b"x"),
-        "parquet: sha256: found",
-    ),
+    "no rows": (lambda s: (s[2] / FILE).unlink(), "file: found nothing"),
+    "edited": (lambda s: (s[2] / FILE).write_bytes(b"x"), "parquet: sha256: found"),
     "data": (lambda s: setattr(s[0], "sha256", "cd" * 32), "dataset_sha256: found"),
     "few": (lambda s: other(s, np.ones(2) / 2), "rows: found 2, expected"),
     "sum": (lambda s: other(s, 2 * s[1]), "add up to 2, expected"),
@@ -253,8 +246,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         "weighting": {"rw": block, "top": block | {"scheme": "top"}},
     }
     Path("params.yaml").write_text(yaml.safe_dump(params))
-    source = Path("data/datasets/tiny-v0")
-    source.mkdir(parents=True)
+    (source := Path("data/datasets/tiny-v0")).mkdir(parents=True)
     world = WORLDS["pendulum"] | {"ref_min": 0.0, "ref_max": 10.0}
     card = {"schema": 2, "world": world, "step_seconds": 0.02}
     write_sealed(source / "world.json", card)

@@ -186,6 +186,23 @@ def test_a_server_that_cannot_serve_is_not_started_again(toy: Toy):
     assert servers(toy.folder) == []
 
 
+def test_a_path_that_means_another_folder_to_a_server_is_no_harm(toy: Toy):
+    below = toy.folder / "below"
+    below.mkdir()
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-m", "tasks.toy", "who"],
+            cwd=below,
+            env=toy.environment(PYTHONPATH=".."),
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        assert json.loads(done.stdout)[1] == os.getpid()
+    (refused,) = toy.sockets.glob("*.refused")
+    assert refused.read_text().startswith("it inherited something else")
+
+
 def test_a_dead_server_s_socket_is_cleared(toy: Toy):
     os.kill(toy.server(), signal.SIGKILL)
     left = [path.name for path in toy.sockets.glob("*.sock")]
@@ -218,7 +235,7 @@ why = server.load()
 same = state() == before
 new = {k: v for k, v in os.environ.items() if variables.get(k) != v}
 own = sorted(n for n in sys.modules if n.split(".")[0] in ("tasks", "flows"))
-unknown = [n for n in server.LIBRARIES if n not in sys.modules and n != "numba"]
+unknown = [n for n in server.LIBRARIES if n not in sys.modules]
 print(json.dumps([why, same, new, own, unknown]))
 """
 
