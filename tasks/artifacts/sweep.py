@@ -113,7 +113,7 @@ def register() -> None:
         sweep = _root_.sweep
         lists = {}  # which may stand for others
         for key in ("datasets", "learners"):
-            names = study.get(key)
+            names: Any = study.get(key)
             lists[key] = list(names) if OmegaConf.is_list(names) else []
         blocks = {
             "study": lists,
