@@ -109,14 +109,18 @@ def register() -> None:
     """Let ``${sweep:...}`` be used in params/."""
 
     def derive(what: str, *, _root_: Any) -> Any:
-        keys = ("sweep", "study", "train")
-        blocks = {key: _root_._get_node(key) for key in keys}  # as they are written
-        plain: Any = {k: OmegaConf.to_container(v) for k, v in blocks.items()}
-        if isinstance(plain["study"], dict) and "learners" in plain["study"]:
-            learners = _root_.study.learners  # which may stand for another list
-            if OmegaConf.is_list(learners):
-                plain["study"]["learners"] = OmegaConf.to_container(learners)
-        return OmegaConf.create(DERIVED[what](plain))
+        study = _root_.study if OmegaConf.is_dict(_root_.study) else {}
+        sweep = _root_.sweep
+        lists = {}  # which may stand for others
+        for key in ("datasets", "learners"):
+            names: Any = study.get(key)
+            lists[key] = list(names) if OmegaConf.is_list(names) else []
+        blocks = {
+            "study": lists,
+            "sweep": OmegaConf.to_container(sweep) if OmegaConf.is_dict(sweep) else {},
+            "train": dict.fromkeys(_root_.get("train") or ()),
+        }
+        return OmegaConf.create(DERIVED[what](blocks))
 
     OmegaConf.register_new_resolver("sweep", derive, replace=True)
 
@@ -126,5 +130,5 @@ def _numbers(values: Any) -> bool:
     return (
         isinstance(values, list | tuple)
         and bool(values)
-        and all(type(v) in (int, float) and not abs(v) > LARGEST for v in values)
+        and all(type(v) in (int, float) and abs(v) <= LARGEST for v in values)
     )

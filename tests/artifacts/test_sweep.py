@@ -7,8 +7,10 @@ import pytest
 import yaml
 
 from tasks.artifacts.compose import composed
+from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.names import NAME
 from tasks.artifacts.sweep import configurations, cut, grid, policies, written
+from tasks.code.check import check
 
 
 @pytest.mark.parametrize(
@@ -89,3 +91,16 @@ def test_without_a_sweep_every_learner_is_a_policy():
     params = yaml.safe_load(composed())
     assert params["study"]["policies"] == params["study"]["learners"]
     assert params["cut"] == {}
+
+
+def test_learners_may_stand_for_another_list():
+    params = yaml.safe_load(composed(["study.learners=${oc.dict.keys:train}"]))
+    assert params["study"]["policies"] == ["bc", "td3_bc", "iql"]
+
+
+@pytest.mark.parametrize(
+    "override", ["sweep=3", "study.learners=bc", "study.datasets=3", "sweep.bc=[1]"]
+)
+def test_what_is_no_list_is_left_to_the_check(override: str):
+    with pytest.raises(RefusedError, match=r"params\.yaml: (sweep|study)[.\w]*: found"):
+        check(yaml.safe_load(composed([override])))

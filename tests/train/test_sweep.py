@@ -130,7 +130,8 @@ def configure(sweep: Any, **change: Any) -> None:
     params["study"] |= change
     params |= {"sweep": sweep}
     params["grid"] = grid(params)
-    Path("params.yaml").write_text(yaml.safe_dump(params))
+    text = yaml.safe_dump(params, sort_keys=False)  # names follow the lists' order
+    Path("params.yaml").write_text(text)
 
 
 IQL, EDAC = Path("data/policies/tiny/iql"), Path("data/policies/tiny/edac")
@@ -178,7 +179,7 @@ def same_as_alone(
     """A configuration as a part of a sweep, and as all that is trained."""
     params = yaml.safe_load(Path("params.yaml").read_text())
     params["train"]["iql"] = harness.block("iql", **numbers)
-    Path("params.yaml").write_text(yaml.safe_dump(params))
+    Path("params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     configure({})
     project(*TINY, "iql")
     curves, weights = rows(IQL)
