@@ -269,14 +269,14 @@ def test_a_chain_of_aliases_is_refused_before_it_is_unfolded(params: dict[str, A
 
 @pytest.mark.parametrize("value", [b"bytes", date(2020, 1, 1), 10**400, math.nan])
 def test_what_json_cannot_hold_is_refused(value: Any):
-    params = yaml.safe_load(composed(["study=adadfq_smoke"]))
+    params = yaml.safe_load(composed(["study=adadfq"]))
     params["bed"]["adadfq"]["game"]["_target_"] = value
     with pytest.raises(RefusedError, match=r"game\._target_: .* that JSON can hold"):
         check(params)
 
 
 def test_a_beds_inner_block_names_its_class():
-    params = yaml.safe_load(composed(["study=adadfq_smoke"]))
+    params = yaml.safe_load(composed(["study=adadfq"]))
     params["bed"]["adadfq"]["game"]["_target_"] = "tasks.train.bc.BC"
     with pytest.raises(RefusedError, match=r"game\._target_: .* the class AdaDFQ"):
         check(params)
