@@ -3,10 +3,9 @@
 | where | how |
 |---|---|
 | float32 on the CPU | :mod:`tasks.nets.kernels`, slice by slice |
-| bfloat16 by autocast | torch's products, rounded copies of the weights |
-| elsewhere | torch, layer by layer |
+| bfloat16 by autocast, float64, other devices | torch, layer by layer |
 
-The first two are one node of autograd's graph, which can be differentiated once.
+The first is one node of autograd's graph, which can be differentiated once.
 Autograd asks a node for all its gradients, also where nobody wants those of the
 weights: when an actor climbs its critics. So the weights have a node of their own,
 whose place in the graph says whether they are wanted.
@@ -44,11 +43,11 @@ def perceptron(
     Returns:
         (K, B, O) of the K slices that take part.
     """
-    half = torch.is_autocast_enabled("cpu")
-    if x.device.type != "cpu" or x.dtype != torch.float32 or len(tensors) < 4:
-        return _layer_by_layer(x, [t[first::every] for t in tensors])
-    if half:
-        return _layer_by_layer(x, [t[first::every] for t in tensors])
+    plain = x.device.type == "cpu" and x.dtype == torch.float32
+    if not plain or torch.is_autocast_enabled("cpu") or len(tensors) < 4:
+        if every > 1:
+            tensors = [t[first::every] for t in tensors]
+        return _layer_by_layer(x, tensors)
     if not x.is_contiguous() or not all(t.is_contiguous() for t in tensors):
         x, tensors = x.contiguous(), [t.contiguous() for t in tensors]
     call = _Call(x, tensors[::2], first, every)
@@ -67,7 +66,8 @@ def perceptron(
 def _layer_by_layer(x: Tensor, tensors: Sequence[Tensor]) -> Tensor:
     """As :func:`perceptron`, on any device and of any type."""
     if len(tensors[0]) > len(x):
-        x = x.repeat_interleave(len(tensors[0]) // len(x), 0)
+        each = len(tensors[0]) // len(x)
+        x = x.unsqueeze(1).expand(-1, each, -1, -1).flatten(0, 1)
     for i in range(0, len(tensors), 2):
         x = affine(torch.relu_(x) if i else x, *tensors[i : i + 2])
     return x.float() if x.dtype == torch.bfloat16 else x
