@@ -20,8 +20,11 @@ SEARCH = EXTRAS["qd"]
 FLOWS = EXTRAS["dask"] + EXTRAS["flow"] + EXTRAS["s3"]
 # started as programs, loaded by pytest or DVC, or a bound on what prefect brings
 COMMANDS = {"dvc", "mypy", "pre-commit", "pytest-timeout", "pytest-xdist", "ruff"}
-LOADED = {"diffusers", "dvc-s3", "fastapi", "flask-cors", "scipy"}  # by numba: scipy
-PEERS = {"d3rlpy"}  # in environments of their own, which benchmarks/peer.py makes
+LOADED = {"diffusers", "dvc-s3", "fastapi", "flask-cors", "scipy"}
+PEERS = {
+    "d3rlpy",
+    "jax",
+}  # in environments of their own, which benchmarks/peer.py makes
 OURS = {"tasks", "tests", "benchmarks", "flows"}
 
 

@@ -109,21 +109,30 @@ class Adam:
         self.steps += 1
         with torch.no_grad():
             torch._foreach_copy_(self.gradients, list(gradients))
-            on_cpu = self.gradient.device.type == "cpu"
-            (self._move if on_cpu else self.move_anywhere)()
+            self._move()
         increment_version(self.parameters)  # so that autograd refuses older losses
 
     def _move(self) -> None:
-        """The step, from the gradient that is laid out, on the CPU."""
-        from tasks.nets import kernels
+        """The step, from the gradient that is laid out."""
+        rates = _rates(self.rate)
+        if len(rates) > 1:
+            self.move_by_seed()
+            return
+        flat, (mean, square) = self.run.flat, self.moments
+        torch._fused_adamw_(
+            *([flat], [self.gradient], [mean], [square], []),
+            [torch.tensor(float(self.steps), device=flat.device)],
+            lr=float(rates[0]),
+            beta1=0.9,
+            beta2=0.999,
+            weight_decay=self.decay,
+            eps=1e-8,
+            amsgrad=False,
+            maximize=False,
+        )
 
-        flat, gradient = self.run.flat.numpy(), self.gradient.numpy()
-        mean, square = (moment.numpy() for moment in self.moments)
-        sizes, rates = self.run.sizes, _rates(self.rate)
-        kernels.adam(flat, gradient, mean, square, sizes, rates, self.steps, self.decay)
-
-    def move_anywhere(self) -> None:
-        """The same by torch's operations, on any device."""
+    def move_by_seed(self) -> None:
+        """The same with a rate for each seed, or one."""
         mean, square = self.moments
         mean.lerp_(self.gradient, 0.1)
         square.mul_(0.999).addcmul_(self.gradient, self.gradient, value=0.001)
@@ -203,15 +212,13 @@ def polyak(target: nn.Module, source: nn.Module, rate: Rate) -> None:
         rate: Share of the new weights, in [0, 1]; 1 copies. One number, or one a seed.
     """
     into, of = _laid(target), _laid(source)
+    rates = _rates(rate)
     with torch.no_grad():
-        if into.flat is None or of.flat is None or into.flat.device.type != "cpu":
+        if into.flat is None or of.flat is None or len(rates) > 1:
             for old, new in zip(into.parameters, of.parameters, strict=True):
                 old.lerp_(new, _beside(rate, old).expand_as(old))
             return
-        from tasks.nets import kernels
-
-        before, after = into.flat.numpy(), of.flat.numpy()
-        kernels.lerp(before, after, into.sizes, _rates(rate))
+        into.flat.lerp_(of.flat, float(rates[0]))
     increment_version(into.parameters)
 
 

@@ -3,10 +3,9 @@
 | where | how |
 |---|---|
 | float32 on the CPU | :mod:`tasks.nets.kernels`, slice by slice |
-| bfloat16 by autocast | torch's products, rounded copies of the weights |
-| elsewhere | torch, layer by layer |
+| bfloat16 by autocast, float64, other devices | torch, layer by layer |
 
-The first two are one node of autograd's graph, which can be differentiated once.
+The first is one node of autograd's graph, which can be differentiated once.
 Autograd asks a node for all its gradients, also where nobody wants those of the
 weights: when an actor climbs its critics. So the weights have a node of their own,
 whose place in the graph says whether they are wanted.
@@ -21,8 +20,6 @@ from typing import Any, cast
 import numpy as np
 import torch
 from torch import Tensor
-
-HALF = torch.bfloat16
 
 
 def affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -46,12 +43,14 @@ def perceptron(
     Returns:
         (K, B, O) of the K slices that take part.
     """
-    half = torch.is_autocast_enabled("cpu")
-    if x.device.type != "cpu" or x.dtype != torch.float32 or len(tensors) < 4:
-        return _layer_by_layer(x, [t[first::every] for t in tensors])
+    plain = x.device.type == "cpu" and x.dtype == torch.float32
+    if not plain or torch.is_autocast_enabled("cpu") or len(tensors) < 4:
+        if every > 1:
+            tensors = [t[first::every] for t in tensors]
+        return _layer_by_layer(x, tensors)
     if not x.is_contiguous() or not all(t.is_contiguous() for t in tensors):
         x, tensors = x.contiguous(), [t.contiguous() for t in tensors]
-    call = (_Rounded if half else _Call)(x, tensors[::2], first, every)
+    call = _Call(x, tensors[::2], first, every)
     learns = torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
     by_x = torch.is_grad_enabled() and x.requires_grad
     if not (learns or by_x):
@@ -67,7 +66,8 @@ def perceptron(
 def _layer_by_layer(x: Tensor, tensors: Sequence[Tensor]) -> Tensor:
     """As :func:`perceptron`, on any device and of any type."""
     if len(tensors[0]) > len(x):
-        x = x.repeat_interleave(len(tensors[0]) // len(x), 0)
+        each = len(tensors[0]) // len(x)
+        x = x.unsqueeze(1).expand(-1, each, -1, -1).flatten(0, 1)
     for i in range(0, len(tensors), 2):
         x = affine(torch.relu_(x) if i else x, *tensors[i : i + 2])
     return x.float() if x.dtype == torch.bfloat16 else x
@@ -99,8 +99,8 @@ class _Call:
 
     def forward(
         self, x: Tensor, tensors: Sequence[Tensor], *, keep: bool
-    ) -> tuple[Tensor, list[Tensor]]:
-        """Outputs (K, B, O), and what the way back needs, if kept."""
+    ) -> tuple[Tensor, Tensor]:
+        """Outputs (K, B, O), and room with what each layer but the last gave."""
         from tasks.nets import kernels
 
         kept = self.slices if keep else 1
@@ -111,13 +111,13 @@ class _Call:
             *(places, self.array, self.sources, self.slices, self.rows),
             *(self.first, self.every, kept),
         )
-        return y, [room]
+        return y, room
 
     def backward(
         self,
         x: Tensor,
         above: Tensor,
-        kept: Sequence[Tensor],
+        room: Tensor,
         weights: Sequence[Tensor],
         *,
         by_x: bool,
@@ -135,7 +135,7 @@ class _Call:
             slope = torch.empty(self.slices, self.rows, self.widths[0])
         spare = torch.empty(2 * self.rows * max(self.widths))
         places = [0 if t is None else t.data_ptr() for t in (slope, by)]
-        places = [x.data_ptr(), above.data_ptr(), kept[0].data_ptr(), *places]
+        places = [x.data_ptr(), above.data_ptr(), room.data_ptr(), *places]
         places += [spare.data_ptr(), *(w.data_ptr() for w in weights)]
         kernels.backward(
             *(np.array(places), self.array, self.stack, self.sources, self.slices),
@@ -150,71 +150,6 @@ class _Call:
         return slope, [part.view(shape) for part, shape in parts]
 
 
-class _Rounded(_Call):
-    """The same with products of bfloat16; the last layer's are float32 if it is thin.
-
-    What each layer gives, and its gradient, are bfloat16; all that goes in and comes
-    out is float32.
-    """
-
-    def forward(
-        self, x: Tensor, tensors: Sequence[Tensor], *, keep: bool
-    ) -> tuple[Tensor, list[Tensor]]:
-        """Outputs (K, B, O); kept are inputs and rounded weights of all layers."""
-        del keep
-        cut = [t.detach()[self.first :: self.every] for t in tensors]
-        x = x.detach().to(HALF)
-        if self.slices > self.sources:
-            x = x.repeat_interleave(self.slices // self.sources, 0)
-        inputs, weights = [x], []
-        for weight, bias in zip(cut[::2], cut[1::2], strict=True):
-            thin = weight.shape[2] == 1
-            weights.append(weight if thin else weight.to(HALF))
-            x = affine(inputs[-1], weights[-1], bias if thin else bias.to(HALF))
-            if len(inputs) < len(cut) // 2:
-                inputs.append(x.relu_())
-        return x.float(), [*inputs, *weights]
-
-    def backward(
-        self,
-        x: Tensor,
-        above: Tensor,
-        kept: Sequence[Tensor],
-        weights: Sequence[Tensor],
-        *,
-        by_x: bool,
-        learn: bool,
-    ) -> tuple[Tensor | None, list[Tensor]]:
-        """As of the class it is from."""
-        inputs, rounded = kept[: len(weights)], kept[len(weights) :]
-        gradients: list[Tensor] = []
-        g = above
-        for i in reversed(range(len(weights))):
-            x, w = inputs[i], rounded[i]
-            thin = w.shape[2] == 1
-            g = g if thin else g.to(HALF)
-            if learn:
-                by_weight = (x * g).sum(1)[..., None] if thin else x.mT.bmm(g)
-                by_bias = g.sum(1, keepdim=True, dtype=torch.float32)
-                gradients = [self._whole(by_weight), self._whole(by_bias), *gradients]
-            if i or by_x:
-                g = g * w.mT if thin else g.bmm(w.mT)
-            if i:
-                g = g.to(HALF)
-                torch.ops.aten.threshold_backward.grad_input(g, x, 0, grad_input=g)
-        if not by_x:
-            return None, gradients
-        return g.float().view(self.sources, -1, *g.shape[1:]).sum(1), gradients
-
-    def _whole(self, part: Tensor) -> Tensor:
-        """Gradient of the slices that took part, as one of all slices."""
-        if self.every == 1:
-            return part.float()
-        whole = torch.zeros(self.stack, *part.shape[1:])
-        whole[self.first :: self.every] = part
-        return whole
-
-
 class _Layers(torch.autograd.Function):
     """All layers as one node; the gradient by weights may go to another one."""
 
@@ -223,8 +158,8 @@ class _Layers(torch.autograd.Function):
         ctx: Any, call: _Call, x: Tensor, anchor: Tensor | None, *tensors: Tensor
     ) -> Tensor:
         """(X, B, I), and weight and bias of each layer -> (K, B, O)."""
-        y, kept = call.forward(x, tensors, keep=True)
-        ctx.save_for_backward(x, *tensors[::2], *kept)
+        y, room = call.forward(x, tensors, keep=True)
+        ctx.save_for_backward(x, room, *tensors[::2])
         ctx.call, ctx.anchor = call, anchor.grad_fn if anchor is not None else None
         return y
 
@@ -232,15 +167,14 @@ class _Layers(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, above: Tensor) -> tuple[Any, ...]:
         """Gradient of the output -> of x, and of weights and biases."""
-        x, *saved = ctx.saved_tensors
+        x, room, *weights = ctx.saved_tensors
         _, by_x, by_anchor, *rest = ctx.needs_input_grad
         learn = any(rest)
         if by_anchor:
             learn = torch._C._will_engine_execute_node(ctx.anchor)
         call: _Call = ctx.call
-        weights, kept = saved[: len(rest) // 2], saved[len(rest) // 2 :]
         slope, gradients = call.backward(
-            x, above, kept, weights, by_x=by_x, learn=learn
+            x, above, room, weights, by_x=by_x, learn=learn
         )
         if by_anchor:
             call.gradients = gradients

@@ -39,12 +39,12 @@ def numbers(net: nn.Module) -> Tensor:
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.1])
-@pytest.mark.parametrize("anywhere", [False, True])
-def test_it_is_torchs_adam(decay: float, anywhere: bool):
+@pytest.mark.parametrize("by_seed", [False, True])
+def test_it_is_torchs_adam(decay: float, by_seed: bool):
     ours, theirs = network(), network()
     optimiser = adam(ours.parameters(), 0.01, decay)
-    if anywhere:
-        optimiser._move = optimiser.move_anywhere  # type: ignore[method-assign]
+    if by_seed:
+        optimiser._move = optimiser.move_by_seed  # type: ignore[method-assign]
     peer = torch.optim.AdamW(theirs.parameters(), lr=0.01, weight_decay=decay)
     for step in range(20):
         rate = 0.01 * (1 + math.cos(step / 20))
@@ -57,15 +57,15 @@ def test_it_is_torchs_adam(decay: float, anywhere: bool):
     assert (numbers(ours) - numbers(network())).abs().max() > 0.1
 
 
-@pytest.mark.parametrize("anywhere", [False, True])
+@pytest.mark.parametrize("by_seed", [False, True])
 @pytest.mark.parametrize("kind", [list, torch.tensor])
-def test_each_seed_may_have_a_rate_of_its_own(anywhere: bool, kind: Any):
+def test_each_seed_may_have_a_rate_of_its_own(by_seed: bool, kind: Any):
     """Slice k of a stack moves as its seed alone with its rate."""
     rates = [0.01, 0.0, 0.003]
     stack = network()
     optimiser = adam(stack.parameters(), kind(rates))
-    if anywhere:
-        optimiser._move = optimiser.move_anywhere  # type: ignore[method-assign]
+    if by_seed:
+        optimiser._move = optimiser.move_by_seed  # type: ignore[method-assign]
     for step in range(5):
         optimiser.step(gradients(stack, step))
     for k, seed in enumerate(SEEDS):
