@@ -39,7 +39,7 @@ def test_a_table_of_episodes_is_read(path: Path):
     [
         ({"return": ["a", "b", "c", "d"]}, "return: found string, expected double"),
         ({"return": [1.0, None, 3.0, 4.0]}, "return: found a gap"),
-        ({"return": [1.0, np.nan, 3.0, 4.0]}, "return: found a number that is not fin"),
+        ({"return": [1.0, np.nan, 3.0, 4.0]}, "return: found nan, expected finite"),
         ({"return": [[1.0]] * 4}, "return: found list"),
         ({"seed": [0.0, 0.0, 1.0, 1.0]}, "seed: found double, expected int64"),
         ({"seed": [0, 1, 1, 1]}, "seed, episode: found 4 rows of 2 seeds"),

@@ -30,7 +30,7 @@ from tasks.compress.ptq4dm.states import call, call_times
 from tasks.nets.policy import take
 from tests.artifacts.made_up import BLOCK, episode
 from tests.beds.harness import bed, block, claim, made_up, results, run
-from tests.claims.results_files import RETURNS, write_scores
+from tests.claims.results_files import EPISODES, RETURNS, SEEDS, evaluated, write_scores
 from tests.nets.diffusions import diffusion
 from tests.worlds.harness import load
 
@@ -120,18 +120,19 @@ def test_scores_are_compared_sampler_by_sampler(
     lost: float, verdict: str, tmp_path: Path
 ):
     results = write_scores(tmp_path, {("d", "dql"): 50.0})
-    place = tmp_path / "evaluations/d/dql"
+    place, size = tmp_path / "evaluations/d/dql", (SEEDS, EPISODES)
     table = Episodes.read(place / "float32/episodes.parquet")
     for ending in ("-ddim-5", "-unipc-5"):
         folder = place / f"float32{ending}"
         folder.mkdir()
-        write_evaluation(folder, table, {})
+        write_evaluation(folder, table, evaluated("d", "dql", folder.name, *size))
     for ending in ("", "-ddim-5", "-unipc-5"):
         folder = place / f"ptq4dm{ending}"
         folder.mkdir()
         returns = table.returns - 2 * lost
         fields = {**vars(table), "returns": returns}
-        write_evaluation(folder, Episodes(**fields), {})
+        metrics = evaluated("d", "dql", folder.name, *size)
+        write_evaluation(folder, Episodes(**fields), metrics)
     sampled = {"policies": ["dql"], "samplers": ["ddim", "unipc"], "steps": [5]}
     results.params["study"].update(policies=["dql"], sampled=sampled)
     found, figures = of_scores(results)

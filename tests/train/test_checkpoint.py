@@ -93,7 +93,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     ("path", "changed"),
     [
-        ("artifacts/dataset.py", {"bc", "dt", "cql"}),  # where actions are read
+        ("artifacts/rows.py", {"bc", "dt", "cql"}),  # where actions are read
         ("train/__main__.py", {"bc", "dt", "cql"}),
         ("train/bc.py", {"bc"}),
         ("train/cql/soft_maximum.py", {"cql"}),

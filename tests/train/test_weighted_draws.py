@@ -236,7 +236,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
     monkeypatch.chdir(tmp_path)
     study = {"seeds": [3, 1], "updates": 20, "batch": 8, "snapshots": 0}
-    study |= {"precision": "float32", "processes": 2}
+    study |= {"precision": "float32", "processes": 2, "device": "cpu"}
     target = "tasks.weigh.trajectory_weighting.TrajectoryWeighting"
     block = {"_target_": target, "scheme": "return", "alpha": 0.1, "fraction": 0.1}
     params = {
