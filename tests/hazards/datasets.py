@@ -218,7 +218,8 @@ def cases() -> Iterator[Case]:  # noqa: C901, PLR0912, loops alone
     for share in (0.01, 0.3, 0.6, 0.99):
         for door in (TRAIN, COMPRESS):
             yield Case("datasets", f"a bit at {share:.0%}", flip(MAIN, share), door)
-            yield Case("datasets", f"a row's bit, {share:.0%}", flip(ROWS, share), door)
+        # compress reads some of the arrays, and verifies those
+        yield Case("datasets", f"a row's bit, {share:.0%}", flip(ROWS, share), TRAIN)
     for make, name in (
         (lambda: ROWS.symlink_to(MAIN.resolve()), "a link to another"),
         (ROWS.mkdir, "a folder"),
