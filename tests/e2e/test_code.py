@@ -156,13 +156,14 @@ def test_an_edit_runs_again_what_stands_on_it(
 
 def test_negated_actions_make_training_stale(small: Project):
     """A fault in reading a dataset changes weights; both doors must see it."""
-    path = small.folder / "tasks/artifacts/dataset.py"
+    path = small.folder / "tasks/artifacts/rows.py"
     before = path.read_text(encoding="utf-8")
-    right = "action[rows], reward[rows] = read.action, read.reward"
+    right = "arrays = packed.read(*packed.names)\n"
     assert right in before
     weights = small.data("policies/pendulum_mixture/bc/policy.safetensors")
     trained = weights.read_bytes()
-    path.write_text(before.replace(right, right.replace("read.act", "-read.act")))
+    wrong = right + '    arrays["action"] = -arrays["action"]\n'
+    path.write_text(before.replace(right, wrong, 1))
     train = "train@pendulum_mixture-bc"
     try:
         assert small.repro("--dry") == {"code"}  # no more is known before it has run
