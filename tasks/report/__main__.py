@@ -6,7 +6,7 @@ from typing import Any
 
 from tasks.artifacts.files import whole_folder, write_json, write_text
 from tasks.artifacts.ownership import check_place
-from tasks.artifacts.params import build, load
+from tasks.artifacts.params import build, load, pick
 from tasks.artifacts.stage import run_stage
 from tasks.code.blocks import checked
 from tasks.report import Report
@@ -27,7 +27,8 @@ def main() -> None:
     params = load()
     report: Report[Any] = build(checked(params, "report", METHOD), f"report.{METHOD}")
     where = f"evaluate.{EVALUATION}"
-    rule = VerdictParams.of(checked(params, "evaluate", EVALUATION), where)
+    # as numbers: of its class the report needs nothing
+    rule = VerdictParams.of(pick(params, "evaluate", EVALUATION), where)
     check_place(OUT / "plots")
     study = collect(params)
     judged = rows(study, rule)

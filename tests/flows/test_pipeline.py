@@ -14,19 +14,25 @@ import pytest
 
 from flows.server.endpoint import bound, call
 from flows.server.start import started
+from tasks.artifacts.sealed import sealed
 from tests.flows.toy import ROOT, STAGES, Toy
 
 pytestmark = pytest.mark.prefect
 
-METRICS = {
-    "dataset": "d",
-    "learner": "l",
-    "variant": "v",
-    "episodes": 2,
-    "score": {"iqm": 12.34, "low": 1.0, "high": 20.0},
-    "return": {"mean": 99.0},
-    "per_seed": [{"seed": 7, "mean": 98.5}],
-}
+METRICS = sealed(
+    {
+        "dataset": "d",
+        "learner": "l",
+        "variant": "v",
+        "mode": "exact",
+        "episodes": 2,
+        "seeds": [7],
+        "score": {"mean": 12.0, "iqm": 12.34, "low": 1.0, "high": 20.0},
+        "return": {"mean": 99.0, "iqm": 99.0, "low": 90.0, "high": 100.0},
+        "per_seed": [{"seed": 7, "mean": 98.5}],
+        "episodes_sha256": "0" * 64,
+    }
+)
 REPORT = {
     "d": {
         "l": {
