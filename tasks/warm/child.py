@@ -129,6 +129,8 @@ def _forget_tasks() -> None:
     for name in [n for n in sys.modules if n.split(".")[0] == "tasks"]:
         del sys.modules[name]
     sys.modules["__main__"] = ModuleType("__main__")
+    if "__mp_main__" in sys.modules:  # as multiprocessing calls it when imported
+        sys.modules["__mp_main__"] = sys.modules["__main__"]
     importlib.invalidate_caches()
     if importlib.import_module("tasks").__file__ != before:
         raise ValueError(before)
