@@ -153,7 +153,8 @@ def doors(params: Any, group: str, name: str) -> list[Command]:
     if group == "bed":
         return [*_needed(params["bed"][name]), ("tasks.beds", ["--bed", name])]
     lists = params["study"]
-    dataset, learner = lists["datasets"][0], lists["learners"][0]
+    dataset, learners = lists["datasets"][0], lists["learners"]
+    learner = next((p for p in lists["policies"] if p in learners), learners[0])
     variant = name if group == "compress" else lists["compressors"][0]
     policy = ["--dataset", dataset, "--learner", learner]
     commands = {
@@ -170,7 +171,8 @@ def doors(params: Any, group: str, name: str) -> list[Command]:
     stage = name if group == "evaluate" else "train" if group == "study" else group
     before = () if stage in ALONE else ("train",) if stage in EARLY else LATE
     steps = [commands[key] for key in dict.fromkeys((*before, stage))]
-    return [*_made(params, dataset), *steps]
+    read = lists["measured"] if stage == "measure" else [dataset]
+    return [*(c for made in read for c in _made(params, made)), *steps]
 
 
 def _made(params: Any, dataset: str) -> list[Command]:
