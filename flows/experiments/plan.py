@@ -5,6 +5,7 @@ count, too, and become part of its experiment: parameters, sources that DVC trac
 behaviours, as `make import`, `make adopt` and `make world` write them.
 """
 
+import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -147,7 +148,12 @@ def plan(
                     "a key",
                     "name one study only",
                 )
-        text = composed([f"study={name}", *overrides], Path(place, "params"))
+        try:
+            text = composed([f"study={name}", *overrides], Path(place, "params"))
+        except RefusedError as error:  # of the copy, which is gone when it is read
+            fields = error.__reduce__()[1]
+            own = [part.replace(f"{place}{os.sep}", "") for part in fields]
+            raise RefusedError(*own) from None
     params = yaml.safe_load(text)
     try:
         check(params)
@@ -166,10 +172,10 @@ def plan(
         for file in named
         if file.parts[0] != "params" and not (root / file).is_symlink()
     ]
-    own = key(name, commit.encode(), text.encode(), *contents)
-    experiment = experiment or own
+    own_key = key(name, commit.encode(), text.encode(), *contents)
+    experiment = experiment or own_key
     check_experiment(root, commit, experiment, text)
-    return Study(root, name, tuple(overrides), commit, text, own, experiment, named)
+    return Study(root, name, tuple(overrides), commit, text, own_key, experiment, named)
 
 
 def _check_study(name: str, names: Sequence[str]) -> None:

@@ -113,7 +113,7 @@ def test_a_name_that_is_another_experiments_is_refused(root: Path):
 @pytest.mark.parametrize(
     ("name", "overrides", "said"),
     [
-        ("smok", [], "smok: found no such study .*did you mean smoke"),
+        ("smok", [], "smok: found no such study, .*did you mean smoke"),
         ("../smoke", [], "study: found '../smoke', expected 1 to 64 letters"),
         ("smoke", ["train.bc.actor_rat=1"], "expected e.g. train.bc.actor_rate;"),
         ("smoke", ["train.bc.actor_rate=2"], r"found 2, expected \[0, 1\]; change the"),
@@ -156,7 +156,7 @@ def test_new_files_that_a_study_names_become_part_of_its_experiment(root: Path):
         "params/dataset/logs_of_mine.yaml": (
             root / "params/dataset/pendulum_mixture.yaml"
         ).read_text(),
-        "params/dataset/another.yaml": "# not named by the study\n",
+        "params/dataset/another.yaml": "method: not_named_by_the_study\n",
         "data/sources/logs_of_mine.dvc": "outs: []\n",
         "data/sources/another.dvc": "outs: []\n",
     }
@@ -166,7 +166,14 @@ def test_new_files_that_a_study_names_become_part_of_its_experiment(root: Path):
     named = [file for file in files if "another" not in file]
     link = root / "data/sources/smoke"  # a name in the study's parameters
     link.symlink_to("/dev/null")
+    broken = root / "params/dataset/another.yaml"
+    broken.write_text("")
     try:
+        with pytest.raises(
+            RefusedError, match=r"^params/dataset/another.yaml: content"
+        ):
+            plan(root, "mine")
+        broken.write_text(files["params/dataset/another.yaml"])
         study = plan(root, "mine")
         assert sorted(map(str, study.new)) == sorted([*named, "data/sources/smoke"])
 
