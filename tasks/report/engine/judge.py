@@ -3,6 +3,9 @@
 All figures here are normalised scores, so that worlds can stand side by side. The best
 learner of a dataset is the one whose float32 files have the highest score; it is
 chosen on the episodes that are shown, so its own score flatters a little.
+
+The answer, which file to ship, stands on both: the smallest file that is as good as its
+own parent, by the verdict of the table, and not worse than the best learner.
 """
 
 from collections.abc import Sequence
@@ -12,7 +15,7 @@ from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import PARAMS
 from tasks.report.engine.collect import PARENT, Data, Result, Study
 from tasks.statistics.rule import VerdictParams
-from tasks.statistics.verdict import GOOD, Verdict, judge_scores
+from tasks.statistics.verdict import GOOD, Verdict, judge_scores, of_compressor
 
 
 @dataclass(frozen=True)
@@ -98,14 +101,21 @@ def answer(rows: Sequence[Row]) -> Row | None:
         rows: Of one dataset.
 
     Returns:
-        The smallest that HELD or IMPROVED; the higher score among equals; None if only
-        float32 variants did.
+        The smallest that HELD or IMPROVED, against its own parent and the best learner
+        both; the higher score among equals; None if only float32 variants did.
     """
-    held = [r for r in rows if r.against_best.word in GOOD and not r.is_parent]
+    held = [
+        r
+        for r in rows
+        if not r.is_parent and r.verdict.word in GOOD and r.against_best.word in GOOD
+    ]
     return min(held, key=lambda r: (r.result.bytes, -r.score[1]), default=None)
 
 
 def _verdict(
     data: Data, child: Result, parent: Result, params: VerdictParams
 ) -> Verdict:
-    return judge_scores(child.episodes, parent.episodes, data.world, params)
+    related = child.learner == parent.learner
+    played = child.episodes, parent.episodes
+    verdict = judge_scores(*played, data.world, params, related=related)
+    return of_compressor(verdict, *played) if related else verdict

@@ -61,8 +61,10 @@ class Section:
     best: Result
     choice: Row | None
     beats: bool  # whether the best learner scores above the data's own mean
-    verdicts: dict[str, int]  # how many compressed variants got which, against best
+    verdicts: dict[str, int]  # how many compressed variants got which, against parents
     pace: str  # latency of the choice, in words
+    file: str  # of the choice, empty without one
+    plays: str  # the command that plays the choice
     ruler: Markup
     references: list[Line]
     lines: list[Line]
@@ -119,8 +121,10 @@ def section(study: Study, data: Data, rows: Sequence[Row]) -> Section:
         best=best,
         choice=choice,
         beats=float(best.metrics["score"]["iqm"]) > levels[1],
-        verdicts=dict(Counter(r.against_best.word for r in rows if not r.is_parent)),
+        verdicts=dict(Counter(r.verdict.word for r in rows if not r.is_parent)),
         pace=_pace(choice.result, best, "1") if choice else "",
+        file=_file(choice.result) if choice else "",
+        plays=_command(choice.result) if choice else "",
         ruler=ruler(span, [("0", 0.0), ("data", levels[1]), ("100", 100.0)]),
         references=references,
         lines=lines,
@@ -158,6 +162,20 @@ def _scored(data: Data, figures: Mapping[str, Any]) -> tuple[float, float, float
     """Low end, score and high end of figures in units of the world."""
     low, middle, high = (data.score(float(figures[k])) for k in ("low", "iqm", "high"))
     return low, middle, high
+
+
+def _file(result: Result) -> str:
+    """The ONNX file of the training seed with the highest mean return."""
+    means = result.episodes.table().mean(axis=1)
+    seed = result.episodes.seeds[int(means.argmax())]
+    names = result.dataset, result.learner, result.variant
+    return "/".join(("data/onnx", *names, f"seed-{seed}.onnx"))
+
+
+def _command(result: Result) -> str:
+    """What plays all seeds' files of a variant."""
+    named = f"--dataset {result.dataset} --learner {result.learner}"
+    return f"python -m tasks.evaluate {named} --variant {result.variant}"
 
 
 def key(row: Row) -> str:
