@@ -116,6 +116,7 @@ class Study(Effort):
     weighted: Weighted
     measured: Names
     gate: str
+    undertrained: bool
 
 
 def stated(params: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -86,7 +86,7 @@ class Learning(Method[LearningParams]):
         return played.returns.reshape(seeds, episodes)
 
     def summary(self, tables: Mapping[int, Returns]) -> dict[str, Any]:
-        """Last and best return: mean, and the mean of the seeds' IQMs with its interval.
+        """Last and best return: mean, and mean of the seeds' IQMs with its interval.
 
         Args:
             tables: (S, E) by the number of updates done.

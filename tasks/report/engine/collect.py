@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.artifacts.csv_table import read_table
-from tasks.artifacts.curves import read_curves
+from tasks.artifacts.curves import Horizon, read_curves, read_horizon
 from tasks.artifacts.dataset_formats import Card, Estimate, Qdc, Weights
 from tasks.artifacts.environment import Environment, read_environment
 from tasks.artifacts.errors import RefusedError
@@ -116,6 +116,7 @@ class Data:
         estimates: metrics.json by (learner, estimator); guesses, no returns.
         sampled: Diffusion policies by other samplers.
         weights: weights.json by weighting.
+        horizons: How far critics came, by learner with critics.
         qdc: Quality, diversity and complexity, if it was measured.
     """
 
@@ -128,6 +129,7 @@ class Data:
     estimates: dict[tuple[str, str], Estimate]
     sampled: list[Sampled]
     weights: dict[str, Weights]
+    horizons: dict[str, Horizon]
     qdc: Qdc | None = None
 
     def score(self, value: float) -> float:
@@ -197,13 +199,13 @@ def _data(
     card_path = folder / "card.json"
     card = read.card(card_path, command)
     world = scored_world(folder)
-    curves = {
-        learner: read_curves(
-            root / "policies" / name / learner,
-            f"python -m tasks.train --dataset {name} {read.trained(learner, swept)}",
-        )
-        for learner in study["policies"]
-    }
+    curves, horizons = {}, {}
+    for learner in study["policies"]:
+        place = root / "policies" / name / learner
+        train = f"python -m tasks.train --dataset {name} {read.trained(learner, swept)}"
+        curves[learner] = read_curves(place, train)
+        if reached := read_horizon(place, train):
+            horizons[learner] = reached
     learning = {
         learner: _learning(root, name, learner) for learner in study.get("curves", [])
     }
@@ -227,7 +229,7 @@ def _data(
     more = sampled.collect(root, name, study, card["sha256"])
     weights = read.weights(root, name, study, card["sha256"])
     qdc = read.qdc(root, name, study, card["sha256"])
-    parts = (curves, learning, results, estimates, more, weights, qdc)
+    parts = (curves, learning, results, estimates, more, weights, horizons, qdc)
     return Data(name, world, card, *parts)
 
 

@@ -22,6 +22,7 @@ from tasks.report.cores.svg import COLOURS
 from tasks.report.engine.collect import Data, Result, Study
 from tasks.report.engine.figures import bands, scores
 from tasks.report.engine.judge import Row, answer, best_of
+from tasks.report.html.answers import command_of, critics, file_of
 
 BATCHES = ("1", "256")
 
@@ -73,6 +74,7 @@ class Section:
     learning: Markup  # the score of all learners over training, empty without
     moments: list[tuple[str, int, dict[str, tuple[float, float, float]]]]
     histogram: Markup
+    critics: list[tuple[str, float, float | None, bool]]  # share, value, too little
     learners: list[tuple[str, int]]
     variants: list[tuple[str, int]]
 
@@ -123,8 +125,8 @@ def section(study: Study, data: Data, rows: Sequence[Row]) -> Section:
         beats=float(best.metrics["score"]["iqm"]) > levels[1],
         verdicts=dict(Counter(r.verdict.word for r in rows if not r.is_parent)),
         pace=_pace(choice.result, best, "1") if choice else "",
-        file=_file(choice.result) if choice else "",
-        plays=_command(choice.result) if choice else "",
+        file=file_of(choice.result) if choice else "",
+        plays=command_of(choice.result) if choice else "",
         ruler=ruler(span, [("0", 0.0), ("data", levels[1]), ("100", 100.0)]),
         references=references,
         lines=lines,
@@ -153,6 +155,7 @@ def section(study: Study, data: Data, rows: Sequence[Row]) -> Section:
             data.card["return"]["histogram"]["counts"],
             [("mean", mean), ("median", float(data.card["return"]["median"]))],
         ),
+        critics=[critics(name, reached) for name, reached in data.horizons.items()],
         learners=list(colours.items()),
         variants=list(shapes.items()),
     )  # fmt: skip
@@ -162,20 +165,6 @@ def _scored(data: Data, figures: Mapping[str, Any]) -> tuple[float, float, float
     """Low end, score and high end of figures in units of the world."""
     low, middle, high = (data.score(float(figures[k])) for k in ("low", "iqm", "high"))
     return low, middle, high
-
-
-def _file(result: Result) -> str:
-    """The ONNX file of the training seed with the highest mean return."""
-    means = result.episodes.table().mean(axis=1)
-    seed = result.episodes.seeds[int(means.argmax())]
-    names = result.dataset, result.learner, result.variant
-    return "/".join(("data/onnx", *names, f"seed-{seed}.onnx"))
-
-
-def _command(result: Result) -> str:
-    """What plays all seeds' files of a variant."""
-    named = f"--dataset {result.dataset} --learner {result.learner}"
-    return f"python -m tasks.evaluate {named} --variant {result.variant}"
 
 
 def key(row: Row) -> str:
