@@ -94,9 +94,7 @@ class Cut:
         """Whether an episode terminated, and whether it was truncated."""
         said = {key: bool(values[number]) for key, values in self.ends.items()}
         terminated, truncated = said.get("terminated"), said.get("truncated")
-        # what stopped though its column could have said that the task ended
-        unsaid = terminated is False and truncated is None
-        if unsaid or (self.stopped[number] and not terminated):
+        if self.stopped[number] and not terminated:
             truncated = True
         return terminated, truncated
 

@@ -78,8 +78,6 @@ def _episodes(
             None if key not in values else bool(values[key][stop - 1])
             for key in ("terminated", "truncated")
         )
-        if terminated is False and truncated is None:
-            truncated = True  # it stopped, and its column says that it was no end
         yield Log(
             {"": values["obs"][start:stop]},
             values["action"][start:stop],

@@ -71,7 +71,7 @@ def test_a_row_an_episode(tmp_path: Path):
     assert first.rewards is not None
     assert first.rewards.tolist() == [1.0, 2.0]
     assert (first.terminated, first.truncated) == (True, None)
-    assert (second.terminated, second.truncated) == (False, True)
+    assert (second.terminated, second.truncated) == (False, None)
     assert second.where == "row 2"
     # without a map it is not known what dones means
     first, _ = read(table, written(tmp_path, LISTS))[0]
