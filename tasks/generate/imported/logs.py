@@ -14,7 +14,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-import numpy as np
 from gymnasium import Space
 from numpy.typing import NDArray
 
@@ -47,13 +46,15 @@ class Options(Params):
             states, or the highest one and 1.
         obs_keys: Which arrays of a mapping of observations, in this order; empty: all,
             by name.
-        dtype: Of the observations: float32, float64, or auto: float32 unless that
-            loses most of the distinct values.
+        obs_shift: Subtracted from each number of an observation, or one for all, before
+            anything is rounded; whoever runs the policy has to subtract it as well.
+        dtype: Of the observations: auto, the source's, which has to survive the
+            rounding to float32 that every policy does; float32: lose what it loses.
         episodes: A range of episodes, A:B, B not included; empty: all.
         filter: Name of a list of episodes that the source holds; empty: all.
         min_length: Shorter episodes are left out, steps.
-        log_prob: Of which action the source's log densities are: scaled (in the units of
-            the bounds), raw (before tanh); ignore them.
+        log_prob: Of what the source's log densities are: scaled, actions scaled to
+            [-1, 1]; raw, actions in their own units; ignore them.
     """
 
     format: str
@@ -69,7 +70,8 @@ class Options(Params):
     action_high: Numbers
     discrete_actions: Annotated[int, Range(0, 2**16)]
     obs_keys: Annotated[tuple[str, ...], Distinct()]
-    dtype: Annotated[str, OneOf(("auto", "float32", "float64"))]
+    obs_shift: Numbers
+    dtype: Annotated[str, OneOf(("auto", "float32"))]
     episodes: str
     filter: str
     min_length: Annotated[int, Range(0, 10**7)]
@@ -124,8 +126,3 @@ class Logs:
     env_id: str | None = None
     step_seconds: float | None = None
     notes: list[str] = field(default_factory=list)
-
-
-def flag(value: object) -> bool:
-    """A stored end flag, of any type of number, as true or false."""
-    return bool(np.asarray(value).any())
