@@ -128,7 +128,13 @@ class _Frames:
         """Rewards of the steps; one that stands on the last frame alone is kept."""
         stored = self.values.get("next.reward")
         if stored is None:
-            return None
+            if not self.options.success_reward:
+                return None
+            rewards = np.zeros(steps.stop - steps.start)
+            rewards[-1] = self.options.success_reward * self._terminated(
+                frames.stop - 1
+            )
+            return rewards
         rewards = stored[steps]
         last = stored[frames.stop - 1]
         if frames.stop > steps.stop and last and not rewards.any():
