@@ -70,8 +70,9 @@ def _table(place: Path, storage: str) -> "pyarrow.Table":
             raise ValueError(f"{rows} rows in {size} bytes")
         table = files.to_table(use_threads=False)
     except (OSError, ValueError, pyarrow.ArrowException) as error:
+        found = f"{type(error).__name__}: {error}"
         expected = f"an episode in {storage}"
-        raise RefusedError(place, "content", error, expected, AGAIN) from None
+        raise RefusedError(place, "content", found, expected, AGAIN) from None
     for name in NEEDED:
         if name not in table.column_names:
             raise RefusedError(place, name, "nothing", "a column", AGAIN)

@@ -79,7 +79,11 @@ def _box(
     """Bounds of actions of numbers, (A,) each."""
     width = int(np.prod(logs[0].actions.shape[1:], dtype=int))
     ends = [np.full(width, np.inf)] * 2
-    if stated is not None and stated.low.size == width:
+    if stated is not None and stated.low.size != width:
+        expected = f"{stated.low.size}, as the source's own space says"
+        mend = "mend the source"
+        raise RefusedError(source, "actions", f"{width} a step", expected, mend)
+    if stated is not None:
         ends = [np.asarray(e.ravel(), np.float64) for e in (stated.low, stated.high)]
     values = [log.actions.reshape(len(log.actions), -1) for log in logs]
     same = [part for part in values if part.shape[1] == width and len(part)]

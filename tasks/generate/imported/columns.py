@@ -107,8 +107,9 @@ class Columns:
             wrong = (numbers < 0) | (numbers >= space.n) | (numbers % 1 != 0)
             if wrong.any():
                 step = int(np.flatnonzero(wrong)[0])
+                number = values.ravel()[step]
                 expected = f"{space.start} to {space.start + space.n - 1}"
-                self._refuse(log, name, f"{numbers[step]} at step {step}", expected)
+                self._refuse(log, name, f"{number:g} at step {step}", expected)
             return np.eye(int(space.n), dtype=np.float32)[numbers.astype(np.int64)]
         return values.reshape(len(values), int(np.prod(values.shape[1:], dtype=int)))
 
@@ -179,6 +180,7 @@ def check_distinct(
     if rows.dtype.itemsize <= 4 and rows.dtype.kind == "f":
         return
     sample = rows[:: max(1, len(rows) // SAMPLE)]
+    losses, shift = {}, np.zeros(rows.shape[1])
     for column in range(rows.shape[1]):
         values = sample[:, column].astype(np.float64)
         span, largest = np.ptp(values), np.abs(values).max()
@@ -186,20 +188,19 @@ def check_distinct(
             continue  # finer steps than there are values: too few can fall together
         before = len(np.unique(values))
         after = len(np.unique(values.astype(np.float32)))
-        if 2 * after >= before:
-            continue
-        lost = f"{before} distinct numbers become {after} in float32"
-        if options.dtype == "float32":
-            notes.append(f"observations, column {column}: {lost}")
-            continue
-        shift = [0.0] * rows.shape[1]
-        shift[column] = float(np.float32(values.mean()))
+        if 2 * after < before:
+            losses[column] = f"{before} distinct numbers become {after} in float32"
+            shift[column] = float(f"{values.mean():.9g}")
+    if options.dtype == "float32":
+        notes += [f"observations, column {n}: {text}" for n, text in losses.items()]
+    elif losses:
+        column, text = next(iter(losses.items()))
         listing = ",".join(f"{number:.9g}" for number in shift)
         raise RefusedError(
             source,
             f"observations, column {column}",
-            lost,
+            text,
             "at least half of them, as policies read float32",
-            f"{again(f'obs_shift={listing}')} (and subtract it where the policy "
+            f"{again(f'obs_shift=[{listing}]')} (and subtract it where the policy "
             "runs), or accept the loss with dtype=float32",
         )
