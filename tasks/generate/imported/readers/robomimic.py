@@ -9,7 +9,7 @@
 Raw files of robosuite have states and actions alone; their observations have to be
 extracted first. A done at the end with a reward means that the task was fulfilled; one
 in the middle marks success and ends nothing. Mandlekar et al., arXiv 2108.03298;
-layout of docs/datasets/overview.md.
+layout of its page on datasets.
 """
 
 import math
