@@ -141,9 +141,8 @@ class _Demo:
         steps = len(actions)
         rewards = self._flat("rewards", steps)
         dones = self._flat("dones", steps)
-        stated = self.stored.attributes(self.group).get("num_samples", steps)
-        if stated != steps:
-            self._refuse("num_samples", f"{stated!r:.40}", f"{steps}, as of actions")
+        if (stated := self._stated_length()) not in (None, steps):
+            self._refuse("num_samples", f"{stated}", f"{steps}, as of actions")
         observations = self._states() if self.options.use_states else self._obs()
         for key, values in observations.items():
             if len(values) not in (steps, steps + 1):
@@ -192,8 +191,9 @@ class _Demo:
             if key not in names:
                 expected = f"one of {listed(names)}"
                 self._refuse(f"obs/{key}", "nothing", expected, again("obs_keys=A,B"))
-            self._check_plain(now, key, names)
             values[key] = self.stored.array(now, key)
+            if values[key].ndim >= 4 and values[key].dtype == np.uint8:
+                self._refuse_pictures(key, now, names)
             if after is not None:
                 follow = self.stored.array(after, key)
                 if follow.shape != values[key].shape or not len(follow):
@@ -202,18 +202,24 @@ class _Demo:
                 values[key] = np.concatenate([values[key], follow[-1:]])
         return values
 
-    def _check_plain(self, group: Any, key: str, names: list[str]) -> None:
-        """Refuse pictures, by name."""
-        entry = self.stored.stored(group, key)
-        if len(entry.shape or ()) >= 3 and entry.dtype == np.uint8:
-            others = [n for n in names if len(self._shape(group, n)) < 3]
-            mend = again(f"obs_keys={','.join(others)}")
-            if not others:
-                mend = "bring observations of numbers"
-            self._refuse(f"obs/{key}", "pictures", "numbers", mend)
+    def _refuse_pictures(self, key: str, group: Any, names: list[str]) -> NoReturn:
+        shapes = {n: self.stored.stored(group, n).shape or () for n in names}
+        others = [name for name, shape in shapes.items() if len(shape) < 4]
+        mend = again(f"obs_keys={','.join(others)}")
+        mend = mend if others else "bring observations of numbers"
+        self._refuse(f"obs/{key}", "pictures", "numbers", mend)
 
-    def _shape(self, group: Any, name: str) -> tuple[int, ...]:
-        return tuple(self.stored.stored(group, name).shape or ())
+    def _stated_length(self) -> int | None:
+        """The attribute num_samples, without reading the model that lies beside it."""
+        name = b"num_samples"
+        if not h5py.h5a.exists(self.group, name):
+            return None
+        attribute = h5py.h5a.open(self.group, name)
+        if attribute.shape != () or attribute.dtype.kind not in "iu":
+            return -1
+        value = np.empty((), attribute.dtype)
+        attribute.read(value)
+        return int(value)
 
     def _refuse(
         self,
