@@ -71,6 +71,7 @@ WORLD = Group("worlds", ("World",))
 # groups whose blocks make datasets: what their classes are, and further keys
 DATASETS = {
     "dataset": (Group("generate", ("Generator",)), ("world", "method")),
+    "imported": (Group("generate", ("Generator",)), ("world", "method")),
     "corruption": (Group("generate", ("Corruption",), named=False), ("source",)),
     "attack": (Group("generate", ("Corruption",), named=False), ("source", "attacker")),
 }

@@ -9,9 +9,8 @@ from gymnasium import Space
 
 from tasks.artifacts.episodes import check_episodes
 from tasks.artifacts.params import Params
-from tasks.generate.imported import ImportedParams
 from tasks.generate.imported.fitting import Brought
-from tasks.generate.imported.logs import Log, Logs
+from tasks.generate.imported.logs import Log, Logs, Options
 from tasks.generate.imported.reading import read
 from tasks.generate.imported.rules import apply
 
@@ -20,7 +19,7 @@ BLOCK = yaml.safe_load(Path("params/generate/imported.yaml").read_text("utf-8"))
 
 def options(**changes: Any) -> Any:
     """Those of params/generate/imported.yaml, some of them changed."""
-    parsed: Params = ImportedParams.parse(BLOCK | changes, "imported.logs.generate")
+    parsed: Params = Options.parse(BLOCK | changes, "imported.logs.generate")
     return parsed
 
 

@@ -6,13 +6,12 @@ A copy of it lies below data/sources. A reader, one a format, reads it
 has the source's SHA-256, the format, the options and all notes.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 from tasks.artifacts.episodes import Episode
 from tasks.artifacts.files import sha256
-from tasks.artifacts.names import NameRule
 from tasks.generate import Generator, Progress
 from tasks.generate.imported.logs import Options
 from tasks.generate.imported.reading import read
@@ -23,18 +22,7 @@ if TYPE_CHECKING:
 SOURCES = Path("data/sources")
 
 
-@dataclass(frozen=True)
-class ImportedParams(Options):
-    """Units and ranges stand in params/generate/imported.yaml.
-
-    Attributes:
-        source: Name of the folder below data/sources.
-    """
-
-    source: Annotated[str, NameRule()]
-
-
-class Imported(Generator[ImportedParams]):
+class Imported(Generator[Options]):
     """Episodes of a source that others recorded."""
 
     def episodes(self, world: "World", progress: Progress) -> list[Episode]:

@@ -17,6 +17,7 @@ from typing import Annotated, Any
 from gymnasium import Space
 from numpy.typing import NDArray
 
+from tasks.artifacts.names import NameRule
 from tasks.artifacts.params import Distinct, OneOf, Params, Range
 
 Numbers = Annotated[tuple[float, ...], Range(-1e30, 1e30)]
@@ -27,6 +28,7 @@ class Options(Params):
     """How a source is to be read; params/generate/imported.yaml has ranges and units.
 
     Attributes:
+        source: Name of the folder below data/sources that holds it.
         format: Name of a reader; auto: the one that recognises the source.
         map: Which column of a table is what; empty: guessed by name.
         max_episode_steps: Where a file without time-outs is cut; 0: not known.
@@ -62,6 +64,7 @@ class Options(Params):
             beside it; dm_env, action and reward are those that led to the row.
     """
 
+    source: Annotated[str, NameRule()]
     format: str
     map: Mapping[str, Any]
     max_episode_steps: Annotated[int, Range(0, 10**7)]

@@ -82,8 +82,8 @@ def apply(
     check_distinct(rows, source, options, notes)
     box = widened(columns, rows, settle.shift, counts)
     if options.dtype == "float32":
-        ends = (np.asarray(end, np.float32) for end in (box.low, box.high))
-        box = Box(*ends, dtype=np.float32)
+        low, high = (np.asarray(end, np.float32) for end in (box.low, box.high))
+        box = Box(low, high, dtype=np.float32)
     notes += [f"{text}: {count}" for text, count in sorted(counts.items()) if count]
     episodes = [typed(e, box.dtype) for e in episodes]
     return fitted(Brought(episodes, box, actions, notes), logs, source, world)
