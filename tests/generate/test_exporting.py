@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,6 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from gymnasium.spaces import Box
 
 from tasks.artifacts.dataset import load_episodes, write_dataset
@@ -19,11 +19,11 @@ from tasks.artifacts.episodes import Episode
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import sha256
 from tasks.generate.engine.exporting.__main__ import WRITERS, exported
+from tasks.generate.engine.importing.options import understood
 from tasks.generate.imported.reading import read
 from tasks.worlds import World
 from tests.artifacts.made_up import BLOCK, hopper, three
 from tests.artifacts.test_discrete_dataset import write as write_discrete
-from tests.generate.readers.reading import options
 from tests.house import ROOT
 
 __all__ = ["hopper"]
@@ -39,18 +39,11 @@ def stored(folder: Path, world: World, episodes: list[Episode]) -> Path:
 
 def back(lines: str) -> list[Episode]:
     """A dataset imported as the last line of an export says."""
-    words = lines.splitlines()[-1].removeprefix("back: make import ").split()
-    said = dict(
-        word.strip('"').removeprefix('OPTIONS="').split("=", 1) for word in words
-    )
-    more = {
-        key: yaml.safe_load(value)
-        for key, value in said.items()
-        if key not in ("SRC", "MAP", "NAME")
-    }
-    if "MAP" in said:
-        more["map"] = yaml.safe_load(Path(said["MAP"]).read_text())
-    return read(Path(said["SRC"]), options(**more))[1].episodes
+    line = lines.splitlines()[-1].removeprefix("back: make import ")
+    said = dict(word.split("=", 1) for word in shlex.split(line))
+    asked = understood(said["OPTIONS"], said.get("MAP", ""), "back")
+    assert list(asked.world) == ["step_seconds"]
+    return read(Path(said["SRC"]), asked.options)[1].episodes
 
 
 def same(
@@ -93,7 +86,7 @@ def test_numbers_come_back(tmp_path: Path, world: World, to: str, dtype: Any):
         for e in logged()
     ]
     folder = stored(tmp_path, world, episodes)
-    lines = exported(folder, to, tmp_path / "out")
+    lines = exported(folder, to, tmp_path / "out of it")
     kept = () if to == "d3rlpy" else ("log_prob",)
     held, _ = load_episodes(folder)
     same(back(lines), held, to == "d3rlpy", kept)

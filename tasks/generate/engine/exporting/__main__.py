@@ -1,12 +1,15 @@
 """A dataset in another format: ``python -m tasks.generate.engine.exporting``.
 
-Options: ``--dataset NAME --to d4rl|d3rlpy|csv|lerobot --out FOLDER``. The folder must
-not be there yet. What the format does not hold is said.
+    make export-data NAME=hopper_medium TO=d4rl|d3rlpy|csv|lerobot OUT=folder
+
+The folder must not be there yet. Says what the format does not hold, and the command
+that imports what was written.
 """
 
 import argparse
 from collections.abc import Callable
 from pathlib import Path
+from shlex import quote
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import MIN_FREE_BYTES, whole_folder
@@ -34,7 +37,7 @@ def main() -> None:
         RefusedError: If the format is unknown, there is something at the place, or the
             dataset is damaged; then nothing is written.
     """
-    parser = argparse.ArgumentParser(prog="python -m tasks.generate.engine.exporting")
+    parser = argparse.ArgumentParser(prog="make export-data")
     add_name(parser, "--dataset", required=True, help="a name in data/datasets")
     parser.add_argument("--to", required=True, help=", ".join(WRITERS))
     parser.add_argument("--out", required=True, type=Path, help="a new folder")
@@ -67,9 +70,10 @@ def exported(source: Path, to: str, out: Path) -> str:
     with whole_folder(out, need) as folder:
         lost, infos = WRITERS[to](folder, data)
     steps = sum(len(episode) for episode in data.episodes)
-    place = f"SRC={out}"
+    place = f"SRC={quote(str(out))}"
     if to == "csv":
-        place = f"SRC={out / data.name}.csv MAP={out / 'map.yaml'}"
+        files = out / f"{data.name}.csv", out / "map.yaml"
+        place = "SRC={} MAP={}".format(*(quote(str(file)) for file in files))
     lines = [f"{out}: {len(data.episodes)} episodes, {steps} steps, as {to}"]
     lines += [f"not held by this format: {'; '.join(lost)}"] if lost else []
     lines += [f'back: make import {place} NAME=... OPTIONS="{data.options(*infos)}"']

@@ -79,6 +79,7 @@ class Whole:
         if isinstance(self.space, Box):
             ends = {"low": self.space.low, "high": self.space.high}
             words = [f"action_{end}={_listed(values)}" for end, values in ends.items()]
+        words.append(f"step_seconds={self.step_seconds:.9g}")
         if "log_prob" in kept:
             words.append("log_prob=scaled")
         return " ".join(words)
