@@ -105,6 +105,7 @@ class Study(Effort):
     name: str
     title: str
     datasets: Some
+    played: Names
     learners: Names
     policies: Some
     curves: Names

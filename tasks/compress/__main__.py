@@ -134,6 +134,7 @@ def run(arguments: argparse.Namespace, params: dict[str, Any]) -> Path:
         from tasks.worlds.engine.recorded import recorded_world
 
         world = recorded_world(Path("data/datasets") / f"{arguments.dataset}-v0")
+        world = world if world.playable else None
     count = getattr(compressor.params, "rows", 1000)
     rows, held_out = read_rows(arguments.dataset, count, policy, origin, world)
     small, report = compressor.compress(policy, rows)

@@ -31,7 +31,8 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Self
 
 import gymnasium
 import numpy as np
@@ -58,7 +59,7 @@ class WorldParams(Params):
     """What every world's YAML says.
 
     Attributes:
-        name: The world's file name.
+        name: Of the file.
         env_id: Gymnasium id, with version.
         max_steps: Steps after which an episode is truncated.
         ref_min: Mean return of the random policy; normalised score 0.
@@ -170,8 +171,7 @@ class Batch(VectorEnv[Floats, Actions, Any], ABC):
 
     def _infos(self) -> dict[str, NDArray[Any]]:
         """:meth:`state`; refuses a mask that leaves no legal action."""
-        infos = self.state()
-        if "legal" in infos:
+        if "legal" in (infos := self.state()):
             check_legal(infos["legal"], f"world {self.world.params.name}")
         return infos
 
@@ -180,11 +180,7 @@ class Batch(VectorEnv[Floats, Actions, Any], ABC):
         return {}
 
     def _restarted(self) -> Floats:
-        """Begin episodes in the state all sub-environments were just put into.
-
-        Returns:
-            Observations (N, O).
-        """
+        """Observations (N, O) of episodes that begin in the state all were put into."""
         self.ended[:], self.steps[:] = False, 0
         self.observation = self._observe()
         return self.observation
@@ -215,6 +211,8 @@ class World(Method[WorldParams], ABC):
         env_ids: The Gymnasium ids its parameters may name. Gymnasium imports the module
             that an id names before a colon, and parameters may come with a dataset, so
             no other id is ever handed to it.
+        any_name: Its worlds have names of their own, not that of the module.
+        playable: Whether :meth:`make` gives anything to play in.
         observation_space: Of one sub-environment.
         action_space: Of one sub-environment.
         step_seconds: Control step, simulated seconds.
@@ -226,6 +224,8 @@ class World(Method[WorldParams], ABC):
     step_seconds: float
     masked: bool = False
     env_ids: ClassVar[tuple[str, ...]] = ()
+    any_name: ClassVar[bool] = False
+    playable: ClassVar[bool] = True
 
     def __init__(self, params: WorldParams) -> None:
         self.check_env_id(params.env_id)
@@ -264,6 +264,11 @@ class World(Method[WorldParams], ABC):
         spec = copy.deepcopy(gymnasium.spec(self.params.env_id))
         spec.max_episode_steps = self.params.max_steps
         return spec
+
+    def recorded_in(self, folder: Path) -> Self:
+        """This world as a dataset has it; most know their spaces themselves."""
+        del folder
+        return self
 
     def score(self, returns: Floats) -> Floats:
         """Returns normalised to 0 (random policy) .. 100 (best behaviour policy)."""

@@ -13,30 +13,27 @@ from dataclasses import dataclass
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import PARAMS
-from tasks.report.engine.collect import PARENT, Data, Result, Study
+from tasks.report.engine.collect import PARENT, Data, Study
+from tasks.report.engine.result import Files, Result
 from tasks.statistics.rule import VerdictParams
 from tasks.statistics.verdict import GOOD, Verdict, judge_scores, of_compressor
 
 
 @dataclass(frozen=True)
-class Row:
-    """One variant of one learner, judged.
+class Kept:
+    """One variant of one learner, played or not.
 
     Attributes:
         data: The dataset it is of.
         result: What was found of it.
         parent: The same learner's float32 variant; itself where it is that one.
         ratio: Bytes against the parent's.
-        verdict: Against the parent.
-        against_best: Against the best learner's float32 variant.
     """
 
     data: Data
-    result: Result
-    parent: Result
+    result: Files
+    parent: Files
     ratio: float
-    verdict: Verdict
-    against_best: Verdict
 
     @property
     def name(self) -> str:
@@ -48,11 +45,38 @@ class Row:
         """Whether it is a float32 variant."""
         return self.result.variant == PARENT
 
+
+@dataclass(frozen=True)
+class Row(Kept):
+    """One variant that was played, judged.
+
+    Attributes:
+        result: What was found of it.
+        parent: The same learner's float32 variant; itself where it is that one.
+        verdict: Against the parent.
+        against_best: Against the best learner's float32 variant.
+    """
+
+    result: Result
+    parent: Result
+    verdict: Verdict
+    against_best: Verdict
+
     @property
     def score(self) -> tuple[float, float, float]:
         """Low, IQM, high."""
         score = self.result.metrics["score"]
         return float(score["low"]), float(score["iqm"]), float(score["high"])
+
+
+def kept(data: Data) -> list[Kept]:
+    """Every variant on logs without a world, in the study's order."""
+    pairs = [
+        (what, data.unplayed[what.learner, PARENT]) for what in data.unplayed.values()
+    ]
+    return [
+        Kept(data, what, parent, what.bytes / parent.bytes) for what, parent in pairs
+    ]
 
 
 def rows(study: Study, params: VerdictParams) -> list[Row]:

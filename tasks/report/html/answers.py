@@ -1,7 +1,7 @@
 """What stands under an answer: file, command, and how far critics came."""
 
 from tasks.artifacts.curves import Horizon, undertrained
-from tasks.report.engine.collect import Result
+from tasks.report.engine.result import Result
 
 
 def critics(name: str, reached: Horizon) -> tuple[str, float, float | None, bool]:

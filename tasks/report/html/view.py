@@ -19,9 +19,10 @@ from tasks.report.cores.pictures import (
     strip,
 )
 from tasks.report.cores.svg import COLOURS
-from tasks.report.engine.collect import Data, Result, Study
+from tasks.report.engine.collect import Data, Study
 from tasks.report.engine.figures import bands, scores
-from tasks.report.engine.judge import Row, answer, best_of
+from tasks.report.engine.judge import Kept, Row, answer, best_of
+from tasks.report.engine.result import Files, Result
 from tasks.report.html.answers import command_of, critics, file_of
 
 BATCHES = ("1", "256")
@@ -114,7 +115,7 @@ def section(study: Study, data: Data, rows: Sequence[Row]) -> Section:
             ),
             colour=colours[row.result.learner],
             shape=shapes[row.result.variant],
-            latency={b: t for b in BATCHES if (t := _latency(row, b))},
+            latency={b: t for b in BATCHES if (t := latency(row, b))},
         )
         for row in rows
     ]
@@ -167,12 +168,12 @@ def _scored(data: Data, figures: Mapping[str, Any]) -> tuple[float, float, float
     return low, middle, high
 
 
-def key(row: Row) -> str:
+def key(row: Kept) -> str:
     """What ties a variant's row to its marks."""
     return json.dumps([row.data.name, row.result.learner, row.result.variant])
 
 
-def _latency(row: Row, batch: str) -> tuple[float, float, str] | None:
+def latency(row: Kept, batch: str) -> tuple[float, float, str] | None:
     """p50 and p99 in microseconds, and the parent's pace in words."""
     measured = row.result.latency
     timed = measured["batches"].get(batch) if measured else None
@@ -182,7 +183,7 @@ def _latency(row: Row, batch: str) -> tuple[float, float, str] | None:
     return float(timed["p50_us"]), float(timed["p99_us"]), said
 
 
-def _pace(child: Result, parent: Result, batch: str) -> str:
+def _pace(child: Files, parent: Files, batch: str) -> str:
     """Latency (p50) against another variant, where both were timed alike."""
     ours, theirs = child.latency, parent.latency
     if ours is None or theirs is None:
@@ -236,7 +237,7 @@ def _pareto(
     return pictures
 
 
-def unmeasured(rows: Iterable[Row]) -> list[str]:
+def unmeasured(rows: Iterable[Kept]) -> list[str]:
     """The command that measures it, for each latency that is missing."""
     return [
         f"python -m tasks.profile --dataset {a.dataset} --learner {a.learner}"
@@ -245,7 +246,7 @@ def unmeasured(rows: Iterable[Row]) -> list[str]:
     ]
 
 
-def timed(rows: Iterable[Row]) -> str:
+def timed(rows: Iterable[Kept]) -> str:
     """How latencies were measured, one clause a way, and how busy the machine was."""
     latencies = [row.result.latency for row in rows if row.result.latency]
     ways = {
