@@ -21,6 +21,7 @@ HOSTILE = [
     *("a>X", "\\", "--help", "$(error X)", "$(eval Y:=1)", "#", "*"),
 ]
 IMPORTING = "-m tasks.generate.engine.importing"
+EXPORTING = "-m tasks.generate.engine.exporting --dataset=x"
 SAID = {  # variable: target, other variables, and the words that hold its value
     "NAME": ("study", (), "-m flows.study -- {}"),
     "SET": ("study", ("NAME=smoke",), "-m flows.study --set={} -- smoke"),
@@ -43,6 +44,8 @@ SAID = {  # variable: target, other variables, and the words that hold its value
         ("SRC=s", "NAME=x", "LINK=1", "DRY=1"),
         f"{IMPORTING} --source=s --name=x --options={{}} --link --dry",
     ),
+    "TO": ("export-data", ("NAME=x", "OUT=o"), f"{EXPORTING} --to={{}} --out=o"),
+    "OUT": ("export-data", ("NAME=x", "TO=t"), f"{EXPORTING} --to=t --out={{}}"),
     "PORT": ("ui", (), "-m flows.serve --port={}"),
     "WORKERS": ("flow", (), "-m flows --workers={} --"),
     "DASK": ("flow", (), "-m flows --dask={} --"),
@@ -103,7 +106,9 @@ def test_targets_are_words_and_nothing_else(clone: Path, value: str):
     assert commands[0] == ["-m", "flows", "--local", "--", "report", *value.split()]
 
 
-@pytest.mark.parametrize("target", ["study", "claim", "behaviors", "compare", "import"])
+@pytest.mark.parametrize(
+    "target", ["study", "claim", "behaviors", "compare", "import", "export-data"]
+)
 def test_a_missing_name_is_asked_for(clone: Path, target: str):
     assert made(clone, target) == (2, [])
 

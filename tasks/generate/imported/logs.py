@@ -57,6 +57,11 @@ class Options(Params):
         min_length: Shorter episodes are left out, steps.
         log_prob: Of what the source's log densities are: scaled, actions scaled to
             [-1, 1]; raw, actions in their own units; ignore them.
+        success_reward: Of an episode's last step if it succeeded, where the source has
+            no rewards.
+        use_states: Whether a robomimic file's simulator states are the observations.
+        alignment: Of RLDS rows: rlds, the reward that followed a row's action stands
+            beside it; dm_env, action and reward are those that led to the row.
     """
 
     source: Annotated[str, NameRule()]
@@ -79,6 +84,9 @@ class Options(Params):
     filter: str
     min_length: Annotated[int, Range(0, 10**7)]
     log_prob: Annotated[str, OneOf(("ignore", "scaled", "raw"))]
+    success_reward: Annotated[float, Range(-1e9, 1e9)]
+    use_states: bool
+    alignment: Annotated[str, OneOf(("rlds", "dm_env"))]
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,9 @@ from tasks.artifacts.nearest import listed, suggestion
 SINGLE = ("episode", "step", "time", "reward", "terminated", "truncated")
 LISTS = ("obs", "next_obs", "action")
 SEVERAL = ("infos", "next_infos")
-KEYS = (*SINGLE, *LISTS, *SEVERAL, "gap", "timezone", "na", "decimal", "units")
+SETTINGS = ("gap", "timezone", "na", "dtype", "decimal", "units")
+KEYS = (*SINGLE, *LISTS, *SEVERAL, *SETTINGS)
+DTYPES = ("float32", "float64")
 RULES = ("error", "drop_episode", "ffill")
 MEND = "mend the map, e.g. MAP=map.yaml"
 # names that say what a column is, in small letters and digits without signs
@@ -60,6 +62,7 @@ class Columns:
         gap: Seconds after which a pause begins an episode; 0: none does.
         timezone: Of dates without one; empty: not said.
         na: One of :data:`RULES`.
+        dtype: One of :data:`DTYPES`; empty: as they are stored.
         notes: What was guessed, and what is kept without being used.
     """
 
@@ -78,6 +81,7 @@ class Columns:
     gap: float = 0.0
     timezone: str = ""
     na: str = "error"
+    dtype: str = ""
     notes: tuple[str, ...] = ()
 
     def used(self) -> list[str]:
@@ -152,9 +156,11 @@ def _settings(said: Mapping[str, Any], where: object) -> dict[str, Any]:
     _check(rule in RULES, "na", rule, f"one of {', '.join(RULES)}", where)
     zone = said.get("timezone") or ""
     _check(isinstance(zone, str), "timezone", zone, "a name, e.g. UTC", where)
+    dtype = said.get("dtype") or ""
+    _check(dtype in ("", *DTYPES), "dtype", dtype, " or ".join(DTYPES), where)
     timed = said.get("time") is not None
     _check(timed or not gap, "gap", gap, "none without a column of time", where)
-    return {"gap": float(gap), "na": rule, "timezone": zone}
+    return {"gap": float(gap), "na": rule, "timezone": zone, "dtype": dtype}
 
 
 def _units(said: Mapping[str, Any]) -> list[str]:

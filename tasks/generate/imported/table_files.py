@@ -69,6 +69,9 @@ def open_names(path: Path) -> tuple[list[str], str, Any]:
         RefusedError: If it is no table or too large, or a name is empty, stands twice,
             or all of them are numbers.
     """
+    if not path.is_file():
+        found = "a folder" if path.is_dir() else "nothing"
+        raise RefusedError(path, "file", found, "a file", "name a CSV or parquet file")
     if (size := path.stat().st_size) > MOST_BYTES:
         mend = "write it in several files, and import each as a dataset"
         raise RefusedError(path, "bytes", size, f"at most {MOST_BYTES}", mend)

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from tasks.artifacts.errors import RefusedError
+from tasks.generate.imported import ImportedParams
 from tasks.generate.imported.logs import Log, Logs, Options
 from tests.house import ROOT
 
@@ -16,7 +17,7 @@ def options(**changed: Any) -> Options:
     """Options of params/generate/imported.yaml, some of them changed."""
     text = (ROOT / "params/generate/imported.yaml").read_text(encoding="utf-8")
     block = yaml.safe_load(text) | changed
-    return Options.parse(block, "dataset.logs.generate")
+    return ImportedParams.parse(block, "dataset.logs.generate")
 
 
 def read(reader: ModuleType, source: Path, **changed: Any) -> tuple[list[Log], Logs]:

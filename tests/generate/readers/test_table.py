@@ -116,6 +116,7 @@ def test_what_is_wrong_is_named(tmp_path: Path, old: str, new: str, line: str):
         ({"obs": {"a": "x"}}, "map.obs: found {'a': 'x'}, expected a column's name"),
         ({"reward": 3}, "map.reward: found 3, expected a column's name"),
         ({"epsiode": "run"}, "map: found 'epsiode', expected one of"),
+        ({"dtype": "int8"}, "map.dtype: found 'int8', expected float32 or float64"),
         ({"na": "zero"}, "map.na: found 'zero', expected one of error"),
         ({"gap": 3.0}, "map.gap: found 3.0, expected none without a column of time"),
         ({"gap": -1.0}, "map.gap: found -1.0, expected seconds"),

@@ -7,7 +7,7 @@
 An episode has L frames, the last a real one with an action but nothing after it. So it
 becomes T = L - 1 steps, all of whose observations are known. Whether the task ended is
 in ``next.success`` where there is such a column. Paths that info.json states are not
-followed. Cadene et al., LeRobot, docs/source/lerobot-dataset-v3.mdx.
+followed. Cadene et al., LeRobot; layout of its pages on datasets.
 """
 
 import re
@@ -32,6 +32,7 @@ from tasks.generate.imported.logs import Log, Logs, Options
 from tasks.generate.imported.mapping import natural
 from tasks.generate.imported.tables import Table
 
+INFOS = ("legal", "log_prob")  # not LeRobot's own; of datasets that were exported here
 KEPT = ("episode_index", "frame_index", "timestamp")
 ENDS = ("next.reward", "next.done", "next.success")
 PICTURES = ("image", "video")
@@ -72,7 +73,8 @@ class _Frames:
         self.notes: list[str] = []
         self.keys = self._observation_keys()
         ends = [name for name in ENDS if name in info.features]
-        columns = [*KEPT, "action", *self.keys, *ends]
+        self.infos = [name for name in INFOS if name in info.features]
+        columns = [*KEPT, "action", *self.keys, *ends, *self.infos]
         if "task_index" in info.features:
             columns.append("task_index")
         self.values = self._read(columns)
@@ -112,7 +114,8 @@ class _Frames:
             self._rewards(frames, steps),
             terminated,
             not terminated,
-            where=where,
+            {name: values[name][frames] for name in self.infos},
+            where,
         )
 
     def _terminated(self, last: int) -> bool:
@@ -128,7 +131,13 @@ class _Frames:
         """Rewards of the steps; one that stands on the last frame alone is kept."""
         stored = self.values.get("next.reward")
         if stored is None:
-            return None
+            if not self.options.success_reward:
+                return None
+            rewards = np.zeros(steps.stop - steps.start)
+            rewards[-1] = self.options.success_reward * self._terminated(
+                frames.stop - 1
+            )
+            return rewards
         rewards = stored[steps]
         last = stored[frames.stop - 1]
         if frames.stop > steps.stop and last and not rewards.any():

@@ -83,6 +83,8 @@ class Rows:
         self.actions = self._actions(options)
         self.rewards = None if columns.reward is None else self._side([columns.reward])
         self.obs = self._following("obs", columns.obs, columns.next_obs)
+        if columns.dtype:
+            self.obs = self.obs.astype(columns.dtype, copy=False)
         self.infos = {
             name: self._following(f"infos.{name}", now, columns.next_infos.get(name))
             for name, now in columns.infos.items()
