@@ -88,7 +88,8 @@ class Adam:
         self.rate, self.decay, self.steps = rate, decay, 0
         self._lay(list(parameters))
         self.moments = [torch.zeros_like(self.run.flat) for _ in MOMENTS]
-        self.count = torch.zeros(())
+        self.number = np.zeros((), np.float32)  # steps, where torch's kernel reads them
+        self.count = torch.from_numpy(self.number)
 
     def _lay(self, parameters: list[nn.Parameter]) -> None:
         """Put the parameters into one piece of memory, where they are now."""
@@ -129,11 +130,11 @@ class Adam:
             self.move_by_seed()
             return
         flat, (mean, square) = self.run.flat, self.moments
-        if self.count.device != flat.device:
-            self.count = self.count.to(flat.device)
+        self.number[()] = self.steps
+        count = self.count if flat.device.type == "cpu" else self.count.to(flat.device)
         torch._fused_adamw_(
             *([flat], [self.gradient], [mean], [square], []),
-            [self.count.fill_(self.steps)],
+            [count],
             lr=float(rates[0]),
             beta1=0.9,
             beta2=0.999,

@@ -114,20 +114,19 @@ class RIQL(ImplicitQ[RIQLParams]):
         y = super().backup(batch, v_next)
         return y.clamp(self.params.target_low, self.params.target_high)
 
-    def errors(self, q: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Huber loss H of each Bellman error, and H' = clip(x, -delta, delta) / delta.
+    def critic_loss(self, q: Tensor, y: Tensor) -> tuple[Loss, Tensor]:
+        """Huber losses H of the Bellman errors, their mean over critics.
+
+        H'(x) is x, clipped to [-delta, delta], over delta.
 
         Args:
             q: (S, K, B).
             y: (S, B).
-
-        Returns:
-            (S, K, B) each.
         """
-        delta = self.params.sigma**-2
-        y = y.unsqueeze(1).expand_as(q)  # (S, K, B)
-        losses = huber_loss(q, y, reduction="none", delta=delta) / delta
-        return losses, (q - y).clamp(-delta, delta) / delta
+        y, delta = y.unsqueeze(1).expand_as(q), self.params.sigma**-2  # (S, K, B)
+        errors = huber_loss(q, y, reduction="none", delta=delta) / delta
+        slope = (q - y).clamp(-delta, delta) / (delta * q[0].numel())
+        return Loss(errors.mean((-2, -1)), (slope,)), errors
 
     def more_metrics(self, batch: Batch, q: Tensor, y: Tensor) -> dict[str, Tensor]:
         """How often targets are clipped, and what critics say of corrupted rows.

@@ -45,7 +45,6 @@ class XQL(ImplicitQ[XQLParams]):
 
     value_norm = "before"
     new_value = True
-    mean_critics = False
 
     def value_loss(self, q: Tensor, v: Tensor) -> Loss:
         """Gumbel regression in a safe form, exp(-m) mean (exp(z) - z - 1).
@@ -67,17 +66,16 @@ class XQL(ImplicitQ[XQLParams]):
         slope = (scale - weight) * (whole == z) / p.temperature / z.shape[-1]
         return Loss((weight - z * scale - scale).mean(-1), (slope,))
 
-    def errors(self, q: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Huber loss of each Bellman error, and its gradient, the clipped error.
+    def critic_loss(self, q: Tensor, y: Tensor) -> tuple[Loss, Tensor]:
+        """Huber losses of the Bellman errors, summed over critics.
+
+        Their gradient by Q is the error, clipped.
 
         Args:
             q: (S, E, B).
             y: (S, B).
-
-        Returns:
-            (S, E, B) each.
         """
-        huber = self.params.huber
-        y = y.unsqueeze(1).expand_as(q)  # (S, E, B)
-        losses = huber_loss(q, y, reduction="none", delta=huber)
-        return losses, (q - y).clamp(-huber, huber)
+        y, huber = y.unsqueeze(1).expand_as(q), self.params.huber  # (S, E, B)
+        errors = huber_loss(q, y, reduction="none", delta=huber)
+        slope = (q - y).clamp(-huber, huber) / q.shape[-1]
+        return Loss(errors.mean(-1).sum(-1), (slope,)), errors

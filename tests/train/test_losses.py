@@ -10,6 +10,7 @@ from torch import Tensor
 from tasks.nets.fitting import Loss
 from tasks.train.cores import losses
 from tasks.train.cores.actor_critic import negative_log_density
+from tasks.train.engine.slices import PerSlice
 
 from . import harness
 
@@ -52,8 +53,8 @@ CASES = {
     "gumbel": ((S, B), xql, gumbel),
     "bellman": (
         (S, E, B),
-        lambda q: losses.bellman_fit(q, drawn(S, B, seed=1)),
-        lambda q: (q - drawn(S, B, seed=1)[:, None]).square().mean(-1).sum(-1),
+        lambda q: losses.bellman_fit(q, drawn(S, B, seed=1), 0.5)[0],
+        lambda q: (q - drawn(S, B, seed=1)[:, None]).square().mean(-1).sum(-1) / 2,
     ),
     "square": (
         (S, B, A),
@@ -96,10 +97,74 @@ def test_a_likelihood_has_those_of_its_deviation_too():
     assert not loss.slopes[1][..., [0, 3]].any()
 
 
-@pytest.mark.parametrize("name", ["xql", "riql"])
-def test_bellman_errors_have_autograds_gradient(name: str):
+@pytest.mark.parametrize("name", ["xql", "riql", "iql"])
+def test_bellman_losses_have_autograds_gradient(name: str):
     learner: Any = harness.make(name)
-    q, y = (5 * drawn(S, E, B)).requires_grad_(), drawn(S, B, seed=1)
-    errors, slopes = learner.errors(q, y)
-    (gradient,) = torch.autograd.grad(errors.sum(), q)
-    torch.testing.assert_close(slopes.detach(), gradient)
+    count = learner.critics.net.members
+    q, y = (5 * drawn(S, count, B)).requires_grad_(), drawn(S, B, seed=1)
+    loss, errors = learner.critic_loss(q, y)
+    check(loss, loss.each, [q])
+    share = loss.each / errors.mean(-1).sum(-1)
+    whole = 1.0 if name == "xql" else 1 / count
+    torch.testing.assert_close(share, torch.full_like(share, whole))
+
+
+def singles(*shape: int, seed: int = 0) -> Tensor:
+    return drawn(*shape, seed=seed).float()
+
+
+LOOPS: dict[str, tuple[Callable[..., Any], list[Tensor]]] = {
+    "expectile": (
+        lambda q, v: losses.expectile_loss(q, v, 0.7),
+        [singles(S, 64), singles(S, 64, seed=1)],
+    ),
+    "an expectile a slice": (
+        lambda q, v: losses.expectile_loss(q, v, PerSlice([0.7, 0.9])),  # type: ignore[arg-type]
+        [singles(S, 64), singles(S, 64, seed=1)],
+    ),
+    "bellman": (
+        lambda q, y: losses.bellman_fit(q, y, 0.5),
+        [singles(S, E, 64), singles(S, 64, seed=1)],
+    ),
+    "weighted square": (
+        losses.weighted_square,
+        [singles(S, 64, A), singles(S, 64, A, seed=1), singles(S, 64, seed=2)],
+    ),
+    "likelihood": (
+        losses.weighted_likelihood,
+        [
+            singles(S, 64, A),
+            singles(S, 64, A + 2, seed=1)[..., 1:-1],  # rows with gaps
+            singles(S, 64, seed=2),
+            LOG_STD.clone(),
+        ],
+    ),
+    "tails": (losses.tails, [singles(S, 256), singles(S, E, 256).square()]),
+    "tails of few": (losses.tails, [singles(S, 9), singles(S, 1, 9).square()]),
+    "no tails": (losses.tails, [torch.ones(S, 9), torch.zeros(S, E, 9)]),
+}
+
+
+def flat(result: Any) -> list[Tensor]:
+    if isinstance(result, Tensor):
+        return [result]
+    return [x for part in result for x in flat(part)]
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_loops_do_what_torch_does(name: str, monkeypatch: pytest.MonkeyPatch):
+    function, tensors = LOOPS[name]
+    ours = flat(function(*tensors))
+    monkeypatch.setattr(losses, "compiled", lambda *_: False)
+    for a, b in zip(ours, flat(function(*tensors)), strict=True):
+        assert a.shape == b.shape
+        torch.testing.assert_close(a, b, atol=1e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize("at", [0, 1])
+def test_what_is_no_number_shows_in_the_curves(at: int):
+    tensors = [singles(S, 64), singles(S, E, 64).square()]
+    tensors[at][1].view(-1)[5] = torch.nan
+    shown = losses.tails(*tensors)[at]
+    assert shown[1].isnan()
+    assert shown[0].isfinite()

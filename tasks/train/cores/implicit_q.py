@@ -45,10 +45,13 @@ from tasks.train.cores.actor_critic import (
     actor,
     log_likelihood,
 )
-from tasks.train.cores.losses import weighted_likelihood, weighted_square
+from tasks.train.cores.losses import (
+    bellman_fit,
+    tails,
+    weighted_likelihood,
+    weighted_square,
+)
 
-TAIL = 0.01  # share of a batch, those rows with the largest errors; at least one row
-TINY = 1e-30  # instead of a division by 0
 RETURN_RANGE = 1000.0  # what ``reward_scale: return_range`` stretches returns to
 
 
@@ -72,28 +75,12 @@ class ImplicitParams(ActorCriticParams):
 AnyParams = TypeVar("AnyParams", bound=ImplicitParams)
 
 
-def kurtosis(y: Tensor) -> Tensor:
-    """Fourth central moment over the squared second: (S, B) -> (S,).
-
-    It is 3 of a normal distribution and more where the critics' targets have heavy
-    tails; 0 where all are equal.
-    """
-    squares = (y - y.mean(-1, keepdim=True)).square()
-    return squares.square().mean(-1) / squares.mean(-1).square().clamp(min=TINY)
-
-
-def tail_share(errors: Tensor) -> Tensor:
-    """Share of the loss in the hundredth of the rows with most: (S, B) -> (S,)."""
-    most = errors.topk(max(1, round(TAIL * errors.shape[-1])), sorted=False).values
-    return most.sum(-1) / errors.sum(-1).clamp(min=TINY)
-
-
 class ImplicitQ(Learner[AnyParams]):
     """A value fitted to critics at logged actions, Bellman critics, weighted cloning.
 
     A method on this core defines :meth:`value_loss`, and may replace
-    :meth:`initialise`, :meth:`cautious_q`, :meth:`backup`, :meth:`errors` and
-    :meth:`more_metrics`.
+    :meth:`initialise`, :meth:`cautious_q`, :meth:`backup`, :meth:`critic_loss`
+    and :meth:`more_metrics`.
 
     Args:
         params: Parameters of the method.
@@ -106,12 +93,10 @@ class ImplicitQ(Learner[AnyParams]):
         value_norm: Where the value network's hidden layers are normalised: ``none``,
             ``before`` or ``after`` the activation.
         new_value: Whether critics and actor see the value after its step.
-        mean_critics: Whether the critics descend the mean over critics, not the sum.
     """
 
     value_norm: ClassVar[str] = "none"
     new_value: ClassVar[bool] = False
-    mean_critics: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -171,18 +156,17 @@ class ImplicitQ(Learner[AnyParams]):
         discount = self.params.discount * (1 - batch.terminated)
         return batch.reward + discount * v_next
 
-    def errors(self, q: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Loss of each Bellman error, here its square, and its gradient by Q.
+    def critic_loss(self, q: Tensor, y: Tensor) -> tuple[Loss, Tensor]:
+        """What the critics descend, here the mean squared Bellman error (eq. 6).
 
         Args:
             q: (S, E, B).
             y: (S, B).
 
         Returns:
-            (S, E, B) each.
+            The loss with its gradient by Q, and that of each error, (S, E, B).
         """
-        error = q - y.unsqueeze(1)
-        return error.square(), 2 * error
+        return bellman_fit(q, y, 1 / self.critics.net.members)
 
     def more_metrics(self, batch: Batch, q: Tensor, y: Tensor) -> dict[str, Tensor]:
         """Metrics of the method's own for the curves.
@@ -250,28 +234,29 @@ class ImplicitQ(Learner[AnyParams]):
             v_next = outputs(self.value, batch.next_observation)
 
         y = self.backup(batch, v_next)
-        share = 1 / self.critics.net.members if self.mean_critics else 1.0
+        errors = y
 
         def bellman(q: Tensor) -> Loss:
-            errors, slopes = self.errors(q, y)  # (S, E, B)
-            each = errors.mean(-1).sum(-1) * share
-            return Loss(each, (slopes * (share / q.shape[-1]),))
+            nonlocal errors
+            loss, errors = self.critic_loss(q, y)
+            return loss
 
         optimisers = self.optimisers
-        critic_loss, q_now = self.critics.fit(optimisers["critics"], o, a, bellman)
+        critic_loss, _ = self.critics.fit(optimisers["critics"], o, a, bellman)
         polyak(self.target, self.critics, p.polyak)
 
         weight = (p.beta * (q - v)).exp().clamp(max=p.weight_max)
         cosine = 0.5 * (1 + math.cos(math.pi * step / self.updates))
         optimisers["actor"].rate = p.actor_rate * cosine
         actor_loss = self._imitate(batch, weight)
+        heavy, share = tails(y, errors)
         return {
             "value_loss": value_loss,
             "critic_loss": critic_loss,
             "actor_loss": actor_loss,
             "value": v.mean(-1),
-            "target_kurtosis": kurtosis(y),
-            "tail_share": tail_share(self.errors(q_now, y)[0].mean(1)),
+            "target_kurtosis": heavy,
+            "tail_share": share,
             **self.more_metrics(batch, members, y),
         }
 

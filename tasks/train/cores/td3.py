@@ -126,7 +126,7 @@ class DelayedActor(Learner[AnyParams]):
             self.optimisers["critics"],
             batch.observation,
             batch.action,
-            lambda q: bellman_fit(q, y),
+            lambda q: bellman_fit(q, y)[0],
         )
         if (step + 1) % p.policy_delay == 0:
 
