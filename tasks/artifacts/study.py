@@ -106,6 +106,7 @@ class Study(Effort):
     title: str
     datasets: Some
     learners: Names
+    adopted: Names
     policies: Some
     curves: Names
     compressors: Some

@@ -3,7 +3,7 @@
 | file | of |
 |---|---|
 | ``data/datasets/<D>-v0/card.json``, ``world.json`` | each dataset |
-| ``data/policies/<D>/<L>/curves.csv`` | each learner |
+| ``data/policies/<D>/<L>/curves.csv`` | each learner, but adopted policies |
 | ``data/compressed/<D>/<L>/<V>/compression.json`` | each variant |
 | ``data/onnx/<D>/<L>/<V>/seed-<k>.json`` | each variant and seed |
 | ``data/evaluations/<D>/<L>/<V>/metrics.json``, ``episodes.parquet`` | each variant |
@@ -203,6 +203,7 @@ def _data(
             f"python -m tasks.train --dataset {name} {read.trained(learner, swept)}",
         )
         for learner in study["policies"]
+        if learner not in study.get("adopted", ())
     }
     learning = {
         learner: _learning(root, name, learner) for learner in study.get("curves", [])
