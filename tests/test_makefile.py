@@ -31,6 +31,26 @@ SAID = {  # variable: target, other variables, and the words that hold its value
         "-m flows.compare -- main workspace {}",
     ),
     "WORLD": ("behaviors", (), "-m tasks.behaviors --world={}"),
+    "SRC": (
+        "adopt",
+        ("NAME=mine", "WORLD=w"),
+        "-m tasks.adopt.engine.door --name=mine --world=w -- {}",
+    ),
+    "OPTIONS": (
+        "adopt",
+        ("NAME=mine", "DATASET=d", "SRC=f"),
+        "-m tasks.adopt.engine.door --name=mine --dataset=d --options={} -- f",
+    ),
+    "NORM": (
+        "adopt",
+        ("NAME=mine", "WORLD=w", "SRC=f"),
+        "-m tasks.adopt.engine.door --name=mine --world=w --norm={} -- f",
+    ),
+    "REPLAY": (
+        "adopt",
+        ("NAME=mine", "WORLD=w", "SRC=f"),
+        "-m tasks.adopt.engine.door --name=mine --world=w --replay={} -- f",
+    ),
     "PORT": ("ui", (), "-m flows.serve --port={}"),
     "WORKERS": ("flow", (), "-m flows --workers={} --"),
     "DASK": ("flow", (), "-m flows --dask={} --"),
@@ -91,7 +111,7 @@ def test_targets_are_words_and_nothing_else(clone: Path, value: str):
     assert commands[0] == ["-m", "flows", "--local", "--", "report", *value.split()]
 
 
-@pytest.mark.parametrize("target", ["study", "claim", "behaviors", "compare"])
+@pytest.mark.parametrize("target", ["study", "claim", "behaviors", "compare", "adopt"])
 def test_a_missing_name_is_asked_for(clone: Path, target: str):
     assert made(clone, target) == (2, [])
 

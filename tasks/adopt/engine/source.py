@@ -38,7 +38,8 @@ def seal(folder: Path, brought: str) -> None:
         folder: The source's.
         brought: Name of the user's file.
     """
-    files = {path.name: sha256(path) for path in sorted(folder.iterdir())}
+    others = [path for path in sorted(folder.iterdir()) if path.name != STATED]
+    files = {path.name: sha256(path) for path in others}
     content = {"schema": SCHEMA, "brought": brought, "files": files}
     write_sealed(folder / STATED, content)
 

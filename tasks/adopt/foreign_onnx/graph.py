@@ -19,6 +19,9 @@ from tasks.artifacts.onnx_graph import check_graph
 
 LARGEST = 2**30  # bytes of a file
 MOST = 1000  # nodes of a chain
+# nodes that give a value another shape, which may follow from that of another value;
+# in a chain of rows they do nothing, or widths do not fit
+SHAPED = ("Expand", "Reshape")
 
 
 def read_chain(path: Path, start: str, end: str) -> list[Step]:
@@ -101,7 +104,8 @@ def _between(
         node = made_by.get(value)
         if node is None or len(chain) > MOST:
             raise refused(path, "graph", f"{value:.80} from elsewhere", f"from {start}")
-        inputs = [name for name in node.input if name and name not in known]
+        given = node.input[:1] if node.op_type in SHAPED else node.input
+        inputs = [name for name in given if name and name not in known]
         if len(inputs) != 1 or node.output[0] != value:
             found = f"node {node.name or node.op_type:.80} of {len(inputs)} values"
             raise refused(path, "graph", found, "nodes of one value each")
@@ -124,23 +128,32 @@ def _pruned(
 ) -> onnx.ModelProto:
     """The chain as a model of its own, any batch, with the constants it needs."""
     made_by = {name: node for node in model.graph.node for name in node.output}
+    nodes = [
+        helper.make_node("Identity", node.input[:1], node.output)
+        if node.op_type in SHAPED
+        else node
+        for node in nodes
+    ]
     wanted = [name for node in nodes for name in node.input]
-    chain, kept, names = {id(node) for node in nodes}, [], set()
+    done = {name for node in nodes for name in node.output}
+    before: list[onnx.NodeProto] = []  # what gives constants, the last first
+    names = set()
     while wanted:
         name = wanted.pop()
-        node = made_by.get(name)
         names.add(name)
-        if node is not None and id(node) not in chain:
-            chain.add(id(node))
+        node = made_by.get(name)
+        if node is not None and name not in done:
+            done.update(node.output)
+            before.append(node)
             wanted += node.input
-    kept = [node for node in model.graph.node if id(node) in chain]
+    constants = [node for node in model.graph.node if node in before]
     own = next(value for value in model.graph.input if value.name == start)
     dims = own.type.tensor_type.shape.dim
     shape = ["batch", *(dim.dim_value or None for dim in dims[1:])]
     inputs = [helper.make_tensor_value_info(start, TensorProto.FLOAT, shape)]
     outputs = [onnx.ValueInfoProto(name=end)]
     tensors = [t for t in model.graph.initializer if t.name in names]
-    body = helper.make_graph(kept, "chain", inputs, [], tensors)
+    body = helper.make_graph([*constants, *nodes], "chain", inputs, [], tensors)
     body.output.extend(outputs)
     return helper.make_model(
         body, opset_imports=model.opset_import, ir_version=min(model.ir_version, 10)

@@ -14,7 +14,16 @@ from tasks.artifacts.errors import RefusedError
 
 MEND = "export the actor alone as Gemm, Relu and Tanh, or adopt the trainer's own file"
 # nodes that change no number of a batch of rows
-SAME = ("Identity", "Flatten", "Cast", "Reshape", "Squeeze", "Unsqueeze", "Dropout")
+SAME = (
+    "Identity",
+    "Flatten",
+    "Cast",
+    "Expand",
+    "Reshape",
+    "Squeeze",
+    "Unsqueeze",
+    "Dropout",
+)
 BETWEEN = {"Relu": "relu", "Tanh": "tanh"}
 
 
