@@ -14,7 +14,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 # What a user says is data: make does not expand it, and it reaches the commands by the
 # environment, "$$NAME", never as a part of a line that a shell reads.
-override SAID := NAME SRC MAP OPTIONS LINK DRY TO OUT SET A B C WORLD TARGETS LOCAL WORKERS DASK PORT
+override SAID := NAME SRC MAP OPTIONS LINK DRY TO OUT SET A B C WORLD DATASET NORM REPLAY TARGETS LOCAL WORKERS DASK PORT
 $(foreach name,$(SAID),$(if $(filter undefined,$(origin $(name))),,$(eval override $(name) := $$(value $(name)))$(eval export $(name))))
 
 # The stamp's name is a checksum of what was installed: a second set-up does nothing.
@@ -23,7 +23,7 @@ STAMP := $(VENV)/installed-$(shell cat requirements.lock pyproject.toml | cksum 
 # $(call which,make study NAME,params/study) ends with the names to choose from.
 which = files=($(2)/*.yaml); files=("$${files[@]\#\#*/}"); echo "say which: $(1)=one of $${files[*]%.yaml}" >&2; exit 1
 
-.PHONY: help setup run flow ui import export-data study smoke claim claims compare report params behaviors test check hazards bench lock browser
+.PHONY: help setup run flow ui import export-data adopt study smoke claim claims compare report params behaviors test check hazards bench lock browser
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | awk 'BEGIN {FS = ":.*## "} {printf "  %-11s %s\n", $$1, $$2}'
@@ -77,6 +77,10 @@ study: setup  ## another study as an experiment: make study NAME=... [SET="key=v
 
 smoke: setup  ## every smoke study, each through all stages to an evaluated ONNX file
 	@for file in params/study/*smoke.yaml; do $(PY) -m flows.study --local -- "$$(basename "$$file" .yaml)"; done
+
+adopt: setup  ## take in a policy trained elsewhere: make adopt SRC=... NAME=... WORLD=...|DATASET=...
+	@$(if $(and $(SRC),$(NAME),$(WORLD)$(DATASET)),,{ echo 'say which: make adopt SRC=FILE NAME=NAME WORLD=WORLD (or DATASET=DATASET) [NORM=norm.npz REPLAY=rows.npz OPTIONS="key=value ..."]' >&2; exit 1; })
+	@$(PY) -m tasks.adopt.engine.door --name="$$NAME" $(if $(WORLD),--world="$$WORLD") $(if $(DATASET),--dataset="$$DATASET") $(if $(NORM),--norm="$$NORM") $(if $(REPLAY),--replay="$$REPLAY") $(if $(OPTIONS),--options="$$OPTIONS") -- "$$SRC"
 
 claim: setup  ## check a paper's claim: make claim NAME=...
 	@$(if $(NAME),,$(call which,make claim NAME,params/claims))

@@ -18,7 +18,7 @@ ORDER = (
     ("generate",),
     ("measure",),
     ("weigh",),
-    ("train", "behaviors"),
+    ("train", "behaviors", "adopt"),
     ("compress",),
     ("export",),
     ("evaluate",),

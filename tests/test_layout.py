@@ -48,6 +48,7 @@ ROOMS = (
 )
 GROUP = {room: room for room in ROOMS} | {"worlds": "world"}
 MAX_LINES = 300
+TORCH_FILE = "tasks/adopt/engine/torch_file.py"  # tests/adopt/test_torch_file.py
 # text that says itself; every other key of a method's YAML has a comment
 PLAIN_KEYS = {"_target_", "name", "env_id", "title", "measured", "method", "world"}
 
@@ -201,7 +202,9 @@ def test_data_cannot_become_code():
         guilty += [
             f"{name_of(path)}:{node.lineno}"
             for node in ast.walk(tree(path))
-            if isinstance(node, ast.Call) and ast.unparse(node.func) in calls
+            if isinstance(node, ast.Call)
+            and ast.unparse(node.func) in calls
+            and name_of(path) != TORCH_FILE
         ]
     assert guilty == []
 

@@ -46,6 +46,21 @@ SAID = {  # variable: target, other variables, and the words that hold its value
     ),
     "TO": ("export-data", ("NAME=x", "OUT=o"), f"{EXPORTING} --to={{}} --out=o"),
     "OUT": ("export-data", ("NAME=x", "TO=t"), f"{EXPORTING} --to=t --out={{}}"),
+    "DATASET": (
+        "adopt",
+        ("NAME=mine", "SRC=f"),
+        "-m tasks.adopt.engine.door --name=mine --dataset={} -- f",
+    ),
+    "NORM": (
+        "adopt",
+        ("NAME=mine", "WORLD=w", "SRC=f"),
+        "-m tasks.adopt.engine.door --name=mine --world=w --norm={} -- f",
+    ),
+    "REPLAY": (
+        "adopt",
+        ("NAME=mine", "WORLD=w", "SRC=f"),
+        "-m tasks.adopt.engine.door --name=mine --world=w --replay={} -- f",
+    ),
     "PORT": ("ui", (), "-m flows.serve --port={}"),
     "WORKERS": ("flow", (), "-m flows --workers={} --"),
     "DASK": ("flow", (), "-m flows --dask={} --"),
@@ -107,7 +122,8 @@ def test_targets_are_words_and_nothing_else(clone: Path, value: str):
 
 
 @pytest.mark.parametrize(
-    "target", ["study", "claim", "behaviors", "compare", "import", "export-data"]
+    "target",
+    ["study", "claim", "behaviors", "compare", "import", "export-data", "adopt"],
 )
 def test_a_missing_name_is_asked_for(clone: Path, target: str):
     assert made(clone, target) == (2, [])

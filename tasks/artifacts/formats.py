@@ -187,6 +187,14 @@ class Planned(TypedDict):
     plan_sha256: str
 
 
+class Adopted(TypedDict):
+    """What a contract says of a policy that was trained elsewhere."""
+
+    format: str
+    sha256: str
+    verified: str
+
+
 class Contract(TypedDict):
     """``seed-<k>.json`` beside an ONNX file, as far as results are read."""
 
@@ -197,6 +205,7 @@ class Contract(TypedDict):
     onnx_sha256: str
     parity: Parity
     sampler: NotRequired[Planned | None]
+    adopted: NotRequired[Adopted]
 
 
 class Plan(TypedDict):

@@ -26,6 +26,7 @@ INNER: Mapping[str, tuple[str, ...]] = {
     "corruption": ("source",),
     "attack": ("source", "attacker"),
     "cut": ("dataset", "learner", "policy"),
+    "adopted": ("method", "dataset"),
 }
 PATHS: Mapping[str, tuple[str, ...]] = {
     "bed": ("needs_dataset", "needs_policies"),

@@ -15,6 +15,7 @@ from tasks.artifacts.strict_json import parse_json
 
 SCHEMA = 1
 KEY = "offcut.contract"
+PRODUCER = "offcut"
 MEND = "make it again with: dvc repro"
 # what the stages that open, play and show a file read of its contract
 TYPES: dict[str, tuple[type, ...]] = {
@@ -33,7 +34,11 @@ TYPES: dict[str, tuple[type, ...]] = {
     "weights_sha256": (str,),
     "statistics_sha256": (str,),
 }
-OPTIONAL: dict[str, tuple[type, ...]] = {"made_by": (list,), "parity": (dict,)}
+OPTIONAL: dict[str, tuple[type, ...]] = {
+    "made_by": (list,),
+    "parity": (dict,),
+    "adopted": (dict,),
+}
 
 
 def check_model(path: Path, data: bytes, contract: Mapping[str, Any]) -> None:
@@ -54,6 +59,12 @@ def check_model(path: Path, data: bytes, contract: Mapping[str, Any]) -> None:
     if opset > 26 or model.ir_version > 13:
         versions = f"{opset} / {model.ir_version}"
         raise RefusedError(path, "opset / IR", versions, "at most 26 / 13", MEND)
+    measured = {"opset": opset, "ir": model.ir_version, "producer": model.producer_name}
+    for key, value in {"producer": PRODUCER, **contract}.items():
+        if measured.get(key, value) != value:
+            found = f"{measured[key]!s:.80}, so the contract is another file's"
+            mend = "take a file of your own in with: make adopt"
+            raise RefusedError(path, key, found, value, mend)
     _check_shapes(path, model, contract)
     check_graph(path, model)
 

@@ -1,10 +1,9 @@
 """ONNX policies: written with a contract, opened only if everything fits.
 
-The contract says what goes in, what comes out and what the file was made of: the
-dataset, the weights, and the parameters and code of every method that had a part in it
-(``made_by``: the learner, the compressors in their order, the sampler if there is one).
-It stands in the file (``metadata_props``, key ``offcut.contract``) and, with the file's
-own hash, as JSON beside it.
+The contract says what goes in, what comes out and what the file was made of: dataset,
+weights, and parameters and code of every method that had a part in it (``made_by``: the
+learner, the compressors in their order, a sampler). It stands in the file
+(``metadata_props``, key ``offcut.contract``) and, with its hash, as JSON beside it.
 """
 
 import json
@@ -127,6 +126,7 @@ def contract_of(
         "opset": OPSET,
         "ir": IR,
         "mode": mode,
+        **{key: origin[key] for key in ("adopted",) if key in origin},
     }
 
 

@@ -107,6 +107,7 @@ class Study(Effort):
     datasets: Some
     played: Names
     learners: Names
+    adopted: Names
     policies: Some
     curves: Names
     compressors: Some

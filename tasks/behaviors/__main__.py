@@ -17,21 +17,10 @@ import torch
 from tasks.artifacts.actions import action_bounds
 from tasks.artifacts.files import check_writable, whole_folder, write_json
 from tasks.artifacts.names import add_name
-from tasks.artifacts.onnx_policy import (
-    OnnxPolicy,
-    build_model,
-    contract_of,
-    write_onnx,
-)
 from tasks.artifacts.params import Distinct, Params, Range, build, check_known, load
-from tasks.artifacts.parity import BEHAVIOR_TOLERANCE, check_parity
-from tasks.artifacts.policy import (
-    load_policy,
-    save_policy,
-    statistics_sha256,
-    weights_sha256,
-)
+from tasks.artifacts.policy import load_policy, save_policy
 from tasks.artifacts.stage import run_stage
+from tasks.behaviors.engine.exported import write_behavior
 from tasks.behaviors.engine.measure import choose, measure, random_return, visited
 from tasks.behaviors.engine.online import run
 from tasks.code import made_by
@@ -168,19 +157,9 @@ def export(
         "world": world.params.name,
         "env_id": world.params.env_id,
         "step_seconds": world.step_seconds,
-        "dataset": "online",
-        "dataset_sha256": "",
         "learner": learner_of(world),
-        "weights_sha256": weights_sha256(policy),
-        "statistics_sha256": statistics_sha256(policy),
     }
-    contract = contract_of(policy, k, about, "exact")
-    model = build_model(policy, k, folds=False)
-    path = folder / f"{name}.onnx"
-    candidate = OnnxPolicy(model.SerializeToString(), contract, "exact")
-    draw = np.random.default_rng(0)
-    parity = check_parity(path, policy, k, candidate, rows, draw, BEHAVIOR_TOLERANCE)
-    write_onnx(path, model, {**contract, "parity": parity})
+    write_behavior(folder / f"{name}.onnx", policy, k, about, rows)
     return origin
 
 

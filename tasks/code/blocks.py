@@ -52,6 +52,7 @@ class Group:
     optional: bool = False
 
 
+ADOPTED = "adopted"  # blocks of it have the user's names, and say their method
 GROUPS = {
     "train": Group("train", ("Learner",)),
     "compress": Group("compress", ("Compressor",)),
@@ -64,6 +65,7 @@ GROUPS = {
     "estimate": Group("estimate", ("Estimator",), optional=True),
     "measure": Group("measure", ("Measure",), optional=True),
     "weighting": Group("weigh", ("Weighting",), named=False, optional=True),
+    ADOPTED: Group("adopt", ("Adoption",)),
 }
 # of a sweep, and what follows from it: tasks/code/sweeps.py checks them
 SWEEP = ("sweep", "grid", "cut")
@@ -99,7 +101,8 @@ def check_blocks(params: Mapping[str, Any]) -> None:
         check_mapping(params[name], name)
         for key, block in params[name].items():
             if name in GROUPS:
-                _check_block(f"{name}.{key}", block, GROUPS[name], key)
+                method = _method(name, key, block)
+                _check_block(f"{name}.{key}", block, GROUPS[name], method)
             elif name in DATASETS:
                 _check_dataset(name, key, block)
     for name, group in GROUPS.items():
@@ -127,8 +130,16 @@ def checked(params: Mapping[str, Any], group: str, name: str) -> dict[str, Any]:
     if group in DATASETS:
         _check_dataset(group, name, block)
     else:
-        _check_block(f"{group}.{name}", block, GROUPS[group], name)
+        method = _method(group, name, block)
+        _check_block(f"{group}.{name}", block, GROUPS[group], method)
     return block
+
+
+def _method(group: str, key: str, block: Any) -> object:
+    """Name of the method of a block: its own name, or what it says."""
+    if group != ADOPTED or not isinstance(block, Mapping):
+        return key
+    return block.get("method")
 
 
 def _optional(group: str) -> bool:

@@ -36,7 +36,7 @@ def check(params: Mapping[str, Any]) -> None:
     study = Study.parse(params["study"], "study")
     check_makers(params)
     study.check_device()
-    trained = _trained(params, study)
+    trained = [*_trained(params, study), *_adopted(params, study)]
     made = _made(params, study)
     _check_lists(params, study, trained, made)
     _check_sampled(params, study)
@@ -66,6 +66,31 @@ def _trained(params: Mapping[str, Any], study: Study) -> list[str]:
     return [*own, *both]
 
 
+def _adopted(params: Mapping[str, Any], study: Study) -> tuple[str, ...]:
+    """Names of the policies that were trained elsewhere.
+
+    One is a single network, so no interval over training seeds can be shown beside it.
+    """
+    blocks, where = params["adopted"], "study.adopted"
+    _check_all(study.adopted, blocks, where)
+    for name in study.adopted:
+        if name in params["train"]:
+            expected = "another name: a learner has it"
+            mend = "adopt it again under another name"
+            raise RefusedError(PARAMS, where, name, expected, mend)
+        dataset = blocks[name]["dataset"]
+        if study.datasets != (dataset,):
+            found = f"{name} of {dataset} among {', '.join(study.datasets)}"
+            expected = "the policy's dataset alone in study.datasets"
+            mend = "make a study of each dataset"
+            raise RefusedError(PARAMS, where, found, expected, mend)
+    if study.adopted and study.seeds != (0,):
+        expected = "[0], as an adopted policy is one network and not one a seed"
+        mend = "set study.seeds to [0], or compare two studies with: make compare"
+        raise RefusedError(PARAMS, "study.seeds", list(study.seeds), expected, mend)
+    return study.adopted
+
+
 def _made(params: Mapping[str, Any], study: Study) -> list[str]:
     """Names of the variants compression leaves, ``<first>-<then>`` included."""
     first, then = study.chains.first, study.chains.then
@@ -80,7 +105,8 @@ def _check_lists(
 ) -> None:
     """What later stages take, and what they cannot do without."""
     _check_all(study.policies, trained, "study.policies")
-    _check_all(study.curves, study.policies, "study.curves")
+    with_snapshots = [name for name in study.policies if name not in study.adopted]
+    _check_all(study.curves, with_snapshots, "study.curves")
     _check_all(study.variants, made, "study.variants")
     _check_all(study.estimators, params.get("estimate", {}), "study.estimators")
     if "float32" not in study.variants:

@@ -103,6 +103,7 @@ def wanted(params: Mapping[str, Any], where: object = "params.yaml") -> list[Wan
     states = isinstance(study, Mapping) and study.get("played") is not None
     played = names(params, "played" if states else "datasets", where)
     swept = {policy for tried in _swept(params) for policy in tried}
+    adopted = names(params, "adopted", where, needed=False)
     for dataset in names(params, "datasets", where):
         data = f"data/datasets/{dataset}-v0"
         stage = f"{MAKERS[group_of(params, dataset)]}@{dataset}"
@@ -113,11 +114,12 @@ def wanted(params: Mapping[str, Any], where: object = "params.yaml") -> list[Wan
         kept = names(params, "policies", where, needed=False)
         for learner in kept or names(params, "learners", where):
             leaf, branch = f"{dataset}/{learner}", f"{dataset}-{learner}"
-            curves = f"data/policies/{leaf}"
+            policy = f"data/policies/{leaf}"
             plain = learner in names(params, "learners", where, needed=False)
             trained = "train" if plain else "train_weighted"
             stage = f"{'cut' if learner in swept else trained}@{branch}"
-            outputs.append(Wanted(curves, ("curves.csv", "policy.json"), stage))
+            if learner not in adopted:  # nothing was trained
+                outputs.append(Wanted(policy, ("curves.csv", "policy.json"), stage))
             for method in names(params, "estimators", where, needed=False):
                 out = f"data/estimates/{leaf}/{method}"
                 outputs.append(Wanted(out, (), f"estimate@{branch}-{method}"))

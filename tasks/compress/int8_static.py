@@ -16,10 +16,11 @@ so that this last rounding loses nothing. Sums of products are then exact in flo
 torch, onnxruntime's float kernels and its integer kernels agree in every code, where
 free scales flip codes at rounding borders.
 
-Of other policies (a transformer) the weights alone get 8 bits, nearest, and inputs stay
-float. Softmax, LayerNorm and GELU differ by 1e-7 between torch and onnxruntime, enough
-to move some of the thousands of codes of a step to the other side of a rounding border:
-with 8-bit inputs a random transformer's actions differed by up to 0.04.
+Of other policies (a transformer, or tanh between layers) the weights alone get 8 bits,
+nearest, and inputs stay float. Tanh, softmax, LayerNorm and GELU differ by 1e-7 between
+torch and onnxruntime, enough to move some of the thousands of codes of a step to the
+other side of a rounding border: with 8-bit inputs a random transformer's actions
+differed by up to 0.04.
 """
 
 import copy
@@ -57,7 +58,7 @@ class Int8Static(Compressor[Int8StaticParams]):
 
     def work(self, policy: Policy, rows: Rows) -> Result:
         """Equalise and quantise each layer; of other policies the weights alone."""
-        if not isinstance(policy, Feedforward):
+        if not isinstance(policy, Feedforward) or policy.activation != "relu":
             return Result(self._weights(policy), None, policy)
         alone = [take(policy, k) for k in range(policy.seeds)]
         pairs = [self._of_seed(one, rows.observations) for one in alone]

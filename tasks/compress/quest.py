@@ -94,6 +94,7 @@ class QuestCompressor(Compressor[QuestParams]):
     def work(self, policy: Policy, rows: Rows) -> Result:
         """Replace the layers, train, pack."""
         p = self.params
+        check_activation(policy)
         layers = self._layers(policy)
         if isinstance(policy, Feedforward):
             student, task = of_feedforward(policy, layers, rows.observations)
@@ -149,6 +150,24 @@ class Task:
     answer: Callable[..., Tensor]
     inputs: Sequence[Tensor]
     targets: Tensor
+
+
+def check_activation(policy: Policy) -> None:
+    """Refuse tanh between layers.
+
+    It differs by 1e-7 between torch and onnxruntime, and so would codes near a border.
+
+    Raises:
+        RefusedError: If the policy's layers have tanh between them.
+    """
+    if isinstance(policy, Feedforward) and policy.activation != "relu":
+        raise RefusedError(
+            "policy.json",
+            "policy.activation",
+            policy.activation,
+            "relu, which torch and onnxruntime compute alike to the last bit",
+            "leave quest out of study.compressors, or run it on the distilled policy",
+        )
 
 
 def edges_of(policy: Policy) -> set[str]:

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Annotated
 
-import torch
 from torch import Tensor
 
 from tasks.artifacts.params import Range
@@ -71,7 +70,7 @@ def prune(policy: Feedforward, x: Tensor, keep: float) -> Feedforward:
     weights: list[Tensor] = [layer.weight for layer in before]  # (S, I, N)
     biases: list[Tensor] = [layer.bias for layer in before]  # (S, 1, N)
     for i, layer in enumerate(before[:-1]):
-        x = torch.relu(layer(x))
+        x = policy.activate(layer(x))
         size = x.square().mean(1).sqrt()  # (S, H)
         importance = size * before[i + 1].weight.norm(dim=2)
         count = max(1, round(keep * layer.outputs))

@@ -22,6 +22,13 @@ def emit_normalised(
     return _elementwise(graph, "Div", x, std, 1.0, f"{name}_std")
 
 
+def emit_clipped(graph: Graph, x: str, limit: float, name: str) -> str:
+    """Clip x to [-limit, limit]."""
+    low = graph.scalar(f"{name}_min", -float(limit))
+    high = graph.scalar(f"{name}_max", float(limit))
+    return graph.add("Clip", x, low, high, name=name)
+
+
 def emit_bounded(graph: Graph, x: str, scale: Tensor, offset: Tensor) -> None:
     """``action`` = x scale + offset, each (A,)."""
     x = _elementwise(graph, "Mul", x, scale, 1.0, "action_scale")

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from tasks.artifacts.actions import check_legal
-from tasks.nets.ends import emit_bounded, emit_first, emit_normalised
+from tasks.nets.ends import emit_bounded, emit_clipped, emit_first, emit_normalised
 from tasks.nets.graph import Graph
 from tasks.nets.layers import Linear, perceptron
 from tasks.nets.policy import Policy, build_layer
@@ -15,11 +15,13 @@ from tasks.nets.policy import Policy, build_layer
 # log of the standard deviation of a "gaussian" head, before tanh: SAC's limits
 LOG_STD_RANGE = (-5.0, 2.0)
 HEADS = ("tanh", "clip", "gaussian", "categorical")
+# what lies between layers: its function and its ONNX operator
+ACTIVATIONS = {"relu": (torch.relu, "Relu"), "tanh": (torch.tanh, "Tanh")}
 FORBIDDEN = -1e9  # logit of an action the mask forbids
 
 
 class Feedforward(Policy):
-    """Normaliser -> layers with ReLU between -> head.
+    """Normaliser -> layers with ReLU, or tanh, between -> head.
 
     | head | last layer | action |
     |---|---|---|
@@ -31,6 +33,9 @@ class Feedforward(Policy):
     log std is clipped to ``log_std_range``; noise is an explicit input, standard normal
     to sample, zeros for the deterministic action. Finally the action of the first three
     is scaled from [-1, 1] to the world's bounds: ``action * scale + offset``.
+
+    Policies that were trained elsewhere may also clip the normalised observation
+    (as Stable-Baselines3's VecNormalize) and what a tanh head squashes (as its gSDE).
 
     A categorical head also gives its ``logits``, -1e9 where the input ``legal`` forbids
     the action; it has that input if ``masked``. Of equal logits the first counts.
@@ -44,6 +49,10 @@ class Feedforward(Policy):
         action_high: (A,), upper action bounds; categorical: ones.
         log_std_range: Lowest and highest log std of a gaussian head; others ignore it.
         masked: The world forbids actions at times; of a categorical head alone.
+        activation: Between layers, ``relu`` or ``tanh``.
+        observation_limit: Normalised observations are clipped to this size, above 0;
+            None: they are not.
+        limit: Of a tanh head alone: z is clipped to this size, above 0; None: not.
     """
 
     def __init__(
@@ -56,28 +65,49 @@ class Feedforward(Policy):
         action_high: Tensor,
         log_std_range: tuple[float, float] = LOG_STD_RANGE,
         masked: bool = False,
+        activation: str = "relu",
+        observation_limit: float | None = None,
+        limit: float | None = None,
     ) -> None:
         super().__init__(observation_mean, observation_std, action_low, action_high)
         if head not in HEADS:
             raise ValueError(f"unknown head {head!r}")
         if masked and head != "categorical":
             raise ValueError(f"a {head} head with a mask")
+        if activation not in ACTIVATIONS:
+            raise ValueError(f"unknown activation {activation!r}")
+        if limit is not None and head != "tanh":
+            raise ValueError(f"a {head} head with a limit")
         self.layers: Any = nn.ModuleList(layers)  # torch types its items too widely
         self.head, self.log_std_range = head, log_std_range
         self.masked = masked
+        self.activation, self.limit = activation, limit
+        self.observation_limit = observation_limit
 
     @property
     def seeds(self) -> int:
         """S, the length of the stack."""
         return int(self.layers[0].stack)
 
+    def normalise(self, observation: Tensor) -> Tensor:
+        """(S, B, O) in units of the world -> normalised, and clipped by its limit."""
+        x = super().normalise(observation)
+        if self.observation_limit is None:
+            return x
+        return x.clamp(-self.observation_limit, self.observation_limit)
+
+    def activate(self, x: Tensor) -> Tensor:
+        """What lies between two layers, element by element."""
+        return ACTIVATIONS[self.activation][0](x)
+
     def preactivation(self, x: Tensor) -> Tensor:
         """Normalised observations (S, B, O) -> output of the last layer."""
-        plain = all(type(layer) is Linear for layer in self.layers)
+        plain = self.activation == "relu"
+        plain = plain and all(type(layer) is Linear for layer in self.layers)
         if plain and torch.is_grad_enabled():  # else layers may be watched
             return perceptron(x, list(self.layers))
         for layer in self.layers[:-1]:
-            x = torch.relu(layer(x))
+            x = self.activate(layer(x))
         return self.layers[-1](x).float()  # already, but for autocast's products
 
     def squashed(self, x: Tensor, noise: Tensor | None = None) -> Tensor:
@@ -89,6 +119,8 @@ class Feedforward(Policy):
             x, log_std = x.chunk(2, dim=-1)
             if noise is not None:
                 x = x + log_std.clamp(*self.log_std_range).exp() * noise
+        if self.limit is not None:
+            x = x.clamp(-self.limit, self.limit)
         return torch.tanh(x)
 
     def logits(self, x: Tensor, legal: Tensor | None = None) -> Tensor:
@@ -172,7 +204,13 @@ class Feedforward(Policy):
             "layers": [layer.spec() for layer in self.layers],
             **(limits if self.head == "gaussian" else {}),
         }
-        return spec | ({"masked": True} if self.masked else {})
+        own = {
+            "masked": self.masked or None,
+            "activation": None if self.activation == "relu" else self.activation,
+            "observation_limit": self.observation_limit,
+            "limit": self.limit,
+        }  # the usual goes unsaid
+        return spec | {name: value for name, value in own.items() if value is not None}
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> "Feedforward":
@@ -189,8 +227,9 @@ class Feedforward(Policy):
         bounds = torch.ones(spec["action"])
         low, high = spec.get("log_std_range", LOG_STD_RANGE)
         statistics = zeros, ones, -bounds, bounds
-        masked = spec.get("masked", False)
-        return cls(layers, spec["head"], *statistics, (low, high), masked)
+        names = ("masked", "activation", "observation_limit", "limit")
+        own = {name: spec[name] for name in names if name in spec}
+        return cls(layers, spec["head"], *statistics, (low, high), **own)
 
     def emit(self, graph: Graph, k: int) -> None:
         """Add seed slice ``k`` to a graph that has the policy's inputs."""
@@ -198,14 +237,18 @@ class Feedforward(Policy):
             self.layers[0],
             (self.observation_mean, self.observation_std),
         )
-        if type(first) is Linear:
+        if type(first) is Linear and self.observation_limit is None:
             own = first.weight[k], first.bias[k, 0]
             x = emit_first(graph, "observation", *own, *statistics, "layer0")
         else:
             x = emit_normalised(graph, "observation", *statistics)
+            if self.observation_limit is not None:
+                limit = self.observation_limit
+                x = emit_clipped(graph, x, limit, "observation_clipped")
             x = first.emit(graph, x, k, "layer0")
         for i, layer in enumerate(self.layers[1:]):
-            x = graph.add("Relu", x, name=f"layer{i}.relu")
+            operator = ACTIVATIONS[self.activation][1]
+            x = graph.add(operator, x, name=f"layer{i}.{self.activation}")
             x = layer.emit(graph, x, k, f"layer{i + 1}")
         if self.head == "categorical":
             self._emit_choice(graph, x)
@@ -217,6 +260,8 @@ class Feedforward(Policy):
             high = graph.constant("action_max", torch.tensor(1.0))
             x = graph.add("Clip", x, low, high, name="squashed")
         else:
+            if self.limit is not None:
+                x = emit_clipped(graph, x, self.limit, "limited")
             x = graph.add("Tanh", x, name="squashed")
         emit_bounded(graph, x, self.action_scale, self.action_offset)
 

@@ -51,7 +51,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Project:
 def locked(project: Project) -> dict[str, Any]:
     """What dvc.lock says of the study's stages; it may hold those of others too."""
     with Repo(project.folder) as repo:
-        names = {stage.name for stage in repo.index.stages}
+        names = {stage.name for stage in repo.index.stages if stage.cmd}
     stages = yaml.safe_load(project.lock())["stages"]
     assert names <= stages.keys()
     return {name: stage for name, stage in stages.items() if name in names}

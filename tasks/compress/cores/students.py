@@ -17,7 +17,8 @@ def rebuild(
     Args:
         policy: Gives the normaliser, the bounds and what belongs to its head.
         layers: Of the new policy.
-        head: Of the new policy; None keeps the old one's.
+        head: Of the new policy, with ReLU between its layers; None keeps the old
+            one's head and what lies between its layers.
     """
     bounds = torch.ones(policy.action_width)
     fresh = Feedforward(
@@ -29,6 +30,9 @@ def rebuild(
         bounds,
         policy.log_std_range,
         policy.masked,
+        "relu" if head else policy.activation,
+        policy.observation_limit,
+        None if head else policy.limit,
     )
     # copied, as going by low and high would not give the same bits again
     fresh.action_scale.copy_(policy.action_scale)
@@ -49,17 +53,20 @@ def readout(policy: Feedforward, x: Tensor) -> Tensor:
         x: Normalised observations, (S, B, O).
 
     Returns:
-        tanh head: the action in [-1, 1], (S, B, A). Clip head: the same and a tenth of
-        what is clipped, as a fit needs a gradient there. Gaussian head: the action of
-        the mean, and the clipped log std beside it, (S, B, 2A). Categorical head: the
-        log probabilities over all actions, legal or not, (S, B, A): a constant added to
-        all logits changes nothing.
+        tanh head: the action in [-1, 1], (S, B, A). Clip head, and a limit before tanh:
+        the same and a tenth of what is clipped, as a fit needs a gradient there.
+        Gaussian head: the action of the mean, and the clipped log std beside it,
+        (S, B, 2A). Categorical head: the log probabilities over all actions, legal or
+        not, (S, B, A): a constant added to all logits changes nothing.
     """
     y = policy.preactivation(x)
     if policy.head == "categorical":
         return torch.log_softmax(y, dim=-1)
     if policy.head == "tanh":
-        return torch.tanh(y)
+        if policy.limit is None:
+            return torch.tanh(y)
+        z = y.clamp(-policy.limit, policy.limit)
+        return torch.tanh(z) + 0.1 * (y - z)
     if policy.head == "clip":
         action = y.clamp(-1, 1)
         return action + 0.1 * (y - action)

@@ -3,7 +3,7 @@
 | file | of |
 |---|---|
 | ``data/datasets/<D>-v0/card.json``, ``world.json`` | each dataset |
-| ``data/policies/<D>/<L>/curves.csv`` | each learner |
+| ``data/policies/<D>/<L>/curves.csv`` | each learner, but adopted policies |
 | ``data/compressed/<D>/<L>/<V>/compression.json`` | each variant |
 | ``data/onnx/<D>/<L>/<V>/seed-<k>.json`` | each variant and seed |
 | ``data/evaluations/<D>/<L>/<V>/metrics.json``, ``episodes.parquet`` | each variant |
@@ -181,6 +181,8 @@ def _data(
     for learner in study["policies"]:
         place = root / "policies" / name / learner
         train = f"python -m tasks.train --dataset {name} {read.trained(learner, swept)}"
+        if learner in study.get("adopted", ()):
+            continue
         curves[learner] = read_curves(place, train)
         if reached := read_horizon(place, train):
             horizons[learner] = reached
