@@ -272,7 +272,9 @@ def test_what_lerobot_itself_wrote():
     Frame t of episode e: state [e, t], action [t / 8, -t / 8], reward t.
     """
     (first, second), stated = read(lerobot, Path(__file__).parent / "lerobot_dataset")
-    assert first.observations["observation.state"].tolist() == [[0, t] for t in range(4)]
+    assert first.observations["observation.state"].tolist() == [
+        [0, t] for t in range(4)
+    ]
     assert second.actions.tolist() == [[0, 0], [1 / 8, -1 / 8]]
     assert second.rewards is not None
     assert second.rewards.tolist() == [0, 1]
