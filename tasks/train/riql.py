@@ -43,7 +43,7 @@ from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.fields import Sweepable
 from tasks.artifacts.params import MEND, PARAMS, OneOf, Range
 from tasks.artifacts.seeding import generator
-from tasks.artifacts.transitions import STD_FLOOR
+from tasks.artifacts.transitions import constant_columns
 from tasks.train import Batch, Spaces
 from tasks.train.cores.actor_critic import gentle_start
 from tasks.train.cores.implicit_q import ImplicitParams, ImplicitQ, expectile_loss
@@ -86,11 +86,12 @@ class RIQL(ImplicitQ[RIQLParams]):
         super().__init__(params, spaces, seeds, updates, params.members)
         if spaces.attacked:
             self.columns = (*self.columns, "attacked")
-        still = spaces.observation_std <= STD_FLOOR * (1 + 1e-6)
+        still = constant_columns(spaces.observation_mean, spaces.observation_std)
         if params.normalise == "pairs" and bool(still.any()):
             warnings.warn(
                 f"train.riql: observation {still.nonzero()[:, 0].tolist()} never "
-                "changes in the data, and divided by 1e-3 it is a lever for noise",
+                "changes in the data, and divided by 1e-3 of its size it is a lever "
+                "for noise",
                 stacklevel=2,
             )
 

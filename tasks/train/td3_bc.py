@@ -7,7 +7,9 @@ Paper: Fujimoto & Gu 2021, "A Minimalist Approach to Offline Reinforcement Learn
     lambda = alpha / mean |Q_1(s, pi(s))|               no gradient
 
 The square is a mean over rows and dimensions. Critics, delay and target networks are in
-``cores/td3.py``. Reference implementation: CORL ``td3_bc.py``.
+``cores/td3.py``. Reference implementation: CORL ``td3_bc.py``. Paper and code add 1e-3
+to the deviation that states are divided by; here it is the deviation alone, so that a
+unit of 1e-6 is as good as any (``artifacts/transitions.py``).
 
 Shapes: S seeds, B batch, A action.
 """

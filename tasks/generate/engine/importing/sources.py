@@ -90,8 +90,8 @@ def place(name: str, source: Path, *, link: bool) -> Path:
         target.unlink(missing_ok=True)
         target.symlink_to(source.resolve())
         return target
-    if source.resolve() != target.resolve():
-        _copy(source, target)
+    if target.is_symlink() or source.resolve() != target.resolve():
+        _copy(source.resolve(), target)
     _track(target)
     return target
 
@@ -108,7 +108,12 @@ def _copy(source: Path, target: Path) -> None:
         target.unlink()
     with whole_folder(target, MIN_FREE_BYTES + 2 * size_of(source)) as fresh:
         if source.is_dir():
-            shutil.copytree(source, fresh, dirs_exist_ok=True)
+            try:
+                shutil.copytree(source, fresh, dirs_exist_ok=True)
+            except shutil.Error as error:  # a pipe, a socket, a link to nothing
+                found, expected = error.args[0][0][-1], "files and folders"
+                mend = "move it out of the source"
+                raise RefusedError(source, "copy", found, expected, mend) from None
         else:
             shutil.copyfile(source, fresh / source.name)
 
