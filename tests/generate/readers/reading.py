@@ -1,23 +1,14 @@
-"""Reading a source in a test: options as in params/, and what a reader makes of it."""
+"""Reading a source in a test: what a reader makes of it, or how it is refused."""
 
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
-import yaml
 
 from tasks.artifacts.errors import RefusedError
-from tasks.generate.imported import ImportedParams
-from tasks.generate.imported.logs import Log, Logs, Options
-from tests.house import ROOT
-
-
-def options(**changed: Any) -> Options:
-    """Options of params/generate/imported.yaml, some of them changed."""
-    text = (ROOT / "params/generate/imported.yaml").read_text(encoding="utf-8")
-    block = yaml.safe_load(text) | changed
-    return ImportedParams.parse(block, "dataset.logs.generate")
+from tasks.generate.imported.logs import Log, Logs
+from tests.generate.imports import options
 
 
 def read(reader: ModuleType, source: Path, **changed: Any) -> tuple[list[Log], Logs]:

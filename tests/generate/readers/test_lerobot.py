@@ -264,3 +264,19 @@ def test_damaged_folders_are_read_or_refused(tmp_path: Path):
             path.write_bytes(content[:at] + rng.bytes(3) + content[at + 3 :])
             read_or_refused(lerobot, folder)
         path.write_bytes(content)
+
+
+def test_what_lerobot_itself_wrote():
+    """Two episodes by LeRobotDataset.add_frame and save_episode of lerobot 0.4.4.
+
+    Frame t of episode e: state [e, t], action [t / 8, -t / 8], reward t.
+    """
+    (first, second), stated = read(lerobot, Path(__file__).parent / "lerobot_dataset")
+    assert first.observations["observation.state"].tolist() == [
+        [0, t] for t in range(4)
+    ]
+    assert second.actions.tolist() == [[0, 0], [1 / 8, -1 / 8]]
+    assert second.rewards is not None
+    assert second.rewards.tolist() == [0, 1]
+    assert [first.terminated, second.terminated] == [False, True]
+    assert (stated.step_seconds, stated.notes) == (0.1, [])
