@@ -86,13 +86,8 @@ def check_makers(params: Mapping[str, Any]) -> None:
     for name in study["datasets"]:
         known_dataset(params, name, "study.datasets")
     sources = {**blocks["dataset"], **blocks[IMPORTED]}
-    _check_methods(blocks)
-    for group in list(MAKERS)[1:]:
-        for name in blocks[group]:
-            others = [g for g in MAKERS if g != group and name in blocks[g]]
-            if others:
-                taken, own = f"a name that {others[0]} has too", "a name of its own"
-                raise RefusedError(PARAMS, f"{group}.{name}", taken, own, MEND)
+    _check_own_names(blocks)
+    _check_imported(blocks)
     for group in KINDS:
         for name, block in blocks[group].items():
             where = f"{group}.{name}"
@@ -109,12 +104,22 @@ def check_makers(params: Mapping[str, Any]) -> None:
                 check_known(told.attacker, study["learners"], f"{where}.attacker")
 
 
-def _check_methods(blocks: Mapping[str, Mapping[str, Any]]) -> None:
-    """Refuse a block whose method is not one of its group."""
+def _check_own_names(blocks: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse two blocks that make datasets of one name."""
+    for group in list(MAKERS)[1:]:
+        for name in blocks[group]:
+            others = [g for g in MAKERS if g != group and name in blocks[g]]
+            if others:
+                taken, own = f"a name that {others[0]} has too", "a name of its own"
+                raise RefusedError(PARAMS, f"{group}.{name}", taken, own, MEND)
+
+
+def _check_imported(blocks: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse a block ``imported`` that plays, and a block ``dataset`` that reads."""
     for group in ("dataset", IMPORTED):
         for name, block in blocks[group].items():
             if (block["method"] == IMPORTED) != (group == IMPORTED):
                 where = f"{group}.{name}.method"
-                expected = "imported of the block imported"
+                expected = "imported of the block imported, and no other there"
                 mend = f"compose it as /dataset@{IMPORTED}.{name}: {name}"
                 raise RefusedError(PARAMS, where, block["method"], expected, mend)

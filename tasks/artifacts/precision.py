@@ -6,9 +6,10 @@ the input of an ONNX file are float32.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.transitions import ROUNDING
@@ -44,21 +45,35 @@ def check_precision(episodes: "Sequence[Episode]", where: object) -> None:
         parts.append(episode.observations[-before % every :: every])
         before += len(episode.observations)
     rows = np.concatenate(parts)
-    rows = rows.reshape(len(rows), -1).astype(np.float64)
+    for column, found in losses(rows.reshape(len(rows), -1)).items():
+        raise RefusedError(
+            where,
+            f"observation {column}",
+            found,
+            f"at most {MOST_LOST:.0%} lost, as policies read float32",
+            "subtract a constant of its size from it before it is recorded, or "
+            "leave it out",
+        )
+
+
+def losses(rows: NDArray[Any]) -> dict[int, str]:
+    """Columns most of whose distinct values are one to float32, and how many in words.
+
+    Args:
+        rows: (N, O).
+    """
+    rows = rows.astype(np.float64)
     largest, std = np.abs(rows).max(axis=0), rows.std(axis=0)
     step = np.spacing(largest.astype(np.float32)).astype(np.float64)
     suspects = (step > COARSE * std) & (std > ROUNDING * largest)
+    found = {}
     for column in map(int, np.flatnonzero(suspects)):
         values = np.unique(rows[:, column])
         kept = np.unique(values.astype(np.float32))
         lost = 1 - len(kept) / len(values)
         if lost > MOST_LOST:
-            raise RefusedError(
-                where,
-                f"observation {column}",
+            found[column] = (
                 f"{lost:.1%} of its distinct values are one to float32 (up to "
-                f"{largest[column]:.6g}, deviation {std[column]:.3g})",
-                f"at most {MOST_LOST:.0%} lost, as policies read float32",
-                "subtract a constant of its size from it before it is recorded, or "
-                "leave it out",
+                f"{largest[column]:.6g}, deviation {std[column]:.3g})"
             )
+    return found

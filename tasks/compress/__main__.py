@@ -59,7 +59,7 @@ def action_error(before: Policy, after: Policy, rows: Rows) -> dict[str, float]:
         if before.discrete:
             share = (now != then).float().mean(1)  # (S,)
             return {"mean": float(share.mean()), "max": float(share.max())}
-        error = (now - then).abs() / before.action_scale
+        error = (now - then).abs() / before.action_unit
     return {"mean": float(error.mean()), "max": float(error.max())}
 
 

@@ -19,15 +19,21 @@ from tasks.artifacts.episodes import Episode
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import sha256
 from tasks.generate.engine.exporting.__main__ import WRITERS, exported
+from tasks.generate.engine.exporting.whole import Whole
 from tasks.generate.engine.importing.options import understood
 from tasks.generate.imported.reading import read
 from tasks.worlds import World
-from tests.artifacts.made_up import BLOCK, hopper, three
+from tests.artifacts.made_up import BLOCK, three
 from tests.artifacts.test_discrete_dataset import write as write_discrete
 from tests.house import ROOT
+from tests.worlds.harness import load
 
-__all__ = ["hopper"]
 FORMATS = sorted(WRITERS)
+
+
+@pytest.fixture(name="world")
+def hopper() -> World:
+    return load("hopper", ref_min=0.0, ref_max=10.0)
 
 
 def stored(folder: Path, world: World, episodes: list[Episode]) -> Path:
@@ -112,6 +118,21 @@ def test_choices_and_masks_come_back(tmp_path: Path, to: str, name: str):
             assert np.array_equal(file["infos/legal"], rows)
     else:
         assert ("legal" in lines) == (name == "taxi" and not kept)
+
+
+@pytest.mark.parametrize("to", FORMATS)
+def test_observations_of_several_axes(tmp_path: Path, world: World, to: str):
+    episodes = [
+        dataclasses.replace(e, observations=e.observations[:, :, None]) for e in three()
+    ]
+    data = Whole("some", episodes, world.action_space, 0.008)
+    lost, infos = WRITERS[to](tmp_path, data)
+    flattened = to in ("csv", "lerobot")
+    assert ("the shape (11, 1) of observations" in lost) == flattened
+    said = f"MAP={tmp_path / 'map.yaml'} " if to == "csv" else ""
+    source = tmp_path / "some.csv" if to == "csv" else tmp_path
+    options = data.options(*infos)
+    same(back(f'SRC={source} {said}OPTIONS="{options}"'), three(), to == "d3rlpy", ())
 
 
 @pytest.mark.parametrize("to", FORMATS)

@@ -106,6 +106,14 @@ def test_again_after_the_source_changed(monkeypatch: pytest.MonkeyPatch):
     assert make(monkeypatch)["steps"] == 3
 
 
+def test_returns_that_are_all_the_same_are_not_scaled_by(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    assert brought(monkeypatch, options=f"{BOUNDS} episodes=0:1") == 0
+    params = yaml.safe_load(composed(["study=plant"]))
+    assert params["train"]["iql"]["reward_scale"] == "none"
+
+
 def test_a_look_writes_nothing(monkeypatch: pytest.MonkeyPatch, project: Path):
     before = sha256(project)
     assert brought(monkeypatch, "--dry") == 0

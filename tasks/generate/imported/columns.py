@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.nearest import listed
+from tasks.artifacts.precision import LOOKED_AT, MOST_LOST, losses
 from tasks.generate.imported.logs import Log, Options
-
-SAMPLE = 2**16  # rows of which distinct numbers are counted
 
 
 def again(options: str) -> str:
@@ -179,28 +178,20 @@ def check_distinct(
     """
     if rows.dtype.itemsize <= 4 and rows.dtype.kind == "f":
         return
-    sample = rows[:: max(1, len(rows) // SAMPLE)]
-    losses, shift = {}, np.zeros(rows.shape[1])
-    for column in range(rows.shape[1]):
-        values = sample[:, column].astype(np.float64)
-        span, largest = np.ptp(values), np.abs(values).max()
-        if not span or span / np.spacing(np.float32(largest)) > 4 * len(values):
-            continue  # finer steps than there are values: too few can fall together
-        before = len(np.unique(values))
-        after = len(np.unique(values.astype(np.float32)))
-        if 2 * after < before:
-            losses[column] = f"{before} distinct numbers become {after} in float32"
-            shift[column] = float(f"{values.mean():.9g}")
+    sample = rows[:: -(-len(rows) // LOOKED_AT)]
+    lost = losses(sample)
     if options.dtype == "float32":
-        notes += [f"observations, column {n}: {text}" for n, text in losses.items()]
-    elif losses:
-        column, text = next(iter(losses.items()))
-        listing = ",".join(f"{number:.9g}" for number in shift)
+        notes += [f"observations, column {n}: {text}" for n, text in lost.items()]
+    elif lost:
+        column, text = next(iter(lost.items()))
+        means = sample.mean(axis=0, dtype=np.float64)
+        shift = [f"{m:.9g}" if n in lost else "0" for n, m in enumerate(means)]
+        listing = ",".join(shift)
         raise RefusedError(
             source,
             f"observations, column {column}",
             text,
-            "at least half of them, as policies read float32",
-            f"{again(f'obs_shift=[{listing}]')} (and subtract it where the policy "
-            "runs), or accept the loss with dtype=float32",
+            f"at most {MOST_LOST:.0%} lost, as policies read float32",
+            f"{again(f'obs_shift=[{listing}]')} (and subtract it where the "
+            "policy runs), or accept the loss with dtype=float32",
         )

@@ -193,9 +193,9 @@ class Cut:
             self.refuse(at, str(self.columns.time), found, "a later time")
         if self.inner.any():
             self.pace = float(np.median(ahead[self.inner]))
-            longest = float(ahead[self.inner].max())
+            longest, said = float(ahead[self.inner].max()), ""
             if longest > IRREGULAR * self.pace:
                 said = (
-                    f"rows are {self.pace:g} s apart, the longest pause {longest:g} s"
+                    f", the longest {longest:g} s; gap: SECONDS in the map cuts there"
                 )
-                self.notes.append(f"{said}; gap: SECONDS in the map cuts at pauses")
+            self.notes.append(f"rows are {self.pace:g} s apart{said}")

@@ -19,6 +19,7 @@ units: {x: m}               kept in the card, used by nobody
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -194,8 +195,9 @@ def _several(
         _check(discrete in (True, False, None), key, discrete, "true or false", where)
     entries = value if isinstance(value, list | tuple) else [value]
     columns = [name for e in entries for name in _matching(e, key, names, where)]
+    counts = Counter(columns)
     for name in columns:
-        _check(columns.count(name) == 1, key, name, "each column once", where)
+        _check(counts[name] == 1, key, name, "each column once", where)
     return tuple(columns), discrete
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 READERS = Path(__file__).parent / "readers"
 AUTO = "auto"
+FILTERED = ("lerobot", "rlds", "robomimic")  # formats that name lists of episodes
 
 
 def formats() -> list[str]:
@@ -54,6 +55,10 @@ def read(
         raise RefusedError(source, "source", "nothing", "a file or folder", mend)
     source = located(source)
     logs = _reader(source, options.format).read(source, options)
+    if options.filter and logs.format not in FILTERED:
+        expected = f"a format with lists of episodes: {', '.join(FILTERED)}"
+        mend = "leave filter out, or choose by episodes=A:B"
+        raise RefusedError(source, "filter", options.filter, expected, mend)
     return logs, apply(logs, options, source, world)
 
 

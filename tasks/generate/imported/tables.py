@@ -1,5 +1,6 @@
 """A table's columns as numbers, flags, labels and seconds, or refused by row."""
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -72,6 +73,9 @@ class Table:
             RefusedError: On a missing or empty list, and as :meth:`numbers`.
         """
         column = self.columns[name].combine_chunks()
+        if not hasattr(column, "value_lengths"):
+            expected = "a list of all steps of an episode in each row"
+            self.refuse(name, f"values of type {column.type}", expected)
         lengths = column.value_lengths().fill_null(0)
         lengths = lengths.to_numpy(zero_copy_only=False).astype(np.int64)
         if (empty := lengths < 1).any():
@@ -119,9 +123,12 @@ class Table:
         if column.null_count:
             row = int(np.argmax(column.is_null().to_numpy(zero_copy_only=False)))
             self.refuse(f"row {row + 1}, {name}", "nothing", "a value in each row")
-        if not hasattr(column, "indices"):
-            column = column.dictionary_encode()
-        values = column.dictionary.to_pylist()
+        with refusing(self.path, name, "numbers or words"):
+            if not hasattr(column, "indices"):
+                column = column.dictionary_encode()
+            values = column.dictionary.to_pylist()
+        if any(isinstance(value, float) and math.isnan(value) for value in values):
+            self.refuse(name, "nan", "a value in each row")
         order = sorted(range(len(values)), key=values.__getitem__)
         places = np.empty(max(len(order), 1), np.int64)
         places[order] = np.arange(len(order))
@@ -142,6 +149,8 @@ class Table:
         import pyarrow.compute as pc
 
         column = self.columns[name].combine_chunks()
+        if pa.types.is_date(column.type):
+            column = column.cast(pa.timestamp("ms"))
         if pa.types.is_timestamp(column.type):
             with refusing(self.path, name, "times of that time zone"):
                 if timezone and column.type.tz is None:
@@ -192,12 +201,14 @@ class Table:
         """Numbers of an Arrow array; whole ones without a gap stay whole."""
         import pyarrow as pa
 
+        if pa.types.is_dictionary(column.type):
+            column = column.dictionary_decode()
         kind = column.type
-        if pa.types.is_dictionary(kind) or pa.types.is_string(kind):
+        if pa.types.is_string(kind) or pa.types.is_large_string(kind):
             self._refuse_text(name, column, row)
         if pa.types.is_boolean(kind):
             column = column.cast(pa.int8())
-        elif pa.types.is_null(kind):
+        elif pa.types.is_null(kind) or pa.types.is_decimal(kind):
             column = column.cast(pa.float64())
         elif not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
             self.refuse(name, f"values of type {kind}", "numbers")
@@ -215,8 +226,6 @@ class Table:
         """Name the first text that stands among numbers."""
         import pyarrow.compute as pc
 
-        if hasattr(column, "indices"):
-            column = column.dictionary_decode()
         fits = pc.match_substring_regex(column, NUMBER).fill_null(True)
         numbers = fits.to_numpy(zero_copy_only=False)
         at = int(np.argmin(numbers))

@@ -130,7 +130,10 @@ def _scaled(s: Spaces, data: "Transitions", rows: NDArray[np.int64]) -> Tensor:
     """Actions in [-1, 1], or one-hot."""
     action = _floats(data.action[rows])
     low, high = s.action_low, s.action_high
-    return action if s.discrete else (action - (high + low) / 2) / ((high - low) / 2)
+    if s.discrete:
+        return action
+    half = torch.where(high > low, (high - low) / 2, 1.0)  # a locked one is always 0
+    return (action - (high + low) / 2) / half
 
 
 def _column(

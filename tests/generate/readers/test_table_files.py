@@ -104,6 +104,64 @@ def test_rows_of_an_episode_whose_lists_do_not_fit(
     assert line in refusal(table, written(tmp_path, LISTS | {name: cells}))
 
 
+@pytest.mark.parametrize(
+    ("name", "cells", "line"),
+    [
+        (
+            "rewards",
+            [1.0, 2.0],
+            "rewards: found values of type double, expected a list",
+        ),
+        (
+            "actions",
+            [[{"a": 1}] * 2, [{"a": 1}]],
+            "actions: found values of type struct",
+        ),
+    ],
+)
+def test_cells_of_another_kind(tmp_path: Path, name: str, cells: Any, line: str):
+    assert line in refusal(table, written(tmp_path, LISTS | {name: cells}))
+
+
+@pytest.mark.parametrize(
+    ("cells", "line"),
+    [
+        (pa.array(["a", "b"], pa.large_string()), "row 1, x: found 'a', expected a"),
+        (pa.array([b"a", b"b"]), "x: found values of type binary, expected numbers"),
+        (pa.array([{"a": 1}] * 2), "x: found values of type struct"),
+        (pa.array([1, 2], pa.duration("s")), "x: found values of type duration[s]"),
+    ],
+)
+def test_columns_of_another_kind(tmp_path: Path, cells: Any, line: str):
+    columns = {"run": [1, 1], "x": cells, "u": [0.5, 0.5]}
+    assert line in refusal(table, written(tmp_path, columns), map=SAID)
+
+
+def test_numbers_of_other_kinds_are_numbers(tmp_path: Path):
+    kinds = [
+        pa.array([1, 2], pa.uint8()),
+        pa.array([1, 2], pa.decimal128(10, 3)),
+        pa.array([1, 2]).dictionary_encode(),
+        pa.array([1.0, 2.0], pa.float16()),
+    ]
+    for cells in kinds:
+        path = written(tmp_path, {"run": [1, 1], "x": cells, "u": [0.5, 0.5]})
+        (log,), _ = read(table, path, map=SAID)
+        assert log.observations[""].ravel().tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("cells", "line"),
+    [
+        ([1.0, float("nan")], "run: found nan, expected a value in each row"),
+        ([[1], [2]], "run: found "),
+    ],
+)
+def test_episodes_without_a_name(tmp_path: Path, cells: Any, line: str):
+    columns = {"run": cells, "x": [1, 2], "u": [0.5, 0.5]}
+    assert line in refusal(table, written(tmp_path, columns), map=SAID)
+
+
 def test_choices_of_a_row_an_episode(tmp_path: Path):
     columns = LISTS | {"actions": [[2.0, 0.0], [1.0]]}
     said = {"obs": "observations"}

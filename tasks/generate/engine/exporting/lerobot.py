@@ -75,7 +75,7 @@ def write_lerobot(folder: Path, data: Whole) -> tuple[list[str], list[str]]:
         "features": features,
     }
     write_json(folder / "meta/info.json", info)
-    return data.lost(*infos), infos
+    return [*data.lost(*infos), *data.flattened()], infos
 
 
 def _rate(step_seconds: float) -> float | int:

@@ -74,7 +74,7 @@ def write_csv(folder: Path, data: Whole) -> tuple[list[str], list[str]]:
     csv.write_csv(pa.table(exact), folder / f"{data.name}.csv")
     text = yaml.safe_dump(said, sort_keys=False)
     (folder / "map.yaml").write_text(text, encoding="utf-8")
-    return data.lost(*infos), infos
+    return [*data.lost(*infos), *data.flattened()], infos
 
 
 def _side(name: str, values: NDArray[Any]) -> dict[str, NDArray[Any]]:

@@ -73,6 +73,11 @@ class Whole:
                 words.append(f"{kind} ({', '.join(names[:FEW])}{rest})")
         return words
 
+    def flattened(self) -> list[str]:
+        """That an observation of several axes becomes one, in words."""
+        shape = self.episodes[0].observations.shape[1:]
+        return [f"the shape {shape} of observations"] if len(shape) > 1 else []
+
     def options(self, *kept: str) -> str:
         """What an import has to be told again, as OPTIONS of ``make import``."""
         words = [f"discrete_actions={getattr(self.space, 'n', 0)}"]

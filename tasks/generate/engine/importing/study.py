@@ -153,6 +153,9 @@ def _study(made: Import, brought: Brought) -> str:
     """params/study/NAME.yaml."""
     name = made.name
     discrete = isinstance(brought.action_space, Discrete)
+    critics = CRITICS
+    if len({episode.ret for episode in brought.episodes}) == 1:  # no range to scale by
+        critics = f"{CRITICS[:-1]}, reward_scale: none}}"
     value = "discrete_cql" if discrete else "iql"
     parts = ["float32", "int8_static", "gptq4", "distill"]
     estimators = "[]" if made.world else "[fqe]"
@@ -196,7 +199,7 @@ def _study(made: Import, brought: Brought) -> str:
         f"  bc: {SMALL}",
         "  discrete_cql: {critic_hidden: [64, 64], critic_rate: 1.0e-3}"
         if discrete
-        else f"  iql: {CRITICS}",
+        else f"  iql: {critics}",
     ]
     return "\n".join(lines) + "\n"
 
