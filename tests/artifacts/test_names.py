@@ -35,13 +35,16 @@ RIGHT = [
     "A",
     "7",
     "a-b_c-7",
-    "hopper_medium_replay",
+    "halfcheetah_medium_replay",
     "distill-int8_static",
     "a" * 64,
 ]
 HOSTILE = "a$(touch${IFS}X)"
 PLACES = [
-    *("dataset.hopper_medium_replay.method", "dataset.hopper_medium_replay.world.name"),
+    *(
+        "dataset.halfcheetah_medium_replay.method",
+        "dataset.halfcheetah_medium_replay.world.name",
+    ),
     "corruption.c.source",
     *("attack.k.source", "attack.k.attacker", "claim.c.bed", "bed.b.needs_dataset"),
     *("bed.b.needs_policies", "study.name", "study.gate", "study.chains.first"),

@@ -31,10 +31,10 @@ def test_logs_are_left_out_and_what_is_made_of_them_too():
 def test_compositions_say_it_and_stages_that_play_follow():
     text = composed(
         [
-            "dataset.hopper_medium_replay.world._target_=" + LOGGED,
-            "dataset.hopper_medium_replay.world.env_id=none",
-            "dataset.hopper_medium_replay.world.name=plant",
-            "+dataset.hopper_medium_replay.world.step_seconds=1.0",
+            "dataset.halfcheetah_medium_replay.world._target_=" + LOGGED,
+            "dataset.halfcheetah_medium_replay.world.env_id=none",
+            "dataset.halfcheetah_medium_replay.world.name=plant",
+            "+dataset.halfcheetah_medium_replay.world.step_seconds=1.0",
         ]
     )
     params = yaml.safe_load(text)
@@ -43,7 +43,7 @@ def test_compositions_say_it_and_stages_that_play_follow():
     outs = {w.out.split("/")[1] for w in wanted(params)}
     assert "onnx" in outs
     assert "evaluations" not in outs
-    params["study"]["played"] = ["hopper_medium_replay"]
+    params["study"]["played"] = ["halfcheetah_medium_replay"]
     with pytest.raises(RefusedError, match=r"study\.played: found hopper_medium_r"):
         check(params)
 

@@ -95,7 +95,7 @@ def test_without_a_sweep_every_learner_is_a_policy():
 
 def test_learners_may_stand_for_another_list():
     params = yaml.safe_load(composed(["study.learners=${oc.dict.keys:train}"]))
-    assert params["study"]["policies"] == ["bc", "td3_bc", "iql"]
+    assert params["study"]["policies"] == ["bc10", "td3_bc", "iql"]
 
 
 @pytest.mark.parametrize(

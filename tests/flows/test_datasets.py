@@ -36,7 +36,7 @@ def test_empty_blocks_make_no_stage(graph: Path):
     assert "corruption: {}\nattack: {}\n" in text
     (graph / "params.yaml").write_text(text)
     names = dvc("stage", "list", "--name-only").split()
-    assert "generate@hopper_medium_replay" in names
+    assert "generate@halfcheetah_medium_replay" in names
     assert not [n for n in names if n.startswith(("corrupt", "attack"))]
 
 

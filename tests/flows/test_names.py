@@ -31,8 +31,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("tasks", "params"):
         shutil.copytree(ROOT / name, tmp_path / name)
     text = (ROOT / "params.yaml").read_text(encoding="utf-8")
-    named = text.replace("\n  hopper_medium_replay:", f"\n  {HOSTILE}:")
-    named = named.replace("\n  - hopper_medium_replay", f"\n  - {HOSTILE}")
+    named = text.replace("\n  halfcheetah_medium_replay:", f"\n  {HOSTILE}:")
+    named = named.replace("\n  - halfcheetah_medium_replay", f"\n  - {HOSTILE}")
     (tmp_path / "params.yaml").write_text(named, encoding="utf-8")
     describe_machine()
     return tmp_path

@@ -229,7 +229,7 @@ def test_kwargs_that_the_environment_does_not_know_are_refused_in_one_line():
 
 def test_a_study_may_have_any_number_of_them():
     params = yaml.safe_load(Path("params.yaml").read_text("utf-8"))
-    data = params["dataset"]["hopper_medium_replay"]
+    data = params["dataset"]["halfcheetah_medium_replay"]
     text = Path("params/world/gym.yaml").read_text("utf-8")
     data["world"] = yaml.safe_load(text) | {"name": "arm", "env_id": "Reacher-v5"}
     check(params)

@@ -79,7 +79,7 @@ def test_bad_blocks_are_refused(tmp_path: Path, change: dict[str, Any]):
 
 def test_a_study_may_name_it_as_it_likes_but_not_like_another_world():
     params = yaml.safe_load(Path("params.yaml").read_text("utf-8"))
-    data = params["dataset"]["hopper_medium_replay"]
+    data = params["dataset"]["halfcheetah_medium_replay"]
     data["world"] = block()
     check(params)
     assert named_worlds(params) == {"plant": "logged"}

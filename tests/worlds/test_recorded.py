@@ -82,7 +82,7 @@ def test_a_world_that_is_none_of_ours_is_refused(
 def test_a_study_names_no_other_environment(env_id: str):
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     check(params)
-    params["dataset"]["hopper_medium_replay"]["world"]["env_id"] = env_id
+    params["dataset"]["halfcheetah_medium_replay"]["world"]["env_id"] = env_id
     with pytest.raises(RefusedError, match=r"world\.env_id: found"):
         check(params)
 
