@@ -14,7 +14,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 # What a user says is data: make does not expand it, and it reaches the commands by the
 # environment, "$$NAME", never as a part of a line that a shell reads.
-override SAID := NAME SRC MAP OPTIONS LINK DRY TO OUT SET A B C WORLD TARGETS LOCAL WORKERS DASK PORT
+override SAID := NAME SRC MAP OPTIONS LINK DRY TO OUT SET A B C WORLD TARGETS LOCAL WORKERS DASK PORT ENV KWARGS POLICY
 $(foreach name,$(SAID),$(if $(filter undefined,$(origin $(name))),,$(eval override $(name) := $$(value $(name)))$(eval export $(name))))
 
 # The stamp's name is a checksum of what was installed: a second set-up does nothing.
@@ -23,7 +23,7 @@ STAMP := $(VENV)/installed-$(shell cat requirements.lock pyproject.toml | cksum 
 # $(call which,make study NAME,params/study) ends with the names to choose from.
 which = files=($(2)/*.yaml); files=("$${files[@]\#\#*/}"); echo "say which: $(1)=one of $${files[*]%.yaml}" >&2; exit 1
 
-.PHONY: help setup run flow ui import export-data study smoke claim claims compare report params behaviors test check hazards bench lock browser
+.PHONY: help setup run flow ui import export-data study smoke claim claims compare report params behaviors world test check hazards bench lock browser
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | awk 'BEGIN {FS = ":.*## "} {printf "  %-11s %s\n", $$1, $$2}'
@@ -96,6 +96,10 @@ params: setup  ## compose params.yaml, the default study, from params/
 behaviors: setup  ## train the policies that make the experience again: make behaviors WORLD=...
 	@$(if $(WORLD),,$(call which,make behaviors WORLD,params/behaviors))
 	@$(PY) -m tasks.behaviors --world="$$WORLD"
+
+world: setup  ## take an environment of Gymnasium: make world ENV=Reacher-v5 NAME=... [KWARGS="key=value ..."] [POLICY=expert.onnx]
+	@$(if $(and $(ENV),$(NAME)),,{ echo 'say which: make world ENV=ID NAME=... [KWARGS="key=value ..."] [POLICY=FILE.onnx]' >&2; exit 1; })
+	@$(PY) -m tasks.worlds.engine.describe --env="$$ENV" --name="$$NAME" $(if $(KWARGS),--kwargs="$$KWARGS") $(if $(POLICY),--policy="$$POLICY")
 
 # By file, since the tests of a file share its server, clone or run of the graph, and in
 # the order of tests/conftest.py, the heaviest first. What fails beside other work, e.g.

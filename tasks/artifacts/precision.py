@@ -40,8 +40,11 @@ def check_precision(episodes: "Sequence[Episode]", where: object) -> None:
     ):
         return
     total = sum(len(episode.observations) for episode in episodes)
-    every = -(-total // LOOKED_AT)
-    rows = np.concatenate([e.observations for e in episodes])[::every]
+    every, before, parts = -(-total // LOOKED_AT), 0, []
+    for episode in episodes:
+        parts.append(episode.observations[-before % every :: every])
+        before += len(episode.observations)
+    rows = np.concatenate(parts)
     for column, found in losses(rows.reshape(len(rows), -1)).items():
         raise RefusedError(
             where,

@@ -96,6 +96,7 @@ class Batch(VectorEnv[Floats, Actions, Any], ABC):
 
     Attributes:
         ended: (N,) bool, which sub-environments are parked.
+        cut: (N,) bool, which an environment's own clock has ended; none by default.
         threads: That may step sub-environments at once; 1 unless set, and a world may
             use fewer. Results do not depend on it.
     """
@@ -111,6 +112,7 @@ class Batch(VectorEnv[Floats, Actions, Any], ABC):
         self.observation_space = batch_space(world.observation_space, num_envs)
         self.action_space = batch_space(world.action_space, num_envs)
         self.ended: Flags = np.ones(num_envs, dtype=bool)
+        self.cut: Flags = np.zeros(num_envs, dtype=bool)
         self.steps = np.zeros(num_envs, dtype=np.int64)
         self.observation = np.zeros(
             self.observation_space.shape or (), world.observation_space.dtype
@@ -145,7 +147,7 @@ class Batch(VectorEnv[Floats, Actions, Any], ABC):
             if start is None:
                 raise ValueError("every reset needs a seed, or runs cannot be repeated")
             self._reset_one(i, int(start))
-        self.ended[mask], self.steps[mask] = False, 0
+        self.ended[mask], self.steps[mask], self.cut[mask] = False, 0, False
         self.observation = self._observe()
         return self.observation, self._infos()
 
@@ -158,13 +160,13 @@ class Batch(VectorEnv[Floats, Actions, Any], ABC):
             actions: (N, A), inside the world's bounds, or (N,) of a discrete world.
 
         Returns:
-            Observations (N, O), rewards (N,) in units of the world, terminated (N,),
-            truncated (N,), infos: :meth:`state`.
+            Observations (N, O), rewards (N,), terminated (N,), truncated (N,), infos.
         """
         live = ~self.ended
         rewards, terminated = self._step(np.asarray(actions), live)
         self.steps[live] += 1
-        truncated = live & ~terminated & (self.steps >= self.world.params.max_steps)
+        late = self.cut | (self.steps >= self.world.params.max_steps)
+        truncated = live & ~terminated & late
         self.ended |= terminated | truncated
         self.observation = self._observe()
         return self.observation, rewards, terminated, truncated, self._infos()
@@ -181,7 +183,7 @@ class Batch(VectorEnv[Floats, Actions, Any], ABC):
 
     def _restarted(self) -> Floats:
         """Observations (N, O) of episodes that begin in the state all were put into."""
-        self.ended[:], self.steps[:] = False, 0
+        self.ended[:], self.steps[:], self.cut[:] = False, 0, False
         self.observation = self._observe()
         return self.observation
 
@@ -199,10 +201,7 @@ class Batch(VectorEnv[Floats, Actions, Any], ABC):
 
 
 class World(Method[WorldParams], ABC):
-    """One kind of environment.
-
-    Args:
-        params: Its block of ``params/world/``, checked.
+    """One kind of environment, of a block of ``params/world/``.
 
     Raises:
         RefusedError: If the parameters name an environment that is not the class's.
