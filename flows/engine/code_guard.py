@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tasks.artifacts.typed_json import read_typed
-from tasks.code import Closure, methods, of_method, write
+from tasks.code import Closure, of_method, write
 
 FOLDER = Path("data/code")
 GUARD = Path(".offcut/code.lock")
@@ -41,8 +41,10 @@ def edited(paths: Iterable[str]) -> list[str]:
     now: Closure = {}
     for file in _files(paths):
         room, name = file.parent.name, file.stem
-        if name in methods(room, project):
+        try:
             now |= of_method(room, name, project)
+        except KeyError:  # a method that is gone
+            continue
     return differing(recorded(paths), now)
 
 
