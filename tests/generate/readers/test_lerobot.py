@@ -228,14 +228,22 @@ def test_info_that_cannot_be(tmp_path: Path, info: dict[str, Any], line: str):
     [
         ("frame_index", 2, 3, "episode_index 0, frame 2, frame_index: found 3"),
         ("frame_index", 2, 1, "episode_index 0, frame 2, frame_index: found 1"),
+        (
+            "next.success",
+            1,
+            None,
+            "row 2, next.success: found nothing, expected a value",
+        ),
         ("timestamp", 1, 0.15, "episode_index 0, frame 1, timestamp: found 0.15"),
         ("timestamp", 1, np.nan, "episode_index 0, frame 1, timestamp: found nan"),
     ],
 )
 def test_frames_that_are_missing_or_late(
-    tmp_path: Path, column: str, at: int, value: float, line: str
+    tmp_path: Path, column: str, at: int, value: float | None, line: str
 ):
     values = three()
+    if value is None:
+        values[0][column] = values[0][column].astype(object)
     values[0][column][at] = value
     assert line in refusal(lerobot, dataset(tmp_path / "d", "v3.0", values))
 

@@ -202,11 +202,15 @@ class _Frames:
         table.read(columns)
         values = {name: table.numbers(name) for name in columns}
         for name, column in values.items():
-            single = name in (*KEPT, *ENDS, "task_index")
-            if single and column.ndim > 1 and column.shape[1] == 1:
-                values[name] = column[:, 0]
-            elif single and column.ndim > 1:
+            if name not in (*KEPT, *ENDS, "task_index"):
+                continue
+            if column.ndim > 1 and column.shape[1] > 1:
                 raise RefusedError(path, name, "lists", "one value a frame", MEND)
+            flat = values[name] = column.reshape(len(column))
+            # a time that is missing is off its frame, and refused as that
+            if name != "timestamp" and (gap := np.isnan(flat.astype(float))).any():
+                where = f"row {np.argmax(gap) + 1}, {name}"
+                raise RefusedError(path, where, "nothing", "a value a frame", MEND)
         return values
 
     def _check_totals(self) -> None:
