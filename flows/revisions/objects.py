@@ -137,6 +137,9 @@ class Commit:
                 copy = Path(place, name)
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 copy.write_bytes(self.fs.cat_file(file))
+            params = self.read("params.yaml")  # which name worlds
+            if params is not None:
+                Path(place, "params.yaml").write_bytes(params)
             written = texts(Path(place))
         return {
             path: _written_md5(path, written) if is_code(path) else self.md5(path)

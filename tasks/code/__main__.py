@@ -16,7 +16,6 @@ from tasks.artifacts.ownership import check_outputs
 from tasks.artifacts.params import load
 from tasks.artifacts.stage import run_stage
 from tasks.code import write
-from tasks.code.blocks import named_worlds
 from tasks.code.check import check
 
 OUT = Path("data/code")
@@ -24,13 +23,12 @@ OUT = Path("data/code")
 
 def main() -> None:
     """Check, then write."""
-    params = load()
-    check(params)
+    check(load())
     check_environment()
     check_lock()
     check_cache()
     check_outputs()
-    write(OUT, worlds=named_worlds(params))
+    write(OUT)
 
 
 if __name__ == "__main__":

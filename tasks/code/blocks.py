@@ -221,14 +221,6 @@ def _any_name(block: Mapping[str, Any], where: str) -> str | None:
     return world_method(block) if getattr(cls, "any_name", False) else None
 
 
-def named_worlds(params: Mapping[str, Any]) -> dict[str, str]:
-    """The method of each world of checked params that has a name of its own."""
-    blocks = [block for group in DATASETS for block in params.get(group, {}).values()]
-    worlds = [block["world"] for block in blocks if "world" in block]
-    named = {world["name"]: world_method(world) for world in worlds}
-    return {name: method for name, method in named.items() if name != method}
-
-
 def _is_plain(value: Any) -> bool:
     """Whether JSON can hold a value that is no block and no list."""
     if isinstance(value, int | float):

@@ -20,10 +20,11 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from tasks.artifacts.files import canonical, whole_folder, write_text
+from tasks.artifacts.names import NameRule
+from tasks.artifacts.strict_yaml import read_yaml
 
 PROJECT = Path(__file__).parents[2]
 # rooms that have methods, in the order their stages run
@@ -75,13 +76,15 @@ def of_method(
 
     Args:
         room: A folder of ``tasks/``.
-        name: A name of :func:`methods`.
+        name: A name of :func:`methods`, or of a world in the project's parameters.
         project: As of :func:`closure`.
         hashes: Likewise.
 
     Raises:
         KeyError: If the room has no such method.
     """
+    if room == "worlds" and name not in methods(room, project):
+        name = _study_worlds(project).get(name, name)
     if name not in methods(room, project):
         raise KeyError(f"tasks/{room}/{name}")
     folder = project / "tasks" / room
@@ -101,40 +104,27 @@ def methods(room: str, project: Path = PROJECT) -> list[str]:
     return sorted((files | folders) - set(SHARED))
 
 
-def texts(
-    project: Path = PROJECT, worlds: Mapping[str, str] = MappingProxyType({})
-) -> dict[str, str]:
+def texts(project: Path = PROJECT) -> dict[str, str]:
     """Every method's closure as JSON, by file name, ``<room>/<method>.json``.
 
-    Args:
-        project: As of :func:`closure`.
-        worlds: The method by the name of each world that has another name.
+    So is that of each world in the project's parameters that has a name of its own.
     """
     hashes: dict[Path, str] = {}  # most files are in many closures
-    parts = {(room, n): n for room in ROOMS for n in methods(room, project)}
-    parts |= {("worlds", name): method for name, method in worlds.items()}
+    parts = [(room, name) for room in ROOMS for name in methods(room, project)]
+    parts += [("worlds", name) for name in _study_worlds(project)]
     return {
-        f"{room}/{name}.json": canonical(of_method(room, method, project, hashes))
-        for (room, name), method in parts.items()
+        f"{room}/{name}.json": canonical(of_method(room, name, project, hashes))
+        for room, name in parts
     }
 
 
-def write(
-    folder: Path,
-    project: Path = PROJECT,
-    worlds: Mapping[str, str] = MappingProxyType({}),
-) -> None:
+def write(folder: Path, project: Path = PROJECT) -> None:
     """Write what :func:`texts` says below a folder, all at once, if it differs.
-
-    Args:
-        folder: Where.
-        project: As of :func:`closure`.
-        worlds: As of :func:`texts`.
 
     Raises:
         RefusedError: If something of the user's stands in the folder's place.
     """
-    current = texts(project, worlds)
+    current = texts(project)
     files = [path for path in folder.rglob("*") if path.is_file()]
     there = {file.relative_to(folder).as_posix(): file.read_text() for file in files}
     if there == current:
@@ -148,6 +138,43 @@ def write(
 def world_method(block: Mapping[str, Any]) -> str:
     """The method of a world's block, which may have a name of its own."""
     return str(block["_target_"]).split(".")[2]  # tasks.worlds.<method>.<World>
+
+
+def named_worlds(params: object, project: Path = PROJECT) -> dict[str, str]:
+    """The method of each world of a study that has a name of its own.
+
+    Args:
+        params: The composed parameters; what is none of a world's blocks is passed by.
+        project: As of :func:`closure`.
+    """
+    known = methods("worlds", project)
+    groups = params.values() if isinstance(params, Mapping) else ()
+    entries = [
+        b for group in groups if isinstance(group, Mapping) for b in group.values()
+    ]
+    worlds = [b["world"] for b in entries if isinstance(b, Mapping) and "world" in b]
+    targets = {
+        str(world.get("name")): str(world.get("_target_")).split(".")
+        for world in worlds
+        if isinstance(world, Mapping)
+    }
+    return {
+        name: parts[2]
+        for name, parts in targets.items()
+        if name not in known
+        and name in NameRule()
+        and len(parts) > 2
+        and parts[:2] == ["tasks", "worlds"]
+        and parts[2] in known
+    }
+
+
+def _study_worlds(project: Path) -> dict[str, str]:
+    """The same of the project's params.yaml, as far as it can be read."""
+    try:
+        return named_worlds(read_yaml(project / "params.yaml"), project)
+    except (OSError, ValueError):
+        return {}
 
 
 def digest(files: Closure) -> str:

@@ -101,7 +101,10 @@ def target(
     """
     contract = policy.contract
     action = contract["outputs"]["action"]
-    low, high = (np.array(action[end], np.float32) for end in ("low", "high"))
+    discrete = "n" in action
+    bounds = ("n",) if discrete else ("low", "high")
+    own = {"n": data.action.shape[1] if data.discrete else 0}
+    own |= {"low": data.action_low.tolist(), "high": data.action_high.tolist()}
     inputs = set(contract["inputs"]) - {"noise"}
     stated: list[tuple[str, Any, Any]] = [
         ("inputs", sorted(inputs), ["observation"]),
@@ -111,9 +114,10 @@ def target(
             contract["inputs"]["observation"]["shape"][1:],
             [data.observation.shape[1]],
         ),
-        ("outputs.action.low", low.tolist(), data.action_low.tolist()),
-        ("outputs.action.high", high.tolist(), data.action_high.tolist()),
+        *((f"outputs.action.{end}", _numbers(action[end]), own[end]) for end in bounds),
     ]
+    if discrete:
+        stated.append(("noise, of a policy that takes its best choice", noise, 0))
     stated.append(("inputs.noise.acting", policy.acting, "zero"))
     if noise and "noise" in contract["inputs"]:
         stated.append(("noise, of a gaussian head", policy.has_head, True))
@@ -126,7 +130,21 @@ def target(
                 expected,
                 "estimate a policy without memory that was trained on such data",
             )
+    if discrete:
+        return lambda observation: _greedy(policy, observation, int(action["n"]))
     return lambda observation: distribution(policy, observation, noise)
+
+
+def _numbers(bound: Any) -> Any:
+    """A bound of a contract as float32 has it, or how many choices there are."""
+    return np.asarray(bound, np.float32).tolist() if isinstance(bound, list) else bound
+
+
+def _greedy(policy: "OnnxPolicy", observation: NDArray[Any], count: int) -> Gaussian:
+    """The choices (N, A) of a policy, one-hot and scaled to [-1, 1], for certain."""
+    chosen = policy.step({"observation": observation}, {})[0]["action"].reshape(-1)
+    mean = 2 * np.eye(count)[chosen.astype(np.int64)] - 1
+    return Gaussian(mean, np.zeros_like(mean), squashed=False)
 
 
 def begins(data: "Transitions") -> NDArray[np.int64]:

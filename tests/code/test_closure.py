@@ -1,8 +1,10 @@
 """What a method is made of, on a small project and on this one."""
 
+import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tasks.code import (
     ROOMS,
@@ -173,3 +175,20 @@ def test_data_files_of_pages_belong_to_the_report():
     assert "tasks/report/cores/page.css" in files
     assert any(path.endswith(".html.jinja") for path in files)
     assert not any("page.css" in path for path in closure(ROOT / "tasks/train/bc.py"))
+
+
+def test_a_world_with_a_name_of_its_own_has_the_closure_of_its_class(tmp_path: Path):
+    """Whoever asks, the flows' guard too, finds it by the project's parameters."""
+    shutil.copytree(ROOT / "tasks", tmp_path / "tasks")
+    block = {"_target_": "tasks.worlds.gym.Gym", "name": "arm"}
+    odd = {"name": "b", "_target_": "tasks.train.bc.BC"}
+    worlds = {"a": {"world": block}, "b": {"world": odd}, "c": 5, "d": {"world": None}}
+    text = yaml.safe_dump({"dataset": worlds, "study": []})
+    (tmp_path / "params.yaml").write_text(text)
+    assert of_method("worlds", "arm", tmp_path) == of_method("worlds", "gym", tmp_path)
+    written = texts(tmp_path)
+    assert written["worlds/arm.json"] == written["worlds/gym.json"]
+    assert "worlds/b.json" not in written
+    (tmp_path / "params.yaml").write_text("[")
+    with pytest.raises(KeyError, match="tasks/worlds/arm"):
+        of_method("worlds", "arm", tmp_path)

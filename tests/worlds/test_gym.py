@@ -12,7 +12,7 @@ from gymnasium import spaces as gs
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.recorded import write_world
-from tasks.code.blocks import named_worlds
+from tasks.code import named_worlds
 from tasks.code.check import check
 from tasks.worlds.engine.recorded import recorded_world
 from tasks.worlds.gym import Gym

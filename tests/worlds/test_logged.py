@@ -10,8 +10,7 @@ from gymnasium.spaces import Box, Discrete
 
 from tasks.artifacts.dataset import load_episodes, write_dataset
 from tasks.artifacts.errors import RefusedError
-from tasks.code import made_by
-from tasks.code.blocks import named_worlds
+from tasks.code import made_by, named_worlds
 from tasks.code.check import check
 from tasks.worlds.engine.recorded import read_checked, recorded_world
 from tasks.worlds.logged import Logged
@@ -80,7 +79,7 @@ def test_bad_blocks_are_refused(tmp_path: Path, change: dict[str, Any]):
 def test_a_study_may_name_it_as_it_likes_but_not_like_another_world():
     params = yaml.safe_load(Path("params.yaml").read_text("utf-8"))
     data = params["dataset"]["halfcheetah_medium_replay"]
-    data["world"] = block()
+    data["world"], params["study"]["played"] = block(), []
     check(params)
     assert named_worlds(params) == {"plant": "logged"}
     data["world"] = block(name="hopper")

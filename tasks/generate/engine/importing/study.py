@@ -197,7 +197,7 @@ def _study(made: Import, brought: Brought) -> str:
         "# Small networks and a large rate, for a first run of minutes",
         "train:",
         f"  bc: {SMALL}",
-        "  discrete_cql: {critic_hidden: [64, 64], critic_rate: 1.0e-3}"
+        "  discrete_cql: {critic_hidden: [128, 128], critic_rate: 1.0e-3}"
         if discrete
         else f"  iql: {critics}",
     ]

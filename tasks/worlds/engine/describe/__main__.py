@@ -2,10 +2,11 @@
 
 ``--env ID --name NAME`` writes ``params/world/NAME.yaml``, its references measured, and
 what a first study needs: ``params/dataset/NAME_random.yaml`` (random actions),
-``params/study/NAME.yaml`` and a folder for policies that act there,
-``data/behaviors/NAME``. ``--kwargs "key=value ..."`` are for ``gymnasium.make``,
-``--policy FILE.onnx`` is an expert whose mean return becomes score 100. What is there
-stays; only the world's own file is written again, if it is of the same environment.
+``params/study/NAME.yaml`` and, in the folder of policies that act there,
+``data/behaviors/NAME/random.json``, what random actions return. ``--kwargs "key=value
+..."`` are for ``gymnasium.make``, ``--policy FILE.onnx`` is an expert whose mean return
+becomes score 100. What is there stays; only what is measured is written again, and only
+of the same environment.
 """
 
 import argparse
@@ -20,7 +21,7 @@ import gymnasium
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.fields import shown
-from tasks.artifacts.files import write_text
+from tasks.artifacts.files import canonical, write_text
 from tasks.artifacts.names import add_name
 from tasks.artifacts.params import build, load
 from tasks.artifacts.stage import run_stage
@@ -35,6 +36,7 @@ from tasks.worlds.engine.behaviors import (
     open_behavior,
 )
 from tasks.worlds.engine.describe.texts import first_files, world_file
+from tasks.worlds.engine.episodes import Played
 
 TARGET = "tasks.worlds.gym.Gym"
 EPISODES = 100  # measured
@@ -60,9 +62,12 @@ def main() -> None:
         raise RefusedError(options.policy, "POLICY", "nothing", expected, mend)
     if options.policy:
         expert = behavior_of(options.policy, world, options.policy.stem, 0.0)
-    block |= referenced(world, options.policy, expert)
+    random = measure(world, open_behavior(BEHAVIORS, world, RANDOM, 1.0), EPISODES)
+    block |= referenced(world, random, options.policy, expert)
     more = {p: text for p, text in first_files(world).items() if not p.exists()}
     texts = {place: world_file(block, parts_of(world)), **more}
+    # generate depends on the folder, which git and a study carry by its files
+    texts[BEHAVIORS / options.name / f"{RANDOM}.json"] = canonical(figures(random))
     for path, text in texts.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path, text)
@@ -155,19 +160,36 @@ def parts_of(world: Any) -> str:
     return ", ".join(f"{name} {width}" for name, width in world.observes.parts)
 
 
-def referenced(world: World, policy: Path | None, expert: Any) -> dict[str, Any]:
+def figures(played: Played) -> dict[str, Any]:
+    """What random actions returned, as a file of its own says."""
+    return {
+        "schema": 1,
+        "policy": RANDOM,
+        "episodes": EPISODES,
+        "start_seeds": [start(0), start(EPISODES - 1)],
+        "return": {
+            name: float(getattr(played.returns, name)())
+            for name in ("mean", "std", "min", "max")
+        },
+        "length_mean": float(played.lengths.mean()),
+    }
+
+
+def referenced(
+    world: World, random: Played, policy: Path | None, expert: Any
+) -> dict[str, Any]:
     """References of a world, and how they were measured.
 
     Args:
         world: Which.
+        random: What random actions returned.
         policy: The expert's file, None without one.
         expert: The expert as a behaviour.
 
     Raises:
         RefusedError: If the expert is no better than random actions.
     """
-    played = measure(world, open_behavior(BEHAVIORS, world, RANDOM, 1.0), EPISODES)
-    low, best = float(played.returns.mean()), float(played.returns.max())
+    low, best = float(random.returns.mean()), float(random.returns.max())
     seeds = f"start seeds {start(0)} to {start(EPISODES - 1)}"
     text = f"ref_min: random actions, {EPISODES} episodes, {seeds}, gymnasium "
     text += f"{gymnasium.__version__}; ref_max: "

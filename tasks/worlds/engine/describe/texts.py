@@ -8,7 +8,6 @@ from typing import Any
 import yaml
 
 from tasks.worlds import World
-from tasks.worlds.engine.behaviors import BEHAVIORS
 
 HERE, WIDTH = Path(__file__).parent, 88
 DESCRIBED = ("name", "env_id", "max_steps", "step_seconds", "ref_min", "ref_max")
@@ -43,7 +42,7 @@ def world_file(block: Mapping[str, Any], parts: str) -> str:
 
 
 def first_files(world: World) -> dict[Path, str]:
-    """Text by path of a dataset, a study and a folder for policies."""
+    """Text by path of a dataset and a study."""
     name = world.params.name
     words = {
         "name": name,
@@ -55,6 +54,5 @@ def first_files(world: World) -> dict[Path, str]:
     places = {
         Path(f"params/dataset/{name}_random.yaml"): "dataset.yaml",
         Path(f"params/study/{name}.yaml"): "study.yaml",
-        BEHAVIORS / name / "README.md": "readme.md",
     }
     return {path: template(of).format(**words) for path, of in places.items()}
