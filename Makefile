@@ -14,7 +14,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 # What a user says is data: make does not expand it, and it reaches the commands by the
 # environment, "$$NAME", never as a part of a line that a shell reads.
-override SAID := NAME SET A B C WORLD TARGETS LOCAL WORKERS DASK PORT SRC DATASET NORM REPLAY OPTIONS
+override SAID := NAME SRC MAP OPTIONS LINK DRY TO OUT SET A B C WORLD DATASET NORM REPLAY ENV KWARGS POLICY TARGETS LOCAL WORKERS DASK PORT
 $(foreach name,$(SAID),$(if $(filter undefined,$(origin $(name))),,$(eval override $(name) := $$(value $(name)))$(eval export $(name))))
 
 # The stamp's name is a checksum of what was installed: a second set-up does nothing.
@@ -23,10 +23,10 @@ STAMP := $(VENV)/installed-$(shell cat requirements.lock pyproject.toml | cksum 
 # $(call which,make study NAME,params/study) ends with the names to choose from.
 which = files=($(2)/*.yaml); files=("$${files[@]\#\#*/}"); echo "say which: $(1)=one of $${files[*]%.yaml}" >&2; exit 1
 
-.PHONY: help setup run flow ui study smoke adopt claim claims compare report params behaviors test check hazards bench lock browser
+.PHONY: help setup run flow ui import export-data adopt world study smoke claim claims compare report params behaviors test check hazards bench lock browser
 
 help:  ## show this list
-	@grep -E '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | awk 'BEGIN {FS = ":.*## "} {printf "  %-9s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | awk 'BEGIN {FS = ":.*## "} {printf "  %-11s %s\n", $$1, $$2}'
 
 setup: $(STAMP)  ## install the locked versions into .venv, describe the machine
 	@$(PY) -m tasks.artifacts.environment
@@ -63,6 +63,14 @@ flow: setup  ## the same graph in parallel, seen in Prefect: make flow [LOCAL=1 
 ui: setup  ## Prefect's pages: start, watch, schedule and cancel runs: make ui PORT=4200
 	@$(PY) -m flows.serve $(if $(PORT),--port="$$PORT")
 
+import: setup  ## data that others recorded: make import SRC=... NAME=... [MAP= OPTIONS= WORLD= LINK=1 DRY=1]
+	@$(if $(and $(SRC),$(NAME)),,{ echo 'say which: make import SRC=FILE NAME=... [MAP=map.yaml] [OPTIONS="key=value ..."]' >&2; exit 1; })
+	@$(PY) -m tasks.generate.engine.importing --source="$$SRC" --name="$$NAME" $(if $(MAP),--map="$$MAP") $(if $(OPTIONS),--options="$$OPTIONS") $(if $(WORLD),--world="$$WORLD") $(if $(LINK),--link) $(if $(DRY),--dry)
+
+export-data: setup  ## a dataset in another format: make export-data NAME=... TO=csv OUT=folder
+	@$(if $(and $(NAME),$(TO),$(OUT)),,{ echo 'say which: make export-data NAME=... TO=d4rl|d3rlpy|csv|lerobot OUT=NEW_FOLDER' >&2; exit 1; })
+	@$(PY) -m tasks.generate.engine.exporting --dataset="$$NAME" --to="$$TO" --out="$$OUT"
+
 study: setup  ## another study as an experiment: make study NAME=... [SET="key=value ..."]
 	@$(if $(NAME),,$(call which,make study NAME,params/study))
 	@$(PY) -m flows.study $(if $(LOCAL),--local) $(if $(SET),--set="$$SET") -- "$$NAME"
@@ -92,6 +100,10 @@ params: setup  ## compose params.yaml, the default study, from params/
 behaviors: setup  ## train the policies that make the experience again: make behaviors WORLD=...
 	@$(if $(WORLD),,$(call which,make behaviors WORLD,params/behaviors))
 	@$(PY) -m tasks.behaviors --world="$$WORLD"
+
+world: setup  ## take an environment of Gymnasium: make world ENV=Reacher-v5 NAME=... [KWARGS="key=value ..."] [POLICY=expert.onnx]
+	@$(if $(and $(ENV),$(NAME)),,{ echo 'say which: make world ENV=ID NAME=... [KWARGS="key=value ..."] [POLICY=FILE.onnx]' >&2; exit 1; })
+	@$(PY) -m tasks.worlds.engine.describe --env="$$ENV" --name="$$NAME" $(if $(KWARGS),--kwargs="$$KWARGS") $(if $(POLICY),--policy="$$POLICY")
 
 # By file, since the tests of a file share its server, clone or run of the graph, and in
 # the order of tests/conftest.py, the heaviest first. What fails beside other work, e.g.

@@ -15,6 +15,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,8 @@ SUBSET = (
 )
 WORLDS = {"hopper": "Hopper-v5", "halfcheetah": "HalfCheetah-v5"}
 WARM = shutil.ignore_patterns("warm")
-NEEDED = ("onnxruntime", "mujoco")  # beside d3rlpy's own, in versions of the project's
+# beside d3rlpy's own, in versions of the project's; its Gymnasium imports the last one
+NEEDED = ("onnxruntime", "mujoco", "imageio")
 
 
 def prepared(folder: Path, env: dict[str, str]) -> tuple[Path, dict[str, Any]]:
@@ -96,8 +98,8 @@ def measure(rounds: int) -> dict[str, Any]:
     """
     python = peer.python()
     for package in NEEDED:
-        version = environment("")["packages"][package]
-        pip = [python, "-m", "pip", "install", "--quiet", f"{package}=={version}"]
+        pinned = f"{package}=={version(package)}"
+        pip = [python, "-m", "pip", "install", "--quiet", pinned]
         subprocess.run(pip, check=True, stdout=sys.stderr)
     env = os.environ | {"DVC_NO_ANALYTICS": "1"}
     env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"

@@ -20,7 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks import single_file
 from benchmarks.episodes import transitions
 from tasks.artifacts.params import build
-from tasks.train.engine.loop import settle
+from tasks.train.engine.loop import products, settle
 from tasks.train.engine.minibatches import batches
 from tasks.train.engine.table import spaces
 
@@ -98,7 +98,7 @@ class Stack:
         data: str,
         precision: str = "float32",
     ) -> None:
-        self.half = precision == "bfloat16"
+        self.precision = precision
         self.step, table = 0, transitions(Path(data))
         self.about: dict[str, Any] = {}
         self.update: Callable[[int], Any]
@@ -119,9 +119,7 @@ class Stack:
             self._once()
 
     def _once(self) -> None:
-        with torch.autocast(
-            "cpu", torch.bfloat16, enabled=self.half, cache_enabled=False
-        ):
+        with products(self.precision, "cpu"):
             self.update(self.step)
         self.step += 1
 

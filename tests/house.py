@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
+import yaml
+
 ROOT = Path(__file__).parents[1]
 # from the ground up: a room imports from its own line and from those above it
 ORDER = (
@@ -51,6 +53,22 @@ def tracked_in(*folders: str, suffix: str = ".py") -> list[Path]:
         path
         for path in tracked()
         if path.suffix == suffix and path.relative_to(ROOT).parts[0] in folders
+    ]
+
+
+def params_of(group: str) -> list[Path]:
+    """The files of a group that stand for a method, which are tracked.
+
+    Worlds of a class that takes any name are a user's, but for the one of its name.
+    """
+    files = [p for p in tracked_in("params", suffix=".yaml") if p.parent.name == group]
+    blocks = {path: yaml.safe_load(path.read_text()) for path in files}
+    free = ("tasks.worlds.gym.", "tasks.worlds.logged.")
+    return [
+        path
+        for path, block in blocks.items()
+        if not str(block["_target_"]).startswith(free)
+        or path.stem == block["_target_"].split(".")[2]
     ]
 
 

@@ -10,7 +10,7 @@ import yaml
 
 from tasks.artifacts.evaluation import Episodes, write_evaluation
 from tasks.artifacts.sealed import sealed
-from tasks.statistics.intervals import interval, iqm
+from tasks.statistics.intervals import score as score_of
 
 SEEDS, EPISODES, STEPS = [0, 1, 2], 50, 20_000
 WORLDS = {
@@ -115,10 +115,9 @@ def episodes(
     )  # fmt: skip
 
     def figures(values: Any) -> dict[str, float]:
-        draws = np.random.default_rng(0)
-        ends = interval(values, iqm, draws, resamples=500, confidence=0.95, seeds=True)
-        return {"mean": values.mean(), "iqm": float(iqm(values.ravel())),
-                "low": ends[0], "high": ends[1]}  # fmt: skip
+        s = score_of(values, confidence=0.95, resamples=500, resample_seed=0)
+        ends = {"iqm": s.middle, "low": s.low, "high": s.high}
+        return {"mean": values.mean(), **ends}
 
     return table, {"return": figures(returns), "score": figures(score)}
 

@@ -24,6 +24,7 @@ from tests.house import (
     imports,
     name_of,
     needed,
+    params_of,
     private,
     room_of,
     tracked,
@@ -62,7 +63,7 @@ def documented(room: str) -> set[str]:
 @pytest.mark.parametrize("room", ROOMS)
 def test_the_four_lists_agree(room: str):
     code = set(methods(room))
-    params = {path.stem for path in (ROOT / "params" / GROUP[room]).glob("*.yaml")}
+    params = {path.stem for path in params_of(GROUP[room])}
     tests = {
         path.stem.removeprefix("test_")
         for path in (ROOT / "tests" / room).glob("test_*.py")
@@ -80,7 +81,7 @@ def test_claims_and_their_beds_have_parameters(room: str):
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_params_name_the_class_of_their_file(room: str):
-    for path in (ROOT / "params" / GROUP[room]).glob("*.yaml"):
+    for path in params_of(GROUP[room]):
         target = yaml.safe_load(path.read_text())["_target_"]
         assert target.startswith(f"tasks.{room}.{path.stem}."), name_of(path)
 
@@ -247,7 +248,7 @@ def make(*arguments: str) -> str:
 
 
 def test_make_help_lists_what_there_is():
-    listed = set(re.findall(r"^  ([a-z]+) ", make("help"), re.MULTILINE))
+    listed = set(re.findall(r"^  ([a-z-]+) ", make("help"), re.MULTILINE))
     text = (ROOT / "Makefile").read_text()
     phony = re.search(r"^\.PHONY: (.*)$", text, re.MULTILINE)
     assert phony
@@ -269,8 +270,8 @@ def test_documents_point_at_what_exists(path: Path):
         assert (path.parent / link).exists(), f"{name_of(path)}: {link}"
     for name in PATH.findall(text):
         assert "NAME" in name or (ROOT / name).exists(), f"{name_of(path)}: {name}"
-    targets = set(re.findall(r"`make ([a-z]+)", text))
-    listed = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
+    targets = set(re.findall(r"`make ([a-z-]+)", text))
+    listed = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
     assert targets <= listed, name_of(path)
 
 

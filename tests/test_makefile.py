@@ -20,6 +20,8 @@ HOSTILE = [
     ),
     *("a>X", "\\", "--help", "$(error X)", "$(eval Y:=1)", "#", "*"),
 ]
+IMPORTING = "-m tasks.generate.engine.importing"
+EXPORTING = "-m tasks.generate.engine.exporting --dataset=x"
 SAID = {  # variable: target, other variables, and the words that hold its value
     "NAME": ("study", (), "-m flows.study -- {}"),
     "SET": ("study", ("NAME=smoke",), "-m flows.study --set={} -- smoke"),
@@ -31,15 +33,23 @@ SAID = {  # variable: target, other variables, and the words that hold its value
         "-m flows.compare -- main workspace {}",
     ),
     "WORLD": ("behaviors", (), "-m tasks.behaviors --world={}"),
-    "SRC": (
-        "adopt",
-        ("NAME=mine", "WORLD=w"),
-        "-m tasks.adopt.engine.door --name=mine --world=w -- {}",
+    "SRC": ("import", ("NAME=x",), f"{IMPORTING} --source={{}} --name=x"),
+    "MAP": (
+        "import",
+        ("SRC=s", "NAME=x"),
+        f"{IMPORTING} --source=s --name=x --map={{}}",
     ),
     "OPTIONS": (
+        "import",
+        ("SRC=s", "NAME=x", "LINK=1", "DRY=1"),
+        f"{IMPORTING} --source=s --name=x --options={{}} --link --dry",
+    ),
+    "TO": ("export-data", ("NAME=x", "OUT=o"), f"{EXPORTING} --to={{}} --out=o"),
+    "OUT": ("export-data", ("NAME=x", "TO=t"), f"{EXPORTING} --to=t --out={{}}"),
+    "DATASET": (
         "adopt",
-        ("NAME=mine", "DATASET=d", "SRC=f"),
-        "-m tasks.adopt.engine.door --name=mine --dataset=d --options={} -- f",
+        ("NAME=mine", "SRC=f"),
+        "-m tasks.adopt.engine.door --name=mine --dataset={} -- f",
     ),
     "NORM": (
         "adopt",
@@ -79,7 +89,7 @@ def clone(tmp_path: Path) -> Path:
 def made(clone: Path, *words: str, **variables: str) -> tuple[int, list[list[str]]]:
     """The exit code of make, and the arguments of every command but of set-up."""
     (clone / "said").unlink(missing_ok=True)
-    names = {*SAID, "TARGETS", "LOCAL"}
+    names = {*SAID, "TARGETS", "LOCAL", "LINK", "DRY"}
     env = {k: v for k, v in os.environ.items() if k not in names} | variables
     ended = subprocess.run(
         ["make", *words], cwd=clone, env=env, capture_output=True, check=False
@@ -111,7 +121,10 @@ def test_targets_are_words_and_nothing_else(clone: Path, value: str):
     assert commands[0] == ["-m", "flows", "--local", "--", "report", *value.split()]
 
 
-@pytest.mark.parametrize("target", ["study", "claim", "behaviors", "compare", "adopt"])
+@pytest.mark.parametrize(
+    "target",
+    ["study", "claim", "behaviors", "compare", "import", "export-data", "adopt"],
+)
 def test_a_missing_name_is_asked_for(clone: Path, target: str):
     assert made(clone, target) == (2, [])
 

@@ -8,8 +8,10 @@ import fcntl
 from collections.abc import Iterable
 from pathlib import Path
 
+from tasks.artifacts.params import PARAMS, load
 from tasks.artifacts.typed_json import read_typed
 from tasks.code import Closure, methods, of_method, write
+from tasks.code.blocks import named_worlds
 
 FOLDER = Path("data/code")
 GUARD = Path(".offcut/code.lock")
@@ -39,8 +41,11 @@ def edited(paths: Iterable[str]) -> list[str]:
     paths = list(paths)
     project = Path.cwd()
     now: Closure = {}
-    for file in _files(paths):
+    files = _files(paths)
+    worlds = _worlds() if files else {}  # the stage `code` itself has none
+    for file in files:
         room, name = file.parent.name, file.stem
+        name = worlds.get(name, name) if room == "worlds" else name
         if name in methods(room, project):
             now |= of_method(room, name, project)
     return differing(recorded(paths), now)
@@ -59,7 +64,12 @@ def refresh() -> None:
     GUARD.parent.mkdir(parents=True, exist_ok=True)
     with GUARD.open("a") as guard:
         fcntl.flock(guard, fcntl.LOCK_EX)
-        write(FOLDER, Path.cwd())
+        write(FOLDER, Path.cwd(), _worlds())
+
+
+def _worlds() -> dict[str, str]:
+    """The method of each world of params.yaml that has a name of its own."""
+    return named_worlds(load()) if PARAMS.exists() else {}
 
 
 def is_code(path: str) -> bool:

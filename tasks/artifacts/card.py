@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from tasks.artifacts.actions import flat_actions
 from tasks.artifacts.episodes import Episode, Floats
+from tasks.artifacts.transitions import divisor
 
 if TYPE_CHECKING:
     from tasks.worlds import World
@@ -68,7 +69,7 @@ def card(
 def coverage(observations: Floats) -> dict[str, Any]:
     """How much of its own plane the data fills.
 
-    Observations are standardised (deviation + 1e-3), turned onto their two principal
+    Observations are standardised, turned onto their two principal
     axes, each axis scaled to unit variance, and counted in a grid of 32 x 32 cells from
     -3 to 3; what lies outside counts in the border cells. One path walked again and
     again fills few cells, many different ones fill many.
@@ -81,7 +82,7 @@ def coverage(observations: Floats) -> dict[str, Any]:
         ``share``, 0..1; ``axes`` is the number of axes, 1 where O is 1, else 2.
     """
     x = observations.astype(np.float64)
-    x = (x - x.mean(axis=0)) / (x.std(axis=0) + 1e-3)
+    x = (x - x.mean(axis=0)) / divisor(x.std(axis=0), np.abs(x).max(axis=0))
     variances, axes = np.linalg.eigh(x.T @ x / len(x))
     count = min(2, x.shape[1])
     plane = x @ axes[:, -count:] / np.sqrt(variances[-count:] + 1e-6)

@@ -14,12 +14,12 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from tasks.artifacts import played, sweep
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import write_text
 from tasks.artifacts.nearest import nearest
 from tasks.artifacts.params import PARAMS, load
 from tasks.artifacts.stage import run_stage
-from tasks.artifacts.sweep import register
 
 FOLDER = Path("params")
 
@@ -43,7 +43,8 @@ def composed(overrides: Sequence[str] = (), folder: Path = FOLDER) -> str:
         if override.lstrip("+~").startswith("hydra"):  # could name a package to import
             expected = "a key of the study"
             raise RefusedError(FOLDER, "override", override, expected, "leave it out")
-    register()
+    sweep.register()
+    played.register()
     # a sweep's keys are the user's, which Hydra calls adding one
     overrides = [f"++{o}" if o.startswith("sweep.") else o for o in overrides]
     for path in sorted(folder.rglob("*.yaml")):  # Hydra would unfold aliases that grow

@@ -29,6 +29,7 @@ from tasks.artifacts.files import (
 from tasks.artifacts.minari import actions, box, read_episodes, write_episodes
 from tasks.artifacts.opening import MAIN, METADATA, STATED, open_dataset
 from tasks.artifacts.packed import layout, plan, write_rows
+from tasks.artifacts.precision import check_precision
 from tasks.artifacts.recorded import read_world, write_world
 from tasks.artifacts.sealed import sealed
 
@@ -102,6 +103,7 @@ def write_dataset(
     """
     check_id(folder, dataset_id)
     check_episodes(episodes, world.observation_space, world.action_space, dataset_id)
+    check_precision(episodes, dataset_id)
     spaces = world.observation_space, world.action_space
     need = MIN_FREE_BYTES + 2 * sum(episode.nbytes for episode in episodes)
     need += layout(*plan(episodes, *spaces))[1]

@@ -30,7 +30,8 @@ ASYMPTOTIC = 10.0  # deviations; from here on a series is exact to 1e-6
 def scaled(action: NDArray[Any], low: NDArray[Any], high: NDArray[Any]) -> Doubles:
     """Actions (..., A) in units of the world, scaled so that bounds become +-1."""
     low, high = low.astype(np.float64), high.astype(np.float64)
-    return (action.astype(np.float64) - (high + low) / 2) / ((high - low) / 2)
+    half = np.where(high > low, (high - low) / 2, 1.0)  # a locked action is always 0
+    return (action.astype(np.float64) - (high + low) / 2) / half
 
 
 def log_tail(x: Doubles) -> Doubles:

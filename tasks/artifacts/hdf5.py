@@ -36,10 +36,11 @@ class Hdf5:
     Args:
         path: The file, for errors and for its size.
         file: The same, opened.
+        mend: What its owner can do about a file that is refused.
     """
 
-    def __init__(self, path: Path, file: h5py.File) -> None:
-        self.path, self.root = path, file["/"].id
+    def __init__(self, path: Path, file: h5py.File, mend: str = MEND) -> None:
+        self.path, self.root, self.mend = path, file["/"].id, mend
         self.size = path.stat().st_size
         self.room = RATIO * self.size  # bytes that may still be read
 
@@ -70,13 +71,43 @@ class Hdf5:
                 values[name] = h5py.Group(group).attrs[name]
         return values
 
-    def array(self, parent: Any, name: str) -> NDArray[Any]:
-        """All numbers of an array, at least one axis.
+    def array(self, parent: Any, name: str, axes: int = 1) -> NDArray[Any]:
+        """All numbers of an array.
+
+        Args:
+            parent: The group it lies in.
+            name: Its name there.
+            axes: How many it has at least.
 
         Raises:
             RefusedError: If it is missing, a link to elsewhere, no array of numbers,
                 computed, stored outside the file or by another filter than
                 :data:`FILTERS`, or far larger than the file.
+        """
+        data = self.stored(parent, name)
+        kind = data.dtype
+        shape = (
+            None
+            if data.get_space().get_simple_extent_type() == h5s.NULL
+            else (data.shape)
+        )
+        plain = kind.kind in KINDS and kind.itemsize <= 8 and kind.subdtype is None
+        if not plain or shape is None or len(shape) < axes:
+            expected = "an array of real or whole numbers"
+            self._refuse(parent, name, f"{kind} of shape {shape}", expected)
+        need = math.prod(shape) * kind.itemsize
+        self.take(parent, name, shape, need)
+        values: NDArray[Any] = np.empty(shape, kind)
+        if need:
+            data.read(h5s.ALL, h5s.ALL, values)
+        return values
+
+    def stored(self, parent: Any, name: str) -> Any:
+        """An array of any kind that lies in the file itself, not yet read.
+
+        Raises:
+            RefusedError: If it is missing, a link to elsewhere, computed, stored
+                outside the file or by another filter than :data:`FILTERS`.
         """
         data = self._item(parent, name, h5d.DatasetID)
         stored = data.get_create_plist()
@@ -89,17 +120,10 @@ class Hdf5:
         if unknown := [number for number in numbers if number not in FILTERS]:
             expected = ", ".join(FILTERS.values())
             self._refuse(parent, name, f"the filter {unknown[0]}", expected)
-        kind = data.dtype
-        shape = (
-            None
-            if data.get_space().get_simple_extent_type() == h5s.NULL
-            else (data.shape)
-        )
-        plain = kind.kind in KINDS and kind.itemsize <= 8 and kind.subdtype is None
-        if not plain or not shape:
-            expected = "an array of real or whole numbers"
-            self._refuse(parent, name, f"{kind} of shape {shape}", expected)
-        need = math.prod(shape) * kind.itemsize
+        return data
+
+    def take(self, parent: Any, name: str, shape: object, need: int) -> None:
+        """Count memory that an array takes, and refuse far more than the file's."""
         if need > min(self.room, ARRAY_BYTES):
             self._refuse(
                 parent,
@@ -108,10 +132,19 @@ class Hdf5:
                 f"at most {ARRAY_BYTES} and, of all arrays, {RATIO} times the file's",
             )
         self.room -= need
-        values: NDArray[Any] = np.empty(shape, kind)
-        if need:
-            data.read(h5s.ALL, h5s.ALL, values)
-        return values
+
+    def item(self, parent: Any, name: str) -> Any:
+        """What lies under a name in the file itself, of whichever kind.
+
+        Raises:
+            RefusedError: If there is nothing, or a link to elsewhere.
+        """
+        key = name.encode("utf-8", "surrogateescape")
+        if not parent.links.exists(key):
+            self._refuse(parent, name, "nothing", "a group or dataset")
+        if parent.links.get_info(key).type != h5l.TYPE_HARD:
+            self._refuse(parent, name, "a link to elsewhere", "a group or dataset")
+        return h5o.open(parent, key)
 
     def _item(self, parent: Any, name: str, kind: type) -> Any:
         """What lies under a name in the file itself, of one kind."""
@@ -128,7 +161,7 @@ class Hdf5:
 
     def _refuse(self, parent: Any, name: str, found: str, expected: str) -> NoReturn:
         where = f"{h5i.get_name(parent).decode()}/{name}".strip("/")
-        raise RefusedError(self.path, where, found, expected, MEND)
+        raise RefusedError(self.path, where, found, expected, self.mend)
 
 
 def is_plain(value: Any) -> bool:

@@ -14,7 +14,13 @@ from tasks.artifacts.params import (
 )
 
 # block of params.yaml: stage of dvc.yaml
-MAKERS = {"dataset": "generate", "corruption": "corrupt", "attack": "attack"}
+MAKERS = {
+    "dataset": "generate",
+    "imported": "import",
+    "corruption": "corrupt",
+    "attack": "attack",
+}
+IMPORTED = "imported"  # a block, and the one method that its datasets are made by
 
 
 @dataclass(frozen=True)
@@ -72,22 +78,21 @@ def check_makers(params: Mapping[str, Any]) -> None:
 
     Raises:
         RefusedError: If nothing makes a dataset, two blocks make one of the same name,
-            a source is no dataset of ``dataset``, or an attack's critics would not be
-            trained.
+            a source is neither of ``dataset`` nor of ``imported``, or an attack's
+            critics would not be trained.
     """
     blocks = {group: params.get(group) or {} for group in MAKERS}
     study = params["study"]
     for name in study["datasets"]:
         known_dataset(params, name, "study.datasets")
+    sources = {**blocks["dataset"], **blocks[IMPORTED]}
+    _check_own_names(blocks)
+    _check_imported(blocks)
     for group in KINDS:
         for name, block in blocks[group].items():
             where = f"{group}.{name}"
-            others = [g for g in MAKERS if g != group and name in blocks[g]]
-            if others:
-                taken = f"a name that {others[0]} has too"
-                raise RefusedError(PARAMS, where, taken, "a name of its own", MEND)
             told = of_block(block, where)
-            check_known(told.source, blocks["dataset"], f"{where}.source")
+            check_known(told.source, sources, f"{where}.source")
             method = block["generate"]
             asks = method["mode"] == "adversarial" and method["field"] != "rew"
             if asks != (group == "attack"):
@@ -97,3 +102,24 @@ def check_makers(params: Mapping[str, Any]) -> None:
             if isinstance(told, AttackOn):
                 check_known(told.source, study["datasets"], f"{where}.source")
                 check_known(told.attacker, study["learners"], f"{where}.attacker")
+
+
+def _check_own_names(blocks: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse two blocks that make datasets of one name."""
+    for group in list(MAKERS)[1:]:
+        for name in blocks[group]:
+            others = [g for g in MAKERS if g != group and name in blocks[g]]
+            if others:
+                taken, own = f"a name that {others[0]} has too", "a name of its own"
+                raise RefusedError(PARAMS, f"{group}.{name}", taken, own, MEND)
+
+
+def _check_imported(blocks: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse a block ``imported`` that plays, and a block ``dataset`` that reads."""
+    for group in ("dataset", IMPORTED):
+        for name, block in blocks[group].items():
+            if (block["method"] == IMPORTED) != (group == IMPORTED):
+                where = f"{group}.{name}.method"
+                expected = "imported of the block imported, and no other there"
+                mend = f"compose it as /dataset@{IMPORTED}.{name}: {name}"
+                raise RefusedError(PARAMS, where, block["method"], expected, mend)

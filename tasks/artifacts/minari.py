@@ -65,7 +65,7 @@ def write_episodes(
         dataset = minari.create_dataset_from_buffers(
             dataset_id,
             buffer=[],
-            env=world.env_spec(),
+            env=world.env_spec() if world.playable else None,
             observation_space=world.observation_space,
             action_space=world.action_space,
             author="Offcut",

@@ -21,7 +21,8 @@ PARAMS = Path("params.yaml")
 FREE_TEXT = ("title",)  # of a study: shown to readers, part of no command and no path
 # by block, what its entries say beside their key that is part of a command or a path
 INNER: Mapping[str, tuple[str, ...]] = {
-    "dataset": ("method", "world.name", "world.env_id"),
+    "dataset": ("method", "world.name"),
+    "imported": ("method", "world.name", "generate.source"),
     "corruption": ("source",),
     "attack": ("source", "attacker"),
     "cut": ("dataset", "learner", "policy"),

@@ -8,8 +8,9 @@ which replaces its outputs itself. What lies there is the stage's own if
 * DVC does not keep it in its cache: such files are in git, or made again in a second;
 * dvc.lock has it of this stage, or the stage's command was started in this folder at
   some time: then DVC had removed what lay there before, and what is there now came
-  after, whole, half-written or edited. A folder of data/datasets must besides say which
-  methods made it, or have the size and the number of files that dvc.lock has;
+  after, whole, half-written or edited. A folder of data/datasets must besides have the
+  size and the number of files that dvc.lock has or, where the stage was started here,
+  say which methods made it: in a new clone a dataset that came from elsewhere does so;
 * its content is in the cache: it can be had back.
 
 Everything else is refused by name.
@@ -44,9 +45,12 @@ def may_be_users(stage: str, path: Path, record: Mapping[str, Any] | None) -> bo
     """
     if not path.exists() or (path.is_dir() and not any(path.iterdir())):
         return False
-    if record is None and not was_begun(stage):
+    begun = was_begun(stage)
+    if record is None and not begun:
         return True
-    return path.is_dir() and path.parent == DATASETS and not _is_dataset(path, record)
+    if not path.is_dir() or path.parent != DATASETS:
+        return False
+    return not (begun and _says_its_makers(path)) and not _is_recorded(path, record)
 
 
 def refusal(stage: str, path: Path) -> RefusedError:
@@ -106,12 +110,16 @@ def check_place(place: Path) -> None:
     mark_begun(stage)
 
 
-def _is_dataset(folder: Path, record: Mapping[str, Any] | None) -> bool:
-    """Whether a folder says which methods made it, or is as large as dvc.lock says."""
+def _says_its_makers(folder: Path) -> bool:
+    """Whether a folder is a dataset that says which methods made it."""
     with suppress(OSError, ValueError, TypeError, KeyError):
         world = json.loads((folder / "world.json").read_text(encoding="utf-8"))
-        if world["made_by"]:
-            return True
+        return bool(world["made_by"])
+    return False
+
+
+def _is_recorded(folder: Path, record: Mapping[str, Any] | None) -> bool:
+    """Whether a folder is as large as dvc.lock says."""
     files = list(files_below(folder))
     size = sum(file.stat().st_size for file in files)
     return record is not None and (size, len(files)) == (

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.artifacts.sealed import write_sealed
-from tasks.artifacts.transitions import STD_FLOOR
+from tasks.artifacts.transitions import divisor
 
 if TYPE_CHECKING:
     from gymnasium.spaces import Box, Discrete, Space
@@ -187,12 +187,13 @@ def _parts(
     from tasks.artifacts.readings import steps
 
     n, width = sizes["steps"], sizes["observation"]
-    total, squares = np.zeros(width), np.zeros(width)
+    total, squares, largest = np.zeros(width), np.zeros(width), np.zeros(width)
     returns = np.empty(sizes["episodes"])
     for number, episode in enumerate(episodes):
         read = steps(episode, action)
         returns[number] = np.sum(read.reward, dtype=np.float64)
         total = _sum(total, read.observation)
+        largest = np.maximum(largest, np.abs(read.observation).max(axis=0))
     mean = total / n
     group: list[tuple[Episode, Steps]] = []
     rows = 0
@@ -211,7 +212,7 @@ def _parts(
         "length": np.array([len(episode) for episode in episodes]),
         "returns": returns,
         "observation_mean": mean,
-        "observation_std": (np.sqrt(squares / n) + STD_FLOOR),
+        "observation_std": divisor(np.sqrt(squares / n), largest),
         "action_low": low.ravel(),
         "action_high": high.ravel(),
     }

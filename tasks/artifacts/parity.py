@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.onnx_policy import OnnxPolicy
+from tasks.artifacts.transitions import divisor
 from tasks.nets.policy import Policy, take
 
 # the largest difference allowed, relative to max(1, |action|): of files a run makes
@@ -35,7 +36,8 @@ def probe_rows(
     deviations to either side, the others at their mean; random rows are normal with
     three times the data's deviation.
     """
-    mean, std = rows.mean(0), rows.std(0) + 1e-3
+    mean = rows.mean(0, dtype=np.float64)
+    std = divisor(rows.std(0, dtype=np.float64), np.abs(rows).max(0))
     extremes = []
     for i in range(rows.shape[1]):
         ends = (

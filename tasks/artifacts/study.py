@@ -105,6 +105,7 @@ class Study(Effort):
     name: str
     title: str
     datasets: Some
+    played: Names
     learners: Names
     adopted: Names
     policies: Some
@@ -117,6 +118,7 @@ class Study(Effort):
     weighted: Weighted
     measured: Names
     gate: str
+    undertrained: bool
 
 
 def stated(params: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -1,13 +1,39 @@
 """A dataset as flat arrays, what learners read."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
 
-STD_FLOOR = 1e-3  # added to the deviation, as TD3+BC does (arXiv 2106.06860)
+STILL = 2.0**-23  # of a column's size, a step of float32: what varies less is constant
+ROUNDING = 1e-12  # of the largest column: one no larger is rounding and no data
+LEVER = 1e-3  # a constant column is divided by this share of its size, rounding by it
+
+
+def divisor(std: NDArray[np.float64], largest: NDArray[np.float64]) -> Any:
+    """What centred columns are divided by: their deviation, whatever their unit.
+
+    Args:
+        std: (O,), deviation.
+        largest: (O,), largest magnitude.
+
+    Returns:
+        (O,) float64. Of a constant column :data:`LEVER` of its size, so that a sensor
+        that moves for the first time where it is deployed cannot blow up.
+    """
+    nothing = largest <= ROUNDING * largest.max(initial=0.0)
+    levers = LEVER * np.where(nothing, 1.0, largest)
+    return np.where(nothing | (std <= STILL * largest), levers, std)
+
+
+def constant_columns(mean: Any, std: Any) -> Any:
+    """Which columns (O,) :func:`divisor` took for constant, as their mean tells."""
+    size = abs(mean)
+    lever = LEVER * (size + (size == 0))
+    return (abs(std - lever) <= 1e-6 * lever) & (size > 0) | (std == LEVER)
 
 
 @dataclass(frozen=True)
@@ -22,7 +48,7 @@ class Transitions:
         terminated: (N,), 1.0 where the task ended; truncated steps are 0.0.
         episode: (N,) int64, number of the episode.
         observation_mean: (O,).
-        observation_std: (O,), deviation + 1e-3, so a constant sensor cannot blow up.
+        observation_std: (O,), deviation; of constant columns see :func:`divisor`.
         action_low: (A,), the world's bounds.
         action_high: (A,).
         returns: (episodes,) float64, undiscounted.

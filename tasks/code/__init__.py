@@ -14,6 +14,7 @@ from tasks.code.closures import (
     methods,
     of_method,
     texts,
+    world_method,
     write,
 )
 
@@ -27,5 +28,6 @@ __all__ = [
     "methods",
     "of_method",
     "texts",
+    "world_method",
     "write",
 ]

@@ -23,7 +23,7 @@ from tasks.artifacts.params import (
     pick,
     resolve,
 )
-from tasks.code import methods
+from tasks.code import methods, world_method
 
 # what no file in UTF-8 can hold, or no line of text does
 CONTROL = re.compile(r"[\ud800-\udfff\x00-\x08\x0b-\x1f\x7f]")
@@ -73,6 +73,7 @@ WORLD = Group("worlds", ("World",))
 # groups whose blocks make datasets: what their classes are, and further keys
 DATASETS = {
     "dataset": (Group("generate", ("Generator",)), ("world", "method")),
+    "imported": (Group("generate", ("Generator",)), ("world", "method")),
     "corruption": (Group("generate", ("Corruption",), named=False), ("source",)),
     "attack": (Group("generate", ("Corruption",), named=False), ("source", "attacker")),
 }
@@ -176,16 +177,19 @@ def _check_block(where: str, block: Any, group: Group, name: object) -> None:
         name: Of its method, if the group's blocks are named.
     """
     check_mapping(block, where)
-    if group.named and name not in methods(group.room):
+    home, own = f"tasks.{group.room}.", methods(group.room)
+    if group is WORLD and name not in own:
+        name = _any_name(block, where) or name
+    if group.named and name not in own:
         raise RefusedError(
             PARAMS,
             where,
             f"{name}, of the class {shown(block.get('_target_'))}",
             f"the name of a method, tasks/{group.room}/NAME.py, and a class of it",
-            f"there are {listed(methods(group.room))}",
+            f"there are {listed(own)}",
         )
     cls = class_of(block, where)
-    home = f"tasks.{group.room}.{name if group.named else ''}".rstrip(".")
+    home = f"{home}{name if group.named else ''}".rstrip(".")
     bases = [resolve(f"tasks.{group.room}.{base}", where) for base in group.bases]
     inside = f"{cls.__module__}.".startswith(f"{home}.")
     if (
@@ -207,6 +211,22 @@ def _check_block(where: str, block: Any, group: Group, name: object) -> None:
         cls.check_env_id(block["env_id"], f"{where}.env_id")
     if hasattr(cls, "check_params"):  # a bed's
         cls.check_params(parsed, where)
+
+
+def _any_name(block: Mapping[str, Any], where: str) -> str | None:
+    """The method of a world whose class lets it have any name but another's."""
+    if not str(block.get("_target_")).startswith("tasks.worlds."):
+        return None
+    cls = class_of(block, where)
+    return world_method(block) if getattr(cls, "any_name", False) else None
+
+
+def named_worlds(params: Mapping[str, Any]) -> dict[str, str]:
+    """The method of each world of checked params that has a name of its own."""
+    blocks = [block for group in DATASETS for block in params.get(group, {}).values()]
+    worlds = [block["world"] for block in blocks if "world" in block]
+    named = {world["name"]: world_method(world) for world in worlds}
+    return {name: method for name, method in named.items() if name != method}
 
 
 def _is_plain(value: Any) -> bool:

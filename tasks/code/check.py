@@ -11,6 +11,7 @@ from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.makers import MAKERS, check_makers
 from tasks.artifacts.names import check_names
 from tasks.artifacts.params import MEND, PARAMS, check_known, class_of
+from tasks.artifacts.played import played
 from tasks.artifacts.study import Study
 from tasks.artifacts.sweep import grid
 from tasks.code.blocks import check_blocks, check_shape
@@ -39,6 +40,7 @@ def check(params: Mapping[str, Any]) -> None:
     made = _made(params, study)
     _check_lists(params, study, trained, made)
     _check_sampled(params, study)
+    _check_played(params, study)
     _check_measured(params, study)
     _check_paths(params, study, trained)
 
@@ -139,6 +141,20 @@ def _check_sampled(params: Mapping[str, Any], study: Study) -> None:
     _check_all(sampled.policies, study.policies, "study.sampled.policies")
     _check_all(sampled.variants, study.variants, "study.sampled.variants")
     _check_all(sampled.samplers, samplers, "study.sampled.samplers")
+
+
+def _check_played(params: Mapping[str, Any], study: Study) -> None:
+    """Datasets that are played: some of the study's, whose world can be."""
+    _check_all(study.played, study.datasets, "study.played")
+    for name in study.played:
+        if name not in played(params):
+            raise RefusedError(
+                PARAMS,
+                "study.played",
+                f"{name}, which is known from logs alone",
+                "datasets with a world to play in",
+                "leave it out of study.played",
+            )
 
 
 def _check_measured(params: Mapping[str, Any], study: Study) -> None:

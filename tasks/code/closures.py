@@ -20,6 +20,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from tasks.artifacts.files import canonical, whole_folder, write_text
@@ -100,23 +101,40 @@ def methods(room: str, project: Path = PROJECT) -> list[str]:
     return sorted((files | folders) - set(SHARED))
 
 
-def texts(project: Path = PROJECT) -> dict[str, str]:
-    """Every method's closure as JSON, by file name, ``<room>/<method>.json``."""
+def texts(
+    project: Path = PROJECT, worlds: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, str]:
+    """Every method's closure as JSON, by file name, ``<room>/<method>.json``.
+
+    Args:
+        project: As of :func:`closure`.
+        worlds: The method by the name of each world that has another name.
+    """
     hashes: dict[Path, str] = {}  # most files are in many closures
+    parts = {(room, n): n for room in ROOMS for n in methods(room, project)}
+    parts |= {("worlds", name): method for name, method in worlds.items()}
     return {
-        f"{room}/{name}.json": canonical(of_method(room, name, project, hashes))
-        for room in ROOMS
-        for name in methods(room, project)
+        f"{room}/{name}.json": canonical(of_method(room, method, project, hashes))
+        for (room, name), method in parts.items()
     }
 
 
-def write(folder: Path, project: Path = PROJECT) -> None:
+def write(
+    folder: Path,
+    project: Path = PROJECT,
+    worlds: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     """Write what :func:`texts` says below a folder, all at once, if it differs.
+
+    Args:
+        folder: Where.
+        project: As of :func:`closure`.
+        worlds: As of :func:`texts`.
 
     Raises:
         RefusedError: If something of the user's stands in the folder's place.
     """
-    current = texts(project)
+    current = texts(project, worlds)
     files = [path for path in folder.rglob("*") if path.is_file()]
     there = {file.relative_to(folder).as_posix(): file.read_text() for file in files}
     if there == current:
@@ -125,6 +143,11 @@ def write(folder: Path, project: Path = PROJECT) -> None:
         for name, text in current.items():
             (fresh / name).parent.mkdir(exist_ok=True)
             write_text(fresh / name, text)
+
+
+def world_method(block: Mapping[str, Any]) -> str:
+    """The method of a world's block, which may have a name of its own."""
+    return str(block["_target_"]).split(".")[2]  # tasks.worlds.<method>.<World>
 
 
 def digest(files: Closure) -> str:
@@ -208,13 +231,16 @@ def made_by(room: str, name: str, block: Mapping[str, Any]) -> dict[str, str]:
 
     Args:
         room: Of the method.
-        name: Of the method, a name of :func:`methods`.
+        name: Of the method, a name of :func:`methods`; or of a world whose block names
+            the method.
         block: Its block of params.yaml.
 
     Returns:
         ``method`` (``<room>.<name>``), and the SHA-256 of its parameters and of its
         closure. No revision is in it: a commit must not change bytes.
     """
+    if room == "worlds":
+        name = world_method(block)
     return {
         "method": f"{room}.{name}",
         "params_sha256": hashlib.sha256(canonical(dict(block)).encode()).hexdigest(),

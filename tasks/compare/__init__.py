@@ -97,6 +97,11 @@ def wanted(params: Mapping[str, Any], where: object = "params.yaml") -> list[Wan
         RefusedError: If they hold no study.
     """
     outputs = []
+    made = (("onnx", "export"), ("evaluations", "evaluate"))
+    # revisions from before there were logs without a world played every dataset
+    study = params.get("study")
+    states = isinstance(study, Mapping) and study.get("played") is not None
+    played = names(params, "played" if states else "datasets", where)
     swept = {policy for tried in _swept(params) for policy in tried}
     adopted = names(params, "adopted", where, needed=False)
     for dataset in names(params, "datasets", where):
@@ -119,7 +124,7 @@ def wanted(params: Mapping[str, Any], where: object = "params.yaml") -> list[Wan
                 out = f"data/estimates/{leaf}/{method}"
                 outputs.append(Wanted(out, (), f"estimate@{branch}-{method}"))
             for variant in names(params, "variants", where):
-                for kind, stage in (("onnx", "export"), ("evaluations", "evaluate")):
+                for kind, stage in made[: 2 if dataset in played else 1]:
                     out = f"data/{kind}/{leaf}/{variant}"
                     outputs.append(Wanted(out, (), f"{stage}@{branch}-{variant}"))
     return outputs

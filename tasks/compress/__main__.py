@@ -59,7 +59,7 @@ def action_error(before: Policy, after: Policy, rows: Rows) -> dict[str, float]:
         if before.discrete:
             share = (now != then).float().mean(1)  # (S,)
             return {"mean": float(share.mean()), "max": float(share.max())}
-        error = (now - then).abs() / before.action_scale
+        error = (now - then).abs() / before.action_unit
     return {"mean": float(error.mean()), "max": float(error.max())}
 
 
@@ -134,6 +134,7 @@ def run(arguments: argparse.Namespace, params: dict[str, Any]) -> Path:
         from tasks.worlds.engine.recorded import recorded_world
 
         world = recorded_world(Path("data/datasets") / f"{arguments.dataset}-v0")
+        world = world if world.playable else None
     count = getattr(compressor.params, "rows", 1000)
     rows, held_out = read_rows(arguments.dataset, count, policy, origin, world)
     small, report = compressor.compress(policy, rows)

@@ -238,7 +238,7 @@ def from_the_left(policy: DecisionTransformer, logged: Logged) -> list[Tensor]:
     known = (at < policy.context).float()[..., None]
     at = at.clamp(max=policy.memory)[..., None]
     time = logged.time.long()[:, None] - policy.memory + at[..., 0]
-    actions = (logged.action - policy.action_offset) / policy.action_scale
+    actions = (logged.action - policy.action_offset) / policy.action_unit
     return [
         (logged.to_go[..., None] * policy.return_scale).take_along_dim(at, 1),
         policy.normalise(logged.observation).take_along_dim(at, 1),

@@ -7,7 +7,8 @@ inputs are zero, or standard normal where the file's contract asks for it, or as
 parameter ``acting`` says; it depends on start seed and step alone, so that all
 variants of a policy meet the same. Evaluation starts lie below 2^20, training's above.
 
-The mean and the interquartile mean (IQM) are reported; the interval is the IQM's.
+Reported are the mean and, as the score, the mean over training seeds of each seed's
+interquartile mean (IQM) over its episodes; the interval is that of the score.
 """
 
 from collections.abc import Mapping
@@ -22,7 +23,6 @@ from tasks.artifacts.evaluation import Episodes
 from tasks.artifacts.params import PARAMS, OneOf, Range
 from tasks.evaluate import STARTS, Evaluator, Tell
 from tasks.evaluate.engine.noise import Noise
-from tasks.statistics.intervals import interval, iqm
 from tasks.statistics.rule import VerdictParams
 
 if TYPE_CHECKING:
@@ -83,9 +83,10 @@ class Returns(Evaluator[ReturnsParams]):
         return Episodes.join(parts)
 
     def summary(self, world: "World", episodes: Episodes) -> dict[str, Any]:
-        """Return and score: mean and iqm over seeds x episodes, interval of the iqm.
+        """Return and score: mean, and the mean of the seeds' IQMs with its interval.
 
-        The interval is hierarchical, over seeds and episodes.
+        The interval is Student's over training seeds; of a single one it is a
+        bootstrap over its episodes, and says so.
         """
         table = episodes.table()
         per_seed = [
@@ -100,17 +101,15 @@ class Returns(Evaluator[ReturnsParams]):
             "terminated": float(episodes.terminated.mean()),
         }
 
-    def _figures(self, table: Any) -> dict[str, float]:
-        low, high = interval(
-            table,
-            iqm,
-            np.random.default_rng(self.params.resample_seed),
-            resamples=self.params.resamples,
-            confidence=self.params.confidence,
-            seeds=True,
-        )
-        middle = float(iqm(table.ravel()))
-        return {"mean": float(table.mean()), "iqm": middle, "low": low, "high": high}
+    def _figures(self, table: Any) -> dict[str, Any]:
+        figure = self.params.score(table)
+        return {
+            "mean": float(table.mean()),
+            "iqm": figure.middle,
+            "low": figure.low,
+            "high": figure.high,
+            "of": figure.of,
+        }
 
 
 def play(

@@ -1,7 +1,8 @@
 """Make one dataset: ``python -m tasks.generate --dataset D``.
 
-From a world and behaviours or, of the blocks ``corruption`` and ``attack``, from
-another dataset. Writes ``data/datasets/<D>-v0/``: Minari HDF5, card.json, world.json.
+From a world and behaviours; of the block ``imported`` from a source that others
+recorded; of ``corruption`` and ``attack`` from another dataset. Writes
+``data/datasets/<D>-v0/``: Minari HDF5, card.json, world.json.
 """
 
 import argparse
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.artifacts.dataset import check_id, write_dataset
-from tasks.artifacts.makers import group_of, known_dataset
+from tasks.artifacts.makers import IMPORTED, group_of, known_dataset
 from tasks.artifacts.names import add_name
 from tasks.artifacts.ownership import check_place
 from tasks.artifacts.params import build, load
@@ -25,7 +26,7 @@ DATASETS = Path("data/datasets")
 
 
 def main() -> None:
-    """Command of the stages ``generate``, ``corrupt`` and ``attack``.
+    """Command of the stages ``generate``, ``import``, ``corrupt`` and ``attack``.
 
     All chance comes from the params' seed.
     """
@@ -40,7 +41,7 @@ def main() -> None:
     folder = DATASETS / f"{name}-v0"
     check_id(folder, folder.name)
     check_place(folder)
-    make = collected if group == "dataset" else corrupted
+    make = collected if group in ("dataset", IMPORTED) else corrupted
     card = make(folder, f"{group}.{name}", block)
     print(
         f"{folder}: {card['episodes']} episodes, {card['steps']} steps, return "
@@ -50,12 +51,12 @@ def main() -> None:
 
 
 def collected(folder: Path, where: str, block: Mapping[str, Any]) -> dict[str, Any]:
-    """Let a generator play in a world and write the episodes.
+    """Let a generator play in a world, or read what was recorded; write the episodes.
 
     Args:
         folder: Where the dataset goes.
         where: The block's dotted path, for errors.
-        block: Of ``dataset`` in params.yaml.
+        block: Of ``dataset`` or ``imported`` in params.yaml.
 
     Returns:
         The card.

@@ -46,7 +46,8 @@ class Critic(nn.Module):
         self.action_offset: Tensor
         self.register_buffer("observation_mean", observation_mean.clone())
         self.register_buffer("observation_std", observation_std.clone())
-        self.register_buffer("action_scale", (action_high - action_low) / 2)
+        half = (action_high - action_low) / 2  # 0 of a locked action, which is 0 itself
+        self.register_buffer("action_scale", torch.where(half > 0, half, 1.0))
         self.register_buffer("action_offset", (action_high + action_low) / 2)
 
     @property

@@ -20,6 +20,9 @@ AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
 Floats = np.ndarray[Any, np.dtype[np.float32]]
 Counts = np.ndarray[Any, np.dtype[np.int64]]
 ITEM = 4  # bytes of a float32
+# OpenBLAS does products of up to so many multiplications without packing them, which
+# 256x64x64 take 23 us for, 29 as a gradient by weight, and 20 in two halves
+SMALL, LEAST = 1_000_000, 32  # multiplications; rows below which it does not pay
 
 
 def compiled(function: AnyFunction) -> AnyFunction:
@@ -53,23 +56,75 @@ def _matrix(address: int, rows: int, columns: int) -> Floats:
 
 
 @compiled
-def _product(x: Floats, weight: Floats, y: Floats) -> None:
-    """Matrix product: (B, I), (I, O) -> y (B, O)."""
-    if weight.shape[1] == 1:
-        np.dot(x, weight.reshape(-1), y.reshape(-1))
-    else:
-        np.dot(x, weight, y)
+def _tile(rows: int, inputs: int, outputs: int) -> int:
+    """How many rows at a time go into a product: few enough for BLAS's small ones."""
+    most = SMALL // (inputs * outputs)
+    if rows <= most or most < LEAST:
+        return rows
+    tile = LEAST
+    while 2 * tile <= most:
+        tile *= 2
+    return tile
 
 
 @compiled
-def _by_layer(below: Floats, g: Floats, by_weight: Floats, by_bias: Floats) -> None:
-    """Gradient by weight (I, O) and bias (O,): of rows (B, I) and g (B, O)."""
+def _product(x: Floats, weight: Floats, y: Floats) -> None:
+    """Matrix product: (B, I), (I, O) -> y (B, O)."""
+    rows = x.shape[0]
+    if weight.shape[1] == 1:
+        np.dot(x, weight.reshape(-1), y.reshape(-1))
+        return
+    tile = _tile(rows, weight.shape[0], weight.shape[1])
+    for row in range(0, rows, tile):
+        np.dot(x[row : row + tile], weight, y[row : row + tile])
+
+
+@compiled
+def _input(parts: Counts, source: int, rows: int, spare: int) -> Floats:
+    """A slice's rows (B, I), side by side if they come in parts or with gaps."""
+    width = parts[:, 1].sum()
+    if len(parts) == 1 and parts[0, 3] == width:
+        return _matrix(parts[0, 0] + ITEM * source * parts[0, 2], rows, width)
+    x, column = _matrix(spare, rows, width), 0
+    for part in range(len(parts)):
+        count, step = parts[part, 1], parts[part, 3]
+        at = parts[part, 0] + ITEM * source * parts[part, 2]
+        below = _matrix(at, 1, (rows - 1) * step + count)[0]
+        for row in range(rows):
+            for unit in range(count):
+                x[row, column + unit] = below[row * step + unit]
+        column += count
+    return x
+
+
+@compiled
+def _by_weight(below: Floats, g: Floats, by_weight: Floats) -> None:
+    """Gradient by weight (I, O): of rows (B, I) and g (B, O)."""
+    rows = len(g)
     if g.shape[1] == 1:
         np.dot(below.T, g.reshape(-1), by_weight.reshape(-1))
-    else:
-        np.dot(below.T, g, by_weight)
+        return
+    tile = _tile(rows, below.shape[1], g.shape[1])
+    np.dot(below[:tile].T, g[:tile], by_weight)
+    if tile < rows:
+        part = np.empty_like(by_weight)
+        for row in range(tile, rows, tile):
+            np.dot(below[row : row + tile].T, g[row : row + tile], part)
+            for i in range(part.shape[0]):
+                for unit in range(part.shape[1]):
+                    by_weight[i, unit] += part[i, unit]
+
+
+@compiled
+def _by_bias(g: Floats, by_bias: Floats) -> None:
+    """Gradient by bias (O,): the sum of g (B, O) over rows, four at a time."""
     by_bias[:] = np.float32(0)
-    for row in range(g.shape[0]):
+    whole = len(g) // 4 * 4
+    for row in range(0, whole, 4):
+        for unit in range(g.shape[1]):
+            first = g[row, unit] + g[row + 1, unit]
+            by_bias[unit] += first + (g[row + 2, unit] + g[row + 3, unit])
+    for row in range(whole, len(g)):
         for unit in range(g.shape[1]):
             by_bias[unit] += g[row, unit]
 
@@ -77,12 +132,17 @@ def _by_layer(below: Floats, g: Floats, by_weight: Floats, by_bias: Floats) -> N
 @compiled
 def _by_rows(g: Floats, weight: Floats, slope: Floats) -> None:
     """Gradient by a layer's rows: g (B, O) and weight (I, O) -> slope (B, I)."""
+    rows, tile = len(g), _tile(len(g), weight.shape[0], weight.shape[1])
     if g.shape[1] == 1:
         wide = weight.reshape(-1)
-        for row in range(g.shape[0]):
+        for row in range(rows):
             up = g[row, 0]
             for unit in range(len(wide)):
                 slope[row, unit] = up * wide[unit]
+    elif rows * weight.size <= SMALL or tile < rows:
+        turned = weight.T.copy()  # small products take it faster than turned by BLAS
+        for row in range(0, rows, tile):
+            np.dot(g[row : row + tile], turned, slope[row : row + tile])
     else:
         np.dot(g, weight.T, slope)
 
@@ -98,8 +158,12 @@ def _stop(slope: Floats, h: Floats) -> None:
 
 @compiled
 def forward(
-    places: Counts,
+    weights: Counts,
     widths: Counts,
+    parts: Counts,
+    y: int,
+    room: int,
+    spare: int,
     sources: int,
     slices: int,
     rows: int,
@@ -112,13 +176,18 @@ def forward(
     One slice goes through all layers while its rows lie in the cache. Slice k of the
     output comes from slice ``first + every * k`` of the weights. Arrays are given by
     their addresses, as making arrays of a dozen tensors takes longer than a small
-    network; all are contiguous.
+    network; all but the input are contiguous.
 
     Args:
-        places: Addresses of the input (sources, rows, I), the output (slices, rows, O),
-            room for the ``kept`` slices that each layer but the last gives, layer after
-            layer, and weight (stack, I, O) and bias (stack, 1, O) of each layer.
+        weights: Addresses of weight (stack, I, O) and bias (stack, 1, O) of each layer.
         widths: Of the input, and of what each layer gives; two layers or more.
+        parts: The input (sources, rows, I), in one or more parts of its columns: of
+            each the address, the width, and the steps from a slice and from a row to
+            the next, in numbers.
+        y: Address of the output (slices, rows, O).
+        room: Of what the ``kept`` slices of each layer but the last give, layer after
+            layer.
+        spare: Of two arrays (rows, the largest width) for passing use.
         sources: Slices of the input; each serves slices / sources of the output.
         slices: Of the output, K.
         rows: B.
@@ -129,24 +198,21 @@ def forward(
     last = len(widths) - 2
     for k in range(slices):
         w = first + every * k
-        source = k * sources // slices
-        x = _matrix(places[0] + ITEM * source * rows * widths[0], rows, widths[0])
-        room = places[2]
+        x = _input(parts, k * sources // slices, rows, spare)
+        at = room
         for i in range(last + 1):
             before, after = widths[i], widths[i + 1]
-            weight = _matrix(
-                places[3 + 2 * i] + ITEM * w * before * after, before, after
-            )
-            bias = _matrix(places[4 + 2 * i] + ITEM * w * after, 1, after)[0]
+            weight = _matrix(weights[2 * i] + ITEM * w * before * after, before, after)
+            bias = _matrix(weights[2 * i + 1] + ITEM * w * after, 1, after)[0]
             if i == last:
-                y = _matrix(places[1] + ITEM * k * rows * after, rows, after)
-                _product(x, weight, y)
+                out = _matrix(y + ITEM * k * rows * after, rows, after)
+                _product(x, weight, out)
                 for row in range(rows):
                     for unit in range(after):
-                        y[row, unit] += bias[unit]
+                        out[row, unit] += bias[unit]
                 break
-            h = _matrix(room + ITEM * (k % kept) * rows * after, rows, after)
-            room += ITEM * kept * rows * after
+            h = _matrix(at + ITEM * (k % kept) * rows * after, rows, after)
+            at += ITEM * kept * rows * after
             _product(x, weight, h)
             for row in range(rows):
                 for unit in range(after):
@@ -157,8 +223,14 @@ def forward(
 
 @compiled
 def backward(
-    places: Counts,
+    weights: Counts,
     widths: Counts,
+    parts: Counts,
+    above: int,
+    room: int,
+    by_input: int,
+    by_weights: int,
+    spare: int,
     stack: int,
     sources: int,
     slices: int,
@@ -169,13 +241,16 @@ def backward(
     """Gradients of what :func:`forward` did, slice by slice.
 
     Args:
-        places: Addresses of the input, the gradient of the output, what ``forward``
-            kept of all slices, the gradient by the input (slices, rows, I), the
-            gradients by weight and bias of each layer one after the other, in their
-            shapes, and room for two arrays (rows, the largest width); then of the
-            weights. 0 for a gradient that is not asked for. Slices of the weights that
-            took no part keep what lies in their gradients' place.
+        weights: As there.
         widths: As there.
+        parts: As there.
+        above: Address of the gradient of the output.
+        room: Of what ``forward`` kept of all slices.
+        by_input: Of the gradient by the input (slices, rows, I); 0 for none.
+        by_weights: Of the gradients by weight and bias of each layer one after the
+            other, in their shapes; 0 for none. Slices that took no part keep what lies
+            there.
+        spare: As there, for three arrays.
         stack: Slices of the weights.
         sources: As there.
         slices: As there.
@@ -186,32 +261,32 @@ def backward(
     layers, widest = len(widths) - 1, widths.max()
     for k in range(slices):
         w = first + every * k
-        source = k * sources // slices
-        g = _matrix(places[1] + ITEM * k * rows * widths[layers], rows, widths[layers])
-        room, by = places[2], places[4]
+        g = _matrix(above + ITEM * k * rows * widths[layers], rows, widths[layers])
+        at, by = room, by_weights
         for i in range(layers):  # to behind the last layer
             by += ITEM * stack * (widths[i] + 1) * widths[i + 1]
             if i < layers - 1:
-                room += ITEM * slices * rows * widths[i + 1]
+                at += ITEM * slices * rows * widths[i + 1]
         for i in range(layers - 1, -1, -1):
             before, after = widths[i], widths[i + 1]
             by -= ITEM * stack * (before + 1) * after
             if i:
-                room -= ITEM * slices * rows * before
-                x = _matrix(room + ITEM * k * rows * before, rows, before)
-            else:
-                x = _matrix(places[0] + ITEM * source * rows * before, rows, before)
-            if places[4]:
-                by_weight = _matrix(by + ITEM * w * before * after, before, after)
-                at = by + ITEM * (stack * before + w) * after
-                _by_layer(x, g, by_weight, _matrix(at, 1, after)[0])
-            weight = _matrix(places[6 + i] + ITEM * w * before * after, before, after)
+                at -= ITEM * slices * rows * before
+                x = _matrix(at + ITEM * k * rows * before, rows, before)
+            elif by_weights:
+                x = _input(parts, k * sources // slices, rows, spare)
+            if by_weights:
+                by_bias = by + ITEM * (stack * before + w) * after
+                _by_bias(g, _matrix(by_bias, 1, after)[0])
+                place = by + ITEM * w * before * after
+                _by_weight(x, g, _matrix(place, before, after))
+            weight = _matrix(weights[2 * i] + ITEM * w * before * after, before, after)
             if i:
-                at = places[5] + ITEM * (i % 2) * rows * widest
-                slope = _matrix(at, rows, before)
+                place = spare + ITEM * (1 + i % 2) * rows * widest
+                slope = _matrix(place, rows, before)
                 _by_rows(g, weight, slope)
                 _stop(slope, x)
                 g = slope
-            elif places[3]:
-                at = places[3] + ITEM * k * rows * before
-                _by_rows(g, weight, _matrix(at, rows, before))
+            elif by_input:
+                place = by_input + ITEM * k * rows * before
+                _by_rows(g, weight, _matrix(place, rows, before))

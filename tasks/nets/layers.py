@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +12,7 @@ from torch.nn import functional
 
 from tasks.artifacts.seeding import generator
 from tasks.nets.graph import Graph
-from tasks.nets.perceptron import affine
+from tasks.nets.perceptron import Pass, Weights, affine
 from tasks.nets.perceptron import perceptron as stacked
 
 # 1e-5 as ONNX holds it, which float64 tells from 1e-5
@@ -20,7 +21,22 @@ EPSILON = float(torch.tensor(1e-5))
 
 def perceptron(x: Tensor, layers: Sequence["Linear"]) -> Tensor:
     """Layers with ReLU between: (S, B, inputs) -> (S, B, outputs)."""
-    return stacked(x, parameters_of(layers))
+    return stacked(x, weights_of(layers))
+
+
+# looked up once, as asking modules for a dozen tensors takes longer than a small layer
+_WEIGHTS: WeakKeyDictionary[nn.Module, Weights] = WeakKeyDictionary()
+
+
+def weights_of(layers: Sequence["Linear"]) -> Weights:
+    """Weights and biases of the layers of one network, and where they lie."""
+    ends = layers[0]._parameters["weight"], layers[-1]._parameters["bias"]
+    known = _WEIGHTS.get(layers[0])
+    same = known and known.tensors[0] is ends[0] and known.tensors[-1] is ends[1]
+    if known and same and known.hold:
+        return known
+    _WEIGHTS[layers[0]] = own = Weights(parameters_of(layers))
+    return own
 
 
 def parameters_of(layers: Sequence["Linear"]) -> list[Tensor]:
@@ -187,27 +203,40 @@ class MLP(nn.Module):
         for layer in layers:
             layer.initialise(generators)
         self.layers: Any = nn.ModuleList(layers)  # torch types its items too widely
+        # what kernels know; else None
+        plain = norm == "none" and activation == "relu"
+        self.plain: tuple[Linear, ...] | None = tuple(layers) if plain else None
         if norm != "none":
             stack = len(seeds) * members
             self.norms = nn.ModuleList(LayerNorm(stack, w) for w in widths[1:-1])
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(S, B, inputs) -> (S, B, outputs), or (S, E, B, outputs) of an ensemble."""
-        seeds = len(x)
-        if self.norm == "none" and self.activation == "relu":
-            x = stacked(x, parameters_of(self.layers))
+    def forward(self, *parts: Tensor) -> Tensor:
+        """Outputs (S, B, outputs), or (S, E, B, outputs) of an ensemble.
+
+        Args:
+            *parts: The inputs (S, B, inputs), whole or in parts of their columns.
+        """
+        seeds = len(parts[0])
+        own = weights_of(self.plain) if self.plain else None
+        if own and not torch.is_grad_enabled() and own.serve(parts[0]):
+            return self.shaped(Pass(own, parts).forward(keep=False), seeds)
+        x = parts[0] if len(parts) == 1 else torch.cat(parts, -1)
+        if own:
+            x = stacked(x, own)
         else:
             if self.members > 1:  # (S*E, B, inputs)
                 x = x.unsqueeze(1).expand(-1, self.members, -1, -1).flatten(0, 1)
             x = self._through(x, lambda tensor: tensor)
-        if self.members > 1:
-            return x.view(seeds, self.members, *x.shape[1:])
-        return x
+        return self.shaped(x, seeds)
+
+    def shaped(self, y: Tensor, seeds: int) -> Tensor:
+        """(S * E, B, outputs) -> as :meth:`forward` returns it."""
+        return y.view(seeds, self.members, *y.shape[1:]) if self.members > 1 else y
 
     def member(self, x: Tensor, e: int) -> Tensor:
         """One member of an ensemble alone: (S, B, inputs) -> (S, B, outputs)."""
-        if self.norm == "none" and self.activation == "relu":
-            return stacked(x, parameters_of(self.layers), e, self.members)
+        if self.plain:
+            return stacked(x, weights_of(self.plain), e, self.members)
         stack = slice(e, None, self.members)  # the stack lies seed by seed
         return self._through(x, lambda tensor: tensor[stack])
 

@@ -88,6 +88,8 @@ class Adam:
         self.rate, self.decay, self.steps = rate, decay, 0
         self._lay(list(parameters))
         self.moments = [torch.zeros_like(self.run.flat) for _ in MOMENTS]
+        self.number = np.zeros((), np.float32)  # steps, where torch's kernel reads them
+        self.count = torch.from_numpy(self.number)
 
     def _lay(self, parameters: list[nn.Parameter]) -> None:
         """Put the parameters into one piece of memory, where they are now."""
@@ -103,12 +105,21 @@ class Adam:
         Args:
             gradients: One a parameter, of its shape, however it lies in memory.
         """
-        if not self.run.holds:  # the module went to another device
-            self._lay(self.parameters)
-            self.moments = [moment.to(self.run.flat) for moment in self.moments]
-        self.steps += 1
+        self.stay()
         with torch.no_grad():
             torch._foreach_copy_(self.gradients, list(gradients))
+        self.move()
+
+    def stay(self) -> None:
+        """Lay everything out anew if the module went to another device."""
+        if not self.run.holds:
+            self._lay(self.parameters)
+            self.moments = [moment.to(self.run.flat) for moment in self.moments]
+
+    def move(self) -> None:
+        """Move all parameters by the gradient that lies in ``gradient``, (P,)."""
+        self.steps += 1
+        with torch.no_grad():
             self._move()
         increment_version(self.parameters)  # so that autograd refuses older losses
 
@@ -119,9 +130,11 @@ class Adam:
             self.move_by_seed()
             return
         flat, (mean, square) = self.run.flat, self.moments
+        self.number[()] = self.steps
+        count = self.count if flat.device.type == "cpu" else self.count.to(flat.device)
         torch._fused_adamw_(
             *([flat], [self.gradient], [mean], [square], []),
-            [torch.tensor(float(self.steps), device=flat.device)],
+            [count],
             lr=float(rates[0]),
             beta1=0.9,
             beta2=0.999,

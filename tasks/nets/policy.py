@@ -109,6 +109,11 @@ class Policy(nn.Module, ABC):
         """A."""
         return len(self.action_scale)
 
+    @property
+    def action_unit(self) -> Tensor:
+        """Half the range of each action (A,), 1 of one that is locked: a divisor."""
+        return torch.where(self.action_scale > 0, self.action_scale, 1.0)
+
     def normalise(self, observation: Tensor) -> Tensor:
         """(S, B, O) in units of the world -> the same, zero mean and unit variance."""
         return (observation - self.observation_mean) / self.observation_std

@@ -245,7 +245,7 @@ class DecisionTransformer(Policy):
             "return_to_go": scaled[:, -1] + reward * self.return_scale,
             "timestep": logged.time[:, None],
             "observations": self.normalise(logged.observation[:, :-1]),
-            "actions": (logged.action[:, :-1] - low) / self.action_scale,
+            "actions": (logged.action[:, :-1] - low) / self.action_unit,
             "returns": scaled[:, :-1],
         }
         return {"observation": logged.observation[:, -1], "reward": reward}, carry

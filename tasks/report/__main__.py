@@ -32,14 +32,15 @@ def main() -> None:
     check_place(OUT / "plots")
     study = collect(params)
     judged = rows(study, rule)
-    numbers, drawn = metrics(judged), plots(study, judged)
+    numbers, drawn = metrics(study, judged), plots(study, judged)
     page = report.page(study, judged)
     with whole_folder(OUT / "plots") as folder:
         for name, text in drawn.items():
             write_text(folder / name, text)
     write_json(OUT / "metrics.json", numbers)
     write_text(OUT / "index.html", page)
-    print(f"wrote {OUT}: {len(judged)} variants, {len(page) / 1e3:.0f} kB")
+    count = len(judged) + sum(len(data.unplayed) for data in study.logs)
+    print(f"wrote {OUT}: {count} variants, {len(page) / 1e3:.0f} kB")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from typing import Annotated, Any, Self
 
 from tasks.artifacts.params import Params, Range
+from tasks.statistics.intervals import Floats, Score, score
 
 
 @dataclass(frozen=True)
@@ -42,3 +43,12 @@ class VerdictParams(Params):
         """
         names = [field.name for field in fields(cls)]
         return cls.parse({key: block[key] for key in names if key in block}, where)
+
+    def score(self, table: Floats) -> Score:
+        """The score of a table (S, E), see ``intervals.score``."""
+        return score(
+            table,
+            confidence=self.confidence,
+            resamples=self.resamples,
+            resample_seed=self.resample_seed,
+        )

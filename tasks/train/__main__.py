@@ -95,7 +95,8 @@ def main() -> None:
             return inside
 
         for some in parts:
-            write(job, some, place, origin)
+            for line in write(job, some, place, origin):
+                print(line)
     for some in parts:
         for part in some:
             part.remove()

@@ -19,7 +19,9 @@ from torch import Tensor
 
 from tasks.artifacts.fields import Sweepable
 from tasks.artifacts.params import Range
-from tasks.train.cores.implicit_q import ImplicitParams, ImplicitQ, expectile_loss
+from tasks.nets.fitting import Loss
+from tasks.train.cores.implicit_q import ImplicitParams, ImplicitQ
+from tasks.train.cores.losses import expectile_loss
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,6 @@ class IQL(ImplicitQ[IQLParams]):
 
     actions = ("continuous", "discrete")
 
-    def value_loss(self, q: Tensor, v: Tensor) -> Tensor:
-        """Expectile regression of V on Q (eq. 5): (S, B) each -> (S,)."""
+    def value_loss(self, q: Tensor, v: Tensor) -> Loss:
+        """Expectile regression of V on Q (eq. 5), (S, B) each."""
         return expectile_loss(q, v, self.params.expectile)

@@ -26,6 +26,7 @@ from torch import Tensor
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.fields import Sweepable
 from tasks.artifacts.params import Range
+from tasks.nets.fitting import Loss
 from tasks.train import Batch
 from tasks.train.cores.td3 import DelayedActor, DelayedParams
 
@@ -72,10 +73,13 @@ class ReBRAC(DelayedActor[ReBRACParams]):
         away = (action - batch.columns["next_action"]).square().sum(-1)  # (S, B)
         return super().next_value(batch, action) - self.params.critic_penalty * away
 
-    def actor_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """The loss L_pi (S,), and min_i Q_i(s, pi(s)) (S, B)."""
-        pi = self.actor.squashed(batch.observation)  # (S, B, A)
-        q = self.critics(batch.observation, pi).amin(1)  # (S, B)
-        scale = 1 / q.detach().abs().mean(-1)  # (S,), lambda
-        away = (pi - batch.action).square().sum(-1)
-        return self.params.actor_penalty * away.mean(-1) - scale * q.mean(-1), q
+    def actor_loss(self, batch: Batch, pi: Tensor) -> tuple[Loss, Tensor]:
+        """The loss L_pi with its gradient by pi(s), and min_i Q_i(s, pi(s)) (S, B)."""
+        o, rows = batch.observation, pi.shape[1]
+        q, q_by_pi = self.critics.climb(o, pi, lambda members: members.amin(1))
+        scale = 1 / q.abs().mean(-1)  # (S,), lambda
+        error = pi - batch.action  # (S, B, A)
+        away = self.params.actor_penalty * error.square().sum(-1).mean(-1)
+        slope = self.params.actor_penalty * error * (2 / rows)
+        slope = slope - q_by_pi * (scale / rows)[:, None, None]
+        return Loss(away - scale * q.mean(-1), (slope,)), q

@@ -43,10 +43,12 @@ from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.fields import Sweepable
 from tasks.artifacts.params import MEND, PARAMS, OneOf, Range
 from tasks.artifacts.seeding import generator
-from tasks.artifacts.transitions import STD_FLOOR
+from tasks.artifacts.transitions import constant_columns
+from tasks.nets.fitting import Loss
 from tasks.train import Batch, Spaces
 from tasks.train.cores.actor_critic import gentle_start
-from tasks.train.cores.implicit_q import ImplicitParams, ImplicitQ, expectile_loss
+from tasks.train.cores.implicit_q import ImplicitParams, ImplicitQ
+from tasks.train.cores.losses import expectile_loss
 
 LAST_LAYER = 3e-3  # bound of the initial weights of the critics' last layer
 
@@ -86,11 +88,12 @@ class RIQL(ImplicitQ[RIQLParams]):
         super().__init__(params, spaces, seeds, updates, params.members)
         if spaces.attacked:
             self.columns = (*self.columns, "attacked")
-        still = spaces.observation_std <= STD_FLOOR * (1 + 1e-6)
+        still = constant_columns(spaces.observation_mean, spaces.observation_std)
         if params.normalise == "pairs" and bool(still.any()):
             warnings.warn(
                 f"train.riql: observation {still.nonzero()[:, 0].tolist()} never "
-                "changes in the data, and divided by 1e-3 it is a lever for noise",
+                "changes in the data, and divided by 1e-3 of its size it is a lever "
+                "for noise",
                 stacklevel=2,
             )
 
@@ -99,8 +102,8 @@ class RIQL(ImplicitQ[RIQLParams]):
         draws = [generator(seed, "last layers") for seed in self.seeds]
         gentle_start(list(self.critics.net.layers), LAST_LAYER, draws)
 
-    def value_loss(self, q: Tensor, v: Tensor) -> Tensor:
-        """IQL's expectile regression, on the quantile: (S, B) each -> (S,)."""
+    def value_loss(self, q: Tensor, v: Tensor) -> Loss:
+        """IQL's expectile regression, on the quantile, (S, B) each."""
         return expectile_loss(q, v, self.params.expectile)
 
     def cautious_q(self, q: Tensor) -> Tensor:
@@ -112,11 +115,19 @@ class RIQL(ImplicitQ[RIQLParams]):
         y = super().backup(batch, v_next)
         return y.clamp(self.params.target_low, self.params.target_high)
 
-    def errors(self, q: Tensor, y: Tensor) -> Tensor:
-        """Huber loss H of each Bellman error: (S, K, B), (S, B) -> (S, K, B)."""
-        delta = self.params.sigma**-2
-        y = y.unsqueeze(1).expand_as(q)  # (S, K, B)
-        return huber_loss(q, y, reduction="none", delta=delta) / delta
+    def critic_loss(self, q: Tensor, y: Tensor) -> tuple[Loss, Tensor]:
+        """Huber losses H of the Bellman errors, their mean over critics.
+
+        H'(x) is x, clipped to [-delta, delta], over delta.
+
+        Args:
+            q: (S, K, B).
+            y: (S, B).
+        """
+        y, delta = y.unsqueeze(1).expand_as(q), self.params.sigma**-2  # (S, K, B)
+        errors = huber_loss(q, y, reduction="none", delta=delta) / delta
+        slope = (q - y).clamp(-delta, delta) / (delta * q[0].numel())
+        return Loss(errors.mean((-2, -1)), (slope,)), errors
 
     def more_metrics(self, batch: Batch, q: Tensor, y: Tensor) -> dict[str, Tensor]:
         """How often targets are clipped, and what critics say of corrupted rows.

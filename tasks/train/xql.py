@@ -27,6 +27,7 @@ from torch.nn.functional import huber_loss
 
 from tasks.artifacts.fields import Sweepable
 from tasks.artifacts.params import Range
+from tasks.nets.fitting import Loss
 from tasks.train.cores.implicit_q import ImplicitParams, ImplicitQ
 
 
@@ -45,7 +46,7 @@ class XQL(ImplicitQ[XQLParams]):
     value_norm = "before"
     new_value = True
 
-    def value_loss(self, q: Tensor, v: Tensor) -> Tensor:
+    def value_loss(self, q: Tensor, v: Tensor) -> Loss:
         """Gumbel regression in a safe form, exp(-m) mean (exp(z) - z - 1).
 
         z is cut at ``exponent_max``; a row beyond has no gradient. m is the largest z
@@ -54,22 +55,27 @@ class XQL(ImplicitQ[XQLParams]):
 
         Args:
             q: Q of the logged action by the target critics, (S, B), no gradient.
-            v: V(s), (S, B), with its gradient.
-
-        Returns:
-            (S,).
+            v: V(s), (S, B).
         """
         p = self.params
-        z = ((q - v) / p.temperature).clamp(max=p.exponent_max)  # (S, B)
-        m = z.detach().amax(-1, keepdim=True).clamp(min=-1)
+        whole = (q - v) / p.temperature
+        z = whole.clamp(max=p.exponent_max)  # (S, B)
+        m = z.amax(-1, keepdim=True).clamp(min=-1)
         scale = (-m).exp()
-        return ((z - m).exp() - z * scale - scale).mean(-1)
+        weight = (z - m).exp()
+        slope = (scale - weight) * (whole == z) / p.temperature / z.shape[-1]
+        return Loss((weight - z * scale - scale).mean(-1), (slope,))
 
-    def errors(self, q: Tensor, y: Tensor) -> Tensor:
-        """Huber loss of each Bellman error: (S, E, B), (S, B) -> (S, E, B)."""
-        y = y.unsqueeze(1).expand_as(q)  # (S, E, B)
-        return huber_loss(q, y, reduction="none", delta=self.params.huber)
+    def critic_loss(self, q: Tensor, y: Tensor) -> tuple[Loss, Tensor]:
+        """Huber losses of the Bellman errors, summed over critics.
 
-    def critic_loss(self, errors: Tensor) -> Tensor:
-        """What the critics descend, summed over critics: (S, E, B) -> (S,)."""
-        return errors.mean(-1).sum(-1)
+        Their gradient by Q is the error, clipped.
+
+        Args:
+            q: (S, E, B).
+            y: (S, B).
+        """
+        y, huber = y.unsqueeze(1).expand_as(q), self.params.huber  # (S, E, B)
+        errors = huber_loss(q, y, reduction="none", delta=huber)
+        slope = (q - y).clamp(-huber, huber) / q.shape[-1]
+        return Loss(errors.mean(-1).sum(-1), (slope,)), errors

@@ -31,7 +31,8 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Self
 
 import gymnasium
 import numpy as np
@@ -58,7 +59,7 @@ class WorldParams(Params):
     """What every world's YAML says.
 
     Attributes:
-        name: The world's file name.
+        name: Of the file.
         env_id: Gymnasium id, with version.
         max_steps: Steps after which an episode is truncated.
         ref_min: Mean return of the random policy; normalised score 0.
@@ -95,6 +96,7 @@ class Batch(VectorEnv[Floats, Actions, Any], ABC):
 
     Attributes:
         ended: (N,) bool, which sub-environments are parked.
+        cut: (N,) bool, which an environment's own clock has ended; none by default.
         threads: That may step sub-environments at once; 1 unless set, and a world may
             use fewer. Results do not depend on it.
     """
@@ -110,6 +112,7 @@ class Batch(VectorEnv[Floats, Actions, Any], ABC):
         self.observation_space = batch_space(world.observation_space, num_envs)
         self.action_space = batch_space(world.action_space, num_envs)
         self.ended: Flags = np.ones(num_envs, dtype=bool)
+        self.cut: Flags = np.zeros(num_envs, dtype=bool)
         self.steps = np.zeros(num_envs, dtype=np.int64)
         self.observation = np.zeros(
             self.observation_space.shape or (), world.observation_space.dtype
@@ -144,7 +147,7 @@ class Batch(VectorEnv[Floats, Actions, Any], ABC):
             if start is None:
                 raise ValueError("every reset needs a seed, or runs cannot be repeated")
             self._reset_one(i, int(start))
-        self.ended[mask], self.steps[mask] = False, 0
+        self.ended[mask], self.steps[mask], self.cut[mask] = False, 0, False
         self.observation = self._observe()
         return self.observation, self._infos()
 
@@ -157,21 +160,20 @@ class Batch(VectorEnv[Floats, Actions, Any], ABC):
             actions: (N, A), inside the world's bounds, or (N,) of a discrete world.
 
         Returns:
-            Observations (N, O), rewards (N,) in units of the world, terminated (N,),
-            truncated (N,), infos: :meth:`state`.
+            Observations (N, O), rewards (N,), terminated (N,), truncated (N,), infos.
         """
         live = ~self.ended
         rewards, terminated = self._step(np.asarray(actions), live)
         self.steps[live] += 1
-        truncated = live & ~terminated & (self.steps >= self.world.params.max_steps)
+        late = self.cut | (self.steps >= self.world.params.max_steps)
+        truncated = live & ~terminated & late
         self.ended |= terminated | truncated
         self.observation = self._observe()
         return self.observation, rewards, terminated, truncated, self._infos()
 
     def _infos(self) -> dict[str, NDArray[Any]]:
         """:meth:`state`; refuses a mask that leaves no legal action."""
-        infos = self.state()
-        if "legal" in infos:
+        if "legal" in (infos := self.state()):
             check_legal(infos["legal"], f"world {self.world.params.name}")
         return infos
 
@@ -180,12 +182,8 @@ class Batch(VectorEnv[Floats, Actions, Any], ABC):
         return {}
 
     def _restarted(self) -> Floats:
-        """Begin episodes in the state all sub-environments were just put into.
-
-        Returns:
-            Observations (N, O).
-        """
-        self.ended[:], self.steps[:] = False, 0
+        """Observations (N, O) of episodes that begin in the state all were put into."""
+        self.ended[:], self.steps[:], self.cut[:] = False, 0, False
         self.observation = self._observe()
         return self.observation
 
@@ -203,10 +201,7 @@ class Batch(VectorEnv[Floats, Actions, Any], ABC):
 
 
 class World(Method[WorldParams], ABC):
-    """One kind of environment.
-
-    Args:
-        params: Its block of ``params/world/``, checked.
+    """One kind of environment, of a block of ``params/world/``.
 
     Raises:
         RefusedError: If the parameters name an environment that is not the class's.
@@ -215,6 +210,8 @@ class World(Method[WorldParams], ABC):
         env_ids: The Gymnasium ids its parameters may name. Gymnasium imports the module
             that an id names before a colon, and parameters may come with a dataset, so
             no other id is ever handed to it.
+        any_name: Its worlds have names of their own, not that of the module.
+        playable: Whether :meth:`make` gives anything to play in.
         observation_space: Of one sub-environment.
         action_space: Of one sub-environment.
         step_seconds: Control step, simulated seconds.
@@ -226,6 +223,8 @@ class World(Method[WorldParams], ABC):
     step_seconds: float
     masked: bool = False
     env_ids: ClassVar[tuple[str, ...]] = ()
+    any_name: ClassVar[bool] = False
+    playable: ClassVar[bool] = True
 
     def __init__(self, params: WorldParams) -> None:
         self.check_env_id(params.env_id)
@@ -264,6 +263,11 @@ class World(Method[WorldParams], ABC):
         spec = copy.deepcopy(gymnasium.spec(self.params.env_id))
         spec.max_episode_steps = self.params.max_steps
         return spec
+
+    def recorded_in(self, folder: Path) -> Self:
+        """This world as a dataset has it; most know their spaces themselves."""
+        del folder
+        return self
 
     def score(self, returns: Floats) -> Floats:
         """Returns normalised to 0 (random policy) .. 100 (best behaviour policy)."""

@@ -11,7 +11,7 @@ from tasks.artifacts.actions import action_bounds
 from tasks.artifacts.minari import actions, box, read_episodes
 from tasks.artifacts.opening import MAIN, open_dataset
 from tasks.artifacts.readings import MASK, steps
-from tasks.artifacts.transitions import STD_FLOOR, Transitions
+from tasks.artifacts.transitions import Transitions, divisor
 
 
 def read_transitions(folder: Path) -> Transitions:
@@ -22,8 +22,9 @@ def read_transitions(folder: Path) -> Transitions:
     episodes = list(read_episodes(folder / MAIN, metadata["total_episodes"]))
     read = [steps(e, space) for e in episodes]
     n = sum(len(e) for e in episodes)
-    total, squares = np.zeros(width), np.zeros(width)
+    total, squares, largest = np.zeros(width), np.zeros(width), np.zeros(width)
     for part in read:
+        largest = np.maximum(largest, np.abs(part.observation).max(axis=0))
         total = np.add.reduce(np.vstack([total, part.observation]), axis=0)
     mean = total / n
     for part in read:
@@ -47,7 +48,7 @@ def read_transitions(folder: Path) -> Transitions:
         terminated=np.concatenate([e.terminations for e in episodes]).astype("f4"),
         episode=np.repeat(np.arange(len(episodes)), [len(e) for e in episodes]),
         observation_mean=mean.astype(np.float32),
-        observation_std=(np.sqrt(squares / n) + STD_FLOOR).astype(np.float32),
+        observation_std=divisor(np.sqrt(squares / n), largest).astype(np.float32),
         action_low=low.astype(np.float32),
         action_high=high.astype(np.float32),
         returns=np.array([float(np.sum(p.reward, dtype=np.float64)) for p in read]),

@@ -42,7 +42,7 @@ RIGHT = [
 HOSTILE = "a$(touch${IFS}X)"
 PLACES = [
     *("dataset.hopper_medium_replay.method", "dataset.hopper_medium_replay.world.name"),
-    *("dataset.hopper_medium_replay.world.env_id", "corruption.c.source"),
+    "corruption.c.source",
     *("attack.k.source", "attack.k.attacker", "claim.c.bed", "bed.b.needs_dataset"),
     *("bed.b.needs_policies", "study.name", "study.gate", "study.chains.first"),
     *("study.datasets", "study.learners", "study.policies", "study.curves"),

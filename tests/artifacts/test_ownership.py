@@ -12,6 +12,7 @@ from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.ownership import check_outputs, check_place
 
 MINE, STAGE = Path("data/datasets/mine-v0"), "generate@mine"
+ROOT = Path(__file__).parents[2]
 POLICY = Path("data/policies/mine/bc")
 GRAPH = """
 stages:
@@ -130,6 +131,30 @@ def test_a_dataset_says_who_made_it(world: str):
     (MINE / "world.json").write_text(world, errors="surrogateescape")
     refused()
     fill(MINE, **{"world.json": json.dumps({"made_by": [{"method": "worlds.hopper"}]})})
+    check_outputs()
+
+
+def test_a_dataset_from_another_clone_is_refused_where_no_stage_ran():
+    """dvc.lock of a new clone has an entry of the stage, and no run left the folder."""
+    record(STAGE, MINE, 1, 1)
+    makers = json.dumps({"made_by": [{"method": "worlds.hopper"}]})
+    fill(MINE, **{"main.hdf5": "theirs", "world.json": makers})
+    refused()
+    mark_begun(STAGE)
+    check_outputs()
+
+
+def test_an_imported_dataset_is_an_output_like_any_other():
+    place = Path("data/datasets/brought-v0")
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    Path("dvc.yaml").write_text(
+        yaml.safe_dump({"stages": {"import": stages["import"]}})
+    )
+    block = {"world": {"name": "brought"}, "generate": {"source": "brought"}}
+    Path("params.yaml").write_text(yaml.safe_dump({"imported": {"brought": block}}))
+    fill(place, **{"main_data.hdf5": "mine"})
+    assert "data/datasets/brought-v0: output of import@brought" in refused()
+    cache("mine")
     check_outputs()
 
 

@@ -55,7 +55,7 @@ def test_probes_are_the_rows_and_extremes_and_random_ones():
     assert probes.dtype == np.float32
     assert np.array_equal(probes[:1000], real)
     extremes = probes[1000 : 1000 + 44].reshape(11, 4, 11)
-    mean, std = real.mean(0), real.std(0)
+    mean, std = real.mean(0, np.float64).astype(np.float32), real.std(0)
     for i in range(11):
         low, high, left, right = extremes[i, :, i]
         assert (low, high) == (real[:, i].min(), real[:, i].max())

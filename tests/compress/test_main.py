@@ -122,6 +122,27 @@ def test_float32_keeps_policy_and_actions(place: Path, monkeypatch: pytest.Monke
     assert same_tensors(before, after)
 
 
+def test_distillation_keeps_to_the_rows_of_logs_without_a_world(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+):
+    folder = place / "data/datasets/made-up-v0"
+    block = yaml.safe_load((PARAMS.parent / "world/logged.yaml").read_text("utf-8"))
+    write_sealed(folder / "world.json", {"schema": 2, "world": block})
+    box = {"type": "Box", "dtype": "float32"}
+    ends = {n: box | {"shape": [n], "low": [-9] * n, "high": [9] * n} for n in (3, 1)}
+    spaces = dict(
+        zip(("observation_space", "action_space"), ends.values(), strict=True)
+    )
+    (folder / "data").mkdir()
+    (folder / "data/metadata.json").write_text(
+        json.dumps({name: json.dumps(space) for name, space in spaces.items()})
+    )
+    assert run(monkeypatch, "distill") == 0
+    written = place / "data/compressed/made-up/bc/distill/compression.json"
+    what = json.loads(written.read_text())["calibration"]["what"]
+    assert what == "teacher's actions, 20 updates"
+
+
 def test_a_chain_begins_where_the_first_ended(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ):

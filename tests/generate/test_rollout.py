@@ -125,6 +125,14 @@ def test_steps_budget_takes_whole_episodes_and_stops():
     assert sum(lengths[:-1]) < 200 <= sum(lengths)
 
 
+def test_steps_that_no_part_holds_are_refused(monkeypatch: pytest.MonkeyPatch):
+    """A dataset with fewer steps than asked for would be taken for a whole one."""
+    monkeypatch.setattr("tasks.generate.engine.recording.PER_PART", 5)
+    generator = make("rollout", policy="random", steps=2000, in_flight=3)
+    with pytest.raises(RefusedError, match="steps: found 2000, of which 5 episodes"):
+        generator.episodes(load("hopper"), quiet)
+
+
 def test_truncated_episodes_end_so():
     world = load("halfcheetah", max_steps=7)
     rollout = make("rollout", policy="random", steps=20)

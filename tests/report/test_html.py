@@ -30,9 +30,12 @@ def page(root: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def test_the_answer_is_the_smallest_that_held(make_study: Make, monkeypatch: Patch):
     said = text(page(make_study(), monkeypatch))
-    assert "td3_bc / distill-int8_static: 62 [59, 64] of 100 at 9.8 kB" in said
-    assert "0.03x of float32, HELD" in said
-    assert "the best learner, td3_bc" in said
+    assert "Ship td3_bc / distill-int8_static: 62 [57, 66] of 100 at 9.8 kB" in said
+    assert "0.03x of its float32, HELD" in said
+    assert "held against its own parent" in said
+    assert "is of the best learner" in said
+    file = "data/onnx/hopper_mixed/td3_bc/distill-int8_static/seed-"
+    assert re.search(rf"{file}[012].onnx python -m tasks.evaluate", said)
     assert f"beats the data{APOSTROPHE}s own mean return, 30.6" in said
 
 
@@ -48,8 +51,8 @@ def test_compression_says_what_was_calibrated_on_what(
 def test_where_nothing_held_it_says_so(make_study: Make, monkeypatch: Patch):
     root = make_study(learners=("td3_bc",), variants=("float32", "gptq4"))
     said = text(page(root, monkeypatch))
-    assert "No compressed variant held against td3_bc / float32" in said
-    assert "The others: 1 REGRESSED" in said
+    assert "No compressed variant held against its parent and td3_bc / float32" in said
+    assert "Against their parents: 1 REGRESSED" in said
     assert "bc not part of this study" in said
 
 
@@ -99,7 +102,7 @@ def test_the_confidence_is_the_one_computed_with(make_study: Make, monkeypatch: 
     params["evaluate"]["returns"]["confidence"] = 0.9
     (root / "params.yaml").write_text(yaml.safe_dump(params))
     said = text(page(root, monkeypatch))
-    assert "all episodes, 90 % interval" in said
+    assert "over episodes, 90 % interval" in said
     assert "95 %" not in said
 
 

@@ -14,6 +14,9 @@ from tasks.statistics.intervals import (
     mean,
     percentiles,
     resampled,
+    score,
+    t_interval,
+    welch_interval,
 )
 
 
@@ -153,3 +156,65 @@ def test_counts_are_resamples_too() -> None:
     )
     assert by_counts == pytest.approx(by_numbers, rel=0.15)
     assert np.array_equal(draw_counts(20, 500, 0), counts)
+
+
+@pytest.mark.parametrize("confidence", [0.5, 0.9, 0.95, 0.99])
+@pytest.mark.parametrize("n", [2, 3, 8, 500])
+def test_t_interval_is_scipys(n: int, confidence: float) -> None:
+    values = np.random.default_rng(n).normal(3, 2, n)
+    error = values.std(ddof=1) / np.sqrt(n)
+    theirs = scipy.stats.t.interval(confidence, n - 1, values.mean(), error)
+    assert t_interval(values, confidence) == pytest.approx(theirs, rel=1e-6)
+
+
+@pytest.mark.parametrize(("n", "m"), [(2, 2), (3, 8), (10, 5)])
+def test_welch_interval_is_scipys(n: int, m: int) -> None:
+    draw = np.random.default_rng(n)
+    a, b = draw.normal(3, 1, n), draw.normal(1, 6, m)
+    theirs = scipy.stats.ttest_ind(a, b, equal_var=False).confidence_interval(0.95)
+    assert welch_interval(a, b, 0.95) == pytest.approx(tuple(theirs), rel=1e-5)
+    assert welch_interval(np.ones(3), np.zeros(2), 0.95) == (1, 1)
+
+
+def test_one_value_has_no_interval() -> None:
+    for values in (np.ones(0), np.ones(1)):
+        with pytest.raises(ValueError, match="an interval of"):
+            t_interval(values, 0.95)
+        with pytest.raises(ValueError, match="an interval of"):
+            welch_interval(np.ones(2), values, 0.95)
+
+
+@pytest.mark.parametrize("seeds", [3, 5, 8, 10])
+def test_intervals_over_seeds_cover_what_they_say(seeds: int) -> None:
+    """Of 1 000 studies the 95 % interval holds the truth in 93 to 97 %.
+
+    A study draws training seeds that differ more than their episodes do. The interval
+    of a difference that is 0 lies above 0 in at most 3.5 % of them.
+    """
+    draw, covered, above, studies = np.random.default_rng(seeds), 0, 0, 1000
+    for _ in range(studies):
+        sides = [
+            draw.normal(0, 10, (seeds, 1)) + draw.normal(0, 15, (seeds, 20))
+            for _ in range(2)
+        ]
+        figures = [
+            score(side, confidence=0.95, resamples=100, resample_seed=0)
+            for side in sides
+        ]
+        covered += figures[0].low < 0 < figures[0].high
+        means = [np.array(figure.per_seed) for figure in figures]
+        above += welch_interval(means[0], means[1], 0.95)[0] > 0
+    assert 0.93 <= covered / studies <= 0.97
+    assert above / studies <= 0.035
+
+
+def test_the_score_is_the_mean_of_the_seeds_middles() -> None:
+    table = np.random.default_rng(0).normal(50, 9, (4, 20)) + np.arange(4)[:, None]
+    figure = score(table, confidence=0.95, resamples=500, resample_seed=0)
+    assert figure.per_seed == tuple(iqm(table))
+    assert figure.middle == pytest.approx(iqm(table).mean())
+    assert (figure.low, figure.high) == t_interval(iqm(table), 0.95)
+    assert figure.of == "seeds"
+    single = score(table[:1], confidence=0.95, resamples=500, resample_seed=0)
+    assert (single.middle, single.of) == (iqm(table[0]), "file")
+    assert single.low < single.middle < single.high

@@ -11,8 +11,18 @@ from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.evaluation import Episodes
 from tasks.artifacts.onnx_policy import OnnxPolicy
 from tasks.evaluate.returns import play
+from tasks.statistics.intervals import welch_interval
 from tasks.statistics.rule import VerdictParams
-from tasks.statistics.verdict import judge, judge_scores, margin_of, paired, word
+from tasks.statistics.verdict import (
+    falls,
+    judge,
+    judge_scores,
+    judge_unrelated,
+    margin_of,
+    of_compressor,
+    paired,
+    word,
+)
 from tests.variant_files import policy, world, write
 
 PARAMS = VerdictParams(margin=0.05, confidence=0.95, resamples=500, resample_seed=0)
@@ -133,6 +143,61 @@ def test_scores_scale_every_figure_and_change_no_word() -> None:
     for name in ("difference", "low", "high", "margin"):
         expected = getattr(returns, name) / 28
         assert getattr(scores, name) == pytest.approx(expected), name
+
+
+def ending(lengths: Any, returns: Any, terminated: Any) -> Episodes:
+    """One seed's episodes with given ends."""
+    ended = table([returns])
+    return replace(
+        ended, length=np.asarray(lengths), terminated=np.asarray(terminated, bool)
+    )
+
+
+def test_a_parent_that_falls_is_brittle() -> None:
+    """Where longer episodes return more, an early end is a fall; else it is a goal."""
+    draw = np.random.default_rng(0)
+    lengths = draw.integers(50, 900, 40)
+    early = np.arange(40) < 20
+    fallen = ending(lengths, 3.0 * lengths, early)
+    assert falls(fallen) == 0.5
+    assert falls(ending(lengths, -1.0 * lengths, early)) == 0  # it reaches its goal
+    assert falls(ending(lengths, 3.0 * lengths, early & (lengths < 0))) == 0
+    rarely = np.arange(40) < 3
+    assert falls(ending(lengths, 3.0 * lengths, rarely)) == 0
+    assert falls(ending(np.ones(40, int), draw.normal(size=40), early)) == 0
+
+    child = replace(fallen, returns=fallen.returns - 500)
+    verdict = judge(child, fallen, 50, PARAMS)
+    assert verdict.word == "REGRESSED"
+    judged = of_compressor(verdict, child, fallen)
+    assert judged == replace(verdict, word="BRITTLE PARENT")
+    same = judge(fallen, fallen, 50, PARAMS)
+    assert of_compressor(same, fallen, fallen).word == "HELD"
+
+
+def test_unrelated_files_are_compared_over_seeds() -> None:
+    """Seed 0 of one learner is no pair of seed 0 of another, and none has a veto."""
+    ours, theirs = parent(5), np.random.default_rng(9).normal(900, 300, (8, 40))
+    verdict = judge_unrelated(table(ours), table(theirs), 50, PARAMS)
+    means = ours.mean(axis=1), theirs.mean(axis=1)
+    assert (verdict.low, verdict.high) == welch_interval(*means, 0.95)
+    assert verdict.difference == pytest.approx(ours.mean() - theirs.mean())
+    shuffled = judge_unrelated(table(ours[::-1]), table(theirs), 50, PARAMS)
+    assert (shuffled.low, shuffled.high) == pytest.approx((verdict.low, verdict.high))
+    bad = np.full((5, 40), 1000.0)
+    bad[0] = 0
+    assert (
+        judge_unrelated(table(bad), table(bad * 0.5), 50, PARAMS).regressed_seeds == ()
+    )
+    with pytest.raises(RefusedError, match="start_seed"):
+        judge_unrelated(table(ours[:, :9]), table(theirs), 50, PARAMS)
+
+
+def test_single_files_are_compared_over_episodes() -> None:
+    ours = parent(1)
+    verdict = judge_unrelated(table(ours + 10), table(ours), 50, PARAMS)
+    assert verdict.word == "IMPROVED"
+    assert (verdict.low, verdict.high) == pytest.approx((10, 10))
 
 
 def test_margin_is_positive_for_any_parent() -> None:

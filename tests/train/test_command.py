@@ -54,7 +54,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     sys.modules.pop("tasks.train.__main__", None)
 
 
-def test_command_writes_policy_and_curves(project: Any):
+def test_command_writes_policy_and_curves(
+    project: Any, capsys: pytest.CaptureFixture[str]
+):
     project("--dataset", "tiny", "--learner", "iql")
     folder = Path("data/policies/tiny/iql")
     names = {"policy.json", "policy.safetensors", "curves.csv"}
@@ -62,6 +64,9 @@ def test_command_writes_policy_and_curves(project: Any):
     assert {file.name for file in folder.parent.iterdir()} == {"iql"}
     policy, origin = load_policy(folder)
     assert policy.seeds == 2
+    reached = origin.pop("horizon")
+    assert reached["share"] == pytest.approx(20 * 0.005 * 0.01)
+    assert "UNDERTRAINED" in capsys.readouterr().out
     assert origin == {
         "seeds": [3, 1],
         "learner": "iql",

@@ -98,14 +98,20 @@ def test_expectile_and_cap():
 @pytest.mark.parametrize("policy", ["deterministic", "gaussian"])
 def test_evaluates_logged_actions_only(policy: str, monkeypatch: pytest.MonkeyPatch):
     asked: list[tuple[Tensor, Tensor]] = []
-    forward = Critics.forward
+    forward, fit = Critics.forward, Critics.fit
 
     def spy(self: Critics, observation: Tensor, action: Tensor) -> Tensor:
         asked.append((observation, action))
         return forward(self, observation, action)
 
+    def spy_fit(self: Critics, optimiser: Any, o: Tensor, a: Tensor, *loss: Any) -> Any:
+        asked.append((o, a))
+        return fit(self, optimiser, o, a, *loss)
+
     monkeypatch.setattr(Critics, "forward", spy)
+    monkeypatch.setattr(Critics, "fit", spy_fit)
     monkeypatch.setattr(Critics, "first", None)
+    monkeypatch.setattr(Critics, "climb", None)
     learner = harness.make("iql", policy=policy)
     batch = harness.random_batch(learner)
     learner.update(batch, 0)

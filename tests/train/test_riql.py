@@ -125,14 +125,15 @@ def test_losses_by_hand():
 def test_huber_has_its_delta_and_slope_one(sigma: float):
     learner, delta = plain(sigma=sigma), 1 / sigma**2
     x = torch.linspace(-3 * delta, 3 * delta, 601, dtype=torch.float64)
-    q = x.view(1, 1, -1).requires_grad_()
-    loss = learner.errors(q, torch.zeros(1, 601, dtype=torch.float64))
-    (slope,) = torch.autograd.grad(loss.sum(), q)
+    zeros = torch.zeros(1, 601, dtype=torch.float64)
+    (_, (slope,)), loss = learner.critic_loss(x.view(1, 1, -1), zeros)
+    slope = slope * 601  # of the sum
     size = x.abs()
     square, line = x**2 / (2 * delta), size - delta / 2
     truth = torch.where(size < delta, square, line)
-    torch.testing.assert_close(loss.detach().view(-1), truth)
-    assert torch.equal(slope.view(-1)[size > delta].abs(), torch.ones(400).double())
+    torch.testing.assert_close(loss.view(-1), truth)
+    beyond = slope.view(-1)[size > delta].abs()
+    torch.testing.assert_close(beyond, torch.ones(400).double())
     torch.testing.assert_close(slope.view(-1)[size < delta], x[size < delta] / delta)
 
 
@@ -192,7 +193,7 @@ def test_statistics_are_of_the_pairs_and_go_with_the_policy():
     data = CORRUPTED
     learner = harness.make("riql", data=data)
     both = np.concatenate([data.observation, data.next_observation]).astype(np.float64)
-    mean, std = both.mean(0), both.std(0) + 1e-3
+    mean, std = both.mean(0), both.std(0)
     policy = learner.policy()
     np.testing.assert_allclose(policy.observation_mean.numpy(), mean, rtol=1e-6)
     np.testing.assert_allclose(policy.observation_std.numpy(), std, rtol=1e-6)

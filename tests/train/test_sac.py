@@ -7,7 +7,8 @@ import torch
 from torch.distributions import Independent, Normal, TransformedDistribution
 from torch.distributions.transforms import TanhTransform
 
-from tasks.train.cores.actor_critic import actor, sample_tanh_gaussian
+from tasks.train.cores.actor_critic import actor
+from tasks.train.cores.tanh_gaussian import sample_tanh_gaussian
 from tasks.train.sac import SAC, SACParams
 
 from . import harness

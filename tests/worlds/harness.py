@@ -13,10 +13,10 @@ from tasks.artifacts.params import build, pick
 from tasks.worlds import World, require
 
 
-def load(name: str, **changes: Any) -> World:
-    """The world of params/world/<name>.yaml, some of its values changed."""
-    block = yaml.safe_load(Path(f"params/world/{name}.yaml").read_text("utf-8"))
-    return build(block | changes, f"world.{name}")
+def load(which: str, **changes: Any) -> World:
+    """The world of params/world/<which>.yaml, some of its values changed."""
+    block = yaml.safe_load(Path(f"params/world/{which}.yaml").read_text("utf-8"))
+    return build(block | changes, f"world.{which}")
 
 
 def actions(world: World, steps: int, n: int, seed: int = 5) -> np.ndarray:

@@ -15,6 +15,7 @@ from tasks.worlds.engine.recorded import read_checked, recorded_world
 
 ROOT = Path(__file__).parents[2]
 NAMES = sorted(path.stem for path in (ROOT / "params/world").glob("*.yaml"))
+NAMES.remove("logged")  # whose spaces are its dataset's, see test_logged.py
 
 
 def block(which: str, **changes: Any) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from torch import Tensor
 from tasks.artifacts.dataset import load_episodes
 from tasks.artifacts.rows import load_transitions
 from tasks.artifacts.seeding import seed_of
-from tasks.artifacts.transitions import STD_FLOOR, Transitions
+from tasks.artifacts.transitions import Transitions, divisor
 from tasks.beds import Report
 from tasks.beds.qdc_metrics.pool import Doubles
 from tasks.generate.cores.descriptors import Measures
@@ -51,12 +51,13 @@ def hindsight(folder: Path, world: World) -> Transitions:
     def joined(seen: Array, goal: Array) -> Array:
         return np.concatenate([seen, goal], axis=-1).astype(np.float32)
 
+    spread = divisor(ends.std(0), np.abs(ends).max(0))
     return replace(
         data,
         observation=joined(data.observation, ends),
         next_observation=joined(data.next_observation, ends),
         observation_mean=joined(data.observation_mean, ends.mean(0)),
-        observation_std=joined(data.observation_std, ends.std(0) + STD_FLOOR),
+        observation_std=joined(data.observation_std, spread),
     )
 
 

@@ -25,7 +25,7 @@ from tasks.artifacts.params import Params, Range
 from tasks.evaluate import STARTS
 from tasks.evaluate.engine.noise import Noise
 from tasks.nets.policy import Policy
-from tasks.statistics.intervals import interval, iqm
+from tasks.statistics.intervals import score
 from tasks.worlds import Floats, World
 from tasks.worlds.engine.episodes import Moment, play
 
@@ -86,7 +86,7 @@ class Learning(Method[LearningParams]):
         return played.returns.reshape(seeds, episodes)
 
     def summary(self, tables: Mapping[int, Returns]) -> dict[str, Any]:
-        """Last and best return: mean and iqm over seeds x episodes, interval of it.
+        """Last and best return: mean, and mean of the seeds' IQMs with its interval.
 
         Args:
             tables: (S, E) by the number of updates done.
@@ -105,23 +105,18 @@ class Learning(Method[LearningParams]):
         }
 
     def _figures(self, table: Returns) -> dict[str, Any]:
-        p = self.params
-        low, high = interval(
+        figure = score(
             table,
-            iqm,
-            np.random.default_rng(p.resample_seed),
-            resamples=p.resamples,
-            confidence=p.confidence,
-            seeds=True,
+            confidence=self.params.confidence,
+            resamples=self.params.resamples,
+            resample_seed=self.params.resample_seed,
         )
-        middle = float(iqm(table.ravel()))
-        per_seed = [float(row.mean()) for row in table]
         return {
             "mean": float(table.mean()),
-            "iqm": middle,
-            "low": low,
-            "high": high,
-            "per_seed": per_seed,
+            "iqm": figure.middle,
+            "low": figure.low,
+            "high": figure.high,
+            "per_seed": [float(row.mean()) for row in table],
         }
 
 

@@ -192,5 +192,5 @@ def action_error(
     with torch.no_grad():
         ours = policy(rows[None], noise)
         theirs = fine(rows[None], noise[..., : policy.action_width].contiguous())
-    error = (ours - theirs).abs() / policy.action_scale
+    error = (ours - theirs).abs() / policy.action_unit
     return {"mean": float(error.mean()), "max": float(error.max())}

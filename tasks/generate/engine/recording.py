@@ -173,6 +173,10 @@ def _part(
 
     Returns:
         The episodes by ascending number.
+
+    Raises:
+        RefusedError: If a budget of steps takes more episodes than a part has start
+            seeds.
     """
     book, done = Recorder(batch, batch.num_envs, behavior.noise_width), {}
     lengths: Counts = np.zeros(0, np.int64)  # steps so far of episodes 0, 1, ...
@@ -199,6 +203,14 @@ def _part(
             fill = True
             progress(_share(plan, lengths, len(done)))
     progress(1.0)
+    if plan.steps is not None and lengths.sum() < plan.steps:
+        raise RefusedError(
+            PARAMS,
+            "steps",
+            f"{plan.steps}, of which {PER_PART} episodes hold {lengths.sum()}",
+            f"at most {PER_PART} episodes a part",
+            "share the steps between several parts, or take fewer",
+        )
     return [done[number] for number in range(_needed(plan, lengths))]
 
 

@@ -27,7 +27,7 @@ class Reference:
 
     Attributes:
         mean: (O,), units of the world.
-        std: (O,), at least FLOOR.
+        std: (O,), positive.
         source: ``params``, or ``union`` where params do not know the world; then a
             dataset can only be told from others it is compared with.
     """

@@ -106,6 +106,8 @@ def replay(
     names = [n for n in episodes[0].infos if n not in NOT_STATE]
     if not names:
         return "the dataset has no states of the simulator"
+    if not world.playable:
+        return f"{world.params.name} is known from logs alone"
     batch = world.make(TOGETHER)
     if not hasattr(batch, "reset_to"):
         batch.close()

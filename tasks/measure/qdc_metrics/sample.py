@@ -20,6 +20,7 @@ from tasks.artifacts.minari import actions, box, read_episodes
 from tasks.artifacts.opening import MAIN, open_dataset
 from tasks.artifacts.readings import COLUMNS, steps
 from tasks.artifacts.recorded import read_world
+from tasks.artifacts.transitions import divisor
 from tasks.measure.qdc_metrics.embedding import FLOOR, Reference, features
 from tasks.measure.qdc_metrics.figures import Doubles
 
@@ -154,7 +155,7 @@ def reference(
     """
     together = np.concatenate(states)
     if known is None:
-        std = np.maximum(together.std(0), FLOOR)
+        std = divisor(together.std(0), np.abs(together).max(0))
         return Reference(together.mean(0), std, "union")
     mean, std = (np.array(values, np.float64) for values in known)
     if mean.shape != (together.shape[1],):

@@ -19,74 +19,32 @@ Only ``latency.json`` and ``environment.json`` may be missing: they are no outpu
 the graph. The page then names the command that makes them.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.artifacts.csv_table import read_table
-from tasks.artifacts.curves import read_curves
+from tasks.artifacts.curves import Horizon, read_curves, read_horizon
 from tasks.artifacts.dataset_formats import Card, Estimate, Qdc, Weights
 from tasks.artifacts.environment import Environment, read_environment
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.evaluation import Episodes
 from tasks.artifacts.files import check_sha256, sha256
 from tasks.artifacts.formats import (
-    Compression,
-    Contract,
-    Evaluation,
-    Latency,
     Learning,
-    Static,
 )
 from tasks.artifacts.params import pick
 from tasks.artifacts.recorded import World, scored_world
 from tasks.artifacts.sweep import Numbers
 from tasks.artifacts.typed_json import read_typed
 from tasks.report.engine import read, sampled
+from tasks.report.engine.result import Files, Result, files, played
 from tasks.report.engine.sampled import Sampled
 
 if TYPE_CHECKING:
     import pandas as pd
 
 PARENT = "float32"
-
-
-@dataclass(frozen=True)
-class Result:
-    """What the stages wrote of one variant of a learner on a dataset.
-
-    Attributes:
-        dataset: Its name.
-        learner: Its name, with its weighting if it has one.
-        variant: Its name.
-        metrics: metrics.json of evaluate.
-        episodes: episodes.parquet.
-        compression: compression.json.
-        static: static.json.
-        latency: latency.json, or None where it was not measured.
-        contracts: One a seed.
-    """
-
-    dataset: str
-    learner: str
-    variant: str
-    metrics: Evaluation
-    episodes: Episodes
-    compression: Compression
-    static: Static
-    latency: Latency | None
-    contracts: tuple[Contract, ...]
-
-    @property
-    def bytes(self) -> float:
-        """Mean size of the ONNX file over seeds."""
-        return float(self.static["bytes"])
-
-    @property
-    def parity(self) -> float:
-        """Largest difference between torch and onnxruntime over seeds."""
-        return max(float(c["parity"]["max"]) for c in self.contracts)
 
 
 @dataclass(frozen=True)
@@ -112,10 +70,13 @@ class Data:
         card: card.json.
         curves: curves.csv by learner.
         learning: Scores on the way by learner, if its snapshots were played.
-        results: By (learner, variant), in the order of the study.
+        results: By (learner, variant), in the order of the study; empty without a
+            world.
+        unplayed: The same where there is no world: files alone.
         estimates: metrics.json by (learner, estimator); guesses, no returns.
         sampled: Diffusion policies by other samplers.
         weights: weights.json by weighting.
+        horizons: How far critics came, by learner with critics.
         qdc: Quality, diversity and complexity, if it was measured.
     """
 
@@ -128,7 +89,9 @@ class Data:
     estimates: dict[tuple[str, str], Estimate]
     sampled: list[Sampled]
     weights: dict[str, Weights]
+    horizons: dict[str, Horizon]
     qdc: Qdc | None = None
+    unplayed: dict[tuple[str, str], Files] = field(default_factory=dict)
 
     def score(self, value: float) -> float:
         """A return as a normalised score: 0 random, 100 best behaviour policy."""
@@ -142,7 +105,8 @@ class Study:
 
     Attributes:
         block: The block ``study`` of params.yaml.
-        datasets: One each, in the order of the study.
+        datasets: Those that are played, one each, in the order of the study.
+        logs: Those without a world, of which there are estimates alone.
         confidence: Of every interval, e.g. 0.95.
         environment: environment.json, or None where it is missing.
         params_sha256: Of params.yaml, or None where there is no such file.
@@ -151,6 +115,7 @@ class Study:
 
     block: dict[str, Any]
     datasets: tuple[Data, ...]
+    logs: tuple[Data, ...]
     confidence: float
     environment: Environment | None
     params_sha256: str | None
@@ -178,9 +143,12 @@ def collect(
     study = params["study"]
     swept = {name: tried for name, tried in params.get("grid", {}).items() if tried}
     of = {policy: learner for learner, tried in swept.items() for policy in tried}
+    names = study["datasets"]
+    there = study.get("played", names)
     return Study(
         block=study,
-        datasets=tuple(_data(root, name, study, of) for name in study["datasets"]),
+        datasets=tuple(_data(root, n, study, of, True) for n in names if n in there),
+        logs=tuple(_data(root, n, study, of, False) for n in names if n not in there),
         confidence=pick(params, "evaluate", "returns")["confidence"],
         environment=(read_environment(environment) if environment.exists() else None),
         params_sha256=sha256(composed) if composed.exists() else None,
@@ -189,31 +157,47 @@ def collect(
 
 
 def _data(
-    root: Path, name: str, study: Mapping[str, Any], swept: Mapping[str, str]
+    root: Path,
+    name: str,
+    study: Mapping[str, Any],
+    swept: Mapping[str, str],
+    plays: bool,
 ) -> Data:
-    """Read one dataset with everything below it; ``swept`` has learners by policy."""
+    """Read one dataset with everything below it.
+
+    Args:
+        root: Folder of everything the stages wrote, data/.
+        name: Of the dataset.
+        study: The block ``study``.
+        swept: Learners by policy, where they are swept.
+        plays: Whether its world was played.
+    """
     command = f"python -m tasks.generate --dataset {name}"
     folder = root / "datasets" / f"{name}-v0"
     card_path = folder / "card.json"
     card = read.card(card_path, command)
     world = scored_world(folder)
-    curves = {
-        learner: read_curves(
-            root / "policies" / name / learner,
-            f"python -m tasks.train --dataset {name} {read.trained(learner, swept)}",
-        )
-        for learner in study["policies"]
-        if learner not in study.get("adopted", ())
-    }
-    learning = {
-        learner: _learning(root, name, learner) for learner in study.get("curves", [])
-    }
-    results = {
-        (learner, variant): _result(root, name, learner, variant, study["seeds"])
+    curves, horizons = {}, {}
+    for learner in study["policies"]:
+        place = root / "policies" / name / learner
+        train = f"python -m tasks.train --dataset {name} {read.trained(learner, swept)}"
+        if learner in study.get("adopted", ()):
+            continue
+        curves[learner] = read_curves(place, train)
+        if reached := read_horizon(place, train):
+            horizons[learner] = reached
+    curved = study.get("curves", []) if plays else []
+    learning = {learner: _learning(root, name, learner) for learner in curved}
+    seeds = study["seeds"]
+    written = {
+        (learner, variant): files(root, name, learner, variant, seeds)
         for learner in study["policies"]
         for variant in study["variants"]
     }
-    for (learner, variant), result in results.items():
+    results = {
+        leaf: played(root, what, seeds) for leaf, what in written.items() if plays
+    }
+    for (learner, variant), result in written.items():
         for contract in result.contracts:
             made_from = contract["dataset"]["sha256"]
             if made_from != card["sha256"]:
@@ -225,11 +209,11 @@ def _data(
                     "make it again with: dvc repro",
                 )
     estimates = read.estimates(root, name, study, card["sha256"])
-    more = sampled.collect(root, name, study, card["sha256"])
+    more = sampled.collect(root, name, study, card["sha256"]) if plays else []
     weights = read.weights(root, name, study, card["sha256"])
     qdc = read.qdc(root, name, study, card["sha256"])
-    parts = (curves, learning, results, estimates, more, weights, qdc)
-    return Data(name, world, card, *parts)
+    parts = (curves, learning, results, estimates, more, weights, horizons, qdc)
+    return Data(name, world, card, *parts, {} if plays else written)
 
 
 def _learning(root: Path, dataset: str, learner: str) -> Learned:
@@ -242,40 +226,3 @@ def _learning(root: Path, dataset: str, learner: str) -> Learned:
     path = folder / "returns.csv"
     check_sha256(path, metrics["returns_sha256"], command)
     return Learned(read_table(path, command, "return"), metrics)
-
-
-def _result(
-    root: Path, dataset: str, learner: str, variant: str, seeds: Sequence[int]
-) -> Result:
-    """Read one variant; every file is asked for with the command that makes it."""
-    leaf = Path(dataset) / learner / variant
-    options = f"--dataset {dataset} --learner {learner}"
-
-    def command(stage: str) -> str:
-        which = "" if stage == "profile" else f" --variant {variant}"
-        return f"python -m tasks.{stage} {options}{which}"
-
-    after, _, last = variant.rpartition("-")
-    first = f" --after {after}" if after else ""
-    compressing = f"python -m tasks.compress {options} --compressor {last}{first}"
-    compressed = root / "compressed" / leaf / "compression.json"
-    compression = read_typed(compressed, compressing, Compression)
-    contracts = tuple(
-        read.contract(root / "onnx" / leaf, seed, command("export")) for seed in seeds
-    )
-    names = (dataset, learner, variant)
-    folder = root / "evaluations" / leaf
-    episodes, metrics = read.evaluation(folder, names, seeds, command("evaluate"))
-    profiled = root / "profiles" / leaf
-    static = read_typed(profiled / "static.json", command("profile"), Static)
-    return Result(
-        dataset=dataset,
-        learner=learner,
-        variant=variant,
-        metrics=metrics,
-        episodes=episodes,
-        compression=compression,
-        static=static,
-        latency=read.latency(profiled / "latency.json", command("profile")),
-        contracts=contracts,
-    )

@@ -10,19 +10,21 @@ import numpy as np
 import pandas as pd
 
 from tasks.report.engine.collect import Data, Learned, Study
-from tasks.report.engine.judge import Row
+from tasks.report.engine.judge import Row, kept
 
 DIGITS = 6  # after the point: less than any difference that means something
 KEYS = ("update", "seed")
 
 
-def metrics(rows: Sequence[Row]) -> dict[str, Any]:
+def metrics(study: Study, rows: Sequence[Row]) -> dict[str, Any]:
     """Numbers by dataset, learner and variant.
 
     ``score``, ``score_low``, ``score_high``: normalised, IQM and its interval;
     ``return``: IQM, units of the world; ``difference``: paired mean against float32,
     normalised score, with the ``verdict`` on it. Where the policies on the way were
     played, a learner also has ``last`` and ``best``, scores with their intervals.
+    Where there is no world, a variant has its size alone, and its learner
+    ``estimates``: by estimator the discounted return, ``mean``, ``low``, ``high``.
     """
     numbers: dict[str, Any] = {}
     for row in rows:
@@ -50,7 +52,20 @@ def metrics(rows: Sequence[Row]) -> dict[str, Any]:
                 }
                 for moment, figures in moments.items()
             }
-    return numbers
+    return numbers | {data.name: _estimated(data) for data in study.logs}
+
+
+def _estimated(data: Data) -> dict[str, Any]:
+    """Numbers by learner of logs without a world."""
+    learners: dict[str, Any] = {}
+    for row in kept(data):
+        size = {"bytes": _round(row.result.bytes), "ratio": _round(row.ratio)}
+        learners.setdefault(row.result.learner, {})[row.result.variant] = size
+    for (learner, method), estimate in data.estimates.items():
+        whole = estimate["discounted"]
+        ends = {key: _round(whole[key]) for key in ("mean", "low", "high")}
+        learners[learner].setdefault("estimates", {})[method] = ends
+    return learners
 
 
 def plots(study: Study, rows: Sequence[Row]) -> dict[str, str]:
@@ -68,7 +83,7 @@ def plots(study: Study, rows: Sequence[Row]) -> dict[str, str]:
         named = [label, a.dataset, a.learner, a.variant]
         table.append([*named, _round(a.bytes), score, low, high])
     files = {"pareto.csv": _csv(head, table)}
-    for data in study.datasets:
+    for data in (*study.datasets, *study.logs):
         for learner, curves in data.curves.items():
             drawn = dict(bands(curves))
             if learner in data.learning:

@@ -3,6 +3,9 @@
 All figures here are normalised scores, so that worlds can stand side by side. The best
 learner of a dataset is the one whose float32 files have the highest score; it is
 chosen on the episodes that are shown, so its own score flatters a little.
+
+The answer, which file to ship, stands on both: the smallest file that is as good as its
+own parent, by the verdict of the table, and not worse than the best learner.
 """
 
 from collections.abc import Sequence
@@ -10,30 +13,27 @@ from dataclasses import dataclass
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import PARAMS
-from tasks.report.engine.collect import PARENT, Data, Result, Study
+from tasks.report.engine.collect import PARENT, Data, Study
+from tasks.report.engine.result import Files, Result
 from tasks.statistics.rule import VerdictParams
-from tasks.statistics.verdict import GOOD, Verdict, judge_scores
+from tasks.statistics.verdict import GOOD, Verdict, judge_scores, of_compressor
 
 
 @dataclass(frozen=True)
-class Row:
-    """One variant of one learner, judged.
+class Kept:
+    """One variant of one learner, played or not.
 
     Attributes:
         data: The dataset it is of.
         result: What was found of it.
         parent: The same learner's float32 variant; itself where it is that one.
         ratio: Bytes against the parent's.
-        verdict: Against the parent.
-        against_best: Against the best learner's float32 variant.
     """
 
     data: Data
-    result: Result
-    parent: Result
+    result: Files
+    parent: Files
     ratio: float
-    verdict: Verdict
-    against_best: Verdict
 
     @property
     def name(self) -> str:
@@ -45,11 +45,38 @@ class Row:
         """Whether it is a float32 variant."""
         return self.result.variant == PARENT
 
+
+@dataclass(frozen=True)
+class Row(Kept):
+    """One variant that was played, judged.
+
+    Attributes:
+        result: What was found of it.
+        parent: The same learner's float32 variant; itself where it is that one.
+        verdict: Against the parent.
+        against_best: Against the best learner's float32 variant.
+    """
+
+    result: Result
+    parent: Result
+    verdict: Verdict
+    against_best: Verdict
+
     @property
     def score(self) -> tuple[float, float, float]:
         """Low, IQM, high."""
         score = self.result.metrics["score"]
         return float(score["low"]), float(score["iqm"]), float(score["high"])
+
+
+def kept(data: Data) -> list[Kept]:
+    """Every variant on logs without a world, in the study's order."""
+    pairs = [
+        (what, data.unplayed[what.learner, PARENT]) for what in data.unplayed.values()
+    ]
+    return [
+        Kept(data, what, parent, what.bytes / parent.bytes) for what, parent in pairs
+    ]
 
 
 def rows(study: Study, params: VerdictParams) -> list[Row]:
@@ -98,14 +125,21 @@ def answer(rows: Sequence[Row]) -> Row | None:
         rows: Of one dataset.
 
     Returns:
-        The smallest that HELD or IMPROVED; the higher score among equals; None if only
-        float32 variants did.
+        The smallest that HELD or IMPROVED, against its own parent and the best learner
+        both; the higher score among equals; None if only float32 variants did.
     """
-    held = [r for r in rows if r.against_best.word in GOOD and not r.is_parent]
+    held = [
+        r
+        for r in rows
+        if not r.is_parent and r.verdict.word in GOOD and r.against_best.word in GOOD
+    ]
     return min(held, key=lambda r: (r.result.bytes, -r.score[1]), default=None)
 
 
 def _verdict(
     data: Data, child: Result, parent: Result, params: VerdictParams
 ) -> Verdict:
-    return judge_scores(child.episodes, parent.episodes, data.world, params)
+    related = child.learner == parent.learner
+    played = child.episodes, parent.episodes
+    verdict = judge_scores(*played, data.world, params, related=related)
+    return of_compressor(verdict, *played) if related else verdict

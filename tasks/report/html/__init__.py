@@ -7,6 +7,7 @@ prints without them. A content security policy in the page forbids every request
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 from tasks.artifacts.params import Params, Range
@@ -14,8 +15,9 @@ from tasks.report import Report
 from tasks.report.cores.pictures import symbol
 from tasks.report.cores.template import page_environment
 from tasks.report.engine.collect import Study
-from tasks.report.engine.judge import Row
+from tasks.report.engine.judge import Row, kept
 from tasks.report.html import view
+from tasks.report.html.logs import drawn_estimates, log_section
 from tasks.report.html.measured import compositions
 from tasks.report.html.sweeps import sweeps
 
@@ -37,19 +39,22 @@ class Html(Report[HtmlParams]):
     def page(self, study: Study, rows: Sequence[Row]) -> str:
         """Fill the template with a section a dataset."""
         template = page_environment().get_template("page.html.jinja")
+        every = [*rows, *(row for data in study.logs for row in kept(data))]
         return template.render(
             study=study,
             sections=[
                 view.section(study, data, [r for r in rows if r.data is data])
                 for data in study.datasets
             ],
-            compositions=compositions(study.datasets),
+            logs=[log_section(study, data) for data in study.logs],
+            estimated=partial(drawn_estimates, study),
+            compositions=compositions((*study.datasets, *study.logs)),
             sweeps=sweeps(study, rows),
-            unmeasured=view.unmeasured(rows),
+            unmeasured=view.unmeasured(every),
             digits=self.params.hash_digits,
             symbol=symbol,
             pairs=view.pairs,
             key=view.key,
             mean=view.mean_error,
-            timed=view.timed(rows),
+            timed=view.timed(every),
         )

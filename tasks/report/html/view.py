@@ -19,9 +19,11 @@ from tasks.report.cores.pictures import (
     strip,
 )
 from tasks.report.cores.svg import COLOURS
-from tasks.report.engine.collect import Data, Result, Study
+from tasks.report.engine.collect import Data, Study
 from tasks.report.engine.figures import bands, scores
-from tasks.report.engine.judge import Row, answer, best_of
+from tasks.report.engine.judge import Kept, Row, answer, best_of
+from tasks.report.engine.result import Files, Result
+from tasks.report.html.answers import command_of, critics, file_of
 
 BATCHES = ("1", "256")
 
@@ -61,8 +63,10 @@ class Section:
     best: Result
     choice: Row | None
     beats: bool  # whether the best learner scores above the data's own mean
-    verdicts: dict[str, int]  # how many compressed variants got which, against best
+    verdicts: dict[str, int]  # how many compressed variants got which, against parents
     pace: str  # latency of the choice, in words
+    file: str  # of the choice, empty without one
+    plays: str  # the command that plays the choice
     ruler: Markup
     references: list[Line]
     lines: list[Line]
@@ -71,6 +75,7 @@ class Section:
     learning: Markup  # the score of all learners over training, empty without
     moments: list[tuple[str, int, dict[str, tuple[float, float, float]]]]
     histogram: Markup
+    critics: list[tuple[str, float, float | None, bool]]  # share, value, too little
     learners: list[tuple[str, int]]
     variants: list[tuple[str, int]]
 
@@ -110,7 +115,7 @@ def section(study: Study, data: Data, rows: Sequence[Row]) -> Section:
             ),
             colour=colours[row.result.learner],
             shape=shapes[row.result.variant],
-            latency={b: t for b in BATCHES if (t := _latency(row, b))},
+            latency={b: t for b in BATCHES if (t := latency(row, b))},
         )
         for row in rows
     ]
@@ -119,8 +124,10 @@ def section(study: Study, data: Data, rows: Sequence[Row]) -> Section:
         best=best,
         choice=choice,
         beats=float(best.metrics["score"]["iqm"]) > levels[1],
-        verdicts=dict(Counter(r.against_best.word for r in rows if not r.is_parent)),
+        verdicts=dict(Counter(r.verdict.word for r in rows if not r.is_parent)),
         pace=_pace(choice.result, best, "1") if choice else "",
+        file=file_of(choice.result) if choice else "",
+        plays=command_of(choice.result) if choice else "",
         ruler=ruler(span, [("0", 0.0), ("data", levels[1]), ("100", 100.0)]),
         references=references,
         lines=lines,
@@ -149,6 +156,7 @@ def section(study: Study, data: Data, rows: Sequence[Row]) -> Section:
             data.card["return"]["histogram"]["counts"],
             [("mean", mean), ("median", float(data.card["return"]["median"]))],
         ),
+        critics=[critics(name, reached) for name, reached in data.horizons.items()],
         learners=list(colours.items()),
         variants=list(shapes.items()),
     )  # fmt: skip
@@ -168,12 +176,12 @@ def _scored(data: Data, figures: Mapping[str, Any]) -> tuple[float, float, float
     return low, middle, high
 
 
-def key(row: Row) -> str:
+def key(row: Kept) -> str:
     """What ties a variant's row to its marks."""
     return json.dumps([row.data.name, row.result.learner, row.result.variant])
 
 
-def _latency(row: Row, batch: str) -> tuple[float, float, str] | None:
+def latency(row: Kept, batch: str) -> tuple[float, float, str] | None:
     """p50 and p99 in microseconds, and the parent's pace in words."""
     measured = row.result.latency
     timed = measured["batches"].get(batch) if measured else None
@@ -183,7 +191,7 @@ def _latency(row: Row, batch: str) -> tuple[float, float, str] | None:
     return float(timed["p50_us"]), float(timed["p99_us"]), said
 
 
-def _pace(child: Result, parent: Result, batch: str) -> str:
+def _pace(child: Files, parent: Files, batch: str) -> str:
     """Latency (p50) against another variant, where both were timed alike."""
     ours, theirs = child.latency, parent.latency
     if ours is None or theirs is None:
@@ -237,7 +245,7 @@ def _pareto(
     return pictures
 
 
-def unmeasured(rows: Iterable[Row]) -> list[str]:
+def unmeasured(rows: Iterable[Kept]) -> list[str]:
     """The command that measures it, for each latency that is missing."""
     return [
         f"python -m tasks.profile --dataset {a.dataset} --learner {a.learner}"
@@ -246,7 +254,7 @@ def unmeasured(rows: Iterable[Row]) -> list[str]:
     ]
 
 
-def timed(rows: Iterable[Row]) -> str:
+def timed(rows: Iterable[Kept]) -> str:
     """How latencies were measured, one clause a way, and how busy the machine was."""
     latencies = [row.result.latency for row in rows if row.result.latency]
     ways = {

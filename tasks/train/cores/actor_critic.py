@@ -1,14 +1,10 @@
 """Parts several learners share: actors, ensembles of critics, losses, densities.
 
-A tanh-gaussian policy draws u ~ N(mean(s), std(s)^2) and acts tanh(u), so
-
-    log pi(a | s) = log N(u; mean, std^2) - sum_i log(1 - tanh(u_i)^2).
-
 Shapes: S seeds, B batch, O observation, A action, E members of an ensemble.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -19,7 +15,9 @@ from tasks.artifacts.fields import Sweepable
 from tasks.artifacts.params import Params, Range
 from tasks.nets.critic import Critic
 from tasks.nets.feedforward import LOG_STD_RANGE, Feedforward
+from tasks.nets.fitting import Loss, climb, fit
 from tasks.nets.layers import MLP
+from tasks.nets.optimisers import Adam
 from tasks.train import Spaces
 
 # range of the log of a deviation that is a parameter of its own, the same in every
@@ -140,7 +138,7 @@ class Critics(nn.Module):
         """Q of every member: (S, B, O) and (S, B, A) -> (S, E, B)."""
         if self.discrete:
             return (self.net(observation) * action.unsqueeze(1)).sum(-1)
-        return self.net(torch.cat([observation, action], dim=-1)).squeeze(-1)
+        return self.net(observation, action).squeeze(-1)
 
     def many(self, observation: Tensor, actions: Tensor) -> Tensor:
         """Q of several actions a state: (S, B, O), (S, B, n, A) -> (S, E, B, n)."""
@@ -155,6 +153,54 @@ class Critics(nn.Module):
             return (self.net.member(observation, 0) * action).sum(-1)
         x = torch.cat([observation, action], dim=-1)
         return self.net.member(x, 0).squeeze(-1)
+
+    def fit(
+        self,
+        optimiser: Adam,
+        observation: Tensor,
+        action: Tensor,
+        loss: Callable[[Tensor], Loss],
+    ) -> tuple[Tensor, Tensor]:
+        """Step every member down a loss of its Q.
+
+        Args:
+            optimiser: Of these critics alone.
+            observation: (S, B, O).
+            action: (S, B, A).
+            loss: Given Q of every member, (S, E, B).
+
+        Returns:
+            The losses before the step (S,), and that Q.
+        """
+        if not self.discrete:
+            return fit(optimiser, self.net, (observation, action), loss)
+        picks = action.unsqueeze(1)
+
+        def picked(every: Tensor) -> Loss:
+            each, (slope,) = loss((every * picks).sum(-1))
+            return Loss(each, (slope.unsqueeze(-1) * picks,))
+
+        each, every = fit(optimiser, self.net, (observation,), picked)
+        return each, (every * picks).sum(-1)
+
+    def climb(
+        self,
+        observation: Tensor,
+        action: Tensor,
+        choose: Callable[[Tensor], Tensor] | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Q of continuous actions, and its gradient by them, as an actor climbs it.
+
+        Args:
+            observation: (S, B, O).
+            action: (S, B, A).
+            choose: What is climbed of all members' Q, (S, E, B) -> (S, B); by default
+                the first member's.
+
+        Returns:
+            (S, B) and (S, B, A).
+        """
+        return climb(self.net, (observation, action), choose)
 
 
 def gentle_start(
@@ -226,53 +272,3 @@ def negative_log_density(error: Tensor, log_std: Tensor) -> Tensor:
     log_std = log_std.clamp(FREE_LOG_STD_MIN, FREE_LOG_STD_MAX)
     z = error * (-log_std).exp()
     return (0.5 * z.square() + log_std + 0.5 * math.log(2 * math.pi)).sum(-1)
-
-
-def sample_tanh_gaussian(
-    policy: Feedforward, observation: Tensor, noise: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Draw an action from a tanh-gaussian policy, with its log likelihood.
-
-    Args:
-        policy: With a gaussian head.
-        observation: (S, B, O), normalised.
-        noise: (S, B, A), standard normal.
-
-    Returns:
-        Action in [-1, 1] (S, B, A) and log pi (S, B).
-    """
-    return squash(*gaussian(policy, observation), noise)
-
-
-def gaussian(policy: Feedforward, observation: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and log deviation of a gaussian head, before tanh.
-
-    Args:
-        policy: With a gaussian head.
-        observation: (S, B, O), normalised.
-
-    Returns:
-        (S, B, A) each, the log deviation clipped to the policy's range.
-    """
-    mean, log_std = policy.preactivation(observation).chunk(2, dim=-1)
-    return mean, log_std.clamp(*policy.log_std_range)
-
-
-def squash(mean: Tensor, log_std: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-    """The action tanh(mean + std * noise) and its log likelihood.
-
-    The correction for tanh is taken in its stable form,
-    log(1 - tanh(u)^2) = 2 (log 2 - u - softplus(-2u)).
-
-    Args:
-        mean: (..., A), before tanh.
-        log_std: (..., A).
-        noise: (..., A), standard normal.
-
-    Returns:
-        Action in [-1, 1] (..., A) and log pi (...).
-    """
-    u = mean + log_std.exp() * noise
-    log_normal = -0.5 * noise.square() - log_std - 0.5 * math.log(2 * math.pi)
-    correction = 2 * (math.log(2) - u - nn.functional.softplus(-2 * u))
-    return torch.tanh(u), (log_normal - correction).sum(-1)

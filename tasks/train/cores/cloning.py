@@ -19,10 +19,12 @@ from torch import Tensor
 
 from tasks.artifacts.fields import Sweepable
 from tasks.artifacts.params import Params, Range
+from tasks.nets.fitting import fit
 from tasks.nets.optimisers import adam
 from tasks.nets.policy import Policy
 from tasks.train import Batch, Learner, Spaces
 from tasks.train.cores.actor_critic import actor, log_likelihood
+from tasks.train.cores.losses import square
 
 
 @dataclass(frozen=True)
@@ -65,11 +67,12 @@ class Cloning(Learner[AnyParams]):
         if self.spaces.discrete:
             legal = batch.columns.get("legal")
             loss = -log_likelihood(self.actor, o, a, legal).mean(-1)  # (S,)
-        else:
-            error = self.actor.squashed(o) - a  # (S, B, A)
-            loss = error.square().sum(-1).mean(-1)
-        self.descend("actor", loss)
-        return {"actor_loss": loss.detach()}
+            self.descend("actor", loss)
+            return {"actor_loss": loss.detach()}
+        loss, _ = fit(
+            self.optimisers["actor"], self.actor, (o,), lambda pi: square(pi, a)
+        )
+        return {"actor_loss": loss}
 
     def policy(self) -> Policy:
         """The trained actor."""

@@ -34,6 +34,7 @@ from torch import Tensor, nn
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.fields import Sweepable
 from tasks.artifacts.params import PARAMS, OneOf, Range
+from tasks.nets.fitting import Loss, fit, outputs
 from tasks.nets.layers import MLP
 from tasks.nets.optimisers import adam, frozen_copy, polyak
 from tasks.nets.policy import Policy
@@ -43,11 +44,14 @@ from tasks.train.cores.actor_critic import (
     Critics,
     actor,
     log_likelihood,
-    negative_log_density,
+)
+from tasks.train.cores.losses import (
+    bellman_fit,
+    tails,
+    weighted_likelihood,
+    weighted_square,
 )
 
-TAIL = 0.01  # share of a batch, those rows with the largest errors; at least one row
-TINY = 1e-30  # instead of a division by 0
 RETURN_RANGE = 1000.0  # what ``reward_scale: return_range`` stretches returns to
 
 
@@ -71,44 +75,12 @@ class ImplicitParams(ActorCriticParams):
 AnyParams = TypeVar("AnyParams", bound=ImplicitParams)
 
 
-def expectile_loss(q: Tensor, v: Tensor, expectile: float) -> Tensor:
-    """Expectile regression, mean |tau - 1(u < 0)| u^2 with u = Q - V (eq. 5).
-
-    Args:
-        q: (S, B), without gradient.
-        v: (S, B).
-        expectile: tau, in (0, 1); 0.5 is the mean, towards 1 the maximum.
-
-    Returns:
-        (S,).
-    """
-    u = q - v
-    below = (u.detach() < 0).float()
-    return ((expectile - below).abs() * u.square()).mean(-1)
-
-
-def kurtosis(y: Tensor) -> Tensor:
-    """Fourth central moment over the squared second: (S, B) -> (S,).
-
-    It is 3 of a normal distribution and more where the critics' targets have heavy
-    tails; 0 where all are equal.
-    """
-    squares = (y - y.mean(-1, keepdim=True)).square()
-    return squares.square().mean(-1) / squares.mean(-1).square().clamp(min=TINY)
-
-
-def tail_share(errors: Tensor) -> Tensor:
-    """Share of the loss in the hundredth of the rows with most: (S, B) -> (S,)."""
-    most = errors.topk(max(1, round(TAIL * errors.shape[-1])), sorted=False).values
-    return most.sum(-1) / errors.sum(-1).clamp(min=TINY)
-
-
 class ImplicitQ(Learner[AnyParams]):
     """A value fitted to critics at logged actions, Bellman critics, weighted cloning.
 
     A method on this core defines :meth:`value_loss`, and may replace
-    :meth:`initialise`, :meth:`cautious_q`, :meth:`backup`, :meth:`errors`,
-    :meth:`critic_loss`, :meth:`imitation_error` and :meth:`more_metrics`.
+    :meth:`initialise`, :meth:`cautious_q`, :meth:`backup`, :meth:`critic_loss`
+    and :meth:`more_metrics`.
 
     Args:
         params: Parameters of the method.
@@ -159,15 +131,12 @@ class ImplicitQ(Learner[AnyParams]):
         """Change the initial weights of the critics; by default keep them."""
 
     @abstractmethod
-    def value_loss(self, q: Tensor, v: Tensor) -> Tensor:
-        """What the value network descends.
+    def value_loss(self, q: Tensor, v: Tensor) -> Loss:
+        """What the value network descends, with its gradient by V(s).
 
         Args:
-            q: Q of the logged action by the target critics, (S, B), no gradient.
-            v: V(s), (S, B), with its gradient.
-
-        Returns:
-            (S,).
+            q: Q of the logged action by the target critics, (S, B).
+            v: V(s), (S, B).
         """
 
     def cautious_q(self, q: Tensor) -> Tensor:
@@ -187,13 +156,17 @@ class ImplicitQ(Learner[AnyParams]):
         discount = self.params.discount * (1 - batch.terminated)
         return batch.reward + discount * v_next
 
-    def errors(self, q: Tensor, y: Tensor) -> Tensor:
-        """Loss of each Bellman error, its square: (S, E, B), (S, B) -> (S, E, B)."""
-        return (q - y.unsqueeze(1)).square()
+    def critic_loss(self, q: Tensor, y: Tensor) -> tuple[Loss, Tensor]:
+        """What the critics descend, here the mean squared Bellman error (eq. 6).
 
-    def critic_loss(self, errors: Tensor) -> Tensor:
-        """What the critics descend, the mean of the losses: (S, E, B) -> (S,)."""
-        return errors.mean(-1).sum(-1) / self.critics.net.members
+        Args:
+            q: (S, E, B).
+            y: (S, B).
+
+        Returns:
+            The loss with its gradient by Q, and that of each error, (S, E, B).
+        """
+        return bellman_fit(q, y, 1 / self.critics.net.members)
 
     def more_metrics(self, batch: Batch, q: Tensor, y: Tensor) -> dict[str, Tensor]:
         """Metrics of the method's own for the curves.
@@ -209,20 +182,25 @@ class ImplicitQ(Learner[AnyParams]):
         del batch, q, y
         return {}
 
-    def imitation_error(self, observation: Tensor, action: Tensor) -> Tensor:
-        """-log pi(a | s), or ||pi(s) - a||^2 of a deterministic policy.
-
-        Args:
-            observation: (S, B, O), normalised.
-            action: (S, B, A), continuous.
-
-        Returns:
-            (S, B).
-        """
-        error = self.actor.squashed(observation) - action  # (S, B, A)
+    def _imitate(self, batch: Batch, weight: Tensor) -> Tensor:
+        """Step the actor down eq. 7, its rows weighted by (S, B); the loss, (S,)."""
+        optimiser, o, a = self.optimisers["actor"], batch.observation, batch.action
+        if self.spaces.discrete:
+            legal = batch.columns.get("legal")
+            loss = (weight * -log_likelihood(self.actor, o, a, legal)).mean(-1)
+            self.descend("actor", loss)
+            return loss.detach()
         if self.params.policy == "deterministic":
-            return error.square().sum(-1)
-        return negative_log_density(error, self.log_std)
+            return fit(
+                optimiser, self.actor, (o,), lambda pi: weighted_square(pi, a, weight)
+            )[0]
+        return fit(
+            optimiser,
+            self.actor,
+            (o,),
+            lambda pi: weighted_likelihood(pi, a, weight, self.log_std),
+            [self.log_std],
+        )[0]
 
     def rewards(self, reward: Tensor, returns: Tensor) -> Tensor:
         """Scale rewards so that the best and the worst episode are 1000 apart, (N,)."""
@@ -247,38 +225,38 @@ class ImplicitQ(Learner[AnyParams]):
             members = self.target(o, a)  # (S, E, B)
             q = self.cautious_q(members)  # (S, B)
             if not self.new_value:
-                v_next = self.value(batch.next_observation).squeeze(-1)
-        v = self.value(o).squeeze(-1)
-        value_loss = self.value_loss(q, v)
-        self.descend("value", value_loss)
-        v = v.detach()
+                v_next = outputs(self.value, batch.next_observation)
+        value_loss, v = fit(
+            self.optimisers["value"], self.value, (o,), lambda v: self.value_loss(q, v)
+        )
         if self.new_value:
-            with torch.no_grad():
-                v = self.value(o).squeeze(-1)
-                v_next = self.value(batch.next_observation).squeeze(-1)
+            v = outputs(self.value, o)
+            v_next = outputs(self.value, batch.next_observation)
 
         y = self.backup(batch, v_next)
-        errors = self.errors(self.critics(o, a), y)
-        critic_loss = self.critic_loss(errors)
-        self.descend("critics", critic_loss)
+        errors = y
+
+        def bellman(q: Tensor) -> Loss:
+            nonlocal errors
+            loss, errors = self.critic_loss(q, y)
+            return loss
+
+        optimisers = self.optimisers
+        critic_loss, _ = self.critics.fit(optimisers["critics"], o, a, bellman)
         polyak(self.target, self.critics, p.polyak)
 
         weight = (p.beta * (q - v)).exp().clamp(max=p.weight_max)
-        if self.spaces.discrete:
-            error = -log_likelihood(self.actor, o, a, batch.columns.get("legal"))
-        else:
-            error = self.imitation_error(o, a)
-        actor_loss = (weight * error).mean(-1)
         cosine = 0.5 * (1 + math.cos(math.pi * step / self.updates))
-        self.optimisers["actor"].rate = p.actor_rate * cosine
-        self.descend("actor", actor_loss)
+        optimisers["actor"].rate = p.actor_rate * cosine
+        actor_loss = self._imitate(batch, weight)
+        heavy, share = tails(y, errors)
         return {
-            "value_loss": value_loss.detach(),
-            "critic_loss": critic_loss.detach(),
-            "actor_loss": actor_loss.detach(),
+            "value_loss": value_loss,
+            "critic_loss": critic_loss,
+            "actor_loss": actor_loss,
             "value": v.mean(-1),
-            "target_kurtosis": kurtosis(y),
-            "tail_share": tail_share(errors.detach().mean(1)),
+            "target_kurtosis": heavy,
+            "tail_share": share,
             **self.more_metrics(batch, members, y),
         }
 

@@ -50,9 +50,9 @@ from tasks.train.cores.actor_critic import (
     actor,
     bellman_loss,
     gentle_start,
-    sample_tanh_gaussian,
     trained_critic,
 )
+from tasks.train.cores.tanh_gaussian import sample_tanh_gaussian
 
 
 @dataclass(frozen=True)

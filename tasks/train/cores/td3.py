@@ -25,6 +25,7 @@ from torch import Tensor
 
 from tasks.artifacts.fields import Sweepable
 from tasks.artifacts.params import Range
+from tasks.nets.fitting import Loss, fit, outputs
 from tasks.nets.optimisers import adam, frozen_copy, polyak
 from tasks.nets.policy import Policy
 from tasks.train import Batch, Learner, Spaces
@@ -32,8 +33,8 @@ from tasks.train.cores.actor_critic import (
     ActorCriticParams,
     Critics,
     actor,
-    bellman_loss,
 )
+from tasks.train.cores.losses import bellman_fit
 
 
 @dataclass(frozen=True)
@@ -89,8 +90,16 @@ class DelayedActor(Learner[AnyParams]):
         self.register_buffer("value", torch.zeros(len(seeds)))
 
     @abstractmethod
-    def actor_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """What the actor descends, (S,), and the values it climbs, (S, B)."""
+    def actor_loss(self, batch: Batch, pi: Tensor) -> tuple[Loss, Tensor]:
+        """What the actor descends, and the values it climbs.
+
+        Args:
+            batch: Of this update.
+            pi: pi(s), (S, B, A), by which the loss has its gradient.
+
+        Returns:
+            The loss, and values (S, B).
+        """
 
     def next_value(self, batch: Batch, action: Tensor) -> Tensor:
         """The value of what comes next, min_i Qbar_i(s', a').
@@ -110,20 +119,28 @@ class DelayedActor(Learner[AnyParams]):
         with torch.no_grad():
             noise = batch.noise["target"] * p.target_noise
             noise = noise.clamp(-p.noise_clip, p.noise_clip)
-            a = self.target_actor.squashed(batch.next_observation) + noise
+            a = outputs(self.target_actor, batch.next_observation) + noise
             q = self.next_value(batch, a.clamp(-1, 1))
             y = batch.reward + p.discount * (1 - batch.terminated) * q  # (S, B)
-        critic_loss = bellman_loss(self.critics(batch.observation, batch.action), y)
-        self.descend("critics", critic_loss)
+        critic_loss, _ = self.critics.fit(
+            self.optimisers["critics"],
+            batch.observation,
+            batch.action,
+            lambda q: bellman_fit(q, y)[0],
+        )
         if (step + 1) % p.policy_delay == 0:
-            loss, values = self.actor_loss(batch)
-            self.descend("actor", loss)
+
+            def actor_loss(pi: Tensor) -> Loss:
+                loss, values = self.actor_loss(batch, pi)
+                self.last_loss.copy_(loss.each)
+                self.value.copy_(values.mean(-1))
+                return loss
+
+            fit(self.optimisers["actor"], self.actor, (batch.observation,), actor_loss)
             polyak(self.target_critics, self.critics, p.polyak)
             polyak(self.target_actor, self.actor, p.polyak)
-            self.last_loss.copy_(loss.detach())
-            self.value.copy_(values.detach().mean(-1))
         return {
-            "critic_loss": critic_loss.detach(),
+            "critic_loss": critic_loss,
             "actor_loss": self.last_loss.clone(),
             "value": self.value.clone(),
         }

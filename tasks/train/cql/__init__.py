@@ -38,8 +38,8 @@ from tasks.artifacts.seeding import generator
 from tasks.nets.layers import Linear
 from tasks.nets.optimisers import adam, polyak
 from tasks.train import Batch, Draw, Spaces
-from tasks.train.cores.actor_critic import gaussian, squash
 from tasks.train.cores.soft_actor_critic import SoftActorCritic, SoftParams, metrics
+from tasks.train.cores.tanh_gaussian import gaussian, squash
 from tasks.train.cql.soft_maximum import soft_maximum
 
 LOG_STD_START = -1.0  # bias of the log deviation, beside weights that are nearly zero

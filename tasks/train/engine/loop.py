@@ -6,6 +6,7 @@ Shapes: S seeds, B batch.
 import hashlib
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -178,14 +179,9 @@ def train(
     log_every = min(max(updates // 100, 1), 1000)
     start, curves = resume(learner, checkpoint) if checkpoint else (0, Curves())
     recent: list[dict[str, Tensor]] = []
-    saved = time.monotonic()
+    saved, kind = time.monotonic(), learner.device.type
     for step in range(start, updates):
-        with torch.autocast(
-            learner.device.type,
-            torch.bfloat16,
-            enabled=precision == "bfloat16",
-            cache_enabled=False,  # weights move inside an update
-        ):
+        with products(precision, kind):
             recent.append(learner.update(sample(step), step))
         done = step + 1
         if done in moments:
@@ -204,6 +200,19 @@ def train(
             saved = time.monotonic()
     _check_weights(learner, learner.tensors(), updates)
     return curves
+
+
+def products(precision: str, device: str) -> AbstractContextManager[object]:
+    """A context in which matrix products have a precision.
+
+    Args:
+        precision: ``float32`` or ``bfloat16``.
+        device: Its type.
+    """
+    if precision == "float32":
+        return nullcontext()
+    # weights move inside an update, so none is cached
+    return torch.autocast(device, torch.bfloat16, cache_enabled=False)
 
 
 def resume(learner: Learner[Any], checkpoint: Checkpoint) -> tuple[int, Curves]:

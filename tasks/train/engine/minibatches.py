@@ -23,10 +23,12 @@ from tasks.train.engine.table import pack, widths
 if TYPE_CHECKING:
     from tasks.artifacts.transitions import Transitions
 
+Rows = tuple[Tensor, ...]  # columns of an update's rows, (S, B, ...) each
 Odds = NDArray[np.float64]  # cumulative probabilities of rows, the last one 1
 
 BLOCK = 256  # updates whose batches are drawn at once
 SHORT_BLOCK = 8  # the same for draws of several actions a row
+GATHERED = 2**19  # bytes of rows that are gathered at once: they stay in the cache
 
 
 def batches(
@@ -142,25 +144,37 @@ class Sampler:
         self.cuts = [o, a, 1, 1, o, *widths(learner)]
         self.block = -1
         self.index: Tensor  # (BLOCK, S*B)
+        needed = max(1, 4 * len(learner.seeds) * batch * table.shape[1])
+        self.ahead = min(BLOCK, 2 ** (max(1, GATHERED // needed).bit_length() - 1))
+        self.first, self.gathered = -1, list[Rows]()  # of updates from the first on
         self.draws = learner.draws()
-        self.drawn: dict[str, tuple[int, Tensor]] = {}  # block; (its length, S, B, ...)
+        self.drawn: dict[str, tuple[int, Sequence[Tensor]]] = {}  # block; (S, B, ...)
 
     def __call__(self, step: int) -> Batch:
         """The batch of update number ``step``."""
-        block, i = divmod(step, BLOCK)
+        first = step - step % self.ahead
+        if first != self.first:
+            self.first, self.gathered = first, self._gather(first)
+        o, a, r, d, o2, *more = self.gathered[step - first]
+        columns = dict(zip(self.learner.columns, more, strict=True))
+        streams = enumerate(self.draws, start=1)
+        noise = {name: self._noise(step, name, stream) for stream, name in streams}
+        return Batch(o, a, r, o2, d, columns, noise)
+
+    def _gather(self, first: int) -> list[Rows]:
+        """The rows of ``ahead`` updates, cut into columns."""
+        block, i = divmod(first, BLOCK)
         if block != self.block:
             self.block = block
             self.index = draw_rows(
                 self.learner.seeds, block, self.batch, len(self.table), self.summed
             ).to(self.device)
-        seeds = len(self.learner.seeds)
-        rows = self.table.index_select(0, self.index[i])
-        rows = rows.view(seeds, self.batch, -1)
-        o, a, r, d, o2, *more = torch.split(rows, self.cuts, dim=-1)
-        columns = dict(zip(self.learner.columns, more, strict=True))
-        streams = enumerate(self.draws, start=1)
-        noise = {name: self._noise(step, name, stream) for stream, name in streams}
-        return Batch(o, a, r.squeeze(-1), o2, d.squeeze(-1), columns, noise)
+        rows = self.table.index_select(0, self.index[i : i + self.ahead].view(-1))
+        rows = rows.view(self.ahead, len(self.learner.seeds), self.batch, -1)
+        o, a, r, d, *more = torch.split(rows, self.cuts, dim=-1)
+        single = (x.squeeze(-1).contiguous() for x in (r, d))  # each used many times
+        columns = [o, a, *single, *more]
+        return list(zip(*(x.unbind(0) for x in columns), strict=True))
 
     def _noise(self, step: int, name: str, stream: int) -> Tensor:
         """A noise of the learner, from stream 1, 2... of each seed: (S, B, ...)."""
@@ -174,5 +188,5 @@ class Sampler:
                 for k in self.learner.seeds
             ]
             noise = torch.from_numpy(np.stack(seeds, axis=1)).to(self.device)
-            self.drawn[name] = block, noise
+            self.drawn[name] = block, noise.unbind(0)
         return self.drawn[name][1][i]

@@ -26,6 +26,7 @@ from tasks.artifacts.policy import load_policy, save_critic, save_policy
 from tasks.artifacts.study import Effort
 from tasks.artifacts.sweep import Numbers
 from tasks.train import Learner, Spaces
+from tasks.train.engine.horizon import horizon, words
 from tasks.train.engine.loop import Curves, identity, resume, train
 from tasks.train.engine.processes import Report, interleave, of_share, split, stack
 from tasks.train.engine.slices import in_slices
@@ -167,7 +168,7 @@ def write(
     parts: Sequence[Part],
     place: Callable[[str], Path],
     origin: Callable[[str], dict[str, Any]],
-) -> None:
+) -> list[str]:
     """Write what some parts left, policy by policy.
 
     Args:
@@ -175,17 +176,24 @@ def write(
         parts: Of the same policies; with several policies it is one part.
         place: An existing empty folder for each policy.
         origin: What each policy was made of.
+
+    Returns:
+        How far each policy's critics came, a line each.
     """
-    effort = job.effort
+    effort, lines = job.effort, []
     trained = [part.trained() for part in parts]
     policies = parts[0].policies
     for i, name in enumerate(policies):
         share, folder, about = (i, len(policies)), place(name), origin(name)
         curves = [of_share(c, len(learner.seeds), share) for learner, c in trained]
-        whole = job.learner([name], effort.seeds)
+        whole, joined = job.learner([name], effort.seeds), interleave(curves)
         policy, final = whole.policy(), {**about, "updates": effort.updates}
+        block = {**job.block, **job.tried[name]}
+        if reached := horizon(whole, block, job.data, joined):
+            final["horizon"] = reached
+            lines.append(words(name, reached))
         stack(policy, [learner.policy() for learner, _ in trained], share)
-        write_text(folder / CURVES, interleave(curves).csv())
+        write_text(folder / CURVES, joined.csv())
         save_policy(folder, policy, final, CURVES)
         if critic := whole.critic():
             critics = [c for learner, _ in trained if (c := learner.critic())]
@@ -197,3 +205,4 @@ def write(
             moment = folder / "snapshots" / str(done)
             moment.mkdir(parents=True)
             save_policy(moment, policy, {**about, "updates": done})
+    return lines

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.mapped import blank, release
-from tasks.artifacts.transitions import STD_FLOOR
+from tasks.artifacts.transitions import divisor
 from tasks.train import Learner, Spaces
 
 if TYPE_CHECKING:
@@ -39,9 +39,9 @@ def spaces(data: "Transitions") -> Spaces:
 
 
 def _pair_statistics(data: "Transitions") -> tuple[Tensor, Tensor]:
-    """Mean and deviation + 1e-3 over observations and next observations, (O,) each."""
+    """Mean and divisor over observations and next observations, (O,) each."""
     n, width = data.observation.shape
-    total, squares = np.zeros(width), np.zeros(width)
+    total, squares, largest = np.zeros(width), np.zeros(width), np.zeros(width)
     sides = (data.observation, data.next_observation)
     cuts = [slice(first, first + CHUNK) for first in range(0, n, CHUNK)]
     for rows in cuts:
@@ -49,8 +49,10 @@ def _pair_statistics(data: "Transitions") -> tuple[Tensor, Tensor]:
     mean = total / (2 * n)
     for rows in cuts:
         squares += sum(np.square(side[rows] - mean).sum(axis=0) for side in sides)
+        for side in sides:
+            largest = np.maximum(largest, np.abs(side[rows]).max(axis=0))
     release(*sides)
-    std = np.sqrt(squares / (2 * n)) + STD_FLOOR
+    std = divisor(np.sqrt(squares / (2 * n)), largest)
     return torch.from_numpy(mean).float(), torch.from_numpy(std).float()
 
 
@@ -128,7 +130,10 @@ def _scaled(s: Spaces, data: "Transitions", rows: NDArray[np.int64]) -> Tensor:
     """Actions in [-1, 1], or one-hot."""
     action = _floats(data.action[rows])
     low, high = s.action_low, s.action_high
-    return action if s.discrete else (action - (high + low) / 2) / ((high - low) / 2)
+    if s.discrete:
+        return action
+    half = torch.where(high > low, (high - low) / 2, 1.0)  # a locked one is always 0
+    return (action - (high + low) / 2) / half
 
 
 def _column(

@@ -253,6 +253,14 @@ def open_behavior(
             ", ".join([RANDOM, *known]),
             f"run: python -m tasks.behaviors --world {world.params.name}",
         )
+    return behavior_of(path, world, policy, noise, threads)
+
+
+def behavior_of(
+    path: Path, world: World, policy: str, noise: float, threads: int = 1
+) -> Behavior:
+    """The behaviour of an ONNX file, called ``policy``; as :func:`open_behavior`."""
+    space = world.action_space
     opened = OnnxPolicy.open(path, threads=threads, distribution=True)
     contract = opened.contract
     action = contract["outputs"]["action"]

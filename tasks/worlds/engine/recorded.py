@@ -60,7 +60,7 @@ def build_world(block: Mapping[str, Any], path: Path) -> World:
         RefusedError: If the block names another class, or its parameters are refused.
     """
     cls, params = _parsed(block, path)
-    return cls(params)
+    return cls(params).recorded_in(path.parent)
 
 
 def _parsed(block: Mapping[str, Any], path: Path) -> tuple[type[World], Any]:
@@ -70,6 +70,7 @@ def _parsed(block: Mapping[str, Any], path: Path) -> tuple[type[World], Any]:
     mend = f"make it again with: {maker_of(path.parent)}"
     try:
         cls = resolve(target, "world", package="tasks.worlds.")
+        own = own if not getattr(cls, "any_name", False) else "tasks.worlds."
         if not (f"{target}.".startswith(own) and issubclass(cls, World)):
             raise RefusedError(path, "world._target_", target, f"{own}<World>", mend)
         params = cls.Parameters.parse(block, "world")

@@ -1,0 +1,1 @@
+"""The command that brings data which others recorded."""

@@ -1,0 +1,1 @@
+"""Readers: one file a format, and what several of them share."""

@@ -1,0 +1,25 @@
+"""What stands under an answer: file, command, and how far critics came."""
+
+from tasks.artifacts.curves import Horizon, undertrained
+from tasks.report.engine.result import Result
+
+
+def critics(name: str, reached: Horizon) -> tuple[str, float, float | None, bool]:
+    """Name, share of horizon, value over the data's, whether both are too little."""
+    worth = reached["data_value"]
+    value = reached["value"] / worth if worth else None
+    return name, reached["share"], value, undertrained(reached)
+
+
+def file_of(result: Result) -> str:
+    """The ONNX file of the training seed with the highest mean return."""
+    means = result.episodes.table().mean(axis=1)
+    seed = result.episodes.seeds[int(means.argmax())]
+    names = result.dataset, result.learner, result.variant
+    return "/".join(("data/onnx", *names, f"seed-{seed}.onnx"))
+
+
+def command_of(result: Result) -> str:
+    """What plays all seeds' files of a variant."""
+    named = f"--dataset {result.dataset} --learner {result.learner}"
+    return f"python -m tasks.evaluate {named} --variant {result.variant}"

@@ -1,0 +1,1 @@
+"""Describe an environment as a world: ``python -m tasks.worlds.engine.describe``."""
