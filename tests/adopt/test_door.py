@@ -83,6 +83,14 @@ def test_it_is_taken_again_and_what_was_edited_stays(project: Project):
     assert study.read_text().endswith(SMALL)
     source = json.loads(project.data("sources/again/source.json").read_text())
     assert source["brought"] == "ppo_discrete.zip"
+    project.run("python", "-m", "tasks.generate", "--dataset", "pendulum_mixture")
+    door(project, "beside", AGENTS / "td3.zip", "--dataset", "pendulum_mixture")
+    assert not (project.folder / "params/dataset/beside.yaml").exists()
+    project.run("python", "-m", "tasks.artifacts.compose", "study=beside")
+    project.run("python", "-m", "tasks.code")
+    said = project.run("python", "-m", "tasks.adopt", "--policy", "beside")
+    assert "data/policies/pendulum_mixture/beside: Stable-Baselines3 TD3" in said
+    project.run("python", "-m", "tasks.artifacts.compose", "study=smoke")
     said = door(project, "bc", AGENTS / "dqn.zip", *world, code=1)
     assert (
         "params/train/bc.yaml: name: found bc, a learner, expected a new name" in said

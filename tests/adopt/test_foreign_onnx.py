@@ -20,6 +20,8 @@ from tasks.nets.feedforward import Feedforward
 from tests.adopt.graphs import Writer, weights
 from tests.adopt.sources import AGENTS, of_source, oracle, world_of
 
+EXPERT = Path(__file__).parents[2] / "data/behaviors/pendulum/expert.json"
+
 
 def adopt(path: Path, options: str, name: str = "sac") -> Feedforward:
     """What ``make adopt`` does of a file, for the world of an agent."""
@@ -81,7 +83,7 @@ def test_its_convention_must_be_said(tmp_path: Path):
 
 def test_a_contract_is_measured_and_never_believed(tmp_path: Path):
     path, options = copied("sac.onnx", tmp_path), "normaliser=none action=scaled"
-    ours = Path("data/behaviors/pendulum/expert.json")
+    ours = EXPERT
     beside = Path(shutil.copy(ours, path.with_suffix(".json")))
     with pytest.raises(RefusedError, match=r"sac.json: file: found a contract"):
         adopt(path, options)
@@ -231,8 +233,8 @@ def test_a_cut_file_is_refused(tmp_path: Path):
 def test_a_contract_that_was_copied_is_refused_where_it_is_played(tmp_path: Path):
     """The recipe's file with the names and the contract of one of ours."""
     path = copied("sac.onnx", tmp_path)
-    model, expert = onnx.load(path), Path("data/behaviors/pendulum/expert.json")
-    contract = json.loads(expert.read_text()) | {"inputs": {}}
+    model = onnx.load(path)
+    contract = json.loads(EXPERT.read_text()) | {"inputs": {}}
     del contract["onnx_sha256"]
     graph = model.graph
     for value, new in ((graph.input[0], "observation"), (graph.output[0], "action")):
@@ -246,7 +248,25 @@ def test_a_contract_that_was_copied_is_refused_where_it_is_played(tmp_path: Path
     write_onnx(path, model, contract)
     with pytest.raises(RefusedError, match="producer: found pytorch, so the contract"):
         OnnxPolicy.open(path)
-    model.producer_name = "offcut"
+    model.producer_name, model.ir_version = "offcut", 10
     write_onnx(path, model, contract)
     with pytest.raises(RefusedError, match="opset: found 17, so the contract is anot"):
         OnnxPolicy.open(path)
+
+
+def test_a_choice_inside_the_graph_is_the_largest_value(tmp_path: Path):
+    w, ((a, b), (c, d)) = Writer(4), weights(4, 16, 2)
+    o = oracle("dqn")["observations"]
+    values = np.maximum(o @ a + b, 0) @ c
+    d[:] = 0, np.median(values[:, 0] - values[:, 1])
+    w.add("Gemm", a, b)
+    w.add("Relu")
+    w.add("Gemm", c, d)
+    w.add("ArgMax", axis=1, keepdims=0)
+    path = w.save(tmp_path / "a.onnx")
+    policy = adopt(path, "normaliser=none action=q", "dqn")
+    chosen = (values + d).argmax(1)
+    assert (policy(torch.from_numpy(o)[None])[0].numpy() == chosen).all()
+    assert 0.1 < chosen.mean() < 0.9
+    with pytest.raises(RefusedError, match="argmax after the last layer"):
+        adopt(path, "normaliser=none action=world clip=true")

@@ -8,7 +8,7 @@
 | ``categorical`` | a number an action: logits, or values | the largest one's number |
 
 ``world`` becomes ``clip``: its last layer is divided by the scale of the bounds, which
-moved actions by less than 1e-7.
+moves actions by less than 1e-6 of half their range.
 """
 
 from collections.abc import Callable, Sequence

@@ -123,7 +123,7 @@ def _head(
     """The head and its limit, of what follows the last layer."""
     kinds = [step.kind for step in tail]
     if action in ("logits", "q"):
-        if kinds:
+        if kinds not in ([], ["argmax"]):
             found = f"{', '.join(kinds)} after the last layer"
             raise RefusedError(path, f"action={action}", found, "nothing", MEND)
         return "categorical", None

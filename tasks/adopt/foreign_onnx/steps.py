@@ -24,7 +24,7 @@ SAME = (
     "Unsqueeze",
     "Dropout",
 )
-BETWEEN = {"Relu": "relu", "Tanh": "tanh"}
+BETWEEN = {"Relu": "relu", "Tanh": "tanh", "ArgMax": "argmax"}
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class Step:
     """One step of a chain.
 
     Attributes:
-        kind: ``affine`` (x W + b), ``scale`` (x * first + second), ``relu``, ``tanh``
-            or ``clip`` (to first..second).
+        kind: ``affine`` (x W + b), ``scale`` (x * first + second), ``relu``, ``tanh``,
+            ``clip`` (to first..second) or ``argmax``.
         first: W (I, N), the factor, or the lower end; of others empty.
         second: b (N,), what is added, or the upper end; likewise.
     """
@@ -152,6 +152,8 @@ def run(steps: Sequence[Step], x: NDArray[np.float64]) -> NDArray[np.float64]:
             x = x * step.first + step.second
         elif step.kind == "clip":
             x = np.clip(x, step.first, step.second)
+        elif step.kind == "argmax":
+            x = x.argmax(-1, keepdims=True).astype(np.float64)
         else:
             x = np.maximum(x, 0) if step.kind == "relu" else np.tanh(x)
     return x

@@ -38,6 +38,14 @@ class Files:
         return float(self.static["bytes"])
 
     @property
+    def note(self) -> str:
+        """What is said of the policy below its name; empty as a rule."""
+        if "adopted" in self.contracts[0]:
+            adopted = self.contracts[0]["adopted"]
+            return f"not made here: {adopted['format']}; {adopted['verified']}"
+        return "imitation baseline" if self.learner == "bc" else ""
+
+    @property
     def parity(self) -> float:
         """Largest difference between torch and onnxruntime over seeds."""
         return max(float(c["parity"]["max"]) for c in self.contracts)

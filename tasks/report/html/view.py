@@ -103,7 +103,7 @@ def section(study: Study, data: Data, rows: Sequence[Row]) -> Section:
         Line(
             row=row,
             name=row.name,
-            note=_note(row.result),
+            note=row.result.note,
             score=row.score[1],
             reward=float(row.result.metrics["return"]["iqm"]),
             strip=strip(
@@ -160,14 +160,6 @@ def section(study: Study, data: Data, rows: Sequence[Row]) -> Section:
         learners=list(colours.items()),
         variants=list(shapes.items()),
     )  # fmt: skip
-
-
-def _note(result: Result) -> str:
-    """What is said of a policy below its name."""
-    if "adopted" in result.contracts[0]:
-        adopted = result.contracts[0]["adopted"]
-        return f"not made here: {adopted['format']}; {adopted['verified']}"
-    return "imitation baseline" if result.learner == "bc" else ""
 
 
 def _scored(data: Data, figures: Mapping[str, Any]) -> tuple[float, float, float]:
