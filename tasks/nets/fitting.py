@@ -63,16 +63,17 @@ def fit(
         return _by_autograd(optimiser, network, inputs, loss, beside)
     with torch.no_grad():
         way = Pass(own, inputs)
-        y = _shaped(network, way.forward(keep=True), len(inputs[0]))
+        y = _shaped(network, way.forward(keep=True), way.sources)
         each, slopes = loss(y)
         above = slopes[0]
         if isinstance(network, Feedforward):
             above = torch.ops.aten.tanh_backward(above, y)
         way.backward(above.contiguous(), None, optimiser.gradient)
-        places = optimiser.gradients[len(own.tensors) :]
-        for place, slope in zip(places, slopes[1:], strict=True):
-            place.copy_(slope)
-    optimiser.move()
+        if beside:
+            places = optimiser.gradients[len(own.tensors) :]
+            for place, slope in zip(places, slopes[1:], strict=True):
+                place.copy_(slope)
+        optimiser.move()
     return each, y
 
 
@@ -108,8 +109,8 @@ def outputs(network: Network, *inputs: Tensor) -> Tensor:
     with torch.no_grad():
         if own is None or not own.serve(inputs[0]):
             return _outputs(network, inputs)
-        y = Pass(own, inputs).forward(keep=False)
-        return _shaped(network, y, len(inputs[0]))
+        way = Pass(own, inputs)
+        return _shaped(network, way.forward(keep=False), way.sources)
 
 
 def climb(

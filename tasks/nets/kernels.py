@@ -37,7 +37,7 @@ def compiled(function: AnyFunction) -> AnyFunction:
 
 
 @intrinsic
-def _pointer(context: Any, address: Any) -> Any:
+def pointer(context: Any, address: Any) -> Any:
     """An address as a pointer to float32."""
     del context, address
 
@@ -52,7 +52,7 @@ def _pointer(context: Any, address: Any) -> Any:
 @compiled
 def _matrix(address: int, rows: int, columns: int) -> Floats:
     """What lies at an address, (rows, columns)."""
-    return carray(_pointer(address), (rows, columns))  # type: ignore[call-arg]
+    return carray(pointer(address), (rows, columns))  # type: ignore[call-arg]
 
 
 @compiled

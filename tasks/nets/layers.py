@@ -216,7 +216,7 @@ class MLP(nn.Module):
         Args:
             *parts: The inputs (S, B, inputs), whole or in parts of their columns.
         """
-        seeds = len(parts[0])
+        seeds = parts[0].shape[0]
         own = weights_of(self.plain) if self.plain else None
         if own and not torch.is_grad_enabled() and own.serve(parts[0]):
             return self.shaped(Pass(own, parts).forward(keep=False), seeds)

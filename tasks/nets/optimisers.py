@@ -119,14 +119,17 @@ class Adam:
     def move(self) -> None:
         """Move all parameters by the gradient that lies in ``gradient``, (P,)."""
         self.steps += 1
-        with torch.no_grad():
+        if torch.is_grad_enabled():
+            with torch.no_grad():
+                self._move()
+        else:
             self._move()
         increment_version(self.parameters)  # so that autograd refuses older losses
 
     def _move(self) -> None:
         """The step, from the gradient that is laid out."""
-        rates = _rates(self.rate)
-        if len(rates) > 1:
+        rate = self.rate
+        if not isinstance(rate, float) and len(_rates(rate)) > 1:
             self.move_by_seed()
             return
         flat, (mean, square) = self.run.flat, self.moments
@@ -135,7 +138,7 @@ class Adam:
         torch._fused_adamw_(
             *([flat], [self.gradient], [mean], [square], []),
             [count],
-            lr=float(rates[0]),
+            lr=float(_rates(rate)[0]),
             beta1=0.9,
             beta2=0.999,
             weight_decay=self.decay,

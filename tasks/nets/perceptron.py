@@ -16,6 +16,7 @@ Shapes: S seeds, E members, K slices of a stack, B batch.
 
 import threading
 from collections.abc import Sequence
+from functools import cache
 from itertools import pairwise
 from typing import Any, cast
 
@@ -33,12 +34,20 @@ class _Spare(threading.local):
     def get(self, kind: str, size: int) -> Tensor:
         """Room that the next call of the same kind may overwrite, (at least size,)."""
         room = self.rooms.get(kind)
-        if room is None or len(room) < size:
+        if room is None or room.numel() < size:
             room = self.rooms[kind] = torch.empty(size)
         return room
 
 
 _SPARE = _Spare()
+
+
+@cache
+def kernels() -> Any:
+    """The compiled loops, whose import takes a moment."""
+    from tasks.nets import kernels as loops
+
+    return loops
 
 
 def affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -82,8 +91,8 @@ class Weights:
 
     def serve(self, x: Tensor) -> bool:
         """Whether kernels may do it here and now, of rows like these."""
-        plain = x.dtype == torch.float32 and x.device.type == "cpu"
-        return self.compiled and plain and not torch.is_autocast_enabled("cpu")
+        plain = self.compiled and x.is_cpu and x.dtype == torch.float32
+        return plain and not torch.is_autocast_enabled("cpu")
 
 
 def perceptron(
@@ -150,7 +159,7 @@ class Pass:
     ) -> None:
         self.weights, self.first, self.every = weights, first, every
         self.sources, self.rows, _ = parts[0].shape
-        self.slices = len(range(first, weights.stack, every))
+        self.slices = (weights.stack - first + every - 1) // every
         # what lies in memory where the kernels look has to stay there
         self.inputs = [x if x.stride(2) == 1 else x.contiguous() for x in parts]
         lie = [(x.data_ptr(), x.shape[2], *x.stride()[:2]) for x in self.inputs]
@@ -163,14 +172,12 @@ class Pass:
 
     def forward(self, *, keep: bool) -> Tensor:
         """Outputs (K, B, O); what lies between layers is kept for the way back."""
-        from tasks.nets import kernels
-
         own = self.weights
         kept = self.slices if keep else 1
         size = kept * self.rows * own.hidden
         self.room = torch.empty(size) if keep else _SPARE.get("hidden", size)
         y = torch.empty(self.slices, self.rows, own.widths[-1])
-        kernels.forward(
+        kernels().forward(
             *(own.places, own.array, self.parts, y.data_ptr(), self.room.data_ptr()),
             *(self._spare(), self.sources, self.slices, self.rows),
             *(self.first, self.every, kept),
@@ -192,10 +199,8 @@ class Pass:
             by_weights: Gets those of weight and bias of each layer, one after the
                 other, (P,), if so; of slices that took no part it keeps its numbers.
         """
-        from tasks.nets import kernels
-
         own = self.weights
-        kernels.backward(
+        kernels().backward(
             *(own.places, own.array, self.parts),
             *(above.data_ptr(), self.room.data_ptr()),
             0 if by_input is None else by_input.data_ptr(),

@@ -187,8 +187,10 @@ class ImplicitQ(Learner[AnyParams]):
         optimiser, o, a = self.optimisers["actor"], batch.observation, batch.action
         if self.spaces.discrete:
             legal = batch.columns.get("legal")
-            loss = (weight * -log_likelihood(self.actor, o, a, legal)).mean(-1)
-            self.descend("actor", loss)
+            with torch.enable_grad():
+                error = -log_likelihood(self.actor, o, a, legal)
+                loss = (weight * error).mean(-1)
+                self.descend("actor", loss)
             return loss.detach()
         if self.params.policy == "deterministic":
             return fit(
@@ -218,14 +220,14 @@ class ImplicitQ(Learner[AnyParams]):
             )
         return reward * (RETURN_RANGE / spread)
 
+    @torch.no_grad()
     def update(self, batch: Batch, step: int) -> dict[str, Tensor]:
         """Step value, critics and their target, then the actor (eqs. 5 to 7)."""
         p, o, a = self.params, batch.observation, batch.action
-        with torch.no_grad():
-            members = self.target(o, a)  # (S, E, B)
-            q = self.cautious_q(members)  # (S, B)
-            if not self.new_value:
-                v_next = outputs(self.value, batch.next_observation)
+        members = self.target(o, a)  # (S, E, B)
+        q = self.cautious_q(members)  # (S, B)
+        if not self.new_value:
+            v_next = outputs(self.value, batch.next_observation)
         value_loss, v = fit(
             self.optimisers["value"], self.value, (o,), lambda v: self.value_loss(q, v)
         )

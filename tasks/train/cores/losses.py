@@ -7,6 +7,7 @@ Shapes: S seeds, B batch, A action, E members of an ensemble.
 """
 
 import math
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -113,8 +114,8 @@ def weighted_likelihood(
     if compiled(action, logged, weight, log_std):
         each, slope = action.new_empty(len(action)), torch.empty_like(action)
         by_log_std = torch.empty_like(clipped)
-        places = each, slope, by_log_std
-        run("likelihood", action, logged, weight, clipped, per_std, *places)
+        places = action, logged, weight, clipped, per_std, each, slope, by_log_std
+        run("likelihood", *places)
         return Loss(each, (slope, by_log_std * free))
     share = weight / weight.shape[-1]
     z = (action - logged) * per_std
@@ -155,25 +156,32 @@ def tails(y: Tensor, errors: Tensor) -> tuple[Tensor, Tensor]:
     if not compiled(y, errors):
         return kurtosis(y), tail_share(errors.mean(1))
     heavy, share = y.new_empty(len(y)), y.new_empty(len(y))
-    run("tails", y, errors, tail_rows(errors), heavy, share)
+    count = tail_rows(errors)
+    run("tails", y, errors, count, heavy, share)
     return heavy, share
 
 
 def compiled(*tensors: Tensor) -> bool:
     """Whether :mod:`tasks.train.cores.loops` can read all of them."""
-    return all(x.dtype == torch.float32 and x.device.type == "cpu" for x in tensors)
+    return all(x.is_cpu and x.dtype == torch.float32 for x in tensors)
 
 
 def numbers(number: Any, slices: int) -> NDArray[np.float32]:
     """A number, or one a slice, as (S,)."""
-    values: NDArray[np.float32] = np.asarray(number, np.float32)
-    return values if values.ndim else np.full(slices, values)
+    if isinstance(number, float):
+        return np.full(slices, number, np.float32)
+    return np.asarray(number, np.float32)
 
 
 def run(name: str, *arguments: Any) -> None:
-    """Call a loop with the arrays of some tensors."""
+    """Call a loop with the arrays of some tensors, and with numbers as they are."""
+    getattr(_loops(), name)(
+        *[x.contiguous().numpy() if isinstance(x, Tensor) else x for x in arguments]
+    )
+
+
+@cache
+def _loops() -> Any:
     from tasks.train.cores import loops
 
-    getattr(loops, name)(
-        *(x.contiguous().numpy() if isinstance(x, Tensor) else x for x in arguments)
-    )
+    return loops

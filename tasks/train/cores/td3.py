@@ -113,15 +113,15 @@ class DelayedActor(Learner[AnyParams]):
         """
         return self.target_critics(batch.next_observation, action).amin(1)
 
+    @torch.no_grad()
     def update(self, batch: Batch, step: int) -> dict[str, Tensor]:
         """Step the critics; every ``policy_delay``-th time also actor and targets."""
         p = self.params
-        with torch.no_grad():
-            noise = batch.noise["target"] * p.target_noise
-            noise = noise.clamp(-p.noise_clip, p.noise_clip)
-            a = outputs(self.target_actor, batch.next_observation) + noise
-            q = self.next_value(batch, a.clamp(-1, 1))
-            y = batch.reward + p.discount * (1 - batch.terminated) * q  # (S, B)
+        noise = batch.noise["target"] * p.target_noise
+        noise = noise.clamp(-p.noise_clip, p.noise_clip)
+        a = outputs(self.target_actor, batch.next_observation) + noise
+        q = self.next_value(batch, a.clamp(-1, 1))
+        y = batch.reward + p.discount * (1 - batch.terminated) * q  # (S, B)
         critic_loss, _ = self.critics.fit(
             self.optimisers["critics"],
             batch.observation,
