@@ -44,7 +44,7 @@ def test_compositions_say_it_and_stages_that_play_follow():
     assert "onnx" in outs
     assert "evaluations" not in outs
     params["study"]["played"] = ["halfcheetah_medium_replay"]
-    with pytest.raises(RefusedError, match=r"study\.played: found hopper_medium_r"):
+    with pytest.raises(RefusedError, match=r"study\.played: found halfcheetah_m"):
         check(params)
 
 

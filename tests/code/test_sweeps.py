@@ -14,7 +14,7 @@ from tasks.code.sweeps import MOST
 
 @pytest.fixture(scope="module")
 def text() -> str:
-    return composed(["sweep.td3_bc.alpha=[1,2.5]"])
+    return composed(["study=hard", "sweep.td3_bc.alpha=[1,2.5]"])
 
 
 @pytest.fixture
