@@ -52,6 +52,17 @@ def test_one_command_to_a_world_and_one_to_its_study(project: Project, name: str
     assert project.repro() == set()
 
 
+def test_a_study_runs_with_files_that_nobody_committed(project: Project):
+    options = ("--env", "FrozenLake-v1", "--name", "lake", "--kwargs")
+    project.run(*DESCRIBE, *options, "is_slippery=false")
+    short = "dataset.lake_random.generate.steps=300"
+    changes = " ".join((*TINY, short, "study.learners=[bc]"))
+    study = ("-m", "flows.study", "--local", f"--set={changes}", "--", "lake")
+    said = project.run("python", *study)
+    assert "11 stages: 11 completed" in said
+    assert "experiment lake-" in said
+
+
 def test_described_again_it_keeps_what_was_edited(project: Project):
     study = project.folder / "params/study/swing.yaml"
     study.write_text(study.read_text() + "# mine\n")
