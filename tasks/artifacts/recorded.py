@@ -18,6 +18,7 @@ CLOSEST = 1e-6  # between the references, units of the world
 class World(TypedDict):
     """What a world's block says, as far as results are read."""
 
+    _target_: NotRequired[str]
     name: str
     ref_min: Number
     ref_max: Number

@@ -274,6 +274,10 @@ def test_a_world_is_compared_and_its_bounds_hold():
     source = Logs("made", [given], env_id="Pendulum-v0")
     brought = apply(source, options(), "made.h5", world)
     assert brought.action_space == world.action_space
+    assert brought.observation_space == Box(
+        np.minimum(world.observation_space.low, given.observations[""].min(0)),
+        np.maximum(world.observation_space.high, given.observations[""].max(0)),
+    )
     assert "Pendulum-v0 data is scored in Pendulum-v1" in brought.notes
     wide = log(observations={"": np.zeros((5, 7))}, actions=np.ones((4, 1)))
     with pytest.raises(RefusedError, match="found 7 numbers, expected 3, as in"):

@@ -157,7 +157,9 @@ def test_a_dataset_of_minaris_store_by_its_id(
 ):
     stored(tmp_path / ".minari/datasets", "arrow", buffer())
     assert bring(monkeypatch, "--dry", source="ns/thing/expert-v7", name="x") == 0
-    assert "minari, " in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "minari, " in said
+    assert "(WORLD=pendulum is of that environment)" in said
     assert bring(monkeypatch, source="mujoco/hopper/medium-v0", name="x") == 1
     said = capsys.readouterr().err
     assert "get it with: minari download mujoco/hopper/medium-v0" in said

@@ -10,9 +10,11 @@ import pytest
 import yaml
 
 from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.sealed import SEAL, sealed
 from tasks.report.__main__ import main
 from tests.browser import text
 from tests.estimate_files import add_estimates
+from tests.study_files import dump
 
 Make = Callable[..., Path]
 
@@ -91,3 +93,17 @@ def test_a_played_dataset_still_needs_its_evaluations(root: Path) -> None:
     (root / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     with pytest.raises(RefusedError, match="python -m tasks.evaluate"):
         main()
+
+
+def test_score_100_of_a_world_of_ones_own_is_nobodys_best_policy(root: Path) -> None:
+    main()
+    before = text((root / "data/report/index.html").read_text(encoding="utf-8"))
+    assert "best behaviour policy reference, ref_max" in before
+    path = root / "data/datasets/hopper_mixed-v0/world.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["world"]["_target_"] = "tasks.worlds.gym.Gym"
+    dump(path, sealed({k: v for k, v in content.items() if k != SEAL}))
+    main()
+    after = text((root / "data/report/index.html").read_text(encoding="utf-8"))
+    assert "best behaviour policy reference" not in after
+    assert "score 100 reference, ref_max" in after

@@ -69,7 +69,8 @@ def _table(place: Path, storage: str) -> "pyarrow.Table":
         if rows * sum(map(_bytes, files.schema.types)) > RATIO * size:
             raise ValueError(f"{rows} rows in {size} bytes")
         table = files.to_table(use_threads=False)
-    except (OSError, ValueError, pyarrow.ArrowException) as error:
+        table.validate(full=True)  # offsets and lengths, before they are followed
+    except (IndexError, OSError, ValueError, pyarrow.ArrowException) as error:
         found = f"{type(error).__name__}: {error}"
         expected = f"an episode in {storage}"
         raise RefusedError(place, "content", found, expected, AGAIN) from None

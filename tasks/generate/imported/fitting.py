@@ -49,14 +49,18 @@ def chosen(episodes: Iterable[Log], options: Options, source: object) -> Iterato
 
 def widened(
     columns: Columns,
+    observed: Box | None,
     rows: NDArray[Any],
     shift: NDArray[np.float64],
     counts: Counter[str],
 ) -> Box:
-    """The stated bounds, moved out to what there is beyond them."""
+    """The world's bounds or the source's, moved out to what there is beyond them."""
     dtype = rows.dtype.type  # before they are compared: 0.1 is another number there
-    low = (columns.low - shift).astype(dtype)
-    high = (columns.high - shift).astype(dtype)
+    low: NDArray[Any] = columns.low - shift
+    high: NDArray[Any] = columns.high - shift
+    if observed is not None and observed.low.size == low.size:
+        low, high = observed.low.ravel(), observed.high.ravel()
+    low, high = low.astype(dtype), high.astype(dtype)
     outside = ((rows < low) | (rows > high)).sum(axis=0)
     for column in np.flatnonzero(outside):
         text = f"observations: column {column}, numbers beyond the stated bounds"
@@ -87,8 +91,7 @@ def fitted(
     if logs.env_id and logs.env_id != world.params.env_id:
         text = f"{logs.env_id} data is scored in {world.params.env_id}"
         brought.notes.append(text)
-    low = np.minimum(space.low.reshape(stated.shape), stated.low)
-    high = np.maximum(space.high.reshape(stated.shape), stated.high)
+    low, high = (end.reshape(stated.shape) for end in (space.low, space.high))
     box = Box(low, high, dtype=space.dtype.type)
     for number, episode in enumerate(brought.episodes):
         rows = episode.observations

@@ -80,7 +80,8 @@ def apply(
         notes.append(f"observations: {columns}, in this order")
     rows = np.concatenate([episode.observations for episode in episodes])
     check_distinct(rows, source, options, notes)
-    box = widened(columns, rows, settle.shift, counts)
+    observed = getattr(world, "observation_space", None)
+    box = widened(columns, observed, rows, settle.shift, counts)
     if options.dtype == "float32":
         low, high = (np.asarray(end, np.float32) for end in (box.low, box.high))
         box = Box(low, high, dtype=np.float32)

@@ -6,6 +6,7 @@ code to be read, and is refused.
 
 import math
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ HEADER = 10_000  # bytes of an npy header that are read at most
 # what a damaged zip or npy may fail with
 DAMAGED = (
     *(EOFError, KeyError, NotImplementedError, OSError, RuntimeError),
-    *(ValueError, zipfile.BadZipFile),
+    *(ValueError, zipfile.BadZipFile, zlib.error),
 )
 
 

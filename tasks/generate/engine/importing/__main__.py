@@ -18,12 +18,10 @@ from tasks.artifacts.nearest import suggestion
 from tasks.artifacts.params import build, load
 from tasks.artifacts.stage import run_stage
 from tasks.generate.engine.importing.options import WHERE, understood
-from tasks.generate.engine.importing.report import report
+from tasks.generate.engine.importing.report import WORLDS, report
 from tasks.generate.engine.importing.sources import check_target, found, place
 from tasks.generate.engine.importing.study import Import, check_name_free, write
 from tasks.generate.imported.reading import read
-
-WORLDS = Path("params/world")
 
 
 def main() -> None:
