@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Adam
 
 from tasks.artifacts.progress import Progress
 from tasks.artifacts.seeding import generator
+from tasks.nets.optimisers import adam
 
 
 class Fit:
@@ -43,7 +43,7 @@ class Fit:
         self.generators = [generator(seed, name) for seed in seeds]
         self.rate, self.broken = rate, broken
         trained.requires_grad_(requires_grad=True)
-        self.optimiser = Adam(trained.parameters(), lr=rate, fused=True)
+        self.optimiser = adam(trained.parameters(), rate)
 
     def run(self, inputs: Sequence[Tensor], targets: Tensor, steps: int) -> Tensor:
         """Take ``steps`` updates.
@@ -73,15 +73,15 @@ class Fit:
 
     def _step(self, inputs: Sequence[Tensor], targets: Tensor) -> Tensor:
         """One update; the loss before it, (S,)."""
-        for group in self.optimiser.param_groups:
-            group["lr"] = (
-                self.rate / 2 * (1 + math.cos(math.pi * self.done / self.steps))
-            )
+        falling = 1 + math.cos(math.pi * self.done / self.steps)
+        self.optimiser.rate = self.rate / 2 * falling
         self.done += 1
         loss = (self.answer(*inputs) - targets).square().flatten(1).mean(1)  # (S,)
         if self.broken and not bool(torch.isfinite(loss.detach()).all()):
             self.broken(self.done)
-        self.optimiser.zero_grad()
-        torch.autograd.backward(loss.sum())
-        self.optimiser.step()
+        parameters = self.optimiser.parameters
+        gradients = torch.autograd.grad(
+            loss.sum(), parameters, allow_unused=True, materialize_grads=True
+        )
+        self.optimiser.step(gradients)
         return loss.detach()
