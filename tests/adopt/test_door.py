@@ -83,6 +83,7 @@ def test_it_is_taken_again_and_what_was_edited_stays(project: Project):
     assert study.read_text().endswith(SMALL)
     source = json.loads(project.data("sources/again/source.json").read_text())
     assert source["brought"] == "ppo_discrete.zip"
+    project.run("python", "-m", "tasks.artifacts.compose", "study=smoke")
     project.run("python", "-m", "tasks.generate", "--dataset", "pendulum_mixture")
     door(project, "beside", AGENTS / "td3.zip", "--dataset", "pendulum_mixture")
     assert not (project.folder / "params/dataset/beside.yaml").exists()
