@@ -34,6 +34,7 @@ SUBSET = (
     "study.chains={first:[],then:[]}",
 )
 WORLDS = {"hopper": "Hopper-v5", "halfcheetah": "HalfCheetah-v5"}
+WARM = shutil.ignore_patterns("warm")
 NEEDED = ("onnxruntime", "mujoco")  # beside d3rlpy's own, in versions of the project's
 
 
@@ -109,7 +110,8 @@ def measure(rounds: int) -> dict[str, Any]:
         for k in range(rounds):
             for door in ("dvc repro", "threads"):
                 folder = Path(top) / f"{door.split()[0]}-{k}"
-                shutil.copytree(source, folder)
+                # but no warm server's socket, which is of that folder alone
+                shutil.copytree(source, folder, ignore=WARM)
                 inside = env | {"PYTHONPATH": str(folder)}
                 ways[door].append(run(folder, inside, *DOORS[door]))
             command = scripted(data, params, Path(top) / f"script-{k}")

@@ -130,6 +130,11 @@ def _fill(study: Study) -> Path:
         The folder of DVC's cache.
     """
     folder = study.folder
+    for file in study.new:
+        copy = folder / file
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.unlink(missing_ok=True)
+        shutil.copyfile(study.root / file, copy, follow_symlinks=False)
     write_text(folder / PARAMS, study.params)
     _run_module(folder, "tasks.artifacts.environment")
     return _share_cache(study.root, folder)

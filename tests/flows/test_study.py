@@ -221,7 +221,7 @@ def test_locally_prefect_is_not_imported(project: Project):
     names = sorted(p.stem for p in project.folder.glob("params/study/*"))
     said = project.run("python", "-c", start_up, code=1)
     assert said == (
-        "refused: params/study: smok: found no such study in git, expected "
+        "refused: params/study: smok: found no such study, expected "
         f"{', '.join(names)}; did you mean smoke?\n"
     )
 

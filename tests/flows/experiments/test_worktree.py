@@ -113,7 +113,7 @@ def test_a_name_that_is_another_experiments_is_refused(root: Path):
 @pytest.mark.parametrize(
     ("name", "overrides", "said"),
     [
-        ("smok", [], "smok: found no such study .*did you mean smoke"),
+        ("smok", [], "smok: found no such study, .*did you mean smoke"),
         ("../smoke", [], "study: found '../smoke', expected 1 to 64 letters"),
         ("smoke", ["train.bc.actor_rat=1"], "expected e.g. train.bc.actor_rate;"),
         ("smoke", ["train.bc.actor_rate=2"], r"found 2, expected \[0, 1\]; change the"),
@@ -134,20 +134,64 @@ def test_bad_input_is_refused_before_anything_is_written(
 
 
 def test_changed_files_are_refused_and_new_ones_left_alone(root: Path):
-    readme, mine = root / "README.md", root / "params/study/mine.yaml"
+    readme, mine = root / "README.md", root / "notes.txt"
     before = readme.read_text()
-    mine.write_text("# @package _global_\n")
+    mine.write_text("mine")
     readme.write_text("changed")
     try:
         with pytest.raises(RefusedError, match="found README.md, .*git stash"):
             plan(root, "smoke")
         readme.write_text(before)
-        assert plan(root, "smoke").commit
-        with pytest.raises(RefusedError, match="git add params/study/mine.yaml"):
-            plan(root, "mine")
+        assert plan(root, "smoke").new == ()
     finally:
         mine.unlink()
         readme.write_text(before)
+
+
+def test_new_files_that_a_study_names_become_part_of_its_experiment(root: Path):
+    """As `make import` leaves them; what the study does not name stays out."""
+    content = (root / "params/study/smoke.yaml").read_text()
+    files = {
+        "params/study/mine.yaml": content.replace("pendulum_mixture", "logs_of_mine"),
+        "params/dataset/logs_of_mine.yaml": (
+            root / "params/dataset/pendulum_mixture.yaml"
+        ).read_text(),
+        "params/dataset/another.yaml": "method: not_named_by_the_study\n",
+        "data/sources/logs_of_mine.dvc": "outs: []\n",
+        "data/sources/another.dvc": "outs: []\n",
+    }
+    for file, text in files.items():
+        (root / file).parent.mkdir(exist_ok=True)
+        (root / file).write_text(text)
+    named = [file for file in files if "another" not in file]
+    link = root / "data/sources/smoke"  # a name in the study's parameters
+    link.symlink_to("/dev/null")
+    broken = root / "params/dataset/another.yaml"
+    broken.write_text("")
+    try:
+        with pytest.raises(
+            RefusedError, match=r"^params/dataset/another.yaml: content"
+        ):
+            plan(root, "mine")
+        broken.write_text(files["params/dataset/another.yaml"])
+        study = plan(root, "mine")
+        assert sorted(map(str, study.new)) == sorted([*named, "data/sources/smoke"])
+
+        def graph() -> None:
+            assert Path("data/sources/smoke").readlink() == Path("/dev/null")
+            assert not Path("data/sources/another.dvc").exists()
+            METRICS.write_text("{}")
+
+        perform(study, graph)
+        for file in named:
+            assert shown(study, file) == files[file].rstrip("\n")
+        # the same import with another source is another study
+        (root / "data/sources/logs_of_mine.dvc").write_text("outs: [] # changed\n")
+        assert plan(root, "mine").key != study.key
+    finally:
+        link.unlink()
+        for file in files:
+            (root / file).unlink()
 
 
 def fail() -> None:
