@@ -1,5 +1,6 @@
 """The page: what it says, that nothing in it loads, and how Chromium sees it."""
 
+import dataclasses
 import json
 import re
 import sys
@@ -12,10 +13,12 @@ import yaml
 from PIL import Image
 
 from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.evaluation import read_evaluation
 from tasks.artifacts.sealed import write_sealed
 from tasks.report.__main__ import main
 from tasks.report.html import HtmlParams
 from tests.browser import asked, chromium, in_chromium, text
+from tests.study_files import replace_table
 
 Make = Callable[..., Path]
 Patch = pytest.MonkeyPatch
@@ -67,6 +70,35 @@ def test_where_no_learner_beats_the_data_it_says_so(
     assert f"No learner beats the data{APOSTROPHE}s own mean return" in text(
         page(root, monkeypatch)
     )
+
+
+def test_learners_that_are_undertrained_are_named(make_study: Make, monkeypatch: Patch):
+    root = make_study(learners=("bc", "iql"), variants=("float32",))
+    path = root / "data/policies/hopper_mixed/iql/policy.json"
+    document = json.loads(path.read_text())
+    horizon = {"share": 0.3, "value": 20.0, "data_value": 100.0}
+    write_sealed(path, {**document, "origin": {"horizon": horizon}})
+    assert "UNDERTRAINED: iql." in text(page(root, monkeypatch))
+    params = yaml.safe_load((root / "params.yaml").read_text())
+    params["study"]["undertrained"] = True  # and meant to be
+    (root / "params.yaml").write_text(yaml.safe_dump(params))
+    assert "UNDERTRAINED: iql." not in text(page(root, monkeypatch))
+    params["study"]["undertrained"] = False
+    (root / "params.yaml").write_text(yaml.safe_dump(params))
+    known = {**horizon, "value": 80.0}
+    write_sealed(path, {**document, "origin": {"horizon": known}})
+    assert "UNDERTRAINED: iql." not in text(page(root, monkeypatch))
+
+
+def test_a_parent_that_falls_is_called_brittle(make_study: Make, monkeypatch: Patch):
+    root = make_study(learners=("bc",), variants=("float32", "gptq4"))
+    place = root / "data/evaluations/hopper_mixed/bc/float32"
+    table = read_evaluation(place, "dvc repro")[0]
+    lengths = (table.returns - table.returns.min()).astype(int) + 1
+    replace_table(place, dataclasses.replace(table, length=lengths))
+    said = text(page(root, monkeypatch))
+    assert "1 BRITTLE PARENT" in said
+    assert "Parents fall" in said
 
 
 def test_slower_and_faster_stand_in_words(make_study: Make, monkeypatch: Patch):
