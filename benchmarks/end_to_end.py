@@ -1,7 +1,7 @@
 """The whole way, beside the shortest script a skilled user would write.
 
 ``python -m benchmarks.end_to_end [--rounds 1]`` takes a subset of the default study
-(one dataset, TD3+BC and IQL, its seeds, updates, sizes and episodes, float32 and
+(one dataset, AWAC and IQL, three seeds, its updates, sizes and episodes, float32 and
 int8_static) and lets three ways go from the same dataset to scored int8 files, in turn:
 ``dvc repro`` and ``python -m flows --local`` in clones of HEAD with an empty cache, and
 ``peer_script.py`` with d3rlpy, onnxruntime's quantiser and a loop over Gymnasium. Its
@@ -29,7 +29,8 @@ from tasks.artifacts.files import write_json
 HERE = Path(__file__).parent
 SUBSET = (
     "study=quickstart",
-    "study.learners=[td3_bc,iql]",
+    "study.learners=[awac,iql]",
+    "study.seeds=[0,1,2]",
     "study.compressors=[float32,int8_static]",
     "study.variants=[float32,int8_static]",
     "study.chains={first:[],then:[]}",

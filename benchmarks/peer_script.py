@@ -80,11 +80,10 @@ actor, critic = VectorEncoderFactory([128, 128]), VectorEncoderFactory([64, 64])
 both = {"actor_encoder_factory": actor, "critic_encoder_factory": critic}
 rates = {"actor_learning_rate": 1e-3, "critic_learning_rate": 1e-3}
 scaler = {"observation_scaler": d3rlpy.preprocessing.StandardObservationScaler()}
+same = {"batch_size": 256, "tau": 0.03, **both, **rates, **scaler}
 configs = {
-    "td3_bc": d3rlpy.algos.TD3PlusBCConfig(batch_size=256, **both, **rates, **scaler),
-    "iql": d3rlpy.algos.IQLConfig(
-        batch_size=256, value_encoder_factory=critic, **both, **rates, **scaler
-    ),
+    "awac": d3rlpy.algos.AWACConfig(lam=1 / 3, **same),
+    "iql": d3rlpy.algos.IQLConfig(value_encoder_factory=critic, **same),
 }
 for name, config in configs.items():
     for seed in seeds:
