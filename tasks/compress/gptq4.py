@@ -19,12 +19,13 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import PARAMS, Range
 from tasks.compress import CalibratedParams, Compressor, Result, Rows
 from tasks.compress.cores.layer_inputs import Situation, layer_inputs
+from tasks.compress.cores.rounding import block_scales, round_to_nearest
 from tasks.nets.policy import Policy, stack, take
 from tasks.nets.quantised import BlockLinear
 
@@ -79,38 +80,6 @@ class Gptq4(Compressor[Gptq4Params]):
             layer.bias.copy_(linear.bias[:, 0])
             policy.replace_linears({name: layer})
         return policy
-
-
-def block_scales(weight: Tensor, bits: int, block: int) -> Tensor:
-    """Symmetric scales, the largest weight of a block on the last code.
-
-    Args:
-        weight: (N, I).
-        bits: Of a code.
-        block: Inputs that share a scale.
-
-    Returns:
-        (N, ceil(I / block)), positive.
-    """
-    top = 2 ** (bits - 1) - 1
-    padded = nn.functional.pad(weight, (0, -weight.shape[1] % block))
-    largest = padded.reshape(len(weight), -1, block).abs().amax(2)
-    return (largest / top).clamp(min=1e-12)
-
-
-def round_to_nearest(weight: Tensor, scale: Tensor, bits: int) -> Tensor:
-    """The nearest codes of weights.
-
-    Args:
-        weight: Of any shape.
-        scale: Positive; broadcasts against them.
-        bits: Of a code.
-
-    Returns:
-        Whole numbers -(2^(bits-1) - 1)..2^(bits-1) - 1, of the weights' shape.
-    """
-    top = 2 ** (bits - 1) - 1
-    return (weight / scale).round().clamp(-top, top)
 
 
 def second_moments(x: Tensor, damping: float) -> Tensor:
