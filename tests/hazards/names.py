@@ -83,7 +83,7 @@ def dataset(name: str) -> Action:
 
     def edit(params: dict[str, Any]) -> None:
         params["dataset"] = {name: params["dataset"][DATASET]}
-        params["study"]["datasets"] = [name]
+        params["study"] |= {"datasets": [name], "played": [name]}
 
     return renamed(edit)
 
