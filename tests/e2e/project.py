@@ -132,5 +132,5 @@ class Project:
 
     def leftovers(self) -> list[str]:
         """Temporary files and folders that a run should have cleared away."""
-        found = self.data().rglob("*")
+        found = [p for p in self.data().rglob("*") if p.name != ".gitignore"]
         return [p.name for p in found if p.name.startswith(".") or p.suffix == ".tmp"]
