@@ -24,8 +24,8 @@ class LockFile:
     Args:
         path: dvc.lock.
         order: Names of stages in the order ``dvc repro`` runs them. A stage that is new
-            in the file comes after the last of its predecessors there, so that the
-            order does not depend on which stage ended first.
+            in the file comes after the last of its predecessors and of other graphs'
+            stages there, so that the order does not depend on which stage ended first.
     """
 
     def __init__(self, path: Path, order: Sequence[str]) -> None:
@@ -57,17 +57,17 @@ class LockFile:
         write_text(self.path, self.text)
 
     def _place(self, name: str) -> int:
-        """The position of a new stage: after the last that runs before it."""
+        """The position of a new stage: after the last that runs before it.
+
+        And after stages of other graphs: DVC adds what is new to them at the end.
+        """
         mine = self.order[name]
         before = [
             place
             for place, other in enumerate(self.blocks)
-            if self.order.get(other, mine) < mine
+            if self.order.get(other, -1) < mine
         ]
-        if before:
-            return before[-1] + 1
-        after = [n for n, other in enumerate(self.blocks) if other in self.order]
-        return after[0] if after else len(self.blocks)
+        return before[-1] + 1 if before else 0
 
     def _read(self) -> None:
         """Read the file again if another process has written it since."""

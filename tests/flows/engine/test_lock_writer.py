@@ -49,8 +49,8 @@ def test_what_others_recorded_stays_as_it_is(tmp_path: Path):
         "other",
         "b@x-1",
         "a",
-        "c",
         "another",
+        "c",  # at the end, as DVC adds it
     ]
     assert found.count("size:  3") == 4
     path.write_text(found.replace("make other", "make others"))  # by another process
