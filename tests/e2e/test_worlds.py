@@ -53,6 +53,7 @@ def test_one_command_to_a_world_and_one_to_its_study(project: Project, name: str
 
 
 def test_a_study_runs_with_files_that_nobody_committed(project: Project):
+    project.run("git", "checkout", "-q", ".")  # what the tests before left changed
     options = ("--env", "FrozenLake-v1", "--name", "lake", "--kwargs")
     project.run(*DESCRIBE, *options, "is_slippery=false")
     short = "dataset.lake_random.generate.steps=300"
