@@ -41,6 +41,7 @@ $(STAMP):
 	$$python -m venv $(VENV)
 	@$(PY) -m pip install --quiet -r requirements.lock
 	@$(PY) -m pip install --quiet --no-deps -e .
+	@$(PY) -m tasks.train.engine.compiling
 	@rm -f $(VENV)/installed-*; touch $@
 
 run: setup  ## run the graph of params.yaml; what has not changed is skipped

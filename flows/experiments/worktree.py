@@ -17,6 +17,7 @@ from dvc.config import Config, merge
 from flows.engine.run import LOGS, Tell, alone
 from flows.experiments.experiment import Saved, git, git_or_none, save
 from flows.experiments.plan import STUDIES, Study
+from tasks.artifacts.compiled import share_compiled
 from tasks.artifacts.dvc_lock import present_fault
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import check_writable, read_entry, write_json, write_text
@@ -89,6 +90,7 @@ def _prepare(study: Study, tell: Tell) -> None:
             *("-c", "core.hooksPath=/dev/null", "worktree", "add", "--quiet"),
             *("--force", "--force", "--detach", str(study.folder), study.commit),
         )
+    share_compiled(study.root, study.folder)
     if _fill(study).exists():
         # what the commit's dvc.lock names and the cache has need not be made again
         options = ("--quiet", "--force", "--allow-missing")

@@ -49,8 +49,8 @@ def fit(
         network: An ensemble's loss is of all members.
         inputs: (S, B, I), whole or in parts of its columns.
         loss: Given the outputs, (S, B, A) or (S, E, B, A), the last axis gone where A
-            is 1; of a policy with a tanh head its action in [-1, 1]. Asked without
-            gradients.
+            is 1; of a policy with a tanh head its action in [-1, 1], with a clip head
+            what is not yet clipped. Asked without gradients.
         beside: What else the loss depends on and the optimiser moves.
 
     Returns:
@@ -66,7 +66,7 @@ def fit(
         y = _shaped(network, way.forward(keep=True), way.sources)
         each, slopes = loss(y)
         above = slopes[0]
-        if isinstance(network, Feedforward):
+        if _tanh(network):
             above = torch.ops.aten.tanh_backward(above, y)
         way.backward(above.contiguous(), None, optimiser.gradient)
         if beside:
@@ -150,14 +150,20 @@ def kernels_layers(network: Network) -> Sequence[Linear] | None:
     if isinstance(network, MLP):
         return network.plain
     layers = list(network.layers)
-    known = network.head == "tanh" and all(type(layer) is Linear for layer in layers)
+    known = network.head in ("tanh", "clip")
+    known = known and all(type(layer) is Linear for layer in layers)
     return layers if known else None
+
+
+def _tanh(network: Network) -> bool:
+    return isinstance(network, Feedforward) and network.head == "tanh"
 
 
 def _outputs(network: Network, inputs: Sequence[Tensor]) -> Tensor:
     x = inputs[0] if len(inputs) == 1 else torch.cat(list(inputs), -1)
     if isinstance(network, Feedforward):
-        return network.squashed(x)
+        clip = network.head == "clip"
+        return network.preactivation(x) if clip else network.squashed(x)
     y = network(x)
     return y.squeeze(-1) if y.shape[-1] == 1 else y
 
@@ -165,6 +171,6 @@ def _outputs(network: Network, inputs: Sequence[Tensor]) -> Tensor:
 def _shaped(network: Network, y: Tensor, seeds: int) -> Tensor:
     """(K, B, A) as the loss gets it; may be changed in place."""
     if isinstance(network, Feedforward):
-        return y.tanh_()
+        return y.tanh_() if network.head == "tanh" else y
     y = network.shaped(y, seeds)
     return y.squeeze(-1) if y.shape[-1] == 1 else y

@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 from tasks.artifacts.fields import Sweepable
 from tasks.artifacts.params import Range
+from tasks.nets.fitting import Loss, fit, outputs
 from tasks.nets.optimisers import adam, frozen_copy, polyak
 from tasks.nets.policy import Policy
 from tasks.train import Batch, Learner, Spaces
@@ -35,9 +36,8 @@ from tasks.train.cores.actor_critic import (
     ActorCriticParams,
     Critics,
     actor,
-    bellman_loss,
-    negative_log_density,
 )
+from tasks.train.cores.losses import bellman_fit, weighted_likelihood
 
 
 @dataclass(frozen=True)
@@ -69,32 +69,36 @@ class AWAC(Learner[AWACParams]):
             "critics": adam(self.critics.parameters(), params.critic_rate),
         }
 
+    @torch.no_grad()
     def update(self, batch: Batch, step: int) -> dict[str, Tensor]:
         """Step critics, then actor, then target critics."""
         del step
         p, o, a = self.params, batch.observation, batch.action
-        with torch.no_grad():
-            mean = self.actor.preactivation(batch.next_observation)
-            a2 = self._sample(mean, batch.noise["next"])
-            q = self.target(batch.next_observation, a2).amin(1)
-            y = batch.reward + p.discount * (1 - batch.terminated) * q  # (S, B)
-        q = self.critics(o, a)  # (S, E, B)
-        critic_loss = bellman_loss(q, y)
-        self.descend("critics", critic_loss)
+        mean = outputs(self.actor, batch.next_observation)
+        a2 = self._sample(mean, batch.noise["next"])
+        q2 = self.target(batch.next_observation, a2).amin(1)
+        y = batch.reward + p.discount * (1 - batch.terminated) * q2  # (S, B)
+        optimisers = self.optimisers
+        critic_loss, q = self.critics.fit(
+            optimisers["critics"], o, a, lambda q: bellman_fit(q, y)[0]
+        )
+        weight = y
 
-        mean = self.actor.preactivation(o)
-        with torch.no_grad():  # by the critics as they are now, not their target
-            sampled = self._sample(mean, batch.noise["current"])
-            advantage = self.critics(o, a).amin(1) - self.critics(o, sampled).amin(1)
+        def regression(mean: Tensor) -> Loss:  # by the critics after their step
+            nonlocal weight
+            b = self._sample(mean, batch.noise["current"])
+            advantage = self.critics(o, a).amin(1) - self.critics(o, b).amin(1)
             weight = (advantage / p.temperature).exp().clamp(max=p.weight_max)
-        error = negative_log_density(mean - a, self.log_std)  # (S, B)
-        actor_loss = (weight * error).mean(-1)
-        self.descend("actor", actor_loss)
+            return weighted_likelihood(mean, a, weight, self.log_std)
+
+        actor_loss, _ = fit(
+            optimisers["actor"], self.actor, (o,), regression, [self.log_std]
+        )
         polyak(self.target, self.critics, p.polyak)
         return {
-            "critic_loss": critic_loss.detach(),
-            "actor_loss": actor_loss.detach(),
-            "value": q.detach().mean((1, 2)),
+            "critic_loss": critic_loss,
+            "actor_loss": actor_loss,
+            "value": q.mean((1, 2)),
             "weight": weight.mean(-1),
         }
 

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tasks.artifacts.compiled import share_compiled
+
 ROOT = Path(__file__).parents[2]
 # read by every Python process of the project when it starts
 WATCH = """
@@ -57,6 +59,7 @@ class Project:
         watch.mkdir(parents=True, exist_ok=True)
         (watch / "sitecustomize.py").write_text(WATCH)
         self.fill()
+        share_compiled(ROOT, folder)  # as a worktree of this clone has it
         self.run("git", "init", "-q")
         self.run("git", "config", "user.name", "e2e")
         self.run("git", "config", "user.email", "e2e@example.org")

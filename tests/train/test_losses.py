@@ -9,7 +9,6 @@ from torch import Tensor
 
 from tasks.nets.fitting import Loss
 from tasks.train.cores import losses
-from tasks.train.cores.actor_critic import negative_log_density
 from tasks.train.engine.slices import PerSlice
 
 from . import harness
@@ -23,8 +22,9 @@ def drawn(*shape: int, seed: int = 0) -> Tensor:
 
 
 def likelihood(x: Tensor, log_std: Tensor) -> Tensor:
-    error = x - drawn(S, B, A, seed=1)
-    return (drawn(S, B, seed=2) * negative_log_density(error, log_std)).mean(-1)
+    std = log_std.clamp(-20, 2).exp().expand_as(x)
+    density = torch.distributions.Normal(x, std).log_prob(drawn(S, B, A, seed=1))
+    return (drawn(S, B, seed=2) * -density.sum(-1)).mean(-1)
 
 
 def gumbel(v: Tensor) -> Tensor:

@@ -1,9 +1,8 @@
-"""Parts several learners share: actors, ensembles of critics, losses, densities.
+"""Parts several learners share: actors, ensembles of critics, losses.
 
 Shapes: S seeds, B batch, O observation, A action, E members of an ensemble.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated
@@ -255,20 +254,3 @@ def bellman_loss(q: Tensor, target: Tensor) -> Tensor:
         (S,).
     """
     return (q - target.unsqueeze(1)).square().mean(-1).sum(-1)
-
-
-def negative_log_density(error: Tensor, log_std: Tensor) -> Tensor:
-    """Negative log density of a normal whose deviation is the same in every state.
-
-    -log N(a; mean, std^2), summed over the dimensions of the action.
-
-    Args:
-        error: Mean minus action, (S, B, A).
-        log_std: (S, 1, A), clipped to [-20, 2] here.
-
-    Returns:
-        (S, B).
-    """
-    log_std = log_std.clamp(FREE_LOG_STD_MIN, FREE_LOG_STD_MAX)
-    z = error * (-log_std).exp()
-    return (0.5 * z.square() + log_std + 0.5 * math.log(2 * math.pi)).sum(-1)
