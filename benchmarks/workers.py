@@ -28,7 +28,8 @@ class Worker:
     Args:
         kind: ``ours``, ``single_file``, ``d3rlpy`` or ``jax``.
         threads: How many torch uses; None leaves it to the library ("as it comes"),
-            which takes one a core. JAX takes one in either case.
+            which takes one a core. JAX takes one in either case: it is held to one
+            core, as its compiler's flags do not keep it from taking more.
         log: The file its messages go to.
     """
 
@@ -53,6 +54,8 @@ class Worker:
                 stderr=messages,
                 text=True,
             )
+        if kind == "jax":
+            os.sched_setaffinity(self.process.pid, {min(os.sched_getaffinity(0))})
 
     def ask(self, request: Mapping[str, Any]) -> None:
         """Send a request; several workers asked in a row work at once."""
