@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tasks.worlds import World
-from tasks.worlds.engine.visiting import HIGHEST, LOWEST, Visited, visited
+from tasks.worlds.engine.visiting import HIGHEST, LOWEST, Sight, Visited, visited
 from tests.worlds.harness import load
 
 
@@ -11,10 +11,9 @@ def pendulum() -> World:
     return load("pendulum")
 
 
-def push(observation, legal, fresh):
+def push(sight: Sight):
     """A policy: torque against the speed."""
-    del legal, fresh
-    return np.clip(-observation[:, 2:], -2, 2)
+    return np.clip(-sight.observation[:, 2:], -2, 2)
 
 
 def visit(world, **changed) -> Visited:
@@ -29,7 +28,8 @@ def test_states_follow_each_other_as_in_the_world(pendulum: World):
     batch.reset(seed=0)
     angle = np.arctan2(states[0, :, 1], states[0, :, 0])
     batch.reset_to({"qpos": angle[:, None], "qvel": states[0, :, 2:]})
-    after = batch.step(push(states[0], None, None))[0]
+    action = np.clip(-states[0, :, 2:], -2, 2)
+    after = batch.step(action)[0]
     np.testing.assert_allclose(states[1], after, atol=1e-5)
 
 
@@ -73,11 +73,28 @@ def test_start_seeds_lie_apart_from_those_of_other_uses(
 def test_masks_are_kept():
     world = load("taxi")
 
-    def first_legal(observation, legal, fresh):
-        del observation, fresh
-        return legal.argmax(1)
+    def first_legal(sight: Sight):
+        return sight.legal.argmax(1)
 
     found = visited(world, first_legal, (0,), "test", 3, 4)
     assert found.legal is not None
     assert found.legal.shape == (4, 3, 6)
     assert set(np.unique(found.legal)) == {0.0, 1.0}
+
+
+def test_a_reward_is_that_of_the_step_before(pendulum: World):
+    sights = []
+
+    def watch(sight: Sight):
+        sights.append(sight)
+        return push(sight)
+
+    visited(pendulum, watch, (0,), "test", 2, 202)
+    assert [not s.reward.any() for s in sights] == [s.began.all() for s in sights]
+    batch = pendulum.make(2)
+    batch.reset(seed=0)
+    first = sights[0].observation
+    angle = np.arctan2(first[:, 1], first[:, 0])
+    batch.reset_to({"qpos": angle[:, None], "qvel": first[:, 2:]})
+    reward = batch.step(push(sights[0]))[1]
+    np.testing.assert_allclose(sights[1].reward[:, 0], reward, rtol=1e-4)

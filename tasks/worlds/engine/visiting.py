@@ -21,10 +21,26 @@ from tasks.worlds import Actions, Flags, Floats, World
 
 LOWEST, HIGHEST = 2**29, 2**30  # start seeds, the second not included
 
-# observations (N, O), float32; legal actions (N, A) or None; which of the N begin an
-# episode at this step, so that a policy with a memory clears it -> actions (N, A), or
-# (N,) of a discrete world, inside the world's bounds
-Acts = Callable[[NDArray[np.float32], "Floats | None", Flags], Actions]
+
+@dataclass(frozen=True)
+class Sight:
+    """What a policy may see at a step.
+
+    Attributes:
+        observation: (N, O), float32, units of the world.
+        reward: (N, 1), float32, of the step before; 0 where an episode begins.
+        began: (N,), where an episode begins, so that a memory is cleared.
+        legal: (N, A), float32, 1.0 where an action is allowed; None without a mask.
+    """
+
+    observation: NDArray[np.float32]
+    reward: NDArray[np.float32]
+    began: Flags
+    legal: NDArray[np.float32] | None
+
+
+# -> actions (N, A) inside the world's bounds, or (N,) of a discrete world
+Acts = Callable[[Sight], Actions]
 
 
 @dataclass(frozen=True)
@@ -66,24 +82,26 @@ def visited(
         return int(draws[i // envs].integers(LOWEST, HIGHEST))
 
     batch = world.make(n)
+    sights: list[Sight] = []
     try:
         raw, infos = batch.reset(seed=[start(i) for i in range(n)])
-        fresh = np.ones(n, bool)
-        observations, began, masks = [], [], []
+        began: Flags = np.ones(n, bool)
+        rewards: Floats = np.zeros(n)
         for _ in range(steps):
-            observation = raw.astype(np.float32)
-            legal = infos.get("legal")
-            observations.append(observation)
-            began.append(fresh)
-            if legal is not None:
-                masks.append(legal.astype(np.float32))
-            raw, _, _, _, infos = batch.step(act(observation, legal, fresh))
-            fresh = batch.ended.copy()
-            if fresh.any():
-                again = [start(i) if ended else None for i, ended in enumerate(fresh)]
-                raw, infos = batch.reset(seed=again, options={"reset_mask": fresh})
+            legal = infos["legal"].astype(np.float32) if "legal" in infos else None
+            reward = np.where(began, 0, rewards).astype(np.float32)[:, None]
+            sight = Sight(raw.astype(np.float32), reward, began, legal)
+            sights.append(sight)
+            raw, rewards, _, _, infos = batch.step(act(sight))
+            began = batch.ended.copy()
+            if began.any():
+                again = [start(i) if ended else None for i, ended in enumerate(began)]
+                raw, infos = batch.reset(seed=again, options={"reset_mask": began})
     finally:
         batch.close()
+    masks = [sight.legal for sight in sights if sight.legal is not None]
     return Visited(
-        np.stack(observations), np.stack(began), np.stack(masks) if masks else None
+        np.stack([sight.observation for sight in sights]),
+        np.stack([sight.began for sight in sights]),
+        np.stack(masks) if masks else None,
     )
