@@ -19,10 +19,10 @@ def hasty(iterations: int) -> dict[str, Any]:
 
 @pytest.mark.slow
 def test_its_claim_looks_at_the_bed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    small = {"mixtures": [0], "samples": 8, "fine": 1, "methods": hasty(1)}
+    small = {"mixtures": [0, 1], "samples": 8, "fine": 1, "methods": hasty(1)}
     run("dc_solver", tmp_path, monkeypatch, **small)
-    outcome = claim("dc_solver").outcome(results(tmp_path / "data"))
-    assert len({check.figure.name for check in outcome.checks}) == 7
+    outcome = claim("dc_solver", n=2).outcome(results(tmp_path / "data"))
+    assert outcome.verdict == "bed refused"
     assert all(np.isfinite(figure.value) for figure in outcome.figures)
 
 
