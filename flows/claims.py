@@ -26,7 +26,8 @@ from tasks.artifacts.params import check_known
 from tasks.artifacts.stage import run_stage
 from tasks.artifacts.strict_json import parse_json
 from tasks.artifacts.typed_json import check_typed
-from tasks.claims.engine.pages import CLAIMS, Content, write_pages
+from tasks.claims.engine.content import CLAIMS, Content
+from tasks.claims.engine.pages import write_pages
 
 
 def studies(root: Path) -> dict[str, str]:

@@ -18,7 +18,8 @@ from tasks.artifacts.names import add_name
 from tasks.artifacts.params import build, load
 from tasks.artifacts.stage import run_stage
 from tasks.claims import Claim, ClaimParams, Outcome
-from tasks.claims.engine.pages import CLAIMS, write_pages
+from tasks.claims.engine.content import CLAIMS, SCHEMA
+from tasks.claims.engine.pages import write_pages
 from tasks.claims.engine.results import Results
 from tasks.code.blocks import checked
 
@@ -27,17 +28,33 @@ def content(
     name: str, claim: Claim[ClaimParams], outcome: Outcome, results: Results
 ) -> dict[str, Any]:
     """The content of the file."""
+    primary = outcome.primary
     return {
-        "schema": 1,
+        "schema": SCHEMA,
         "claim": name,
         "study": results.params["study"]["name"],
         "statement": claim.params.statement,
         "paper": claim.params.paper,
         "seeds": results.seeds,
         "verdict": outcome.verdict,
-        "checks": [
-            {**asdict(check.figure), "bound": check.bound, "verdict": check.verdict}
-            for check in outcome.checks
+        "refused": outcome.refused,
+        "primary": {
+            **asdict(primary.figure),
+            "bound": primary.bound,
+            "smallest": primary.smallest,
+            "pilot_sd": primary.pilot_sd,
+            "pilot": claim.params.pilot,
+            "measures": claim.params.primary,
+            "verdict": primary.verdict,
+        },
+        "gates": [
+            {
+                **asdict(gate.figure),
+                "kind": gate.kind,
+                "rule": gate.rule,
+                "passed": gate.passed,
+            }
+            for gate in outcome.gates
         ],
         "figures": [asdict(figure) for figure in outcome.figures],
     }
@@ -48,11 +65,13 @@ def judged(claim: Claim[ClaimParams], results: Results, name: str) -> Outcome:
 
     Raises:
         RefusedError: If a file is not as described, or the files do not go together:
-            an arm or a seed is missing, tables differ in size, a figure is no number.
+            an arm or a seed is missing, tables differ in size, a figure is no number
+            or has neither an interval nor a reason why it is exact.
     """
     try:
         outcome = claim.outcome(results)
-        figures = [*(check.figure for check in outcome.checks), *outcome.figures]
+        figures = [outcome.primary.figure, *(gate.figure for gate in outcome.gates)]
+        figures += outcome.figures
         for figure in figures:
             if not np.isfinite([figure.value, figure.low, figure.high]).all():
                 raise ArithmeticError(f"{figure.name}: {figure.value}")
@@ -77,12 +96,13 @@ def check(name: str, params: Mapping[str, Any]) -> None:
     CLAIMS.mkdir(parents=True, exist_ok=True)
     write_json(CLAIMS / f"{name}.json", content(name, claim, outcome, results))
     print(f"claim {name}: {outcome.verdict}")
-    for one in outcome.checks:
-        f = one.figure
-        print(
-            f"  {one.verdict}: {f.name}: {f.value:.4g} [{f.low:.4g}, {f.high:.4g}] "
-            f"{f.unit}, wanted above {one.bound:g}"
-        )
+    f, bound = outcome.primary.figure, outcome.primary.bound
+    print(
+        f"  {f.name}: {f.value:.4g} [{f.low:.4g}, {f.high:.4g}] {f.unit}, n = {f.n}, "
+        f"above {bound:g} was to be seen"
+    )
+    for reason in outcome.refused:
+        print(f"  {reason}")
 
 
 def main() -> None:

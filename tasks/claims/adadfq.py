@@ -1,24 +1,24 @@
 """Pictures made against the quantised network teach it more (Qian et al. 2023).
 
-Wanted on a ResNet-8, by the accuracy of ONNX files on new pictures: at 3 bits AdaDFQ is
-better than GDFQ, which makes its pictures from the float network alone, both are far
-above quantising without training, and below learning on real data; at 4 bits the gap
-between both shrinks. And most of AdaDFQ's pictures lie between its margins, in the mean
-of the epochs in which the quantised network learns. AdaDFQ at 3 bits is the study's,
-the other arms are the bed's.
+On a ResNet-8, by the accuracy of ONNX files on new pictures. The primary, at the fewest
+bits: AdaDFQ minus GDFQ, which makes its pictures from the float network alone. Beside
+it stand what both gain over quantising without training and lack of learning on real
+data, how the gap shrinks at more bits, and the share of AdaDFQ's pictures between its
+margins, in the mean of the epochs in which the quantised network learns. AdaDFQ at the
+fewest bits is the study's, the other arms are the bed's. There is no gate yet, so the
+bed is refused.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Annotated, TypedDict
+from typing import TypedDict
 
 import numpy as np
 
 from tasks.artifacts.formats import Count, Least, Seed, Share, Size
-from tasks.artifacts.params import Range
 from tasks.artifacts.typed_json import read_typed
-from tasks.claims import Check, Claim, ClaimParams, Figure, Outcome
-from tasks.claims.engine.results import Floats, JobResult, Results, exact, worst
+from tasks.claims import Claim, ClaimParams, Figure, Outcome
+from tasks.claims.cores.figures import exact, of_replicates
+from tasks.claims.engine.results import Floats, JobResult, Results
 
 UNIT = "% right"
 
@@ -73,17 +73,7 @@ class Bed(TypedDict):
 Tables = dict[tuple[str, int], Floats]  # % right of each seed and episode, by arm, bits
 
 
-@dataclass(frozen=True)
-class AdaDFQClaimParams(ClaimParams):
-    """The claim's threshold.
-
-    Units and ranges stand in params/claims/adadfq.yaml.
-    """
-
-    far: Annotated[float, Range(0, 100)]
-
-
-class AdaDFQ(Claim[AdaDFQClaimParams]):
+class AdaDFQ(Claim[ClaimParams]):
     """Accuracies of the arms, compared seed by seed and episode by episode."""
 
     def outcome(self, results: Results) -> Outcome:
@@ -108,47 +98,47 @@ class AdaDFQ(Claim[AdaDFQClaimParams]):
             for variant in ("float32", "adadfq")
         }
         return Outcome(
-            self.checks(results, tables, inside(course, game["warm_up"]), (few, more)),
+            self.check(_gap(tables, "adadfq", "gdfq", few)),
+            [],
             [
-                *_table(results, tables),
-                exact("bytes of the file, float32", sizes["float32"], "bytes"),
-                exact(f"bytes of the file, {few} bits", sizes["adadfq"], "bytes"),
+                *gaps(tables, inside(course, game["warm_up"]), (few, more)),
+                *_table(tables),
+                *(
+                    exact(f"file of {variant}", size, "bytes", "counted in the file")
+                    for variant, size in sizes.items()
+                ),
             ],
         )
 
-    def checks(
-        self,
-        results: Results,
-        tables: Tables,
-        share: dict[int, float],
-        bits: tuple[int, int],
-    ) -> list[Check]:
-        """What must be seen; written before any full run.
 
-        Args:
-            results: For the intervals.
-            tables: (S, E) each.
-            share: See :func:`inside`.
-            bits: The few, where AdaDFQ must win, and the more.
-        """
-        few, more = bits
+def _gap(tables: Tables, better: str, worse: str, bits: int) -> Figure:
+    """Accuracy of one arm minus another's, seed by seed."""
+    values = (tables[better, bits] - tables[worse, bits]).mean(axis=1)
+    return of_replicates(f"{better} - {worse} at {bits} bits", values, UNIT)
 
-        def gap(better: str, worse: str) -> Figure:
-            name = f"{better} over {worse} at {few} bits"
-            return results.gap(tables[better, few], tables[worse, few], name, UNIT)
 
-        gaps = [tables["adadfq", b] - tables["gdfq", b] for b in (few, more)]
-        shrunk = f"gap of adadfq over gdfq, at {few} less at {more} bits"
-        within = "share of pictures between the margins, worst seed"
-        return [
-            Check(gap("adadfq", "gdfq")),
-            Check(gap("adadfq", "minmax"), self.params.far),
-            Check(gap("gdfq", "minmax"), self.params.far),
-            Check(gap("real", "adadfq")),
-            Check(gap("real", "gdfq")),
-            Check(results.gap(gaps[0], gaps[1], shrunk, UNIT)),
-            Check(worst(share, within, ""), 0.5),
-        ]
+def gaps(
+    tables: Tables, share: dict[int, float], bits: tuple[int, int]
+) -> list[Figure]:
+    """Differences of the arms, and the share of pictures between the margins.
+
+    Args:
+        tables: (S, E) each.
+        share: See :func:`inside`.
+        bits: The few and the more.
+    """
+    few, more = bits
+    by_bits = [tables["adadfq", b] - tables["gdfq", b] for b in bits]
+    shrunk = f"gap of adadfq over gdfq, at {few} less at {more} bits"
+    within = "share of pictures between the margins"
+    return [
+        _gap(tables, "adadfq", "minmax", few),
+        _gap(tables, "gdfq", "minmax", few),
+        _gap(tables, "real", "adadfq", few),
+        _gap(tables, "real", "gdfq", few),
+        of_replicates(shrunk, (by_bits[0] - by_bits[1]).mean(axis=1), UNIT),
+        of_replicates(within, np.array(list(share.values())), "share"),
+    ]
 
 
 def right(jobs: Sequence[JobResult], scale: float) -> Tables:
@@ -174,10 +164,10 @@ def inside(course: Sequence[Row], warm_up: int) -> dict[int, float]:
     return {seed: sum(values) / len(values) for seed, values in shares.items()}
 
 
-def _table(results: Results, tables: Tables) -> list[Figure]:
+def _table(tables: Tables) -> list[Figure]:
     """Accuracy of every arm, most bits first."""
     order = sorted(tables, key=lambda key: (-key[1], key[0]))
     return [
-        results.figure(f"{arm} at {bits} bits", tables[arm, bits], UNIT)
+        of_replicates(f"{arm} at {bits} bits", tables[arm, bits].mean(axis=1), UNIT)
         for arm, bits in order
     ]

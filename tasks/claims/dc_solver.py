@@ -6,7 +6,7 @@ UniPC errs more than its own predictor. Order 2, bh2, as in the paper's guided r
 order 3, bh1 without guidance stands beside as figures.
 """
 
-from tasks.claims import Check, Claim, ClaimParams, Outcome
+from tasks.claims import Claim, ClaimParams, Outcome
 from tasks.claims.cores.samplers import errors
 from tasks.claims.engine.results import Results
 
@@ -20,10 +20,16 @@ class DCSolver(Claim[ClaimParams]):
     def outcome(self, results: Results) -> Outcome:
         """Judge the bed's table."""
         table = errors(results, "dc_solver", "all")
-        checks = [table.check("unipc", "dc_solver", 0.0, n) for n in (5, 6)]
-        checks += [table.check("unipc", "dc_solver", GUIDED, n) for n in CALLS]
-        worse = [("unipc", GUIDED, n) for n in CALLS]
-        better = [("unipc_predictor", GUIDED, n) for n in CALLS]
-        name = "unipc over its predictor, guidance 7.5, mean of 5 to 10 calls"
-        checks.append(Check(table.ratio(name, worse, better)))
-        return Outcome(checks, table.figures())
+        others = [table.pair("unipc", "dc_solver", 0.0, n) for n in (5, 6)]
+        others += [table.pair("unipc", "dc_solver", GUIDED, n) for n in CALLS]
+
+        def cells(sampler: str) -> list[tuple[str, float, int]]:
+            return [(sampler, GUIDED, n) for n in CALLS]
+
+        words = "guidance 7.5, mean of 5 to 10 calls"
+        name = f"unipc over its predictor, {words}"
+        others.append(table.ratio(name, cells("unipc"), cells("unipc_predictor")))
+        gain = table.ratio(
+            f"unipc over dc_solver, {words}", cells("unipc"), cells("dc_solver")
+        )
+        return Outcome(self.check(gain), [], [*others, *table.figures()])

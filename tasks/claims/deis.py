@@ -7,7 +7,7 @@ bends late, quadratic times help order 3 at 10, 15 and 20 calls. That the score'
 is much worse than the noise's is said of trained networks; both stand in the figures.
 """
 
-from tasks.claims import Check, Claim, ClaimParams, Outcome
+from tasks.claims import Claim, ClaimParams, Outcome
 from tasks.claims.cores.samplers import errors
 from tasks.claims.engine.results import Results
 
@@ -22,13 +22,13 @@ class Deis(Claim[ClaimParams]):
         """Judge the bed's two tables."""
         wide = errors(results, "deis", "wide")
         narrow = errors(results, "deis", "narrow")
-        checks: list[Check] = []
+        others = []
         for rung in RUNGS:
             worse = [("euler", 0.0, n) for n in LATE]
             better = [(rung, 0.0, n) for n in LATE]
             name = f"euler over {rung}, mean of 10 to 20 calls"
-            checks.append(Check(wide.ratio(name, worse, better)))
-        checks.append(wide.check("ddim", "tab2", 0.0, 15, factor=5))
-        checks.append(wide.check("ddim", "tab3", 0.0, 15, factor=3))
-        checks += [narrow.check("tab3", "tab3_quadratic", 0.0, n) for n in LATE]
-        return Outcome(checks, wide.figures())
+            others.append(wide.ratio(name, worse, better))
+        others.append(wide.pair("ddim", "tab3", 0.0, 15))
+        others += [narrow.pair("tab3", "tab3_quadratic", 0.0, n) for n in LATE]
+        primary = self.check(wide.pair("ddim", "tab2", 0.0, 15))
+        return Outcome(primary, [], [*others, *wide.figures()])

@@ -10,7 +10,7 @@ All else is resampled, each with its own draws:
 
 | function | what is drawn with repetition | for |
 |---|---|---|
-| ``interval`` | episodes, of given files; for claims training seeds as well | returns |
+| ``interval`` | episodes, of given files | returns |
 | ``resampled`` | logged episodes, by number | off-policy estimates |
 | ``draw_counts`` | episodes or records, as counts of each | measures of a dataset |
 | the caller itself | anything else | claims |

@@ -15,10 +15,10 @@ from tasks.artifacts.policy import save_policy
 from tasks.artifacts.sealed import write_sealed
 from tasks.beds import Job
 from tasks.beds.adadfq.real_data import RealData
-from tasks.claims.adadfq import inside, right
-from tasks.claims.engine.results import JobResult, Results
+from tasks.claims.adadfq import gaps, inside, right
+from tasks.claims.engine.results import JobResult
 from tests.beds.harness import ROOT, bed, block, claim, results, run
-from tests.claims.results_files import RETURNS, evaluated
+from tests.claims.results_files import evaluated
 from tests.generate.test_rollout import make, quiet
 from tests.nets.pictures import resnet
 from tests.worlds.harness import load
@@ -43,35 +43,16 @@ PAPER = {
     "gdfq4": 86,
     "adadfq4": 88,
 }
-RESULTS = Results({"study": {"seeds": [0, 1, 2]}, "evaluate": {"returns": RETURNS}})
 
 
-def verdicts(share: float = 0.9, **changed: float) -> list[str]:
-    shares = {0: share, 1: 1.0}
+def gap(**changed: float) -> list[float]:
     arms = tables(**{**PAPER, **changed})
-    found = claim("adadfq").checks(RESULTS, arms, shares, (3, 4))
-    return [check.verdict for check in found]
+    return [figure.value for figure in gaps(arms, {0: 0.9, 1: 1.0}, (3, 4))]
 
 
-def test_what_the_paper_says_is_shown():
-    assert verdicts() == ["shown"] * 7
-
-
-@pytest.mark.parametrize(
-    ("changed", "missing"),
-    [
-        ({"gdfq3": 82.0, "gdfq4": 95.0}, [0]),
-        ({"minmax3": 65.0}, [2]),
-        ({"minmax3": 75.0}, [1, 2]),
-        ({"real3": 75.0}, [3]),
-        ({"real3": 60.0}, [3, 4]),
-        ({"gdfq4": 70.0}, [5]),
-        ({"share": 0.4}, [6]),
-    ],
-)
-def test_each_check_can_fail(changed: dict[str, float], missing: list[int]):
-    found = verdicts(**changed)
-    assert [i for i, verdict in enumerate(found) if verdict != "shown"] == missing
+def test_the_arms_are_subtracted_from_each_other():
+    assert gap() == pytest.approx([60, 50, 8, 18, 8, 0.95], abs=1)
+    assert gap(gdfq4=70)[4] == pytest.approx(-8, abs=1)
 
 
 def test_pictures_between_the_margins_count_once_the_student_learns():
@@ -174,13 +155,12 @@ def test_its_claim_looks_at_the_bed(
     lists = {"datasets": ["pictures"], "policies": ["bc_resnet"], "seeds": [4, 7]}
     study = results(data, **lists)
     study.params["compress"] = {"adadfq": inputs["game"]}
-    outcome = claim("adadfq").outcome(study)
-    assert len(outcome.checks) == 7
-    assert outcome.checks[-1].figure.value == 0.75
+    outcome = claim("adadfq", n=2).outcome(study)
+    assert outcome.verdict == "bed refused"
     figures = {figure.name: figure.value for figure in outcome.figures}
-    assert len(figures) == 10 + 2 + 2
+    assert len(figures) == 6 + 10 + 2 + 2
     assert figures["adadfq at 3 bits"] == 50
-    assert figures["bytes of the file, 3 bits"] == 100
+    assert figures["file of adadfq"] == 100
 
 
 def test_real_data_is_the_logged_pictures_and_answers(inputs: dict[str, Any]):

@@ -5,27 +5,39 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
 from tasks.artifacts.compose import composed
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.evaluation import Episodes
 from tasks.artifacts.formats import Bed
-from tasks.claims import Check, Figure, Outcome
+from tasks.claims import GATES, Check, ClaimParams, Figure, Gate, Outcome
 from tasks.claims.__main__ import main
-from tasks.claims.engine.pages import page, pages, table
-from tasks.claims.engine.results import Results, exact, ranks_agree, worst
+from tasks.claims.cores.figures import exact, of_replicates
+from tasks.claims.cores.gates import competence, headroom, noise, within
+from tasks.claims.engine.pages import page, pages, plans, row, row_of_plan, table
+from tasks.claims.engine.results import Results
+from tasks.claims.ofql import OFQLClaim
 from tasks.code import methods
 from tests.claims.results_files import write_scores
-from tests.study_files import replace_table
 
 ROOT = Path(__file__).parents[2]
 CLAIMS = sorted(path.stem for path in (ROOT / "params/claims").glob("*.yaml"))
 
 
-def figure(low: float, high: float) -> Figure:
-    return Figure("gap", (low + high) / 2, low, high, "score")
+def figure(low: float, high: float, n: int = 8) -> Figure:
+    return Figure("gap", (low + high) / 2, low, high, "score", "seeds", n, 1.0)
+
+
+def holding() -> list[Gate]:
+    """A gate of each kind, all of which hold."""
+    return [
+        competence(figure(1, 2)),
+        headroom(figure(4, 6)),
+        within(figure(1, 2), 0, 90),
+        noise(figure(-1, 1), 5),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -40,36 +52,100 @@ def figure(low: float, high: float) -> Figure:
     ],
 )
 def test_a_check_is_told_by_its_interval(low: float, high: float, verdict: str):
-    assert Check(figure(low, high)).verdict == verdict
-    assert Check(figure(low + 5, high + 5), bound=5).verdict == verdict
+    assert Check(figure(low, high), 0, 1).verdict == verdict
+    assert Check(figure(low + 5, high + 5), 5, 1).verdict == verdict
 
 
 @pytest.mark.parametrize(
-    ("ranges", "verdict"),
+    ("n", "pilot_sd", "verdict"),
     [
-        ([(1, 2), (3, 4)], "shown"),
-        ([(1, 2), (-1, 4)], "underpowered"),
-        ([(1, 2), (-1, 4), (-3, -2)], "not shown"),
+        (8, 0, "shown"),
+        (7, 0, "underpowered"),
+        (5, 0.6, "shown"),  # (2.8 x 0.6 / 1)^2 + 2 is 4.8
+        (5, 0.7, "underpowered"),  # 5.8
     ],
 )
-def test_a_claim_is_as_good_as_its_worst_check(
-    ranges: list[tuple[float, float]], verdict: str
-):
-    assert Outcome([Check(figure(*ends)) for ends in ranges], []).verdict == verdict
+def test_few_replicates_need_a_pilot(n: int, pilot_sd: float, verdict: str):
+    assert Check(figure(3, 4, n), 0, 1, pilot_sd).verdict == verdict
 
 
-def test_scores_and_gaps_come_from_the_episodes(tmp_path: Path):
-    found = write_scores(tmp_path, {("d", "a"): 50, ("d", "b"): 60})
+def test_a_number_without_an_interval_is_refused():
+    for n, of in ((0, "seeds"), (1, "seeds"), (3, "")):
+        with pytest.raises(ValueError, match="gap has no interval"):
+            Figure("gap", 1, 1, 1, "score", of, n)
+    with pytest.raises(ValueError, match="outside of 2 to 3"):
+        Figure("gap", 1, 2, 3, "score", "seeds", 8)
+    counted = exact("calls", 3, "", "counted in the graph")
+    assert Check(counted, 2, 1).verdict == "shown"
+    assert Check(counted, 3, 1).verdict == "not shown"
+
+
+def test_the_primary_or_the_gates_decide_and_nothing_else():
+    primary, bad = Check(figure(1, 2), 0, 1), figure(-9, -8)
+    assert Outcome(primary, holding(), [bad, bad]).verdict == "shown"
+    worse = Check(bad, 0, 1)
+    assert Outcome(worse, holding(), [figure(1, 2)]).verdict == "not shown"
+
+
+@pytest.mark.parametrize(
+    ("gate", "kind"),
+    [
+        (competence(figure(-1, 9)), "competence"),
+        (headroom(figure(0, 2)), "headroom"),
+        (headroom(figure(-6, -4)), "headroom"),
+        (within(figure(91, 92), 0, 90), "range"),
+        (within(figure(-1, 0), 0, 90), "range"),
+        (noise(figure(4, 7), 5), "noise"),
+        (noise(figure(-7, -4), 5), "noise"),
+    ],
+)
+def test_a_gate_that_fails_refuses_the_bed_and_says_why(gate: Gate, kind: str):
+    assert gate.kind == kind
+    assert not gate.passed
+    outcome = Outcome(Check(figure(1, 2), 0, 1), [*holding(), gate], [])
+    assert outcome.verdict == "bed refused"
+    (reason,) = outcome.refused
+    assert reason.startswith(f"{kind}: gap is ")
+    assert gate.rule in reason
+
+
+def test_headroom_is_three_standard_errors():
+    # a deviation of 1 over 8 replicates: three errors are 1.06
+    assert headroom(figure(1.0, 1.14)).passed
+    assert not headroom(figure(1.0, 1.1)).passed
+    assert headroom(exact("gap", 1, "", "a table")).passed
+
+
+@pytest.mark.parametrize("kind", list(GATES))
+def test_a_bed_that_was_not_asked_is_refused(kind: str):
+    gates = [gate for gate in holding() if gate.kind != kind]
+    outcome = Outcome(Check(figure(1, 2), 0, 1), gates, [])
+    assert outcome.verdict == "bed refused"
+    assert outcome.refused == [f"{kind}: no gate asks"]
+
+
+def test_a_replicate_that_is_missing_is_refused():
+    plan = {"statement": "It holds.", "paper": "", "bed": "", "primary": "a - b"}
+    numbers = {"bound": 1.0, "smallest": 2.0, "n": 9, "pilot_sd": 0.5, "pilot": "9"}
+    claim = OFQLClaim(ClaimParams.parse({**plan, **numbers}, "claim"))
+    assert claim.check(figure(3, 4, 9)) == Check(figure(3, 4, 9), 1, 2, 0.5)
+    with pytest.raises(ValueError, match="8 replicates of 9 planned"):
+        claim.check(figure(3, 4, 8))
+
+
+def test_a_figure_is_of_replicates():
+    found = of_replicates("gap", np.array([1.0, 2, 3]), "nats", "networks")
+    assert (found.value, found.sd, found.n, found.of) == (2, 1, 3, "networks")
+    assert found.high - 2 == pytest.approx(4.302653 / 3**0.5)  # t of 2 degrees
+    with pytest.raises(ValueError, match="an interval of 1 values"):
+        of_replicates("gap", np.array([1.0]))
+
+
+def test_scores_come_from_the_episodes(tmp_path: Path):
+    found = write_scores(tmp_path, {("d", "a"): 50})
     assert found.seeds == [0, 1, 2]
-    a, b = found.score("d", "a"), found.score("d", "b")
-    assert a.shape == (3, 20)
-    assert a.mean() == pytest.approx(50, abs=0.5)  # half way from 100 to 300
-    gap = found.gap(b, a, "b over a")
-    assert gap.low < gap.value < gap.high
-    assert gap.value == pytest.approx(10, abs=0.5)
-    assert Check(gap).verdict == "shown"
-    assert Check(gap, bound=20).verdict == "not shown"
-    assert found.middle("b", b).value == pytest.approx(60, abs=0.5)
+    assert found.score("d", "a").shape == (3, 20)
+    assert found.means("d", "a") == pytest.approx(50, abs=0.5)  # from 100 to 300
 
 
 def test_an_arm_that_the_study_does_not_have_is_refused(tmp_path: Path):
@@ -78,57 +154,75 @@ def test_an_arm_that_the_study_does_not_have_is_refused(tmp_path: Path):
         found.score("d", "riql")
 
 
-def test_a_number_without_chance_has_no_width():
-    least = worst({0: 0.3, 1: -0.1}, "on every seed", "nats")
-    assert (least.value, least.low, least.high) == (-0.1, -0.1, -0.1)
-    assert Check(least).verdict == "not shown"
-    assert Check(exact("calls", 3, ""), bound=2).verdict == "shown"
-
-
-def test_ranks_agree_whatever_the_scale():
-    assert ranks_agree([1, 2, 3, 4], [1, 10, 100, 1000]) == pytest.approx(1)
-    assert ranks_agree([1, 2, 3, 4], [4, 3, 2, 1]) == pytest.approx(-1)
-    # scipy.stats.spearmanr([1, 2, 2, 4], [2, 1, 3, 4]).statistic
-    assert ranks_agree([1, 2, 2, 4], [2, 1, 3, 4]) == pytest.approx(0.632456, abs=1e-6)
-
-
 def claim(**more: Any) -> dict[str, Any]:
-    gap = {"name": "b over a | c", "value": 1.5, "low": 1.0, "high": 2.0}
-    gap |= {"unit": "score"}
+    gap = {"name": "b - a | c", "value": 1.5, "low": 1.0, "high": 2.0}
+    gap |= {"unit": "score", "of": "training seeds", "n": 8, "sd": 0.6, "exact": ""}
     return {
+        "schema": 2,
         "claim": "riql",
         "study": "riql",
         "statement": "It holds.",
         "paper": "Table 1: 5",
         "seeds": [0, 1],
         "verdict": "shown",
+        "refused": [],
         "wall_seconds": 300,
         "figures": [gap],
-        "checks": [{**gap, "bound": 0.0, "verdict": "shown"}],
+        "primary": {
+            **gap,
+            "bound": 0.0,
+            "smallest": 1.0,
+            "pilot_sd": 0.5,
+            "pilot": "seeds 100 and 101",
+            "measures": "b minus a.",
+            "verdict": "shown",
+        },
+        "gates": [{**gap, "kind": "noise", "rule": "between -9 and 9", "passed": True}],
         **more,
     }
 
 
 def test_the_table_has_a_row_a_claim():
-    other = claim(claim="ofql", verdict="not shown", figures=[])
-    other["checks"] = [*other["checks"], {**other["checks"][0], "verdict": "not shown"}]
-    rows = [line for line in table([claim(), other]).splitlines() if line[:3] == "| ["]
+    plan = plans(ROOT)["ofql"]
+    text = table([row(claim()), row_of_plan("ofql", plan)])
+    rows = [line for line in text.splitlines() if line[:3] == "| ["]
     assert rows == [
-        "| [riql](claims/riql.md) | It holds. | **shown** | 1 of 1 |",
-        "| [ofql](claims/ofql.md) | It holds. | **not shown** | 1 of 2 |",
+        "| [riql](claims/riql.md) | It holds. | 1.5 score (> 0) | 1 to 2 "
+        "| 8 training seeds | **shown** |",
+        f"| [ofql](claims/ofql.md) | {plan.statement} |  |  |  | not run yet |",
     ]
 
 
-def test_a_page_has_checks_figures_and_what_was_looked_at_afterwards():
+def test_a_page_has_the_primary_the_gates_the_figures_and_the_note():
     text = page(claim(), "the world is too small.\n")
     assert text.startswith(
         "# riql\n\nIt holds.\n\n**Shown.** Study `riql`, seeds 0, 1, "
     )
     assert "*The paper*: Table 1: 5\n" in text
-    assert "| b over a \\| c > 0 | 1.5 | 1 to 2 | score | shown |\n" in text
-    assert text.count("| b over a \\| c | 1.5 | 1 to 2 | score |") == 1, "its figure"
-    assert "*Looked at afterwards*: the world is too small.\n" in text
-    assert "What else was measured" not in page(claim(figures=[]))
+    figures = "| 1.5 | 1 to 2 | score | 8 training seeds |"
+    assert f"| b - a \\| c > 0 {figures}\n" in text
+    assert f"| b - a \\| c {figures} between -9 and 9 | holds |\n" in text
+    assert text.count(f"| b - a \\| c {figures}\n") == 1, "its figure"
+    assert "(2.8 x 0.5 / 1)^2 + 2, that is 4 replicates" in text
+    assert "(2.8 x 0.6 / 1)^2 + 2, that is 5 replicates" in text
+    assert text.endswith("without a verdict\n\nthe world is too small.\n")
+    assert "judged by nobody" not in page(claim(figures=[]))
+    refused = page(claim(verdict="bed refused", refused=["range: on the floor"]))
+    assert "**Bed refused.**" in refused
+    assert "- range: on the floor\n" in refused
+
+
+def test_a_result_of_an_earlier_rule_has_no_verdict(tmp_path: Path):
+    shutil.copytree(ROOT / "params/claims", tmp_path / "params/claims")
+    (tmp_path / "data/claims").mkdir(parents=True)
+    old = {"schema": 1, "claim": "riql", "verdict": "shown", "checks": []}
+    (tmp_path / "data/claims/riql.json").write_text(json.dumps(old))
+    (tmp_path / "data/claims/deis.json").write_text(json.dumps(claim(claim="deis")))
+    texts = {path.as_posix(): text for path, text in pages(tmp_path).items()}
+    assert "**Not run yet.** `make claim NAME=riql`" in texts["docs/claims/riql.md"]
+    rows = [x for x in texts["docs/claims.md"].splitlines() if x[:3] == "| ["]
+    verdicts = {x.split("]")[0][3:]: x.split("|")[-2].strip() for x in rows}
+    assert verdicts == dict.fromkeys(CLAIMS, "not run yet") | {"deis": "**shown**"}
 
 
 def test_the_committed_pages_are_those_of_the_committed_claims():
@@ -168,45 +262,40 @@ def test_a_bed_that_did_not_run_is_refused(tmp_path: Path):
         Results({}, tmp_path).bed("quest", Bed)
 
 
+def study(root: Path, monkeypatch: pytest.MonkeyPatch, **changed: Any) -> None:
+    """A folder in which OFQL's study ran, its claim changed."""
+    scores = {("d", "ofql"): 50, ("d", "dql"): 50, ("d", "ddim"): 10}
+    results = write_scores(root / "data", scores)
+    place = root / "data/evaluations/d"
+    (place / "ddim/float32").rename(place / "dql/float32-ddim-1")
+    block = yaml.safe_load((ROOT / "params/claims/ofql.yaml").read_text("utf-8"))
+    results.params["study"]["learners"] = ["dql", "ofql"]
+    params = {**results.params, "claim": {"ofql": block | changed}}
+    (root / "params.yaml").write_text(yaml.safe_dump(params))
+    monkeypatch.chdir(root)
+    monkeypatch.setattr("sys.argv", ["tasks.claims", "--claim", "ofql"])
+
+
 def test_results_that_do_not_go_together_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    results = write_scores(tmp_path / "data", {("d", "ofql"): 50, ("d", "dql"): 50})
-    block = yaml.safe_load((ROOT / "params/claims/ofql.yaml").read_text("utf-8"))
-    params = {**results.params, "claim": {"ofql": block}}
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sys.argv", ["tasks.claims", "--claim", "ofql"])
-    place = tmp_path / "data/evaluations/d"
-    fewer = Episodes.read(place / "ofql/float32/episodes.parquet")
-    keep = fewer.episode < 10
-    shutil.copytree(place / "ofql/float32", place / "dql/float32-ddim-1")
-    table = Episodes(**{name: column[keep] for name, column in vars(fewer).items()})
-    replace_table(place / "dql/float32-ddim-1", table)
-    with pytest.raises(RefusedError, match="claim ofql: results: found ValueError"):
+    study(tmp_path, monkeypatch, n=9)
+    with pytest.raises(RefusedError, match="ValueError: ofql - dql: 3 replicates of 9"):
         main()
     assert not (tmp_path / "data/claims").exists()
 
 
-def test_the_command_writes_the_file_and_says_what_was_seen(
+def test_the_command_writes_the_file_and_says_what_came_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    scores = {("d", "ofql"): 50, ("d", "dql"): 50, ("d", "ddim"): 10}
-    results = write_scores(tmp_path / "data", scores)
-    place = tmp_path / "data/evaluations/d"
-    (place / "ddim/float32").rename(place / "dql/float32-ddim-1")
-    block = yaml.safe_load((ROOT / "params/claims/ofql.yaml").read_text("utf-8"))
-    results.params["study"]["learners"] = ["dql", "ofql"]
-    params = {**results.params, "claim": {"ofql": block}}
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sys.argv", ["tasks.claims", "--claim", "ofql"])
+    study(tmp_path, monkeypatch, n=3)
     main()
     content = json.loads((tmp_path / "data/claims/ofql.json").read_text())
-    assert content["verdict"] == "shown"
-    assert content["statement"] == block["statement"]
-    assert len(content["checks"]) == 3
-    assert "claim ofql: shown\n  shown: ofql over dql" in capsys.readouterr().out
+    assert content["schema"] == 2
+    assert content["primary"]["verdict"] == "underpowered", "3 seeds and no pilot"
+    assert content["primary"]["n"] == 3
+    said = capsys.readouterr().out
+    assert said.startswith(f"claim ofql: {content['verdict']}\n  ofql - dql: ")
     monkeypatch.setattr("sys.argv", ["tasks.claims", "--pages"])
     main()
     assert "| [ofql](claims/ofql.md) |" in (tmp_path / "docs/claims.md").read_text()

@@ -3,9 +3,9 @@
 ``OFFCUT_MUTATIONS=all`` tries each way to spoil each place, otherwise a sample.
 """
 
+import json
 import os
 import random
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,17 +13,17 @@ import pytest
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.sealed import write_sealed
-from tasks.claims import ClaimParams
 from tasks.claims.__main__ import judged
-from tasks.claims.deis import LATE, RUNGS, Deis
+from tasks.claims.deis import LATE, RUNGS
 from tasks.claims.engine.pages import pages
 from tasks.claims.engine.results import Results
+from tests.beds import harness
 from tests.claims.results_files import write_scores
+from tests.claims.test_claims import claim
 from tests.spoilt_json import restore, spoilt
 
 EVERY = os.environ.get("OFFCUT_MUTATIONS") == "all"
 SAMPLE = 60
-ROOT = Path(__file__).parents[2]
 
 
 def wrong(path: Path, read: Callable[[], object]) -> list[str]:
@@ -69,13 +69,13 @@ def results(tmp_path: Path) -> Results:
 
 
 def test_no_spoilt_bed_is_an_error_of_its_claim(results: Results):
-    claim = Deis(ClaimParams("It holds.", "a table", "data/beds/deis"))
+    its = harness.claim("deis", n=3)
     path = results.root / "beds/deis/results.json"
-    assert wrong(path, lambda: judged(claim, results, "deis")) == []
+    assert wrong(path, lambda: judged(its, results, "deis")) == []
 
 
 def test_no_spoilt_claim_is_an_error_of_the_pages(tmp_path: Path):
     path = tmp_path / "data/claims/riql.json"
     path.parent.mkdir(parents=True)
-    shutil.copy(ROOT / "data/claims/riql.json", path)
+    path.write_text(json.dumps(claim()))
     assert wrong(path, lambda: pages(tmp_path)) == []

@@ -3,8 +3,10 @@
 Data are D-dimensional, one of M equal modes N(mean, std^2 1). At abar the mixture has
 the modes N(a mean, (a^2 std^2 + s^2) 1), with a = sqrt(abar) and s = sqrt(1 - abar),
 whose score gives eps = -s score. Guidance leads towards the first two modes. What a
-sampler misses is then its own error alone: the mean squared distance to a fine DDIM
-from the same noise.
+sampler misses is then its own error alone: the squared distance to a fine DDIM from the
+same noise, mean over dimensions. Under guidance a few samples end in another mode than
+the fine DDIM's and carry the mean over samples; the mean of logarithms tells how far
+the sampler is off on the usual one.
 
 :class:`MixtureBed` is the bed of a claim about samplers. A job is a table on one
 mixture; its result is the table's cells, see :meth:`MixtureBed.cells`. Nothing in it is
@@ -77,12 +79,14 @@ class Situation:
         network: The true noise.
         noise: (1, SEARCHED, D), to search on.
         guide: The fine DDIM from that noise.
+        guidance: 0 is none.
     """
 
     schedule: Schedule
     network: Network
     noise: Tensor
     guide: Reference
+    guidance: float
 
 
 @dataclass(frozen=True)
@@ -144,11 +148,13 @@ class MixtureBed(Bed[MixtureBedParams]):
     Attributes:
         METHODS: The classes of samplers, by the name of the method.
         ROWS: By the name of a row, its method, and what differs from its parameters.
+        GUIDED: By the name of a method, what differs besides under guidance.
         TABLES: By name.
     """
 
     METHODS: ClassVar[Mapping[str, type[Sampler[Any]]]]
     ROWS: ClassVar[Mapping[str, tuple[str, Mapping[str, Any]]]]
+    GUIDED: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     TABLES: ClassVar[Mapping[str, Table]]
 
     @classmethod
@@ -188,8 +194,9 @@ class MixtureBed(Bed[MixtureBedParams]):
 
         Returns:
             ``sampler``, ``guidance``, ``nfe`` (network calls), ``mse`` (mean over
-            samples and dimensions), and what :meth:`plan` tells. A count of calls that
-            a sampler cannot make is left out.
+            samples), ``logs`` (mean of the errors' natural logarithms, over every other
+            sample from the first and from the second on), and what :meth:`plan` tells.
+            A count of calls that a sampler cannot make is left out.
         """
         p, mixture = self.params, Mixture.drawn(table.std, seed=seed)
         held_out = mixture.draw(p.samples, seed + 1)
@@ -204,22 +211,25 @@ class MixtureBed(Bed[MixtureBedParams]):
                 trace(mixture.schedule, times, network, "noise", z, None, clip=False)
                 for z in (held_out, tuning)
             )
-            situation = Situation(mixture.schedule, network, tuning, guide)
+            situation = Situation(mixture.schedule, network, tuning, guide, guidance)
             for j, (name, count) in enumerate(rows):
                 planned = self.plan(name, count, situation)
                 if planned is not None:
                     sample = self._sample(mixture, planned[0], network, held_out)
-                    mse = (sample - true.states[-1]).square().mean().item()
+                    errors = (sample - true.states[-1]).square().mean(-1)[0]
                     head = {"sampler": name, "guidance": guidance, "nfe": count}
-                    cells.append({**head, "mse": mse, **planned[1]})
+                    logs = [errors[k::2].log().mean().item() for k in range(2)]
+                    told = {"mse": errors.mean().item(), "logs": logs}
+                    cells.append({**head, **told, **planned[1]})
                 report((i + (j + 1) / len(rows)) / len(table.guidances))
         return cells
 
-    def sampler(self, row: str) -> Sampler[Any]:
-        """The sampler of a row."""
+    def sampler(self, row: str, guidance: float = 0.0) -> Sampler[Any]:
+        """The sampler of a row, without guidance or under it."""
         method, changes = self.ROWS[row]
         cls, where = self.METHODS[method], f"methods.{method}"
-        block = self.params.methods[method] | BED | changes
+        guided = self.GUIDED.get(method, {}) if guidance else {}
+        block = self.params.methods[method] | BED | guided | changes
         return cls(cls.Parameters.parse(block, where))
 
     def plan(
@@ -230,7 +240,7 @@ class MixtureBed(Bed[MixtureBedParams]):
         Returns:
             None where the sampler cannot make that many calls.
         """
-        sampler = self.sampler(row)
+        sampler = self.sampler(row, situation.guidance)
         own = sampler.params
         stages = getattr(own, "family", "") == "rhork"
         if calls % (STAGES[own.scheme] if stages else 1):

@@ -14,7 +14,8 @@ import numpy as np
 
 from tasks.artifacts.formats import LARGEST, Least, Size
 from tasks.artifacts.params import Range
-from tasks.claims import Check, Figure
+from tasks.claims import Figure
+from tasks.claims.cores.figures import of_replicates
 from tasks.claims.engine.results import Floats, Results
 
 UNIT = "ln of the errors' ratio"
@@ -54,11 +55,9 @@ class Errors:
 
     Attributes:
         cells: By (sampler, guidance, network calls), (mixtures,).
-        results: Whose intervals are used.
     """
 
     cells: dict[tuple[str, float, int], Floats]
-    results: Results
 
     def ratio(
         self,
@@ -69,32 +68,22 @@ class Errors:
         """How much larger errors are, mean of the logarithms over pairs of cells."""
         pairs = zip(worse, better, strict=True)
         logs = [np.log(self.cells[a]) - np.log(self.cells[b]) for a, b in pairs]
-        return self.results.figure(name, np.mean(logs, axis=0)[:, None], UNIT)
+        return of_replicates(name, np.mean(logs, axis=0), UNIT, "mixtures")
 
-    def check(
-        self,
-        worse: str,
-        better: str,
-        guidance: float,
-        calls: int,
-        factor: float = 1.0,
-    ) -> Check:
-        """That one sampler's error is more than ``factor`` times another's."""
+    def pair(self, worse: str, better: str, guidance: float, calls: int) -> Figure:
+        """How much larger one sampler's error is than another's."""
         name = f"{worse} over {better}, {calls} calls"
         name += f", guidance {guidance:g}" if guidance else ""
-        name += f", {factor:g} times" if factor > 1 else ""
-        cells = [(worse, guidance, calls)], [(better, guidance, calls)]
-        return Check(self.ratio(name, *cells), float(np.log(factor)))
+        return self.ratio(name, [(worse, guidance, calls)], [(better, guidance, calls)])
 
     def figures(self) -> list[Figure]:
-        """Every cell: the geometric mean over mixtures, and their least and most."""
+        """Every cell, as logarithms."""
         return [
-            Figure(
+            of_replicates(
                 f"{name}, {calls} calls" + (f", guidance {w:g}" if w else ""),
-                float(np.exp(np.log(values).mean())),
-                float(values.min()),
-                float(values.max()),
-                "squared error, least to most of the mixtures",
+                np.log(values),
+                "ln of the squared error",
+                "mixtures",
             )
             for (name, w, calls), values in self.cells.items()
         ]
@@ -104,7 +93,7 @@ def errors(results: Results, bed: str, table: str) -> Errors:
     """Errors of one table of a bed; a cell a sampler cannot make is left out.
 
     Args:
-        results: Of the study that ran, and for the intervals.
+        results: Of the study that ran.
         bed: Its name.
         table: One of the bed's.
     """
@@ -114,4 +103,4 @@ def errors(results: Results, bed: str, table: str) -> Errors:
             for row in job.result:
                 cell = row["sampler"], row["guidance"], row["nfe"]
                 cells.setdefault(cell, []).append(row["mse"])
-    return Errors({cell: np.array(values) for cell, values in cells.items()}, results)
+    return Errors({cell: np.array(values) for cell, values in cells.items()})

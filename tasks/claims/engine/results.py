@@ -1,4 +1,4 @@
-"""What a study and its bed left, for those who check a claim, and usual figures."""
+"""What a study and its bed left, for those who check a claim."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,8 +15,6 @@ from tasks.artifacts.formats import Bed
 from tasks.artifacts.params import PARAMS
 from tasks.artifacts.recorded import World, scored_world
 from tasks.artifacts.typed_json import check_typed, read_typed
-from tasks.claims import Figure
-from tasks.statistics.intervals import Statistic, interval, iqm, mean
 
 Floats = NDArray[np.float64]
 
@@ -49,6 +47,15 @@ class Results:
         table = self.returns(dataset, policy, variant)
         score: Floats = 100 * (table - low) / (high - low)
         return score
+
+    def means(self, dataset: str, policy: str, variant: str = "float32") -> Floats:
+        """Mean score over each seed's episodes, (S,).
+
+        Raises:
+            RefusedError: If the study did not play it.
+        """
+        means: Floats = self.score(dataset, policy, variant).mean(axis=1)
+        return means
 
     def returns(self, dataset: str, policy: str, variant: str = "float32") -> Floats:
         """Return of every episode, (S, E), units of the world.
@@ -106,38 +113,6 @@ class Results:
         last = curves[curves["update"] == curves["update"].max()]
         return last[column].to_numpy(np.float64)
 
-    def figure(
-        self,
-        name: str,
-        table: Floats,
-        unit: str = "score",
-        statistic: Statistic = mean,
-    ) -> Figure:
-        """A statistic of a table (S, E) over seeds and episodes."""
-        low, high = self._interval(table, statistic)
-        return Figure(name, float(statistic(table.ravel())), low, high, unit)
-
-    def gap(
-        self, better: Floats, worse: Floats, name: str, unit: str = "score"
-    ) -> Figure:
-        """Mean of better - worse, of tables (S, E) of the same starts."""
-        return self.figure(name, better - worse, unit)
-
-    def middle(self, name: str, table: Floats, unit: str = "score") -> Figure:
-        """Interquartile mean of a table (S, E)."""
-        return self.figure(name, table, unit, iqm)
-
-    def _interval(self, table: Floats, statistic: Statistic) -> tuple[float, float]:
-        block = self.params["evaluate"]["returns"]
-        return interval(
-            table,
-            statistic,
-            np.random.default_rng(block["resample_seed"]),
-            resamples=block["resamples"],
-            confidence=block["confidence"],
-            seeds=True,
-        )
-
 
 @dataclass(frozen=True)
 class JobResult:
@@ -165,27 +140,3 @@ class BedResults:
 
     parameters: Mapping[str, Any]
     jobs: Sequence[JobResult]
-
-
-def worst(values: Mapping[Any, float], name: str, unit: str) -> Figure:
-    """The smallest of several numbers, for what must hold of each of them."""
-    value = min(values.values())
-    return Figure(name, value, value, value, unit)
-
-
-def exact(name: str, value: float, unit: str) -> Figure:
-    """A number without chance in it."""
-    return Figure(name, float(value), float(value), float(value), unit)
-
-
-def ranks_agree(one: Sequence[float], other: Sequence[float]) -> float:
-    """Spearman's rank correlation; numbers that tie share their mean rank."""
-    return float(np.corrcoef(_ranks(one), _ranks(other))[0, 1])
-
-
-def _ranks(values: Sequence[float]) -> Floats:
-    array = np.asarray(values, np.float64)
-    below = (array[:, None] > array).sum(1)
-    ties = (array[:, None] == array).sum(1)
-    ranks: Floats = below + (ties - 1) / 2
-    return ranks
