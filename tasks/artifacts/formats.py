@@ -30,6 +30,20 @@ class Middle(TypedDict):
     high: Number
 
 
+class ActionError(TypedDict):
+    """How far actions are apart."""
+
+    mean: Size
+    max: Size
+
+
+class ActionErrors(TypedDict):
+    """How far a variant's actions are from its float32 files', as far as was told."""
+
+    data: NotRequired[ActionError]
+    visited: NotRequired[ActionError]
+
+
 class SeedMean(TypedDict):
     """What one training seed's episodes came to."""
 
@@ -51,6 +65,7 @@ class Evaluation(_Played):
     seeds: list[Seed]
     score: Middle
     per_seed: list[SeedMean]
+    action_error: NotRequired[ActionErrors]  # of compressed variants
     episodes_sha256: str
     kind: NotRequired[str]  # of estimates, which evaluations do not call themselves
     method: NotRequired[str]
@@ -66,13 +81,6 @@ class Learning(TypedDict):
     last: Middle
     best: Middle
     returns_sha256: str
-
-
-class ActionError(TypedDict):
-    """How far actions are apart."""
-
-    mean: Size
-    max: Size
 
 
 class Layer(TypedDict):
@@ -120,6 +128,9 @@ class Static(TypedDict):
     """``static.json`` of stage profile."""
 
     bytes: Some
+    parameters: Count
+    operators: dict[str, Count]
+    initialisers: dict[str, Count]
 
 
 class Timed(TypedDict):
@@ -127,6 +138,7 @@ class Timed(TypedDict):
 
     p50_us: Some
     p99_us: Some
+    spread: NotRequired[Size]  # of the rounds' medians, as a share of p50_us
 
 
 class Job(TypedDict):
@@ -165,6 +177,7 @@ class Latency(Batches):
     load: NotRequired[Size]
     onnxruntime: str
     threads: Count
+    mode: NotRequired[str]
     repeats: Count
 
 

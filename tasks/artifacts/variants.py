@@ -11,6 +11,8 @@ from tasks.artifacts.names import add_name
 from tasks.artifacts.params import check_known
 from tasks.artifacts.study import stated
 
+PARENT = "float32"  # the variant that all others are made from, and judged against
+
 
 def sampled(study: Mapping[str, Any], learner: str) -> dict[str, tuple[str, str, int]]:
     """The variants of a policy that are another variant with a faster sampler.
@@ -116,6 +118,13 @@ class Variant:
         if self.source is None:
             return self
         return replace(self, variant=self.source[0], source=None)
+
+    @property
+    def float32(self) -> "Variant | None":
+        """What it is a smaller form of; None of itself, and of one with a sampler."""
+        if self.source is not None or self.variant == PARENT:
+            return None
+        return replace(self, variant=PARENT)
 
     def folder(self, kind: str) -> Path:
         """The folder ``data/<kind>/<dataset>/<learner>/<variant>``."""

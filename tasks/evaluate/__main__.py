@@ -1,9 +1,12 @@
 """Play files: ``python -m tasks.evaluate --dataset D --learner L --variant V``.
 
 Writes ``data/evaluations/<D>/<L>/<V>/``: ``episodes.parquet``, a row an episode, and
-``metrics.json``. The world is the one the dataset was recorded in.
+``metrics.json``. The world is the one the dataset was recorded in. Of a compressed
+variant metrics.json also says how far its actions are from its float32 files'.
 """
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +21,7 @@ from tasks.artifacts.stage import run_stage
 from tasks.artifacts.variants import Variant
 from tasks.code.blocks import checked
 from tasks.evaluate import Evaluator
+from tasks.evaluate.engine.agreement import Watched, errors, logged
 from tasks.evaluate.engine.compatibility import check_fits
 from tasks.evaluate.engine.world import world_of
 from tasks.worlds import World
@@ -27,7 +31,7 @@ METHOD = "returns"
 
 def open_policies(
     variant: Variant, world: World, mode: str | None
-) -> dict[int, OnnxPolicy]:
+) -> dict[int, Watched]:
     """Open every training seed's file, after all checks.
 
     Raises:
@@ -36,7 +40,7 @@ def open_policies(
     """
     policies = {}
     for seed, path in variant.files().items():
-        policy = OnnxPolicy.open(path, mode)
+        policy = Watched.open(path, mode)
         variant.check(path, seed, policy.contract)
         check_fits(path, policy.contract, world)
         policies[seed] = policy
@@ -44,7 +48,10 @@ def open_policies(
 
 
 def played(
-    evaluator: Evaluator[Any], world: World, policies: dict[int, OnnxPolicy], title: str
+    evaluator: Evaluator[Any],
+    world: World,
+    policies: Mapping[int, OnnxPolicy],
+    title: str,
 ) -> Episodes:
     """Run the evaluator behind a progress bar."""
     finished: dict[int, Any] = {}
@@ -71,7 +78,12 @@ def main() -> None:
     check_place(out)
     world = world_of(variant.dataset)
     mode = evaluator.params.mode
-    policies = open_policies(variant, world, None if mode == "auto" else mode)
+    opened = None if mode == "auto" else mode
+    policies = open_policies(variant, world, opened)
+    parents: dict[int, Watched] = {}
+    if variant.float32:
+        parents = open_policies(variant.float32, world, opened)
+        rows = logged(Path("data/datasets") / f"{variant.dataset}-v0")
     with whole_folder(out) as folder:
         title = f"{variant.dataset} {variant.learner} {variant.variant}"
         episodes = played(evaluator, world, policies, title)
@@ -88,6 +100,8 @@ def main() -> None:
             "session": session,
             **evaluator.summary(world, episodes),
         }
+        if parents:
+            metrics["action_error"] = errors(policies, parents, rows)
         write_evaluation(folder, episodes, metrics)
     score = metrics["score"]
     print(

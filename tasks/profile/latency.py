@@ -1,8 +1,10 @@
 """Latency of one call of onnxruntime, as a percentile of many.
 
 Variants and batch sizes take turns in rounds, so that a slow moment of the machine hits
-all of them and they can be compared. A policy is warmed up first; the call is
-``session.run`` with inputs that are ready, which is what a control loop pays.
+all of them and they can be compared. How far the rounds' medians are apart is kept: on
+a quiet machine a few percent, and more where other work got in between. A policy is
+warmed up first; the call is ``session.run`` with inputs that are ready, which is what a
+control loop pays.
 """
 
 import os
@@ -54,12 +56,12 @@ class Latency(Profiler[LatencyParams]):
         params = self.params
         turns = [(name, b) for name in policies for b in params.batches]
         feeds = {(name, b): _feed(policies[name], b) for name, b in turns}
-        taken: dict[tuple[str, int], list[int]] = {turn: [] for turn in turns}
+        taken: dict[tuple[str, int], list[list[int]]] = {turn: [] for turn in turns}
         for turn in turns:
             _time(policies[turn[0]], feeds[turn], params.warm_up)
         for calls in _split(params.repeats, params.rounds):
             for turn in turns:
-                taken[turn] += _time(policies[turn[0]], feeds[turn], calls)
+                taken[turn].append(_time(policies[turn[0]], feeds[turn], calls))
         return {
             name: {
                 "machine": {"cpu": cpu(), "cores": os.cpu_count()},
@@ -108,10 +110,23 @@ def _split(total: int, parts: int) -> list[int]:
     return [total * (i + 1) // parts - total * i // parts for i in range(parts)]
 
 
-def _percentiles(nanoseconds: list[int]) -> dict[str, float]:
-    """Median and 99th percentile, in microseconds."""
-    p50, p99 = np.percentile(nanoseconds, [50, 99]) / 1000
-    return {"p50_us": round(float(p50), 3), "p99_us": round(float(p99), 3)}
+def _percentiles(rounds: list[list[int]]) -> dict[str, float]:
+    """Median and 99th percentile of all calls, and how far the rounds are apart.
+
+    Args:
+        rounds: Nanoseconds of each call, a list a round.
+
+    Returns:
+        ``p50_us`` and ``p99_us``, microseconds; ``spread``, from the rounds' lowest
+        median to their highest, as a share of ``p50_us``.
+    """
+    p50, p99 = np.percentile(np.concatenate(rounds), [50, 99]) / 1000
+    medians = [float(np.median(calls)) / 1000 for calls in rounds if calls]
+    return {
+        "p50_us": round(float(p50), 3),
+        "p99_us": round(float(p99), 3),
+        "spread": round((max(medians) - min(medians)) / float(p50), 3),
+    }
 
 
 def cpu() -> str:

@@ -19,10 +19,12 @@ from tests.variant_files import write
 from tests.worlds.harness import load
 
 
-def files(folder: Path, world: World, masked: bool) -> tuple[Path, OnnxPolicy]:
+def files(
+    folder: Path, world: World, masked: bool, seed: int = 0
+) -> tuple[Path, OnnxPolicy]:
     width, count = world.observation_space.shape[0], world.action_width
     policy = Feedforward(
-        list(MLP((0,), "some", (width, 8, count)).layers),
+        list(MLP((seed,), "some", (width, 8, count)).layers),
         "categorical",
         torch.zeros(width),
         torch.ones(width),

@@ -43,6 +43,9 @@ def test_numbers_equal_a_computation_by_hand(make_study: Make, monkeypatch: Patc
     assert (found["bytes"], found["ratio"]) == (43_100, round(43.1 / 283.6, 6))
     assert found["verdict"] == "REGRESSED"  # margin: 5 % of 62, and -4.5 lies below
     assert metrics["hopper_mixed"]["td3_bc"]["int8_static"]["verdict"] == "HELD"
+    assert found["action_error_data"] == pytest.approx(0.083 / 2, abs=1e-6)
+    assert found["action_error_visited"] == pytest.approx(0.083 * 0.8, abs=1e-6)
+    assert "action_error_data" not in metrics["hopper_mixed"]["td3_bc"]["float32"]
 
 
 def test_a_float32_variant_against_itself_held(make_study: Make, monkeypatch: Patch):

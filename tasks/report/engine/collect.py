@@ -44,8 +44,6 @@ from tasks.report.engine.sampled import Sampled
 if TYPE_CHECKING:
     import pandas as pd
 
-PARENT = "float32"
-
 
 @dataclass(frozen=True)
 class Learned:

@@ -21,7 +21,9 @@ def metrics(study: Study, rows: Sequence[Row]) -> dict[str, Any]:
 
     ``score``, ``score_low``, ``score_high``: normalised, IQM and its interval;
     ``return``: IQM, units of the world; ``difference``: paired mean against float32,
-    normalised score, with the ``verdict`` on it. Where the policies on the way were
+    normalised score, with the ``verdict`` on it; ``action_error_data`` and
+    ``action_error_visited``: mean distance to float32's actions on logged states and on
+    those the variant visits, where it was told. Where the policies on the way were
     played, a learner also has ``last`` and ``best``, scores with their intervals.
     Where there is no world, a variant has its size alone, and its learner
     ``estimates``: by estimator the discounted return, ``mean``, ``low``, ``high``.
@@ -40,6 +42,10 @@ def metrics(study: Study, rows: Sequence[Row]) -> dict[str, Any]:
             "ratio": _round(row.ratio),
             "difference": _round(row.verdict.difference),
             "verdict": row.verdict.word,
+            **{
+                f"action_error_{where}": _round(error["mean"])
+                for where, error in row.action_errors.items()
+            },
         }
         if result.learner in row.data.learning:
             learning = row.data.learning[result.learner].metrics

@@ -10,13 +10,18 @@ own parent, by the verdict of the table, and not worse than the best learner.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.formats import ActionError
 from tasks.artifacts.params import PARAMS
-from tasks.report.engine.collect import PARENT, Data, Study
+from tasks.artifacts.variants import PARENT
+from tasks.report.engine.collect import Data, Study
 from tasks.report.engine.result import Files, Result
 from tasks.statistics.rule import VerdictParams
 from tasks.statistics.verdict import GOOD, Verdict, judge_scores, of_compressor
+
+WHERE: tuple[Literal["data", "visited"], ...] = ("data", "visited")
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,12 @@ class Row(Kept):
         """Low, IQM, high."""
         score = self.result.metrics["score"]
         return float(score["low"]), float(score["iqm"]), float(score["high"])
+
+    @property
+    def action_errors(self) -> dict[str, ActionError]:
+        """Distance to float32's actions, by where: ``data`` and ``visited``."""
+        known = self.result.metrics.get("action_error", {})
+        return {where: known[where] for where in WHERE if where in known}
 
 
 def kept(data: Data) -> list[Kept]:

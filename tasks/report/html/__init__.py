@@ -19,6 +19,7 @@ from tasks.report.engine.judge import Row, kept
 from tasks.report.html import view
 from tasks.report.html.logs import drawn_estimates, log_section
 from tasks.report.html.measured import compositions
+from tasks.report.html.picking import pickings
 from tasks.report.html.sweeps import sweeps
 
 
@@ -50,6 +51,7 @@ class Html(Report[HtmlParams]):
             estimated=partial(drawn_estimates, study),
             compositions=compositions((*study.datasets, *study.logs)),
             sweeps=sweeps(study, rows),
+            pickings=pickings(study, rows),
             unmeasured=view.unmeasured(every),
             digits=self.params.hash_digits,
             symbol=symbol,

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from tasks.artifacts.variants import PARENT
 from tasks.report.cores import words
 from tasks.report.cores.svg import COLOURS, Scale, axes, mark, padded, svg, tag
-from tasks.report.engine.collect import PARENT, Data
+from tasks.report.engine.collect import Data
 from tasks.statistics.composition import (
     Composed,
     Correlation,
