@@ -17,8 +17,9 @@ import yaml
 
 from tasks.artifacts.params import build
 from tasks.artifacts.seeding import generator
-from tasks.compress import Compressor, Rows
+from tasks.compress import Compressor
 from tasks.compress.adadfq.student import Student
+from tasks.compress.cores.rows import Rows
 from tasks.compress.quest import edges_of
 from tasks.nets import resnet
 from tasks.nets.conditioned import Conditioned

@@ -12,22 +12,18 @@ Chains are commands after each other: ``distill``, then ``int8_static`` on its r
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.method import Method, P
-from tasks.artifacts.params import Params, Range
-from tasks.artifacts.seeding import generator
-from tasks.compress.cores.layer_inputs import Situation
+from tasks.artifacts.params import OneOf, Params, Range
+from tasks.compress.cores.rows import NO_WORLD, STATES, Rows, check_rows
 from tasks.compress.engine.measures import layer_errors, parameters, stored_bytes
 from tasks.nets.layers import Linear
-from tasks.nets.policy import Logged, Policy
-
-if TYPE_CHECKING:
-    from tasks.worlds import World
+from tasks.nets.policy import Policy
 
 
 @dataclass(frozen=True)
@@ -42,43 +38,16 @@ class CalibratedParams(Params):
 
 
 @dataclass(frozen=True)
-class Rows:
-    """What a compressor may look at.
+class VisitingParams(CalibratedParams):
+    """Base of the parameters of those that may be calibrated where the policy goes.
 
     Attributes:
-        observations: (N, O), float32, units of the world; rows of the dataset.
-        dataset: The dataset's name.
-        sha256: Of the dataset's data.
-        seeds: The policy's seed numbers, one a slice. All randomness depends on them
-            slice by slice, so seed k alone gives what it gives in a stack.
-        world: Where a compressor may visit states; None: it keeps to the rows.
-        logged: The same rows with what was before them, where the policy has a memory.
-        legal: (N, A), 1.0 where an action is allowed; None allows all.
+        states: ``data``: rows of the dataset; ``visited``: states that the policy
+            visits when it acts in the dataset's world, as many; ``both``: half of
+            each, and rows alone where there is no world to play in.
     """
 
-    observations: Tensor
-    dataset: str
-    sha256: str
-    seeds: tuple[int, ...]
-    world: "World | None" = None
-    logged: Logged | None = None
-    legal: Tensor | None = None
-
-    def situation(self, policy: Policy) -> Situation:
-        """Inputs and carry of the policy's step on these rows, without the axis [S].
-
-        A policy that is played with noise gets the same noise each time.
-        """
-        if self.logged is not None:
-            return policy.recall(self.logged)
-        inputs = {"observation": self.observations}
-        if "legal" in policy.inputs():
-            shape = (len(self.observations), policy.action_width)
-            inputs["legal"] = torch.ones(shape) if self.legal is None else self.legal
-        if policy.acting == "normal":
-            wide = (len(self.observations), policy.inputs()["noise"])
-            inputs["noise"] = torch.randn(wide, generator=generator(0, "rows' noise"))
-        return inputs, {}
+    states: Annotated[str, OneOf(STATES)]
 
 
 @dataclass(frozen=True)
@@ -92,25 +61,25 @@ class Result:
             result stands for; None if the layers have no counterpart.
         course: How training went, a row a seed and epoch; None if nothing was trained
             or the method keeps no record.
+        bits: Nominal bits a weight, where they are not those of the compressor.
     """
 
     policy: Policy
     calibration: str | None
     reference: Policy | None = None
     course: Sequence[Mapping[str, float]] | None = None
+    bits: float | None = None
 
 
 class Compressor(Method[P], ABC):
     """One compression method.
 
     Attributes:
-        visits_world: Whether it uses ``Rows.world``.
         takes: Kinds of layers it can replace.
         policies: Kinds of policies it can take.
         shrinks: Whether a result that is no smaller is refused.
     """
 
-    visits_world: ClassVar[bool] = False
     takes: ClassVar[tuple[type[nn.Module], ...]] = (Linear,)
     policies: ClassVar[tuple[type[Policy], ...]] = (Policy,)
     shrinks: ClassVar[bool] = True
@@ -119,6 +88,11 @@ class Compressor(Method[P], ABC):
     def bits(self) -> float:
         """Nominal bits a weight of the result."""
         return 32
+
+    @property
+    def visits_world(self) -> bool:
+        """Whether it uses ``Rows.world``."""
+        return getattr(self.params, "states", "data") != "data"
 
     @abstractmethod
     def work(self, policy: Any, rows: Rows) -> Result:
@@ -151,6 +125,8 @@ class Compressor(Method[P], ABC):
         if isinstance(self.params, CalibratedParams):
             check_rows(policy, rows.observations)
         with torch.no_grad():
+            if isinstance(self.params, VisitingParams):
+                rows = rows.with_visits(policy, self.params.states)
             result = self.work(policy, rows)
             report = self._report(policy, result, rows)
         before, after = report["bytes_weights_before"], report["bytes_weights"]
@@ -187,6 +163,15 @@ class Compressor(Method[P], ABC):
                     "run it on the float32, structured or distilled policy",
                 )
 
+    def _states(self, rows: Rows) -> str:
+        """In words, where it was calibrated beside the dataset."""
+        states = getattr(self.params, "states", "data")
+        if rows.visited is not None:
+            some = "half of them" if states == "both" else "all of them"
+            return f"; {some} visited by the policy itself"
+        alone = isinstance(self.params, VisitingParams) and states == "both"
+        return NO_WORLD if alone else ""
+
     def _report(self, policy: Policy, result: Result, rows: Rows) -> dict[str, Any]:
         """What compression.json says of the result."""
         compressed: dict[str, Any] = result.policy.linears()
@@ -211,11 +196,11 @@ class Compressor(Method[P], ABC):
             "dataset": rows.dataset,
             "sha256": rows.sha256,
             "rows": len(rows.observations),
-            "what": result.calibration,
+            "what": result.calibration + self._states(rows),
         }
         return {
             "mode": "native" if integer else "exact",
-            "bits_nominal": self.bits,
+            "bits_nominal": result.bits or self.bits,
             "layers": layers,
             "parameters": parameters(result.policy),
             "parameters_before": parameters(policy),
@@ -224,27 +209,3 @@ class Compressor(Method[P], ABC):
             "calibration": calibration,
             **({} if result.course is None else {"course": list(result.course)}),
         }
-
-
-def check_rows(policy: Policy, observations: Tensor) -> None:
-    """Refuse calibration rows that a policy cannot read.
-
-    Args:
-        policy: Who reads them.
-        observations: (N, O), units of the world.
-
-    Raises:
-        RefusedError: If they are empty, not finite or of another width.
-    """
-    where, mend = "calibration rows", "make the dataset again with: dvc repro"
-    width = policy.observation_width
-    if observations.ndim != 2 or observations.shape[1] != width:
-        shape = tuple(observations.shape)
-        raise RefusedError(where, "shape", shape, f"(rows, {width})", mend)
-    if len(observations) == 0:
-        raise RefusedError(where, "rows", 0, "at least one", mend)
-    bad = int((~torch.isfinite(observations)).any(1).sum())
-    if bad:
-        raise RefusedError(
-            where, "values", f"NaN or infinity in {bad} rows", "finite numbers", mend
-        )

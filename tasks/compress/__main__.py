@@ -31,8 +31,9 @@ from tasks.artifacts.stage import run_stage
 from tasks.artifacts.windows import windows
 from tasks.code import made_by
 from tasks.code.blocks import checked
-from tasks.compress import Compressor, Rows
+from tasks.compress import Compressor
 from tasks.compress.cores.layer_inputs import acted
+from tasks.compress.cores.rows import Rows
 from tasks.nets.policy import Logged, Policy
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 DAgger, Ross et al. 2011 (arXiv 1011.0686). With pi* the policy, the
 teacher, and pi_i the student after round i, on the states D:
 
-    D_0     = dataset rows + states that pi* visits
+    D_0     = dataset rows + states that pi* visits (of ``states`` both)
     pi_0    = argmin mean_{s in D_0} ||pi(s) - pi*(s)||^2
     D_i     = D_{i-1} + states that pi_{i-1} visits
     pi_i    = the same regression, continued on D_i
@@ -13,32 +13,37 @@ A gaussian teacher gives its mean; the student has a tanh head and no noise inpu
 categorical teacher gives its log probabilities, and the student's head is the same.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tasks.artifacts.params import Range
-from tasks.compress import CalibratedParams, Compressor, Result, Rows
+from tasks.artifacts.params import OneOf, Range
+from tasks.compress import CalibratedParams, Compressor, Result
 from tasks.compress.cores.regression import Fit
+from tasks.compress.cores.rows import NO_WORLD, STATES, Rows
 from tasks.compress.cores.students import readout, rebuild
+from tasks.compress.cores.visits import visits
 from tasks.nets.feedforward import Feedforward
 from tasks.nets.layers import MLP
 
 if TYPE_CHECKING:
     from tasks.worlds import World
 
-# start seeds lie above those of evaluation (below 2^20) and of behaviours
-FIRST_START, STARTS = 2**30, 2**29
-
 
 @dataclass(frozen=True)
 class DistillParams(CalibratedParams):
-    """Parameters of ``distill``; units stand in params/compress/distill.yaml."""
+    """Parameters of ``distill``; units stand in params/compress/distill.yaml.
 
+    Attributes:
+        states: ``data``: dataset rows alone; ``visited``: visited states alone;
+            ``both``: all of both, and rows alone where there is no world to play in.
+    """
+
+    states: Annotated[str, OneOf(STATES)]
     hidden: Annotated[tuple[int, ...], Range(1, 4096)]
     rounds: Annotated[int, Range(0, 100)]
     envs: Annotated[int, Range(1, 1024)]
@@ -51,7 +56,6 @@ class DistillParams(CalibratedParams):
 class Distill(Compressor[DistillParams]):
     """A student a seed, all in one stack."""
 
-    visits_world = True
     takes = (nn.Module,)
     policies = (Feedforward,)
 
@@ -66,65 +70,31 @@ class Distill(Compressor[DistillParams]):
         answer, layers_of = partial(readout, student), student.layers
         fit = Fit(answer, layers_of, rows.seeds, "distill", steps, p.batch, p.rate)
         states = rows.observations.expand(policy.seeds, -1, -1)  # (S, N, O)
+        if p.states == "visited":
+            rows.check_world(p.states)
+            states = states[:, :0]
+        logged, world = states.shape[1], rows.world if p.states != "data" else None
         for turn in range(p.rounds + 1):
-            if rows.world is not None:
+            if world is not None:
                 actor = student if turn else policy
-                visited = visit(
-                    rows.world, actor, rows.seeds, turn, p.envs, p.visit_steps
-                )
+                visited = self._visit(world, actor, rows.seeds, turn)
                 states = torch.cat([states, visited], dim=1)
             x = policy.normalise(states)
             targets = readout(policy, x) if policy.discrete else policy.squashed(x)
             fit.run([x], targets, p.steps)
         what = f"teacher's actions, {fit.steps} updates"
-        if rows.world is not None:
-            count = states.shape[1] - len(rows.observations)
-            what += f"; beside the rows {count} visited states a seed"
+        if world is not None:
+            beside = "beside the rows " if logged else "on "
+            what += f"; {beside}{states.shape[1] - logged} visited states a seed"
+        elif p.states == "both":
+            what += NO_WORLD
         return Result(student, what)
 
-
-def visit(
-    world: "World",
-    actor: Feedforward,
-    seeds: tuple[int, ...],
-    turn: int,
-    envs: int,
-    steps: int,
-) -> Tensor:
-    """States a policy meets when it acts; an episode that ends is followed by another.
-
-    Args:
-        world: Where.
-        actor: Acts without noise, slice k in its own sub-environments.
-        seeds: Seed numbers; start states depend on them, slice by slice.
-        turn: Number of the round; start states depend on it too.
-        envs: Sub-environments a seed.
-        steps: Steps in each.
-
-    Returns:
-        (S, steps * envs, O), float32, units of the world.
-    """
-    count = len(seeds)
-    draws = [np.random.default_rng([seed, turn, FIRST_START]) for seed in seeds]
-
-    def start(i: int) -> int:
-        return FIRST_START + int(draws[i // envs].integers(STARTS))
-
-    batch = world.make(count * envs)
-    states, n = [], count * envs
-    raw, infos = batch.reset(seed=[start(i) for i in range(n)])
-    for _ in range(steps):
-        observation = torch.from_numpy(raw.astype(np.float32)).view(count, envs, -1)
-        states.append(observation)
-        legal = None
-        if "legal" in infos:
-            mask = torch.from_numpy(infos["legal"].astype(np.float32))
-            legal = mask.view(count, envs, -1)
-        action = actor(observation, legal=legal).flatten(0, 1).numpy()
-        raw, _, _, _, infos = batch.step(action)
-        if batch.ended.any():
-            again = [start(i) if ended else None for i, ended in enumerate(batch.ended)]
-            options = {"reset_mask": batch.ended.copy()}
-            raw, infos = batch.reset(seed=again, options=options)
-    batch.close()
-    return torch.cat(states, dim=1)
+    def _visit(
+        self, world: "World", actor: Feedforward, seeds: Sequence[int], turn: int
+    ) -> Tensor:
+        """States (S, visit_steps * envs, O) that a policy meets in a round."""
+        envs, steps = self.params.envs, self.params.visit_steps
+        count = envs * steps
+        met = visits(world, actor, seeds, f"distill {turn}", count, envs, steps)
+        return met[0]["observation"]

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from torch import nn
 
 from tasks.artifacts.params import Params
-from tasks.compress import Compressor, Result, Rows
+from tasks.compress import Compressor, Result
+from tasks.compress.cores.rows import Rows
 from tasks.nets.policy import Policy
 
 

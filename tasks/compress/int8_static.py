@@ -9,6 +9,12 @@ MinMax or Percentile) does the same. Of a layer y = x W + b:
                   scale_x = (high - low) / 255 of the range [low, high] on the rows
     bias:         b = scale_x scale_w c, c of 32 bits
 
+With ``float_input`` the first layer's inputs are not rounded, its weights have 8 bits
+and its sums are of float64 (``nets/quantised.py``): one scale for all observations is
+the largest share of the error. On iql's halfcheetah policies (2x128 units, five seeds)
+the mean action error fell from 0.0070 to 0.0048 of half the range, on states they visit
+from 0.0058 to 0.0038.
+
 It differs in that scales have few significant bits, rounded up: 4 for the observations,
 3 for weights, 1 (a power of two) for hidden activations, whose layer is first
 multiplied by a factor in [1, 2) and the next one divided by it, which ReLU lets pass,
@@ -31,25 +37,30 @@ import torch
 from torch import Tensor
 
 from tasks.artifacts.params import Range
-from tasks.compress import CalibratedParams, Compressor, Result, Rows
+from tasks.compress import Compressor, Result, VisitingParams
+from tasks.compress.cores.rows import Rows
 from tasks.compress.cores.students import linears, rebuild
 from tasks.nets.feedforward import Feedforward
 from tasks.nets.policy import Policy, stack, take
-from tasks.nets.quantised import BlockLinear, Int8Linear
+from tasks.nets.quantised import BlockLinear, Int8Linear, WideLinear
 
 
 @dataclass(frozen=True)
-class Int8StaticParams(CalibratedParams):
+class Int8StaticParams(VisitingParams):
     """Parameters of ``int8_static``; units: params/compress/int8_static.yaml."""
 
     percentile: Annotated[float, Range(90, 100)]
     reduce_range: bool
+    float_input: bool
 
 
 class Int8Static(Compressor[Int8StaticParams]):
     """Static W8A8, seed by seed."""
 
-    bits = 8
+    @property
+    def bits(self) -> float:
+        """Bits of a weight: what is stored in 8 may use 7 of them."""
+        return 7 if self.params.reduce_range else 8
 
     @property
     def top(self) -> int:
@@ -59,9 +70,10 @@ class Int8Static(Compressor[Int8StaticParams]):
     def work(self, policy: Policy, rows: Rows) -> Result:
         """Equalise and quantise each layer; of other policies the weights alone."""
         if not isinstance(policy, Feedforward) or policy.activation != "relu":
-            return Result(self._weights(policy), None, policy)
+            return Result(self._weights(policy), None, policy, bits=8)
         alone = [take(policy, k) for k in range(policy.seeds)]
-        pairs = [self._of_seed(one, rows.observations) for one in alone]
+        states = rows.states(policy)
+        pairs = [self._of_seed(one, states[k]) for k, one in enumerate(alone)]
         share = self.params.percentile / 100
         what = f"activation ranges, percentile {100 * share:g}"
         quantised, equalised = (stack(side) for side in zip(*pairs, strict=True))
@@ -76,7 +88,7 @@ class Int8Static(Compressor[Int8StaticParams]):
         step = significant((high - low) / 255, 4)
         zero = (-low / step).round().clamp(0, 255)
         before = linears(policy)
-        layers: list[Int8Linear] = []
+        layers: list[Int8Linear | WideLinear] = []
         for linear in before:
             last = len(layers) == len(before) - 1
             if not last:  # put the hidden activations' range on a power of two
@@ -86,7 +98,10 @@ class Int8Static(Compressor[Int8StaticParams]):
                 linear.weight.mul_(factor)
                 linear.bias.mul_(factor)
                 before[len(layers) + 1].weight.div_(factor)
-            layers.append(self._layer(linear.weight, linear.bias, step, zero))
+            if self.params.float_input and not layers:
+                layers.append(wide(linear.weight, linear.bias))
+            else:
+                layers.append(self._layer(linear.weight, linear.bias, step, zero))
             x = torch.relu(linear(x))
             if not last:
                 step, zero = next_step, torch.zeros(1)
@@ -132,6 +147,20 @@ class Int8Static(Compressor[Int8StaticParams]):
         layer.input_scale.copy_(step)
         layer.input_zero.copy_(zero)
         return layer
+
+
+def wide(weight: Tensor, bias: Tensor) -> WideLinear:
+    """A layer of 8-bit weights whose inputs stay float.
+
+    Args:
+        weight: (S, I, N).
+        bias: (S, 1, N).
+    """
+    layer = WideLinear(*weight.shape)
+    layer.scale.copy_((weight.abs().amax(1) / 127).clamp(min=1e-12))
+    layer.codes.copy_((weight / layer.scale[:, None]).round())
+    layer.bias.copy_(bias[:, 0])
+    return layer
 
 
 def significant(scale: Tensor, bits: int) -> Tensor:

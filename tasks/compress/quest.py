@@ -38,8 +38,9 @@ from torch import Tensor
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import PARAMS, Range
-from tasks.compress import CalibratedParams, Compressor, Result, Rows
+from tasks.compress import CalibratedParams, Compressor, Result
 from tasks.compress.cores.regression import Fit
+from tasks.compress.cores.rows import Rows
 from tasks.compress.cores.students import readout, rebuild
 from tasks.nets.feedforward import Feedforward
 from tasks.nets.policy import Logged, Policy

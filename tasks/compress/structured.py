@@ -17,15 +17,16 @@ from typing import Annotated
 from torch import Tensor
 
 from tasks.artifacts.params import Range
-from tasks.compress import CalibratedParams, Compressor, Result, Rows
+from tasks.compress import Compressor, Result, VisitingParams
 from tasks.compress.cores.regression import Fit
+from tasks.compress.cores.rows import Rows
 from tasks.compress.cores.students import linears, readout, rebuild
 from tasks.nets.feedforward import Feedforward
 from tasks.nets.layers import Linear
 
 
 @dataclass(frozen=True)
-class StructuredParams(CalibratedParams):
+class StructuredParams(VisitingParams):
     """Parameters of ``structured``; units stand in params/compress/structured.yaml."""
 
     keep: Annotated[float, Range(0, 1, open=True)]
@@ -42,7 +43,7 @@ class Structured(Compressor[StructuredParams]):
     def work(self, policy: Feedforward, rows: Rows) -> Result:
         """Choose, rebuild, fine-tune."""
         p = self.params
-        x = policy.normalise(rows.observations.expand(policy.seeds, -1, -1))
+        x = policy.normalise(rows.states(policy))
         small = prune(policy, x, p.keep)
         what = "importance of units"
         if p.steps:

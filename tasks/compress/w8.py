@@ -13,15 +13,16 @@ Source: per-channel symmetric weights, Krishnamoorthi 2018 (arXiv 1806.08342), s
 3.1.1, with a scale a block of inputs where a layer has more of them than a block.
 """
 
+import copy
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import PARAMS, Params, Range
-from tasks.compress import Compressor, Result, Rows
-from tasks.compress.cores.rounding import block_scales, round_to_nearest
-from tasks.nets.policy import Policy, stack, take
-from tasks.nets.quantised import BlockLinear
+from tasks.compress import Compressor, Result
+from tasks.compress.cores.rounding import nearest
+from tasks.compress.cores.rows import Rows
+from tasks.nets.policy import Policy
 
 BITS = 8
 
@@ -41,27 +42,20 @@ class W8Params(Params):
 
 
 class W8(Compressor[W8Params]):
-    """Weights rounded to nearest, seed by seed."""
+    """Weights rounded to nearest."""
 
     bits = BITS
 
     def work(self, policy: Policy, rows: Rows) -> Result:
         """Round each layer's weights; no row is looked at."""
         del rows
-        alone = [self._of_seed(take(policy, k)) for k in range(policy.seeds)]
-        return Result(stack(alone), None, policy)
-
-    def _of_seed(self, policy: Policy) -> Policy:
-        """Replace the layers of a policy of one seed."""
         layers: dict[str, Any] = policy.linears()
         block = self.params.block
-        for name, linear in layers.items():
-            weight = linear.weight[0].T.contiguous()  # (N, I)
-            scale = block_scales(weight, BITS, block)
-            steps = scale.repeat_interleave(block, dim=1)[:, : linear.inputs]
-            layer = BlockLinear(1, linear.inputs, linear.outputs, BITS, block)
-            layer.codes = round_to_nearest(weight, steps, BITS)[None]
-            layer.scale.copy_(scale[None])
-            layer.bias.copy_(linear.bias[:, 0])
-            policy.replace_linears({name: layer})
-        return policy
+        small = copy.deepcopy(policy)
+        small.replace_linears(
+            {
+                name: nearest(layer.weight, layer.bias, BITS, block)
+                for name, layer in layers.items()
+            }
+        )
+        return Result(small, None, policy)

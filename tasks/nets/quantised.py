@@ -4,8 +4,9 @@
 |---|---|---|---|
 | ``Int8Linear`` | INT8, a scale an output unit | UINT8, one scale | QDQ, Gemm |
 | ``BlockLinear`` | INT4 or INT8, a scale a block of inputs | float | DQ, Gemm |
+| ``WideLinear`` | INT8, a scale an output unit | float | Gemm of float64 |
 
-Both use the standard ONNX domain, without custom operators, and give the same numbers
+All use the standard ONNX domain, without custom operators, and give the same numbers
 with and without ``session.disable_quant_qdq=1``. In onnxruntime 1.31.1:
 
 - QDQ around Gemm becomes an integer QGemm only where the weights' DequantizeLinear has
@@ -18,7 +19,7 @@ with and without ``session.disable_quant_qdq=1``. In onnxruntime 1.31.1:
 import torch
 from torch import Tensor, nn
 
-from tasks.nets.graph import Graph
+from tasks.nets.graph import DOUBLE, Graph
 from tasks.nets.packing import empty, pack, unpack_signed
 
 
@@ -44,7 +45,7 @@ class Int8Linear(nn.Module):
         integer_kernel: onnxruntime may compute it with whole numbers.
     """
 
-    bits = 8
+    bits_stored = 8
     integer_kernel = True
 
     def __init__(self, stack: int, inputs: int, outputs: int) -> None:
@@ -61,6 +62,11 @@ class Int8Linear(nn.Module):
         self.register_buffer("codes", torch.zeros(stack, inputs, outputs, dtype=byte))
         self.register_buffer("scale", torch.zeros(stack, outputs))
         self.register_buffer("bias", torch.zeros(stack, outputs, dtype=word))
+
+    @property
+    def bits(self) -> int:
+        """Bits that its weights really use of those stored."""
+        return bits_of(self.codes)
 
     def forward(self, x: Tensor) -> Tensor:
         """(S, B, I) -> (S, B, N)."""
@@ -102,6 +108,74 @@ class Int8Linear(nn.Module):
             axis=0,
         )
         return graph.add("Gemm", x, weight, bias, name=f"{name}.out")
+
+
+class WideLinear(nn.Module):
+    """8-bit weights and float inputs, summed in float64: for a layer before codes.
+
+    Where the next layer rounds its inputs, float32 sums in another order would now and
+    then give a neighbouring code. Sums of float64 agree to 1e-16 of the size.
+
+    Output = (x @ codes) * scale + bias.
+
+    Args:
+        stack: Leading axis S (seeds).
+        inputs: Input width I.
+        outputs: Output width N.
+
+    Attributes:
+        codes: (S, I, N), int8.
+        scale: (S, N), float32, positive.
+        bias: (S, N), float32.
+    """
+
+    bits_stored = 8
+
+    def __init__(self, stack: int, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.stack, self.inputs, self.outputs = stack, inputs, outputs
+        self.codes: Tensor
+        self.scale: Tensor
+        self.bias: Tensor
+        codes = torch.zeros(stack, inputs, outputs, dtype=torch.int8)
+        self.register_buffer("codes", codes)
+        self.register_buffer("scale", torch.zeros(stack, outputs))
+        self.register_buffer("bias", torch.zeros(stack, outputs))
+
+    @property
+    def bits(self) -> int:
+        """Bits that its weights really use of those stored."""
+        return bits_of(self.codes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(S, B, I) -> (S, B, N), float32."""
+        product = torch.bmm(x.double(), self.codes.double())
+        scaled = product * self.scale[:, None].double()
+        return (scaled + self.bias[:, None].double()).float()
+
+    def spec(self) -> dict[str, int | str]:
+        """Class and arguments, for policy.json."""
+        return {
+            "class": "tasks.nets.quantised.WideLinear",
+            "inputs": self.inputs,
+            "outputs": self.outputs,
+        }
+
+    def emit(self, graph: Graph, x: str, k: int, name: str) -> str:
+        """Add slice ``k`` as MatMul, Mul, Add of float64, and Casts around them."""
+        with graph.in_double([x], [f"{name}.out"]):
+            codes = graph.constant(f"{name}.weight_codes", self.codes[k])
+            weight = graph.add("Cast", codes, name=f"{name}.weight", to=DOUBLE)
+            scale = graph.constant(f"{name}.weight_scale", self.scale[k])
+            bias = graph.constant(f"{name}.bias", self.bias[k])
+            y = graph.add("MatMul", x, weight, name=f"{name}.product")
+            y = graph.add("Mul", y, scale, name=f"{name}.scaled")
+            return graph.add("Add", y, bias, name=f"{name}.out")
+
+
+def bits_of(codes: Tensor) -> int:
+    """Bits that signed, symmetric codes need: 7 of -63..63, 8 of -127..127."""
+    return max(2, int(codes.abs().max()).bit_length() + 1)
 
 
 class BlockLinear(nn.Module):

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from tasks.artifacts.onnx_policy import build_model
 from tasks.artifacts.params import build
-from tasks.compress import Compressor, Rows
+from tasks.compress import Compressor
+from tasks.compress.cores.rows import Rows
 from tasks.nets.feedforward import Feedforward
 from tasks.nets.layers import MLP
 from tasks.worlds import WorldParams

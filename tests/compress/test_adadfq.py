@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from tasks.artifacts.errors import RefusedError
-from tasks.compress import Rows
 from tasks.compress.adadfq.game import AdaDFQParams, Game
 from tasks.compress.adadfq.losses import entropy
+from tasks.compress.cores.rows import Rows
 from tasks.nets.policy import take
 from tasks.nets.resnet import ResNet, build
 from tests.compress.harness import (

@@ -22,7 +22,7 @@ def test_layers_are_calibrated_on_all_calls_with_noise():
     policy, rows = diffusion(4), make_rows(ROWS)
     situation = rows.situation(policy)
     noise = situation[0]["noise"]
-    assert noise.shape == (ROWS, 4 * 3)
+    assert noise.shape == (3, ROWS, 4 * 3)
     assert noise.std() == pytest.approx(1, abs=0.1)
     assert torch.equal(noise, rows.situation(policy)[0]["noise"])  # seeded
     seen = layer_inputs(policy, situation)
@@ -30,7 +30,7 @@ def test_layers_are_calibrated_on_all_calls_with_noise():
     assert seen["layers.0"].shape == (3, 4 * ROWS, 3 + 16 + 11)
     assert seen["layers.2"].shape == (3, 4 * ROWS, 32)
     calls = seen["layers.0"].view(3, 4, ROWS, -1)
-    assert torch.equal(calls[0, 0, :, :3], noise[:, :3])  # the noisiest state
+    assert torch.equal(calls[0, 0, :, :3], noise[0, :, :3])  # the noisiest state
     told = calls[:, :, 0, 3:19]  # one time a call, the same for all rows
     assert torch.equal(calls[:, :, -1, 3:19], told)
     assert (told[:, 1:] - told[:, :-1]).abs().amax(-1).min() > 1e-3

@@ -1,9 +1,7 @@
-import numpy as np
 import pytest
 import torch
 
 from tasks.artifacts.errors import RefusedError
-from tasks.compress.distill import visit
 from tasks.nets.policy import take
 from tests.compress.harness import (
     make_compressor,
@@ -18,7 +16,7 @@ from tests.compress.harness import (
 @pytest.mark.parametrize("head", ["tanh", "clip", "gaussian"])
 def test_the_student_follows_the_teachers_mean(head: str):
     policy, rows = make_policy((32, 32), head), make_rows(512)
-    compressor = make_compressor("distill", steps=250)
+    compressor = make_compressor("distill", steps=250, states="data")
     student, report = compressor.compress(policy, rows)
     stacked = rows.observations.expand(3, -1, -1)
     error = (student(stacked) - policy(stacked)).square().mean()
@@ -45,29 +43,17 @@ def test_rounds_add_states_the_student_visits():
     )
 
 
-def test_visited_states_are_where_the_policy_goes():
-    world = make_pendulum()
-    policy = make_policy((16,), observation=3, action=1)
-    states = visit(world, policy, (0, 1, 2), 0, 2, 5)
-    assert states.shape == (3, 10, 3)
-    batch = world.make(6)
-    batch.reset(seed=0)
-    first = states.view(3, 5, 2, 3)[:, 0].reshape(6, 3).numpy()
-    angle = np.arctan2(first[:, 1], first[:, 0])
-    batch.reset_to({"qpos": angle[:, None], "qvel": first[:, 2:]})
-    action = policy(states.view(3, 5, 2, 3)[:, 0]).reshape(6, 1).numpy()
-    after = batch.step(action)[0].reshape(3, 2, 3)
-    np.testing.assert_allclose(states.view(3, 5, 2, 3)[:, 1], after, atol=1e-5)
-
-
-def test_an_ended_episode_is_followed_by_another():
-    policy = make_policy((16,), observation=3, action=1)
-    states = visit(make_pendulum(), policy, (0, 1, 2), 0, 1, 210)
-    starts = states[:, [0, 200], 2]
-    assert (starts.abs() <= 1).all()  # a start's speed lies in [-1, 1]
-    assert (starts[:, 0] != starts[:, 1]).all()
-    other = visit(make_pendulum(), policy, (0, 1, 2), 1, 1, 1)
-    assert (other[:, 0] != states[:, 0]).any()  # another round starts elsewhere
+@pytest.mark.parametrize(
+    ("states", "what"),
+    [("data", "10 updates"), ("visited", "10 updates; on 40 visited states a seed")],
+)
+def test_it_learns_on_rows_alone_or_on_visits_alone(states: str, what: str):
+    policy = make_policy((16, 16), observation=3, action=1)
+    rows = make_rows(64, width=3, world=make_pendulum())
+    changed = {"hidden": [8], "rounds": 1, "envs": 2, "visit_steps": 10, "steps": 5}
+    compressor = make_compressor("distill", **changed, states=states)
+    _, report = compressor.compress(policy, rows)
+    assert report["calibration"]["what"].endswith(what)
 
 
 def test_seed_k_alone_is_seed_k_of_the_stack():

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from tasks.artifacts.errors import RefusedError
+from tasks.compress.cores.gptq import gptq, second_moments
 from tasks.compress.cores.rounding import block_scales, round_to_nearest
-from tasks.compress.gptq4 import gptq, second_moments
 from tasks.nets.policy import take
 from tests.compress.harness import (
     float_bytes,

@@ -24,27 +24,32 @@ def test_the_file_of_a_2x256_policy_is_a_third():
     small, report = make_compressor("int8_static").compress(policy, make_rows())
     assert len(model_bytes(small)) <= 0.35 * len(model_bytes(policy))
     assert max(float_bytes(small).values()) <= 1024  # scales of 256 units
-    assert report["bits_nominal"] == 8
+    assert report["bits_nominal"] == 7
     assert report["mode"] == "native"
-    assert [layer["bits"] for layer in report["layers"]] == [8, 8, 8]
+    assert [layer["bits"] for layer in report["layers"]] == [8, 7, 7]
+    assert [layer["bits_stored"] for layer in report["layers"]] == [8, 8, 8]
     assert report["calibration"]["dataset"] == "made-up"
     assert report["calibration"]["rows"] == 256
 
 
 @pytest.mark.parametrize("head", ["tanh", "clip", "gaussian"])
 @pytest.mark.parametrize("mode", ["exact", "native"])
+@pytest.mark.parametrize("float_input", [True, False])
 def test_torch_and_onnxruntime_agree_far_outside_the_calibrated_range(
-    head: str, mode: str
+    head: str, mode: str, float_input: bool
 ):
-    small, _ = make_compressor("int8_static").compress(
-        make_policy((64, 48), head), make_rows()
-    )
+    compressor = make_compressor("int8_static", float_input=float_input)
+    small, _ = compressor.compress(make_policy((64, 48), head), make_rows())
     rows = torch.cat([make_rows(1000).observations, 10 * make_rows().observations])
     assert onnx_difference(small, rows, mode) <= 1e-5
 
 
-def test_native_mode_runs_integer_kernels_in_every_layer(tmp_path: Path):
-    small, _ = make_compressor("int8_static").compress(make_policy(), make_rows())
+@pytest.mark.parametrize(("float_input", "kernels"), [(True, 2), (False, 3)])
+def test_native_mode_runs_integer_kernels_behind_the_input(
+    tmp_path: Path, float_input: bool, kernels: int
+):
+    compressor = make_compressor("int8_static", float_input=float_input)
+    small, _ = compressor.compress(make_policy(), make_rows())
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
@@ -52,7 +57,7 @@ def test_native_mode_runs_integer_kernels_in_every_layer(tmp_path: Path):
         model_bytes(small), options, providers=["CPUExecutionProvider"]
     )
     operators = [n.op_type for n in onnx.load(tmp_path / "optimised.onnx").graph.node]
-    assert operators.count("QGemm") == 3
+    assert operators.count("QGemm") == kernels
     assert operators.count("QuantizeLinear") == 1
     assert "Gemm" not in operators
     assert "Relu" not in operators
@@ -69,9 +74,17 @@ def test_actions_stay_near_the_float_ones():
 
 def test_a_reduced_range_holds_seven_bits():
     compressor = make_compressor("int8_static", reduce_range=True)
-    small, _ = compressor.compress(make_policy(), make_rows())
-    codes = torch.cat([layer.codes.flatten() for layer in small.layers])
+    small, report = compressor.compress(make_policy(), make_rows())
+    first, *others = small.layers
+    assert first.codes.abs().max() == 127  # no codes there whose products saturate
+    codes = torch.cat([layer.codes.flatten() for layer in others])
     assert codes.abs().max() <= 63
+    whole = make_compressor("int8_static", reduce_range=False)
+    _, other = whole.compress(make_policy(), make_rows())
+    said = [
+        (r["bits_nominal"], [x["bits"] for x in r["layers"]]) for r in (report, other)
+    ]
+    assert said == [(7, [8, 7, 7]), (8, [8, 8, 8])]
     assert onnx_difference(small, make_rows().observations, "native") <= 1e-5
 
 
@@ -79,8 +92,12 @@ def test_a_percentile_narrows_the_range():
     rows = make_rows()
     rows.observations[0] *= 100
     policy = make_policy()
-    wide, _ = make_compressor("int8_static").compress(policy, rows)
-    narrow, _ = make_compressor("int8_static", percentile=98.0).compress(policy, rows)
+    wide, narrow = (
+        make_compressor(
+            "int8_static", percentile=percentile, float_input=False
+        ).compress(policy, rows)[0]
+        for percentile in (100.0, 98.0)
+    )
     assert (narrow.layers[0].input_scale < wide.layers[0].input_scale / 4).all()
 
 
@@ -124,3 +141,14 @@ def test_scales_round_up_to_few_digits():
     assert rounded[:3].tolist() == [1.0, 1.25, 0.3125]
     assert (rounded >= scale).all()
     assert (rounded <= 1.25 * scale).all()
+
+
+def test_float_inputs_err_less_than_codes():
+    policy, rows = make_policy((64, 64)), make_rows(512)
+    stacked, errors = rows.observations.expand(3, -1, -1), []
+    for float_input in (True, False):
+        compressor = make_compressor("int8_static", float_input=float_input)
+        small, report = compressor.compress(policy, rows)
+        errors.append(float((small(stacked) - policy(stacked)).abs().mean()))
+        assert report["mode"] == "native"
+    assert errors[0] < 0.8 * errors[1]

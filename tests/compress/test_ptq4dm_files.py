@@ -133,9 +133,8 @@ def test_it_comes_back_from_its_files(tmp_path: Path):
     small, _ = compressed(diffusion(3), bits=4)
     save_policy(tmp_path, small, {"seeds": [0, 1, 2]})
     again, _ = load_policy(tmp_path)
-    given, carry = make_rows(9).situation(small)
-    stacked = {name: x.expand(3, *x.shape) for name, x in given.items()}
-    one, two = (p.step(stacked, carry)[0]["action"] for p in (small, again))
+    given = make_rows(9).situation(small)
+    one, two = (p.step(*given)[0]["action"] for p in (small, again))
     assert torch.equal(one, two)
 
 

@@ -11,8 +11,8 @@ from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.onnx_policy import OnnxPolicy, build_model, contract_of
 from tasks.artifacts.parity import check_parity
 from tasks.artifacts.policy import load_policy, save_policy
-from tasks.compress import Rows
 from tasks.compress.__main__ import action_error
+from tasks.compress.cores.rows import Rows
 from tasks.compress.quest import check_scales, from_the_left
 from tasks.nets.policy import take
 from tasks.nets.quest import Quest
@@ -161,11 +161,7 @@ def test_predictions_from_the_left_are_those_of_its_steps():
     predicted = policy.predict(given[0], given[1], given[2], given[3])  # (S, N, K, A)
     last = known[:, :, 0].sum(1).long() - 1
     ours = predicted[:, torch.arange(len(last)), last]
-    inputs, carry = (
-        {k: x.expand(2, *[-1] * x.ndim) for k, x in side.items()}
-        for side in rows.situation(policy)
-    )
-    theirs = policy.step(inputs, carry)[0]["action"]
+    theirs = policy.step(*rows.situation(policy))[0]["action"]
     torch.testing.assert_close(2 * ours, theirs, rtol=1e-4, atol=1e-4)
 
 

@@ -6,7 +6,7 @@ import torch
 from tasks.artifacts.errors import RefusedError
 from tests.compress.harness import make_compressor, make_policy, make_rows
 
-CALIBRATED = ("int8_static", "gptq4", "structured", "distill")
+CALIBRATED = ("int8_static", "gptq4", "qat4", "structured", "distill")
 
 
 @pytest.mark.parametrize("name", CALIBRATED)

@@ -9,9 +9,9 @@ import torch
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.windows import windows
-from tasks.compress import Rows
 from tasks.compress.__main__ import action_error
 from tasks.compress.cores.layer_inputs import layer_inputs
+from tasks.compress.cores.rows import Rows
 from tasks.nets.policy import take
 from tests.artifacts.test_parity import carried
 from tests.compress.harness import make_compressor, same_tensors

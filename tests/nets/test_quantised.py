@@ -5,7 +5,7 @@ import onnx
 import pytest
 import torch
 
-from tasks.nets.quantised import BlockLinear, Int8Linear
+from tasks.nets.quantised import BlockLinear, Int8Linear, WideLinear, bits_of
 from tests.nets.harness import layer_model, run_layer
 
 
@@ -43,6 +43,29 @@ def test_int8_gives_the_same_numbers_everywhere(shape: tuple[int, int], mode: st
     for k in range(2):
         got = run_layer(layer, x[k].numpy(), k, mode)
         assert np.array_equal(got, layer(x)[k].numpy())
+
+
+@pytest.mark.parametrize("mode", ["exact", "native"])
+@pytest.mark.parametrize("shape", [(11, 256), (256, 64), (5, 1)])
+def test_wide_sums_are_the_same_numbers_everywhere(shape: tuple[int, int], mode: str):
+    draw = torch.Generator().manual_seed(0)
+    layer = WideLinear(2, *shape)
+    layer.codes.random_(-127, 128, generator=draw)
+    layer.scale.uniform_(0.01, 0.02, generator=draw)
+    layer.bias.uniform_(-1, 1, generator=draw)
+    x = inputs_of(layer)
+    for k in range(2):
+        got = run_layer(layer, x[k].numpy(), k, mode)
+        assert got.dtype == np.float32
+        assert np.array_equal(got, layer(x)[k].numpy())
+        weight = layer.codes[k].double() * layer.scale[k]
+        exact = x[k].double() @ weight + layer.bias[k]
+        assert np.abs(got - exact.numpy()).max() <= 1e-5
+
+
+def test_bits_are_those_that_codes_use():
+    for largest, bits in ((127, 8), (64, 8), (63, 7), (7, 4), (0, 2)):
+        assert bits_of(torch.tensor([0, -largest], dtype=torch.int8)) == bits
 
 
 def test_int8_is_an_integer_product_with_the_weights_scales():

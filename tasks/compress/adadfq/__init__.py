@@ -46,8 +46,9 @@ from typing import Any
 import torch
 
 from tasks.artifacts.progress import Progress
-from tasks.compress import Compressor, Result, Rows
+from tasks.compress import Compressor, Result
 from tasks.compress.adadfq.game import AdaDFQParams, Game
+from tasks.compress.cores.rows import Rows
 from tasks.nets.layers import Linear
 from tasks.nets.policy import stack, take
 from tasks.nets.resnet import NormedConv, ResNet

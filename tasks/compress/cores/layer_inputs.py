@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from tasks.nets.policy import Policy
 
-# inputs and carry of a policy's step, by name, without the axis [S]
+# inputs and carry of a policy's step, (S, N, ...) each, by name
 Situation = tuple[Mapping[str, Tensor], Mapping[str, Tensor]]
 
 
@@ -77,8 +77,4 @@ def inputs_during(
 
 def acted(policy: Policy, situation: Situation) -> Tensor:
     """Actions (S, N, A); without noise, unless the situation has some."""
-    inputs, carry = (
-        {name: x.expand(policy.seeds, *x.shape) for name, x in side.items()}
-        for side in situation
-    )
-    return policy.step(inputs, carry)[0]["action"]
+    return policy.step(*situation)[0]["action"]

@@ -46,7 +46,8 @@ from typing import Annotated, Any
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import PARAMS, OneOf, Range
-from tasks.compress import CalibratedParams, Compressor, Result, Rows
+from tasks.compress import CalibratedParams, Compressor, Result
+from tasks.compress.cores.rows import Rows
 from tasks.compress.ptq4dm.ranges import Bits, quantised
 from tasks.compress.ptq4dm.states import OWN, Draw, call_times, states
 from tasks.nets.diffusion import DiffusionPolicy
