@@ -248,15 +248,6 @@ def test_each_bed_has_a_claim_and_a_block_of_its_name():
     assert blocks <= set(CLAIMS) == set(methods("claims"))
 
 
-def test_a_claim_waits_for_its_code_its_study_and_its_bed():
-    graph = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
-    claim, bed = (graph["stages"][name]["do"] for name in ("claim", "bed"))
-    assert {"${item.bed}", "data/code/claims/${key}.json"} < set(claim["deps"])
-    assert "data/report/metrics.json" in claim["deps"]
-    assert "data/code/beds/${key}.json" in bed["deps"]
-    assert bed["outs"] == ["data/beds/${key}"]
-
-
 def test_a_bed_that_did_not_run_is_refused(tmp_path: Path):
     with pytest.raises(RefusedError, match="python -m tasks.beds --bed quest"):
         Results({}, tmp_path).bed("quest", Bed)
