@@ -1,28 +1,37 @@
-"""States of the model's own chain calibrate it best (Shang et al. 2023).
+"""States of the model's own chain calibrate it better than noise (Shang et al. 2023).
 
-The primary, at the lowest of the bed's ``bits``: how much larger the error of the noise
-predicted near t = 0 is for a network calibrated on noise than by NDTC, in logarithms.
-Beside it stand the other arms, samples (DDIM) and their distance to the data, 8 bits
-against float, the study's diffusion policy by each sampler, arms on that policy where
-they need no logged actions, and what the layers see at three times of the chain. The
-paper's images and UNet are left out. There is no gate yet, so the bed is refused.
+The primary is the logarithm of the error of the noise predicted near t = 0, calibrated
+on noise minus by NDTC; a replicate is a network, over whose calibrations is averaged.
+The number of bits is the control's choice: the fewest of the bed's at which NDTC's own
+mean error there is below one half. The positive control is calibration on the clean end
+alone, the negative one NDTC calibrated again.
+
+Beside it, at every number of bits: the other calibrations, even times and ranges from
+min to max among them, errors over all times, and samples' distances from data, by which
+calibration on data is to be judged. And what the layers see at three times of the
+chain. The paper's images and UNet are left out.
 """
 
+from collections.abc import Sequence
+from math import log
 from typing import Annotated, TypedDict
 
 import numpy as np
 
 from tasks.artifacts.formats import Least, Number, Size
-from tasks.artifacts.params import OneOf
-from tasks.claims import Claim, ClaimParams, Figure, Outcome
+from tasks.artifacts.params import OneOf, Range
+from tasks.claims import Claim, ClaimParams, Figure, Gate, Outcome
 from tasks.claims.cores.figures import exact, of_replicates
+from tasks.claims.cores.gates import competence, headroom, noise, within
 from tasks.claims.engine.results import BedResults, Floats, JobResult, Results
 
-WORSE = ("noise", "data", "noisy")  # than ndtc, says the claim
-ERRORS = {"near": "near t = 0", "mean": "mean"}  # of the noise predicted, over times
-RELATIVE = "relative error of the noise"
+MOST = 0.5  # error near t = 0 of NDTC, at the bits that are compared
+NETWORKS = "networks"
+LN = "ln of the relative error"
+RATIO = "ln of the errors' ratio"
 APART = "sliced distance to data"
-Table = list[list[Size]]
+Error = Annotated[float, Range(1e-30, 1e30)]  # its logarithm is taken
+Cells = dict[tuple[str, int], dict[str, Floats]]  # tables (S, C) by arm and bits
 
 
 class Kind(TypedDict):
@@ -34,7 +43,7 @@ class Kind(TypedDict):
 class OfFloat(TypedDict):
     """Distances of the float networks, and what their layers see."""
 
-    floats: dict[str, Table]
+    floats: dict[str, list[list[Size]]]
     inputs: dict[str, tuple[Number, Number, Number]]
 
 
@@ -57,21 +66,7 @@ class Arm(TypedDict):
     """The tables of an arm."""
 
     settings: ArmKind
-    result: dict[str, Table]
-
-
-class PolicyKind(TypedDict):
-    """Which arm a job on the study's policy is."""
-
-    kind: Annotated[str, OneOf(("policy",))]
-    arm: str
-
-
-class OnPolicy(TypedDict):
-    """Errors of an arm on the study's policy."""
-
-    settings: PolicyKind
-    result: dict[str, Size]
+    result: dict[str, list[list[Error]]]
 
 
 class Widths(TypedDict):
@@ -84,18 +79,43 @@ class Bed(TypedDict):
     """What the bed leaves."""
 
     parameters: Widths
-    jobs: list[Float | Arm | OnPolicy]
+    jobs: list[Float | Arm]
 
 
 class PTQ4DM(Claim[ClaimParams]):
-    """Errors by the states a network is calibrated on, and the study's scores."""
+    """Errors by the states a network is calibrated on."""
 
     def outcome(self, results: Results) -> Outcome:
-        """Judge the bed's arms and the study's policies."""
+        """Judge the bed's arms."""
         bed = results.bed("ptq4dm", Bed)
-        gain, *figures = of_bed(bed)
-        others = [*figures, *of_scores(results), *of_policy(bed)]
-        return Outcome(self.check(gain), [], others)
+        cells = cells_of(bed)
+        bits = operating_point(cells, bed.parameters["bits"])
+        primary = self.check(gap(cells, "noise", "ndtc", bits))
+        others = [exact("bits compared", bits, "bits", "chosen by NDTC's own error")]
+        for b in bed.parameters["bits"]:
+            arms = [arm for arm, at in cells if at == b and arm != "ndtc"]
+            others += [gap(cells, arm, "ndtc", b) for arm in arms]
+            others.append(farther(cells, "data", "ndtc", b))
+        gates = self.gates(cells, bits)
+        return Outcome(primary, gates, [*others, *tables(cells), *of_float(bed)])
+
+    def gates(self, cells: Cells, bits: int) -> list[Gate]:
+        """What the bed must be able to do at the bits that are compared."""
+        near, ndtc, plain = (
+            np.log(cells[arm, bits]["near"]) for arm in ("clean", "ndtc", "noise")
+        )
+        again = ndtc[:, 1:].mean(1) - ndtc[:, 0]
+        words = f"near t = 0, {bits} bits"
+        nothing = f"error of predicting nothing over clean's, {words}"
+        twice = f"ndtc, other calibrations over the first, {words}"
+        own, theirs = (f"{arm}'s own error, {words}" for arm in ("ndtc", "noise"))
+        return [
+            competence(of_replicates(nothing, -near.mean(1), RATIO, NETWORKS)),
+            headroom(gap(cells, "noise", "clean", bits)),
+            within(of_replicates(own, ndtc.mean(1), LN, NETWORKS), high=log(MOST)),
+            within(of_replicates(theirs, plain.mean(1), LN, NETWORKS), high=0),
+            noise(of_replicates(twice, again, RATIO, NETWORKS), self.params.smallest),
+        ]
 
 
 def jobs_of(bed: BedResults, kind: str) -> list[JobResult]:
@@ -103,68 +123,63 @@ def jobs_of(bed: BedResults, kind: str) -> list[JobResult]:
     return [job for job in bed.jobs if job.settings["kind"] == kind]
 
 
-def of_networks(name: str, table: Floats, unit: str) -> Figure:
-    """The mean of a table (networks, calibrations)."""
-    return of_replicates(name, table.mean(axis=1), unit, "networks")
-
-
-def of_bed(bed: BedResults) -> list[Figure]:
-    """The primary's figure, then the bed's other comparisons and its tables."""
-    cells = {
+def cells_of(bed: BedResults) -> Cells:
+    """Tables of every arm."""
+    return {
         (job.settings["arm"], job.settings["bits"]): {
             name: np.array(table) for name, table in job.result.items()
         }
         for job in jobs_of(bed, "arm")
     }
-    low, high = min(bed.parameters["bits"]), max(bed.parameters["bits"])
-    ndtc = cells["ndtc", low]
-    gain = np.log(cells["noise", low]["near"]) - np.log(ndtc["near"])
-    words = f"ln error near t = 0, noise over ndtc, {low} bits"
-    figures = [of_networks(words, gain, "ln ratio")]
-    for name, unit in (("near", RELATIVE), ("ddim", APART)):
-        what = "error near t = 0" if name == "near" else "distance of samples"
-        figures += [
-            of_networks(
-                f"{what}, {arm} over ndtc, {low} bits",
-                cells[arm, low][name] - ndtc[name],
-                unit,
-            )
-            for arm in WORSE
-        ]
-    (network,) = jobs_of(bed, "float")
-    floats = {name: np.array(table) for name, table in network.result["floats"].items()}
-    spread = np.maximum(floats["ddim"].std(axis=1, ddof=1), 1e-6)[:, None]
-    closer = (floats["ddim"][:, :1] - cells["ndtc", high]["ddim"]) / spread
-    name = f"float over ndtc at {high} bits, distance in float's deviations"
-    figures.append(of_networks(name, closer, "deviations"))
-    figures += [
-        of_networks(f"float, {name}", table, APART) for name, table in floats.items()
-    ]
-    for (arm, bits), tables in cells.items():
-        for key, table in tables.items():
-            unit = RELATIVE if key in ERRORS else APART
-            figures.append(of_networks(f"{arm}, {bits} bits, {key}", table, unit))
-    inputs = network.result["inputs"]
-    figures += [
-        exact(
-            f"input of {name}, {word}", value, "", "quantiles of one network's inputs"
-        )
-        for name in sorted(inputs, key=by_layer_and_time)
-        for word, value in zip(("0.1 %", "median", "99.9 %"), inputs[name], strict=True)
-    ]
+
+
+def operating_point(cells: Cells, widths: Sequence[int]) -> int:
+    """The fewest bits at which NDTC keeps its error near t = 0 low, or the most."""
+    low = [b for b in widths if cells["ndtc", b]["near"].mean() < MOST]
+    return min(low, default=max(widths))
+
+
+def gap(cells: Cells, worse: str, better: str, bits: int) -> Figure:
+    """How much larger one arm's error near t = 0 is, a network."""
+    logs = [np.log(cells[arm, bits]["near"]).mean(1) for arm in (worse, better)]
+    name = f"error near t = 0, {worse} over {better}, {bits} bits"
+    return of_replicates(name, logs[0] - logs[1], RATIO, NETWORKS)
+
+
+def farther(cells: Cells, worse: str, better: str, bits: int) -> Figure:
+    """How much farther from data one arm's samples are, a network."""
+    apart = [cells[arm, bits]["ddim"].mean(1) for arm in (worse, better)]
+    name = f"distance of samples, {worse} over {better}, {bits} bits"
+    return of_replicates(name, apart[0] - apart[1], APART, NETWORKS)
+
+
+def tables(cells: Cells) -> list[Figure]:
+    """Every arm's errors and distances."""
+    figures = []
+    for (arm, bits), measured in cells.items():
+        for key, table in measured.items():
+            errs = key in ("near", "mean")
+            rows = (np.log(table) if errs else table).mean(1)
+            name = f"{arm}, {bits} bits, {key}"
+            figures.append(of_replicates(name, rows, LN if errs else APART, NETWORKS))
     return figures
 
 
-def of_policy(bed: BedResults) -> list[Figure]:
-    """Arms on the study's diffusion policy, errors of the noise predicted."""
-    jobs, low = jobs_of(bed, "policy"), min(bed.parameters["bits"])
-    figures = []
-    for arm in dict.fromkeys(job.settings["arm"] for job in jobs):
-        own = [job.result for job in jobs if job.settings["arm"] == arm]
-        for key, words in ERRORS.items():
-            errors = np.array([error[key] for error in own])  # (S,)
-            name = f"dql, {arm}, {low} bits, {words}"
-            figures.append(of_replicates(name, errors, RELATIVE))
+def of_float(bed: BedResults) -> list[Figure]:
+    """Distances of the float networks' samples, and what their layers see."""
+    (network,) = jobs_of(bed, "float")
+    floats = {n: np.array(table) for n, table in network.result["floats"].items()}
+    figures = [
+        of_replicates(f"float, {name}", table.mean(1), APART, NETWORKS)
+        for name, table in floats.items()
+    ]
+    why = "0.1 to 99.9 % of one network's states"
+    inputs = network.result["inputs"]
+    figures += [
+        Figure(f"input of {name}", middle, least, most, "median", exact=why)
+        for name in sorted(inputs, key=by_layer_and_time)
+        for least, middle, most in [inputs[name]]
+    ]
     return figures
 
 
@@ -172,24 +187,3 @@ def by_layer_and_time(name: str) -> tuple[str, float]:
     """Key to sort inputs by; in the order of letters 19 comes before 9."""
     layer, time = name.split(" at t = ")
     return layer, float(time)
-
-
-def of_scores(results: Results) -> list[Figure]:
-    """Scores of float and W8A8 by every sampler of the study, and their difference."""
-    study = results.params["study"]
-    data, sampled = study["datasets"][0], study["sampled"]
-    endings = [f"-{s}-{n}" for s in sampled["samplers"] for n in sampled["steps"]]
-    figures = []
-    for learner in study["policies"]:
-        for ending in ["", *(endings if learner in sampled["policies"] else [])]:
-            whole, small = (
-                results.means(data, learner, f"{variant}{ending}")
-                for variant in ("float32", "ptq4dm")
-            )
-            name = f"{learner}, ptq4dm{ending}"
-            figures += [
-                of_replicates(f"{learner}, float32{ending}", whole),
-                of_replicates(name, small),
-                of_replicates(f"{name} - float", small - whole),
-            ]
-    return figures

@@ -48,7 +48,7 @@ def mean_of(values: Floats) -> Mean:
     Raises:
         ValueError: On fewer than two, which say nothing of their spread.
     """
-    low, high = t_interval(values, CONFIDENCE)
+    low, high = map(float, t_interval(values, CONFIDENCE))
     sd = float(values.std(ddof=1))
     return Mean(float(values.mean()), low, high, sd, len(values))
 

@@ -8,12 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from tasks.artifacts.dataset import write_dataset
-from tasks.artifacts.evaluation import Episodes, write_evaluation
-from tasks.artifacts.policy import save_policy
 from tasks.beds.ptq4dm.networks import (
     ARMS,
-    calibrated,
     data,
     distance,
     drawn,
@@ -24,17 +20,18 @@ from tasks.beds.ptq4dm.networks import (
     sampled,
     trained,
 )
-from tasks.claims.ptq4dm import of_bed, of_policy, of_scores
-from tasks.compress.ptq4dm.states import call, call_times
+from tasks.beds.ptq4dm.rounding import Rounded, Rounding, find_ends, rounded
+from tasks.claims import GATES
+from tasks.claims.engine.results import Results
+from tasks.claims.ptq4dm import cells_of, farther, gap, operating_point
+from tasks.compress.ptq4dm.ranges import find_range, quantise
+from tasks.compress.ptq4dm.states import Draw, call, call_times, states
 from tasks.nets.policy import take
-from tests.artifacts.made_up import BLOCK, episode
 from tests.beds.harness import bed, block, claim, made_up, results, run
-from tests.claims.results_files import EPISODES, SEEDS, evaluated, write_scores
 from tests.nets.diffusions import diffusion
-from tests.worlds.harness import load
 
 SMALL: dict[str, Any] = {
-    "networks": [5, 6],
+    "networks": [5, 9],
     "calibrations": [6, 7],
     "network": block("ptq4dm")["network"] | {"actor_hidden": [12, 12], "steps": 12},
     "updates": 20,
@@ -56,108 +53,140 @@ def settings(hidden: tuple[int, ...] = (12, 12), **changed: Any) -> Any:
     return bed("ptq4dm", **(SMALL | {"network": network} | changed)).params.settings()
 
 
-PAPER = {"noise": 0.5, "data": 0.4, "noisy": 0.6, "ndtc": 0.2, "eight": 0.11}
+DRAW = Draw("ndtc", 0.4, 0.4, 1)
+NEAR = {"ndtc": 0.2, "noise": 0.4, "clean": 0.1}  # errors near t = 0 at 6 bits
 
 
-def gaps(**changed: float) -> list[float]:
-    """The bed's comparisons if arms err by about so much at 4 bits, float by 0.1."""
-    errors, draw = {**PAPER, **changed}, np.random.default_rng(0)
-    names = ("near", "mean", "ddim", "unipc")
-
-    def table(mean: float) -> list[list[float]]:
-        found: list[list[float]] = (mean + 0.01 * draw.normal(size=(2, 3))).tolist()
-        return found
-
-    floats = {"ddim": [[0.1, 0.05, 0.15]] * 2, "unipc": [[0.1, 0.05, 0.15]] * 2}
-    inputs = {f"layer 1 at t = {t}": [-1.0, 0, 2] for t in (1, 19, 9)}
-    made = bed("ptq4dm", bits=[8, 4])
+def left(**changed: float) -> Any:
+    """What the bed might leave: errors are half at 8 bits, at 4 bits ten times."""
+    errors, draw = {**NEAR, **changed}, np.random.default_rng(0)
+    made = bed("ptq4dm", bits=[8, 6, 4])
+    size = (len(made.params.networks), len(made.params.calibrations))
     jobs: dict[str, Any] = {}
     for job in made.jobs():
         arm, bits = job.settings.get("arm"), job.settings.get("bits")
-        mean = errors.get("eight" if (arm, bits) == ("ndtc", 8) else arm, 0.3)
-        result: Any = {
-            "float": lambda: {"floats": floats, "inputs": inputs},
-            "arm": lambda mean=mean: {name: table(mean) for name in names},
-            "policy": lambda: {"near": 0.2, "mean": 0.1},
-        }[job.settings["kind"]]()
-        jobs[job.name] = job.settings, result
-    left = made_up(vars(made.params), jobs)
-    figures = of_bed(left)
-    words = {figure.name: figure.value for figure in of_policy(left)}
-    assert words["dql, ndtc, 4 bits, near t = 0"] == pytest.approx(0.2)
-    assert len(words) == 8 * 2
-    assert len({figure.name for figure in figures}) == len(figures)
-    ends = [figure.name.split("t = ")[1] for figure in figures[-3:]]
-    assert ends == ["19, 0.1 %", "19, median", "19, 99.9 %"]
-    assert [figure.value for figure in figures[-3:]] == [-1, 0, 2]
-    return [figure.value for figure in figures[:8]]
+        if bits is None:
+            floats = {"ddim": [[0.1, 0.2]] * size[0], "unipc": [[0.1, 0.2]] * size[0]}
+            inputs = {f"layer 1 at t = {t}": [-1.0, 0, 2] for t in (1, 19, 9)}
+            jobs[job.name] = job.settings, {"floats": floats, "inputs": inputs}
+            continue
+        mean = errors.get(arm, 0.3) * {8: 0.5, 6: 1, 4: 10}[bits]
+        tables = {
+            name: (mean * np.exp(0.02 * draw.normal(size=size))).tolist()
+            for name in ("near", "mean", "ddim", "unipc")
+        }
+        jobs[job.name] = job.settings, tables
+    return made_up(vars(made.params), jobs)
 
 
-def test_arms_are_subtracted_from_each_other():
-    gap = [0.3, 0.2, 0.4]
-    assert gaps() == pytest.approx([np.log(2.5), *gap, *gap, -0.2], abs=0.2)
+def test_bits_are_the_fewest_at_which_ndtc_errs_little():
+    assert operating_point(cells_of(left()), [8, 6, 4]) == 6
+    assert operating_point(cells_of(left(ndtc=0.04)), [8, 6, 4]) == 4
+    assert operating_point(cells_of(left(ndtc=0.8)), [8, 6, 4]) == 8
+    assert operating_point(cells_of(left(ndtc=2.0)), [8, 6, 4]) == 8
 
 
-def test_scores_are_compared_sampler_by_sampler(tmp_path: Path):
-    results = write_scores(tmp_path, {("d", "dql"): 50.0})
-    place, size = tmp_path / "evaluations/d/dql", (SEEDS, EPISODES)
-    table = Episodes.read(place / "float32/episodes.parquet")
-    for ending in ("-ddim-5", "-unipc-5"):
-        folder = place / f"float32{ending}"
-        folder.mkdir()
-        write_evaluation(folder, table, evaluated("d", "dql", folder.name, *size))
-    for ending in ("", "-ddim-5", "-unipc-5"):
-        folder = place / f"ptq4dm{ending}"
-        folder.mkdir()
-        fields = {**vars(table), "returns": table.returns - 10}
-        metrics = evaluated("d", "dql", folder.name, *size)
-        write_evaluation(folder, Episodes(**fields), metrics)
-    sampled = {"policies": ["dql"], "samplers": ["ddim", "unipc"], "steps": [5]}
-    results.params["study"].update(policies=["dql"], sampled=sampled)
-    told = {figure.name: figure.value for figure in of_scores(results)}
-    assert told["dql, ptq4dm-ddim-5"] == pytest.approx(45, abs=0.5)
-    for ending in ("", "-ddim-5", "-unipc-5"):
-        assert told[f"dql, ptq4dm{ending} - float"] == pytest.approx(-5)
+def test_errors_are_compared_by_their_ratio_a_network():
+    cells = cells_of(left())
+    figure = gap(cells, "noise", "ndtc", 6)
+    assert figure.value == pytest.approx(np.log(2), abs=0.02)
+    assert figure.low < figure.value < figure.high
+    assert figure.n == len(bed("ptq4dm").params.networks)
+    assert farther(cells, "data", "ndtc", 6).value == pytest.approx(0.1, abs=0.01)
 
 
-def write_study(root: Path) -> dict[str, Any]:
-    """A dataset and two diffusion policies, where the bed's block says them."""
-    folder, place = root / "d-v0", root / "dql"
-    place.mkdir()
-    world = load("hopper", ref_min=0.0, ref_max=10.0)
-    episodes = [episode(seed, 20) for seed in range(4)]
-    write_dataset(folder, folder.name, episodes, world, BLOCK)
-    about = {"seeds": [3, 8], "learner": "dql", "dataset": "d", "world": "hopper"}
-    origin = {**about, "dataset_sha256": "0" * 64, "env_id": "x", "step_seconds": 1.0}
-    origin["made_by"] = []
-    save_policy(place, diffusion(4, (3, 8)), origin)
-    needs = {"needs_dataset": str(folder), "needs_policies": str(place)}
-    return {**needs, "policy_seeds": [3, 8]}
+@pytest.mark.parametrize(
+    ("changed", "verdict", "kind"),
+    [
+        ({}, "shown", ""),
+        ({"noise": 0.19}, "not shown", ""),
+        ({"clean": 1.2}, "bed refused", "competence"),
+        ({"clean": 0.5}, "bed refused", "headroom"),
+        ({"noise": 1.2}, "bed refused", "range"),
+    ],
+)
+def test_the_verdict_and_each_gate(
+    changed: dict[str, float],
+    verdict: str,
+    kind: str,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(Results, "bed", lambda *_: left(**changed))
+    outcome = claim("ptq4dm").outcome(Results({}))
+    assert outcome.verdict == verdict
+    assert any(words.startswith(kind) for words in outcome.refused) == bool(kind)
 
 
 def test_its_claim_looks_at_the_bed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    small = {**SMALL, **write_study(tmp_path), "bits": [4]}
-    left = run("ptq4dm", tmp_path, monkeypatch, **small)
-    of_kind: dict[str, list[Any]] = {}
-    for job in left.jobs:
-        of_kind.setdefault(job.settings["kind"], []).append(job)
-    assert [job.settings["arm"] for job in of_kind["arm"]] == list(ARMS)
-    for job in of_kind["arm"]:
+    made = run("ptq4dm", tmp_path, monkeypatch, **SMALL, bits=[4])
+    assert [job.settings.get("arm") for job in made.jobs] == [None, *ARMS]
+    network, *arms = made.jobs
+    for job in arms:
         assert set(job.result) == {"near", "mean", "ddim", "unipc"}
         for table in job.result.values():
             assert np.array(table).shape == (2, 2)
             assert np.isfinite(table).all()
-    assert len({str(job.result["mean"]) for job in of_kind["arm"]}) == len(ARMS)
-    (network,) = of_kind["float"]
+    assert len({str(job.result["mean"]) for job in arms}) == len(ARMS)
     assert np.array(network.result["floats"]["unipc"]).shape == (2, 2)
     assert len(network.result["inputs"]) == 9  # three layers, three times
-    assert len(of_kind["policy"]) == 2 * 8
-    assert len({str(job.result) for job in of_kind["policy"]}) == 2 * 8
-    lists = {"datasets": ["d"], "sampled": {"samplers": [], "steps": []}}
-    outcome = claim("ptq4dm", n=2).outcome(results(tmp_path / "data", **lists))
-    assert outcome.verdict == "bed refused"
-    names = {figure.name for figure in outcome.figures}
-    assert len(names) == 3 + 3 + 1 + 2 + 4 * len(ARMS) + 3 * 9 + 16
+    outcome = claim("ptq4dm", n=2).outcome(results(tmp_path / "data"))
+    assert {gate.kind for gate in outcome.gates} == set(GATES)
+    names = [figure.name for figure in outcome.figures]
+    assert len(set(names)) == len(names)
+
+
+def test_the_authors_round_outputs_but_neither_the_state_nor_the_last():
+    policy, rows = take(diffusion(4), 0), torch.randn(64, 11)
+    seen = states(policy, rows, DRAW)
+    small = rounded(policy, seen, 64, Rounding(3, search=True, placement="output"))
+    layers: list[Rounded] = list(small.layers)
+    assert all(not layer.reads for layer in layers)
+    assert [layer.writes is None for layer in layers] == [False] * 2 + [True]
+    assert [layer.bits for layer in layers] == [8, 3, 8]
+    x = torch.randn(1, 50, layers[1].linear.inputs)
+    assert len(layers[1](x).unique()) <= 2**3
+    plain = policy.layers[1].weight
+    gap = (layers[1].linear.weight - plain).abs().amax()
+    assert 0 < gap < plain.abs().amax() / 100
+
+
+def test_as_a_file_inputs_are_rounded_but_not_the_state():
+    policy, rows = take(diffusion(4), 0), torch.randn(64, 11)
+    seen = states(policy, rows, DRAW)
+    small = rounded(policy, seen, 64, Rounding(4, search=True, placement="input"))
+    layers: list[Rounded] = list(small.layers)
+    assert all(layer.writes is None for layer in layers)
+    widths, ends = zip(*layers[0].reads, strict=True)
+    assert widths == (3, 16, 11)
+    assert [end is None for end in ends] == [True, False, False]
+    assert [len(layer.reads) for layer in layers] == [3, 1, 1]
+    x = torch.zeros(1, 1, 30)
+    moved = x.clone()
+    moved[..., 0] += 1e-4  # of the state
+    assert not torch.equal(layers[0](x), layers[0](moved))
+    same = x.clone()
+    same[..., 20] += 1e-6  # of the observation
+    assert torch.equal(layers[0](x), layers[0](same))
+
+
+def test_both_ends_of_a_range_are_searched():
+    """As Mish leaves them: a short side below 0, a long one above."""
+    v = torch.nn.functional.mish(torch.randn((1, 4000), generator=_draw()))
+    found, symmetric = find_ends(v, 4), find_range(v, 4, search=True)
+    low, high = (float(end) for end in found)
+    assert -0.4 < low < 0
+    assert high > 1
+    lost = [
+        float((v - quantise(v, *ends, 4)).abs().pow(2.4).mean())
+        for ends in (found, symmetric)
+    ]
+    assert lost[0] < 0.5 * lost[1]
+    silent = find_ends(torch.zeros(1, 5), 4)
+    assert [float(end) for end in silent] == [0, 1]
+
+
+def _draw() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
 
 
 def test_the_network_learns_the_ring():
@@ -178,7 +207,8 @@ def test_errors_are_relative_and_by_time():
     rows = torch.randn(9, 11)
     fresh = fresh_states(policy, rows, 3)
     assert fresh.time[0].tolist() == sorted([0.0, 1, 2, 3] * 9, reverse=True)
-    small = calibrated(policy, rows.repeat(4, 1), "ndtc", 4, settings(), 1)
+    seen = states(policy, rows.repeat(4, 1), DRAW)
+    small = rounded(policy, seen, 36, Rounding(4, search=True, placement="output"))
     errors = noise_errors(policy, small, fresh)
     wanted, got = (call(one, fresh)[0] for one in (policy, small))
     last = slice(27, None)  # of time 0

@@ -54,7 +54,13 @@ def results(tmp_path: Path) -> Results:
             "name": f"{table}, mixture {k}",
             "settings": {"table": table, "mixture": k},
             "result": [
-                {"sampler": name, "guidance": 0.0, "nfe": n, "mse": 1.0 + k + i / 9}
+                {
+                    "sampler": name,
+                    "guidance": 0.0,
+                    "nfe": n,
+                    "mse": 1.0 + k + i / 9,
+                    "logs": [k + i / 9, i / 9],
+                }
                 for i, name in enumerate(("euler", *RUNGS))
                 for n in LATE
             ],

@@ -1,18 +1,22 @@
-"""The bed of the claim ``adadfq``: arms of the game the study's graph does not carry.
+"""The bed of the claim ``adadfq``: whose pictures teach a network of few bits more.
 
-AdaDFQ (Qian et al. 2023) and its equations stand in ``tasks/compress/adadfq/``. Each
-job starts from the study's own float policy of a seed, trains one arm at one width,
-writes an ONNX file, and lets that file play the episodes on which the study evaluates.
+AdaDFQ (Qian et al. 2023) and GDFQ (Xu et al. 2020) and their equations stand in
+``tasks/compress/adadfq/``. Each job starts from the study's own float policy of a seed,
+quantises it, writes an ONNX file, and lets that file play the episodes on which the
+study evaluates.
 
-| arm | looks at | learns |
-|---|---|---|
-| ``minmax`` | noise, for the ranges of activations | nothing |
-| ``minmax_data`` | the dataset's pictures, likewise | nothing |
-| ``gdfq``, ``adadfq``, ``no_margin`` | nothing | see ``tasks/compress/adadfq/`` |
-| ``real`` | the dataset's pictures and labels | with GDFQ's loss, the ceiling |
+| pictures | what Q looks at |
+|---|---|
+| ``adadfq``, ``gdfq`` | made by G, which descends the one's or the other's loss |
+| ``gdfq_again`` | as ``gdfq``, all chance drawn anew: the noise of training |
+| ``real`` | the dataset's pictures and labels, the ceiling |
+| ``minmax`` | noise, for the ranges of activations; nothing is learned |
+| ``minmax_data`` | the dataset's pictures, likewise |
 
-The result of a job: ``right`` answers of each episode, ``bytes`` of the file, and the
-``course`` of the game, an epoch a row. AdaDFQ at the fewest bits is the study's own.
+``loss`` is whose loss Q descends, ``none`` where it does not learn. A job's result:
+``right`` answers of each episode, ``bytes`` of the file, and the ``course`` of the
+game, an epoch a row. At ``bits`` everything is done, at ``widths`` only min-max
+rounding: the claim says by it alone whether ``bits`` are few enough.
 """
 
 import tempfile
@@ -25,14 +29,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import sha256
 from tasks.artifacts.kept import Kept
-from tasks.artifacts.params import PARAMS, Distinct, Range
+from tasks.artifacts.params import Distinct, Range
 from tasks.artifacts.policy import load_policy, statistics_sha256, weights_sha256
 from tasks.artifacts.rows import load_transitions
 from tasks.beds import Bed, BedParams, Job, Report, check_inner
-from tasks.beds.adadfq.real_data import WITH_DATA, Pictures, RealData
+from tasks.beds.adadfq.crossed import WITH_DATA, Crossed, Pictures, RealData
 from tasks.compress.adadfq import AdaDFQ
 from tasks.compress.adadfq.game import AdaDFQParams, Game
 from tasks.nets.policy import take
@@ -40,50 +43,51 @@ from tasks.nets.resnet import ResNet
 from tasks.nets.resnet_base import as_pictures
 from tasks.worlds.engine.recorded import recorded_world
 
-EVERYWHERE = ("minmax", "minmax_data", "gdfq", "real")  # arms at both widths
+AGAIN, ANEW = "gdfq_again", 1_000_000  # what its chance's seeds lie above the others
+LEARNED = (  # whose pictures, whose loss: first what the claim subtracts
+    ("adadfq", "adadfq"),
+    ("gdfq", "adadfq"),
+    (AGAIN, "adadfq"),
+    ("real", "adadfq"),
+    ("adadfq", "gdfq"),
+    ("gdfq", "gdfq"),
+)
 
 
 @dataclass(frozen=True)
 class AdaDFQBedParams(BedParams):
-    """Which arms, on which policies, with which game.
+    """How few bits, on which policies, with which game.
 
     Units and ranges stand in params/beds/adadfq.yaml.
 
     Attributes:
-        bits: Of weights and activations: the few, and the more.
+        bits: Of weights and activations.
+        widths: More bits, for min-max rounding alone.
         seeds: Of the study's float policies.
-        game: The study's block ``compress.adadfq``.
+        game: Parameters of the method; its ``arm`` and ``bits`` are the jobs'.
         start_seed: Of the episodes, as the study evaluates.
         episodes: Likewise.
     """
 
-    bits: Annotated[tuple[int, int], Range(2, 8), Distinct(1)]
+    bits: Annotated[int, Range(2, 8)]
+    widths: Annotated[tuple[int, ...], Range(2, 8), Distinct()]
     seeds: Annotated[tuple[int, ...], Range(0, 2**31 - 1), Distinct(1)]
     game: dict[str, Any]
     start_seed: Annotated[int, Range(0, 2**31 - 1)]
     episodes: Annotated[int, Range(1, 10**6)]
 
     def __post_init__(self) -> None:
-        """Refuse a study whose own arm is not AdaDFQ at the fewest bits."""
+        """Also check the game's parameters."""
         super().__post_init__()
         check_inner({"game": self.game}, {"game": AdaDFQ})
-        game = self.arm()
-        if (game.bits, game.arm) != (self.bits[0], "adadfq"):
-            raise RefusedError(
-                PARAMS,
-                "game",
-                f"{game.arm} at {game.bits} bits",
-                f"adadfq at {self.bits[0]} bits, the first of bed.adadfq.bits",
-                "change compress.adadfq",
-            )
 
     def arm(self) -> AdaDFQParams:
-        """The study's own."""
+        """Those of the game."""
         return AdaDFQParams.parse(self.game, "game")
 
 
 class AdaDFQBed(Bed[AdaDFQBedParams]):
-    """Trains and plays the other arms of every seed.
+    """Quantises and plays the policies of every seed.
 
     Attributes:
         policy: The float policies of all seeds.
@@ -107,18 +111,19 @@ class AdaDFQBed(Bed[AdaDFQBedParams]):
         }
 
     def jobs(self) -> Sequence[Job]:
-        """Every arm at both widths, two of them at one, each of every seed."""
-        few, more = self.params.bits
-        arms = [(arm, bits) for bits in (few, more) for arm in EVERYWHERE]
-        arms += [("no_margin", few), ("adadfq", more)]
+        """Every arm at the few bits, min-max at more, each of every seed."""
+        p = self.params
+        arms = [(*arm, p.bits) for arm in LEARNED]
+        arms += [(name, "none", p.bits) for name in ("minmax", "minmax_data")]
+        arms += [("minmax", "none", bits) for bits in p.widths]
         return [
             Job(
-                f"{arm} at {bits} bits, seed {seed}",
-                {"arm": arm, "bits": bits, "seed": seed},
-                ("bits", "seeds"),
+                f"pictures of {pictures}, loss of {loss}, {bits} bits, seed {seed}",
+                {"pictures": pictures, "loss": loss, "bits": bits, "seed": seed},
+                ("bits", "widths", "seeds"),
             )
-            for arm, bits in arms
-            for seed in self.params.seeds
+            for pictures, loss, bits in arms
+            for seed in p.seeds
         ]
 
     def prepare(self, jobs: Sequence[Job], kept: Kept) -> None:
@@ -153,11 +158,11 @@ class AdaDFQBed(Bed[AdaDFQBedParams]):
             report((epoch + 1) / (game.params.epochs + 1))
 
         quantised = game.run(tell)
-        arm, bits, seed = (job.settings[name] for name in ("arm", "bits", "seed"))
+        pictures, bits, seed = (job.settings[n] for n in ("pictures", "bits", "seed"))
         origin = {
             **self.origin,
             "seeds": [seed],
-            "variant": f"{arm}-{bits}",
+            "variant": f"{pictures}-{bits}",
             "weights_sha256": weights_sha256(quantised),
             "statistics_sha256": statistics_sha256(quantised),
         }
@@ -170,14 +175,17 @@ class AdaDFQBed(Bed[AdaDFQBedParams]):
         return {"right": right.tolist(), "bytes": size, "course": course}
 
     def game(self, job: Job) -> Game:
-        """Who plays, for an arm."""
-        arm, seed = job.settings["arm"], job.settings["seed"]
-        name = {"minmax_data": "minmax", "real": "gdfq"}.get(arm, arm)
-        params = replace(self.params.arm(), arm=name, bits=job.settings["bits"])
+        """Who plays, in a job."""
+        pictures, loss, seed = (job.settings[n] for n in ("pictures", "loss", "seed"))
+        arm = {"minmax_data": "minmax", "real": "gdfq", AGAIN: "gdfq"}.get(
+            pictures, pictures
+        )
+        params = replace(self.params.arm(), arm=arm, bits=job.settings["bits"])
         alone = take(self.policy, self.origin["seeds"].index(seed))
-        if arm in WITH_DATA:
-            return RealData(alone, params, seed, self.data)
-        return Game(alone, params, seed)
+        if pictures in WITH_DATA:
+            return RealData(alone, params, seed, loss, self.data)
+        chance = seed + ANEW if pictures == AGAIN else seed
+        return Crossed(alone, params, chance, loss)
 
     def played(self, policy: Any, seed: int) -> NDArray[np.float64]:
         """Right answers of each episode, (E,)."""

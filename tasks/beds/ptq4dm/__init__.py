@@ -3,8 +3,9 @@
 PTQ4DM (Shang et al. 2023, arXiv 2211.15736) and its equations stand in
 ``tasks/compress/ptq4dm/``. Data are eight Gaussians on a ring in two dimensions; small
 networks learn to predict the noise in them, alone (their observation is always 0).
-Every arm quantises the same networks with the same code, number of states and bits;
-weights keep 8 bits. See ``networks.py`` for the networks and what is measured.
+Every arm rounds the same networks with the same code, number of states and bits;
+weights keep 8 bits. See ``networks.py`` for the networks and what is measured, and
+``rounding.py`` for what is rounded.
 
 | arm | states it is calibrated on |
 |---|---|
@@ -22,26 +23,18 @@ A job's ``kind`` says what its result is:
 * ``arm`` at ``bits``: tables (S, C): ``near`` and ``mean``, the relative error of the
   noise predicted, near the clean end and over all times, and by each sampler the
   distance of samples from data.
-* ``policy``: of an arm at the fewest bits on the study's diffusion policy of a seed,
-  ``near`` and ``mean``. Arms that need logged actions have none.
 
 Shapes: S networks, C calibration seeds, N samples, T calls of a chain.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import torch
-from torch import Tensor
 
-from tasks.artifacts.files import sha256
 from tasks.artifacts.kept import Kept
-from tasks.artifacts.params import Distinct, Range
-from tasks.artifacts.policy import load_policy
-from tasks.artifacts.rows import load_observations
+from tasks.artifacts.params import Distinct, OneOf, Range
 from tasks.beds import Bed, BedParams, Job, Report, check_inner
 from tasks.beds.ptq4dm.networks import (
     ARMS,
@@ -58,13 +51,11 @@ from tasks.beds.ptq4dm.networks import (
     sampled,
     trained,
 )
-from tasks.compress.ptq4dm.states import OWN, States
+from tasks.beds.ptq4dm.rounding import PLACEMENTS
+from tasks.compress.ptq4dm.states import States
 from tasks.nets.diffusion import DiffusionPolicy
 from tasks.nets.policy import take
 from tasks.train.dql import DQL, DQLParams
-
-ON_POLICY = (*OWN, "minmax")  # arms that need no logged actions
-OF_POLICY = ("bits", "mean", "std", "states", "chains")  # parameters these depend on
 
 
 @dataclass(frozen=True)
@@ -74,7 +65,6 @@ class PTQ4DMBedParams(BedParams):
     Units and ranges stand in params/beds/ptq4dm.yaml.
 
     Attributes:
-        policy_seeds: Of the study's diffusion policy.
         network: Parameters of DQL, whose noise predictor the networks are.
         samplers: Parameters of the samplers, by name.
     """
@@ -95,7 +85,7 @@ class PTQ4DMBedParams(BedParams):
     redraws: Annotated[int, Range(2, 10**6)]
     mean: Annotated[float, Range(0, 0.5)]
     std: Annotated[float, Range(0, 100, open=True)]
-    policy_seeds: Annotated[tuple[int, ...], Range(0, 2**31 - 1), Distinct(1)]
+    placement: Annotated[str, OneOf(PLACEMENTS)]
     network: dict[str, Any]
     samplers: dict[str, Any]
 
@@ -116,7 +106,7 @@ class PTQ4DMBedParams(BedParams):
 
 
 class PTQ4DMBed(Bed[PTQ4DMBedParams]):
-    """Quantises the networks, and the study's policies, by every arm.
+    """Rounds the networks by every arm.
 
     Attributes:
         networks: The float networks, DDIM's plan in them.
@@ -132,44 +122,24 @@ class PTQ4DMBed(Bed[PTQ4DMBedParams]):
         counts = (self.params.calls, self.params.second_calls)
         return dict(zip(SAMPLERS, counts, strict=True))
 
-    def inputs(self) -> Mapping[str, str]:
-        """The dataset, by its card, and the study's policies."""
-        return {
-            "card": sha256(Path(self.params.needs_dataset) / "card.json"),
-            "policies": sha256(Path(self.params.needs_policies)),
-        }
-
     def jobs(self) -> Sequence[Job]:
-        """The float networks, every arm at every number of bits, and the policies."""
-        p = self.params
-        ignored = ("bits", "policy_seeds", "card", "policies")
-        jobs = [Job("float", {"kind": "float"}, ignored)]
-        jobs += [
-            Job(
-                f"{arm} at {bits} bits",
-                {"kind": "arm", "arm": arm, "bits": bits},
-                ignored,
-            )
-            for bits in p.bits
-            for arm in ARMS
+        """The float networks, and every arm at every number of bits."""
+        return [
+            Job("float", {"kind": "float"}, ("bits",)),
+            *(
+                Job(
+                    f"{arm} at {bits} bits",
+                    {"kind": "arm", "arm": arm, "bits": bits},
+                    ("bits",),
+                )
+                for bits in self.params.bits
+                for arm in ARMS
+            ),
         ]
-        others = set(PTQ4DMBedParams.__dataclass_fields__) - set(OF_POLICY)
-        jobs += [
-            Job(
-                f"policy by {arm}, seed {seed}",
-                {"kind": "policy", "arm": arm, "seed": seed},
-                tuple(sorted(others)),
-            )
-            for seed in p.policy_seeds
-            for arm in ON_POLICY
-        ]
-        return jobs
 
     def prepare(self, jobs: Sequence[Job], kept: Kept) -> None:
-        """Train the float networks, if a job is left that needs them."""
-        del kept
-        if all(job.settings["kind"] == "policy" for job in jobs):
-            return
+        """Train the float networks."""
+        del jobs, kept
         given, p = self.params.settings(), self.params
         stack = trained(given)
         self.networks = [
@@ -182,15 +152,12 @@ class PTQ4DMBed(Bed[PTQ4DMBedParams]):
             ]
 
     def run(self, job: Job, report: Report) -> Any:
-        """Measure the float networks, an arm, or an arm on a policy."""
-        kind = job.settings["kind"]
+        """Measure the float networks, or an arm."""
         with torch.no_grad():
-            if kind == "float":
+            if job.settings["kind"] == "float":
                 inputs = quantiles(self.networks[0], self.fresh[0])
                 return {"floats": self._floats(), "inputs": inputs}
-            if kind == "arm":
-                return self._arm(job.settings["arm"], job.settings["bits"], report)
-            return self._on_policy(job.settings["arm"], job.settings["seed"])
+            return self._arm(job.settings["arm"], job.settings["bits"], report)
 
     def _sampled(self, policy: DiffusionPolicy, sampler: str) -> DiffusionPolicy:
         block = self.params.samplers[sampler]
@@ -230,9 +197,8 @@ class PTQ4DMBed(Bed[PTQ4DMBedParams]):
         """One network by each calibration seed, (C,) by name."""
         p, given = self.params, self.params.settings()
         row: dict[str, list[float]] = {n: [] for n in ("near", "mean", *SAMPLERS)}
-        nothing = torch.zeros(p.states, 1)
         for seed in p.calibrations:
-            small = calibrated(network, nothing, arm, bits, given, seed)
+            small = calibrated(network, arm, bits, given, seed)
             near, mean = near_and_mean(noise_errors(network, small, fresh))
             row["near"].append(near)
             row["mean"].append(mean)
@@ -240,23 +206,3 @@ class PTQ4DMBed(Bed[PTQ4DMBedParams]):
                 samples = drawn(self._sampled(small, name), given, -1)
                 row[name].append(distance(samples, data(p.samples, -1)))
         return row
-
-    def _on_policy(self, arm: str, seed: int) -> dict[str, float]:
-        """Errors of the noise the study's policy predicts."""
-        given, low = self.params.settings(), min(self.params.bits)
-        policy, origin = load_policy(Path(self.params.needs_policies))
-        if not isinstance(policy, DiffusionPolicy):
-            raise TypeError(f"{type(policy).__name__}: dql makes diffusion policies")
-        alone = take(policy, origin["seeds"].index(seed))
-        calibration, new = (self._rows(i) for i in range(2))
-        fresh = fresh_states(alone, new, seed)
-        small = calibrated(alone, calibration, arm, low, given, seed)
-        near, mean = near_and_mean(noise_errors(alone, small, fresh))
-        return {"near": near, "mean": mean}
-
-    def _rows(self, number: int) -> Tensor:
-        """Observations of the dataset: 0 to calibrate on, 1 for new chains."""
-        count = (self.params.states, self.params.chains)[number]
-        folder = Path(self.params.needs_dataset)
-        draw = np.random.default_rng(number)
-        return torch.from_numpy(load_observations(folder, count, draw))

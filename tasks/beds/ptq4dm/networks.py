@@ -13,8 +13,8 @@ from torch import Tensor
 
 from tasks.artifacts.progress import Progress
 from tasks.artifacts.seeding import generator
+from tasks.beds.ptq4dm.rounding import Rounding, rounded
 from tasks.compress.cores.layer_inputs import inputs_during
-from tasks.compress.ptq4dm.ranges import Bits, quantised
 from tasks.compress.ptq4dm.states import (
     OWN,
     WITH_DATA,
@@ -59,6 +59,7 @@ class Settings:
     redraws: int
     mean: float
     std: float
+    placement: str
 
 
 def data(count: int, seed: int) -> Tensor:
@@ -139,8 +140,8 @@ def noise_errors(
 ) -> Tensor:
     """Relative error of what a rounded network predicts, by time, (T,)."""
     count = len(call_times(policy))
-    exact, rounded = (call(net, given)[0].view(count, -1) for net in (policy, small))
-    return (rounded - exact).norm(dim=1) / exact.norm(dim=1)
+    exact, near = (call(net, given)[0].view(count, -1) for net in (policy, small))
+    return (near - exact).norm(dim=1) / exact.norm(dim=1)
 
 
 def near_and_mean(errors: Tensor) -> tuple[float, float]:
@@ -167,7 +168,6 @@ def drawn(policy: DiffusionPolicy, given: Settings, seed: int) -> Tensor:
 
 def calibrated(
     policy: DiffusionPolicy,
-    observations: Tensor,
     arm: str,
     bits: int,
     given: Settings,
@@ -177,17 +177,16 @@ def calibrated(
 
     Args:
         policy: Float, of one seed.
-        observations: (N, O); N states.
         arm: One of ``ARMS``.
         bits: Of activations.
-        given: For the times' distribution.
+        given: Number of states, their times' distribution, and what is rounded.
         seed: Of the calibration.
     """
-    plain = arm == "minmax"
+    plain, count = arm == "minmax", given.states
     draw = Draw("ndtc" if plain else arm, given.mean, given.std, seed)
-    actions = data(len(observations), seed + 1000) if arm in WITH_DATA else None
-    seen = states(policy, observations, draw, actions)
-    return quantised(policy, seen, Bits(8, bits, not plain, len(observations)))
+    actions = data(count, seed + 1000) if arm in WITH_DATA else None
+    seen = states(policy, torch.zeros(count, 1), draw, actions)
+    return rounded(policy, seen, count, Rounding(bits, not plain, given.placement))
 
 
 def quantiles(policy: DiffusionPolicy, given: States) -> dict[str, list[float]]:

@@ -8,6 +8,8 @@ and its equations stand in ``tasks/nets/quest.py``.
 A job is an arm at a number of bits, all seeds in one stack. Its result:
 
 * ``loss``: nats a character held out, a seed;
+* ``halves``: the same of every other window, from the first and from the second on;
+* of ``float``, ``trivial``: the same where a character is guessed by the one before;
 * of ``float``, ``alignment``: by the name of an arm of few bits, the cosine between its
   gradient and the float one, a seed;
 * of ``float`` and ``quest``, of the first seed: ``bytes`` of its ONNX file, and the
@@ -20,12 +22,15 @@ from functools import cached_property
 from typing import Annotated, Any
 
 from tasks.artifacts.kept import Kept
-from tasks.artifacts.params import Distinct, Range
+from tasks.artifacts.params import Distinct, OneOf, Range
 from tasks.beds import Bed, BedParams, Job, Report
 from tasks.beds.quest.arms import measure
 from tasks.beds.quest.language import ARMS, Arm, Settings, Text, read_text
 
-SCHEDULE = ("bits", "alone")  # parameters that say which arms there are
+SCHEDULE = ("arms", "bits", "beside")  # parameters that say which arms there are
+BESIDE = ("quest", "lsq")
+COMPARED = ("quest", "ste")  # their gradients, with the float ones
+FEW_BITS = tuple(name for name in ARMS if name != "float")
 
 
 @dataclass(frozen=True)
@@ -35,8 +40,9 @@ class QuestBedParams(BedParams):
     Units and ranges stand in params/beds/quest.yaml.
     """
 
+    arms: Annotated[tuple[str, ...], OneOf(FEW_BITS), Distinct(1)]
     bits: Annotated[tuple[float, ...], Range(1, 8), Distinct(1)]
-    alone: Annotated[tuple[float, ...], Range(1, 8), Distinct()]
+    beside: Annotated[tuple[float, ...], Range(1, 8), Distinct()]
     seeds: Annotated[tuple[int, ...], Range(0, 2**31 - 1), Distinct(1)]
     steps: Annotated[int, Range(1, 10**9)]
     batch: Annotated[int, Range(1, 2**20)]
@@ -67,12 +73,11 @@ class QuestBed(Bed[QuestBedParams]):
         return {"text": self.text.sha256}
 
     def jobs(self) -> Sequence[Job]:
-        """The float network; every arm at ``bits``; QuEST alone at ``alone``."""
+        """The float network; every arm at ``bits``; QuEST and LSQ at ``beside``."""
         p = self.params
-        names = [name for name in ARMS if name != "float"]
         arms = [Arm("float", 32)]
-        arms += [Arm(name, bits) for bits in p.bits for name in names]
-        arms += [Arm("quest", bits) for bits in p.alone if bits not in p.bits]
+        arms += [Arm(name, bits) for bits in p.bits for name in p.arms]
+        arms += [Arm(name, bits) for bits in p.beside for name in BESIDE]
         return [self._job(arm) for arm in arms]
 
     def _job(self, arm: Arm) -> Job:
@@ -84,7 +89,7 @@ class QuestBed(Bed[QuestBedParams]):
         """Arms whose gradients are compared with those of the trained float network."""
         if arm.name != "float":
             return []
-        return [Arm(name, b) for b in self.params.bits for name in ("quest", "ste")]
+        return [Arm(name, b) for b in self.params.bits for name in COMPARED]
 
     def run(self, job: Job, report: Report) -> Any:
         """Train an arm and measure it."""

@@ -20,6 +20,7 @@ from tasks.beds.quest.language import (
     loss_of,
     nats,
     train,
+    trivial,
 )
 from tasks.nets.graph import Graph
 from tasks.nets.language import CharacterModel
@@ -52,9 +53,14 @@ def measure(
     """
     network = train(arm, text, given, report)
     windows = held_out(text, given)
-    loss = judged(network, windows).nan_to_num(LOST).clamp(max=LOST)
-    measured: dict[str, Any] = {"loss": loss.tolist()}
+    halves = torch.stack([judged(network, windows[k::2]) for k in range(2)])
+    halves = halves.nan_to_num(LOST).clamp(max=LOST)
+    measured: dict[str, Any] = {
+        "loss": halves.mean(0).tolist(),
+        "halves": halves.tolist(),
+    }
     if arm.name == "float":
+        measured["trivial"] = trivial(text)
         parts = torch.split(windows[: PARTS * given.batch], given.batch)
         measured["alignment"] = {
             str(other): alignment(network, build(other, given), parts).tolist()
