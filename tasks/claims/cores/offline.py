@@ -75,6 +75,12 @@ class Arms:
         mean: Floats = np.mean(rows, axis=0)
         return mean
 
+    def fell(self, arm: str, data: Sequence[str]) -> Floats:
+        """Share of episodes that ended within 100 steps, mean over data, (S,)."""
+        rows = [self.results[arm, one]["fell"] for one in data]
+        mean: Floats = np.mean(rows, axis=0)
+        return mean
+
     def gap(self, better: str, worse: str, data: Sequence[str], what: str) -> Figure:
         """One arm minus another, replicate by replicate, mean over kinds of data."""
         values = self.score(better, data) - self.score(worse, data)
@@ -122,9 +128,8 @@ class Arms:
         """
         what = ", ".join(data)
         score = of_replicates(f"{baseline}, {what}", self.score(baseline, data))
-        rows = [self.results[control, one]["fell"] for one in data]
         name = f"{control}, {what}: episodes over within 100 steps"
-        fell = of_replicates(name, 100 * np.mean(rows, axis=0), "%")
+        fell = of_replicates(name, 100 * self.fell(control, data), "%")
         return [
             headroom(self.gap(control, baseline, data, what)),
             within(score, high=CEILING),
