@@ -210,7 +210,7 @@ class Quest(nn.Module):
         matrix = hadamard(block) / block**0.5
         self.register_buffer("matrix", matrix, persistent=False)
         if scale == "learned":
-            zeros = torch.zeros(2, stack)
+            zeros = torch.zeros(stack, 2)
             self.steps = nn.Parameter(zeros)  # D of inputs, of weights; 0: not yet
 
     @property
@@ -246,7 +246,7 @@ class Quest(nn.Module):
 
     def _learned(self, y: Tensor, which: int) -> Tensor:
         """LSQ's rounding by a learned step; gradients are autograd's."""
-        top, step = (self.levels - 1) / 2, self.steps[which]
+        top, step = (self.levels - 1) / 2, self.steps[:, which]
         if not step.detach().any():
             with torch.no_grad():
                 step.copy_(2 * y.flatten(1).abs().mean(1) / top**0.5)

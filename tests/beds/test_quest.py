@@ -112,6 +112,16 @@ def test_a_tenth_of_the_way_is_learned_and_seeds_stand_alone():
     assert float(found[0]) == pytest.approx(float(both[1]), abs=1e-3)
 
 
+def test_a_seed_of_lsq_learns_as_if_alone_in_a_stack_of_three():
+    """Its steps too are a seed's own, where gradients are cut to a norm of 1."""
+    text = read_text()
+    three = Settings(**{**vars(SMALL), "seeds": (0, 1, 2), "rate": 0.03})
+    alone = Settings(**{**vars(three), "seeds": (2,)})
+    both = [train(Arm("lsq", 2), text, given) for given in (three, alone)]
+    layers = [next(iter(network.between().values())) for network in both]
+    assert torch.allclose(layers[0].steps[2], layers[1].steps[0], rtol=1e-3)
+
+
 def test_gradients_of_the_same_network_point_the_same_way():
     text = read_text()
     network = train(Arm("float", 32), text, SMALL)

@@ -18,7 +18,7 @@ def cells(**logs: list[list[float]]) -> Errors:
     halves = {
         (n, 0.0, k): np.array(rows) + k for n, rows in logs.items() for k in (5, 6)
     }
-    return Errors(halves, {cell: rows.max(1) for cell, rows in halves.items()})
+    return Errors({cell: rows.mean(1) for cell, rows in halves.items()}, halves)
 
 
 def test_errors_are_compared_by_the_mean_of_their_logarithms():
@@ -27,7 +27,6 @@ def test_errors_are_compared_by_the_mean_of_their_logarithms():
     assert figure.value == pytest.approx(2.25)  # of 2 and 2.5
     assert (figure.n, figure.of) == (2, "mixtures")
     assert figure.name == "a over b, mean of 5 to 6 calls"
-    assert table.ratio_of_means("a", "b", 0.0, [5]).value == pytest.approx(3)
     assert table.twice("a", "b", 0.0, [5, 6]).value == pytest.approx(1.5)  # of 2 and 1
     told = {figure.name: figure.value for figure in table.figures()}
     wanted = {
@@ -70,8 +69,8 @@ def test_dc_solvers_verdict_and_each_gate(
         for w in table.guidances
         for n in table.calls
     }
-    means = {cell: rows.mean(1) for cell, rows in halves.items()}
-    monkeypatch.setattr(dc_solver, "errors", lambda *_: Errors(halves, means))
+    whole = {cell: rows.mean(1) for cell, rows in halves.items()}
+    monkeypatch.setattr(dc_solver, "errors", lambda *_: Errors(whole, halves))
     outcome = harness.claim("dc_solver").outcome(Results({}))
     assert outcome.verdict == verdict
     assert any(words.startswith(kind) for words in outcome.refused) == bool(kind)
@@ -88,7 +87,7 @@ def test_the_bed_gives_a_number_a_mixture(tmp_path: Path):
                     "sampler": "a",
                     "guidance": 0.0,
                     "nfe": 5,
-                    "mse": k + more,
+                    "means": [k + 2, k + more],
                     "logs": [k, k + more],
                 }
             ],
@@ -99,7 +98,11 @@ def test_the_bed_gives_a_number_a_mixture(tmp_path: Path):
     (tmp_path / "beds/deis").mkdir(parents=True)
     content = {"schema": 1, "bed": "deis", "parameters": {}, "jobs": jobs}
     write_sealed(tmp_path / "beds/deis/results.json", content)
-    found = errors(results, "deis", "wide")
-    assert set(found.halves) == {("a", 0.0, 5)}
-    assert found.halves["a", 0.0, 5].tolist() == [[1, 1.5], [2, 2.5]]
-    assert np.exp(found.means["a", 0.0, 5]) == pytest.approx([1.5, 2.5])
+    logs, means = (errors(results, "deis", "wide", n) for n in ("logs", "means"))
+    cell = ("a", 0.0, 5)
+    assert set(logs.whole) == {cell}
+    assert logs.whole[cell].tolist() == [1.25, 2.25]
+    assert logs.halves[cell].tolist() == [[1, 1.5], [2, 2.5]]
+    assert np.exp(means.whole[cell]) == pytest.approx([2.25, 3.25])
+    assert np.exp(means.halves[cell]) == pytest.approx(np.array([[3, 1.5], [4, 2.5]]))
+    assert means.figures()[0].name == "means: a, 5 calls"

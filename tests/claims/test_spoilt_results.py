@@ -58,7 +58,7 @@ def results(tmp_path: Path) -> Results:
                     "sampler": name,
                     "guidance": 0.0,
                     "nfe": n,
-                    "mse": 1.0 + k + i / 9,
+                    "means": [1.0 + k + i / 9, 2.0 + k],
                     "logs": [k + i / 9, i / 9],
                 }
                 for i, name in enumerate(("euler", *RUNGS))

@@ -193,10 +193,10 @@ class MixtureBed(Bed[MixtureBedParams]):
             report: Told the share of the cells that is done.
 
         Returns:
-            ``sampler``, ``guidance``, ``nfe`` (network calls), ``mse`` (mean over
-            samples), ``logs`` (mean of the errors' natural logarithms, over every other
-            sample from the first and from the second on), and what :meth:`plan` tells.
-            A count of calls that a sampler cannot make is left out.
+            ``sampler``, ``guidance``, ``nfe`` (network calls), over every other sample
+            from the first and from the second on ``means`` (of the errors) and ``logs``
+            (of their natural logarithms), and what :meth:`plan` tells. A count of calls
+            that a sampler cannot make is left out.
         """
         p, mixture = self.params, Mixture.drawn(table.std, seed=seed)
         held_out = mixture.draw(p.samples, seed + 1)
@@ -218,9 +218,12 @@ class MixtureBed(Bed[MixtureBedParams]):
                     sample = self._sample(mixture, planned[0], network, held_out)
                     errors = (sample - true.states[-1]).square().mean(-1)[0]
                     head = {"sampler": name, "guidance": guidance, "nfe": count}
-                    logs = [errors[k::2].log().mean().item() for k in range(2)]
-                    told = {"mse": errors.mean().item(), "logs": logs}
-                    cells.append({**head, **told, **planned[1]})
+                    halves = [errors[k::2] for k in range(2)]
+                    means = {
+                        "means": [half.mean().item() for half in halves],
+                        "logs": [half.log().mean().item() for half in halves],
+                    }
+                    cells.append({**head, **means, **planned[1]})
                 report((i + (j + 1) / len(rows)) / len(table.guidances))
         return cells
 

@@ -150,9 +150,9 @@ def rounded(
             for p, part in enumerate(parts):
                 v = part.reshape(1, -1)
                 both = how.search and how.placement == "input"
-                found = find_ends(v, bits) if both else find_range(v, bits, how.search)
-                ranges.setdefault((name, p), []).append(found)
-    ends_of = {key: averaged(found) for key, found in ranges.items()}
+                ends = find_ends(v, bits) if both else find_range(v, bits, how.search)
+                ranges.setdefault((name, p), []).append(ends)
+    ends_of = {key: averaged(batches) for key, batches in ranges.items()}
     for name, layer in layers.items():
         bits = EDGE if name in (names[0], names[-1]) else how.bits
         reads: list[tuple[int, Ends | None]] = []

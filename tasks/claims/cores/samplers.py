@@ -3,8 +3,10 @@
 They come from beds on mixtures of Gaussians (``tasks/beds/cores/mixtures.py``), several
 of them, each with its own noises; the error is the squared distance to a fine DDIM from
 the same noise. Errors differ by orders of magnitude between samples and mixtures, so
-what is compared is the mean over samples of their natural logarithms. The logarithm of
-their mean stands beside it.
+logarithms are compared, by one of two statistics:
+
+* ``logs``, the mean over samples of their logarithms: how far off the usual sample is;
+* ``means``, the logarithm of their mean, which the worst samples carry.
 """
 
 from collections.abc import Sequence
@@ -22,15 +24,17 @@ from tasks.claims.engine.results import Floats, Results
 RATIO = "ln of the errors' ratio"
 ERROR = "ln of the squared error"
 MIXTURES = "mixtures"
+STATISTICS = {"logs": "", "means": "means: "}  # and what figures' names begin with
+Positive = Annotated[float, Range(1e-300, LARGEST)]  # its logarithm is taken
 
 
 class Cell(TypedDict):
-    """One sampler's errors: of every sample, and of every other one."""
+    """One sampler's errors, over every other sample from the first and second on."""
 
     sampler: str
     guidance: Size
     nfe: Least
-    mse: Annotated[float, Range(1e-300, LARGEST)]  # its logarithm is taken
+    means: tuple[Positive, Positive]
     logs: tuple[Number, Number]
 
 
@@ -55,40 +59,29 @@ class Bed(TypedDict):
 
 @dataclass(frozen=True)
 class Errors:
-    """Errors of one table, at one strength of guidance or more.
+    """Logarithms of the errors of one table, by one statistic.
 
     Attributes:
-        halves: By (sampler, guidance, network calls), mean logarithms over every other
-            sample, (mixtures, 2).
-        means: Likewise, the logarithm of the mean over all samples, (mixtures,).
+        whole: By (sampler, guidance, network calls), over all samples, (mixtures,).
+        halves: Likewise, over every other sample, (mixtures, 2).
+        words: What names of figures begin with.
     """
 
+    whole: dict[tuple[str, float, int], Floats]
     halves: dict[tuple[str, float, int], Floats]
-    means: dict[tuple[str, float, int], Floats]
+    words: str = ""
 
     def logs(self, sampler: str, guidance: float, calls: Sequence[int]) -> Floats:
-        """A sampler's logarithms, mean over samples and calls, (mixtures,)."""
-        cells = [self.halves[sampler, guidance, n].mean(1) for n in calls]
-        return np.mean(cells, axis=0)
+        """A sampler's errors, mean over numbers of calls, (mixtures,)."""
+        return np.mean([self.whole[sampler, guidance, n] for n in calls], axis=0)
 
     def ratio(
         self, worse: str, better: str, guidance: float, calls: Sequence[int]
     ) -> Figure:
         """How much larger one sampler's errors are than another's."""
         gap = self.logs(worse, guidance, calls) - self.logs(better, guidance, calls)
-        name = f"{worse} over {better}, {where(guidance, calls)}"
+        name = f"{self.words}{worse} over {better}, {where(guidance, calls)}"
         return of_replicates(name, gap, RATIO, MIXTURES)
-
-    def ratio_of_means(
-        self, worse: str, better: str, guidance: float, calls: Sequence[int]
-    ) -> Figure:
-        """The same of the means over samples, which few samples carry."""
-        gaps = [
-            self.means[worse, guidance, n] - self.means[better, guidance, n]
-            for n in calls
-        ]
-        name = f"means: {worse} over {better}, {where(guidance, calls)}"
-        return of_replicates(name, np.mean(gaps, axis=0), RATIO, MIXTURES)
 
     def twice(
         self, worse: str, better: str, guidance: float, calls: Sequence[int]
@@ -99,17 +92,17 @@ class Errors:
             for n in calls
         ]
         one, other = np.mean(gaps, axis=0).T
-        name = f"{worse} over {better} on one half of the samples minus on the other"
-        return of_replicates(name, one - other, RATIO, MIXTURES)
+        name = f"{self.words}{worse} over {better} on one half of the samples"
+        return of_replicates(f"{name} - on the other", one - other, RATIO, MIXTURES)
 
     def error(self, sampler: str, guidance: float, calls: Sequence[int]) -> Figure:
         """A sampler's own errors."""
-        name = f"{sampler}, {where(guidance, calls)}"
+        name = f"{self.words}{sampler}, {where(guidance, calls)}"
         return of_replicates(name, self.logs(sampler, guidance, calls), ERROR, MIXTURES)
 
     def figures(self) -> list[Figure]:
         """Every cell."""
-        return [self.error(name, w, [calls]) for name, w, calls in self.halves]
+        return [self.error(name, w, [calls]) for name, w, calls in self.whole]
 
 
 def where(guidance: float, calls: Sequence[int]) -> str:
@@ -120,23 +113,24 @@ def where(guidance: float, calls: Sequence[int]) -> str:
     return words + (f", guidance {guidance:g}" if guidance else "")
 
 
-def errors(results: Results, bed: str, table: str) -> Errors:
+def errors(results: Results, bed: str, table: str, statistic: str) -> Errors:
     """Errors of one table of a bed; a cell a sampler cannot make is left out.
 
     Args:
         results: Of the study that ran.
         bed: Its name.
         table: One of the bed's.
+        statistic: One of ``STATISTICS``.
     """
-    halves: dict[tuple[str, float, int], list[tuple[float, float]]] = {}
-    means: dict[tuple[str, float, int], list[float]] = {}
+    rows: dict[tuple[str, float, int], list[tuple[float, float]]] = {}
     for job in results.bed(bed, Bed).jobs:
         if job.settings["table"] == table:
             for row in job.result:
                 cell = row["sampler"], row["guidance"], row["nfe"]
-                halves.setdefault(cell, []).append(row["logs"])
-                means.setdefault(cell, []).append(row["mse"])
-    return Errors(
-        {cell: np.array(rows) for cell, rows in halves.items()},
-        {cell: np.log(values) for cell, values in means.items()},
-    )
+                rows.setdefault(cell, []).append(row[statistic])
+    halves = {cell: np.array(values) for cell, values in rows.items()}
+    whole = {cell: values.mean(1) for cell, values in halves.items()}
+    if statistic == "means":
+        whole = {cell: np.log(values) for cell, values in whole.items()}
+        halves = {cell: np.log(values) for cell, values in halves.items()}
+    return Errors(whole, halves, STATISTICS[statistic])
