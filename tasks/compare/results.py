@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from tasks.compare.pair import Level, Pair, Unpaired, Versus, level
-from tasks.compare.revision import Key, Revision
+from tasks.compare.revision import Key, Result, Revision
 from tasks.report.cores.pictures import ruler, strip
 from tasks.report.cores.svg import COLOURS
 
@@ -20,12 +20,17 @@ class Cell:
         strip: The difference as a picture.
         size: Bytes, if known.
         ratio: Of the baseline's bytes, if known.
+        error: Mean distance to the float32 file's actions on the states that it visits,
+            if it was told.
+        error_before: The baseline's.
     """
 
     pair: Pair | None
     strip: Markup
     size: float | None
     ratio: float | None
+    error: float | None
+    error_before: float | None
 
 
 @dataclass(frozen=True)
@@ -81,7 +86,7 @@ def sections(
         for key in dict.fromkeys(p.key for p in pairs):
             standing = level(baseline.results[key], world)
             cells = tuple(
-                _cell(one, key, baseline.results[key].bytes, span, number)
+                _cell(one, key, baseline.results[key], span, number)
                 for number, one in enumerate(versus, 1)
             )
             rows.append(Row(key, standing, baseline.results[key].bytes, cells))
@@ -107,20 +112,28 @@ def _span(pairs: Sequence[Pair]) -> tuple[float, float]:
 def _cell(
     versus: Versus,
     key: Key,
-    before: float | None,
+    baseline: Result,
     span: tuple[float, float],
     colour: int,
 ) -> Cell:
-    """One variant in one other revision; ``before`` is its size in the baseline."""
+    """One variant in one other revision, and in the baseline."""
     pair = versus.pair(key)
     result = versus.revision.results.get(key)
-    size = result.bytes if result else None
+    size, before = result.bytes if result else None, baseline.bytes
     drawn = Markup()
     if pair:
         verdict = pair.verdict
         value = (verdict.low, verdict.difference, verdict.high)
         drawn = strip(span, [0.0, -verdict.margin], value, colour % COLOURS)
-    return Cell(pair, drawn, size, size / before if size and before else None)
+    ratio = size / before if size and before else None
+    return Cell(pair, drawn, size, ratio, _error(result), _error(baseline))
+
+
+def _error(result: Result | None) -> float | None:
+    """A variant's action error on visited states, if it was told."""
+    metrics = result.metrics if result else None
+    told = metrics.get("action_error", {}).get("visited") if metrics else None
+    return told["mean"] if told else None
 
 
 def reasons(versus: Sequence[Versus]) -> Iterable[tuple[str, str, tuple[Key, ...]]]:

@@ -117,6 +117,16 @@ def test_estimates_have_a_table_of_their_own(make: Make):
     assert "77.7" in outcome.summary
 
 
+def test_action_errors_stand_side_by_side(make: Make):
+    a, b = make("main"), make("nearer")
+    place = b.folder / "data/evaluations" / GPTQ4
+    told = {"data": {"mean": 0.01, "max": 0.1}, "visited": {"mean": 0.0123, "max": 0.1}}
+    rewrite(place / "metrics.json", action_error=told)
+    said = text(compare([a, b]).page)
+    assert re.search(r"bc / gptq4 .{0,60} same 0\.0123 0\.0664", said)
+    assert re.search(r"bc / gptq4 .{0,60} same same", text(compare([a, a]).page))
+
+
 def test_estimators_stand_in_the_same_table_and_judge_nothing(make: Make):
     both = [make("main"), make("other")]
     alone = compare(both)

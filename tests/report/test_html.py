@@ -148,7 +148,7 @@ def test_worlds_never_share_a_raw_axis(make_study: Make, monkeypatch: Patch):
     root = make_study({"a": "hopper", "b": "pendulum"}, learners=("bc",))
     drawn = page(root, monkeypatch)
     assert drawn.count('class="picture"') == 2 * 3  # two scatters, one histogram each
-    assert drawn.count('<table class="results">') == 2
+    assert drawn.count('<table class="results cards">') == 2
     assert drawn.count('<div class="answer">') == 2
 
 

@@ -23,6 +23,7 @@ def page_environment(package: str = "tasks.report.html") -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals["meanings"] = words.MEANINGS
     for filter_ in (
         *(words.number, words.signed, words.interval, words.short),
         *(words.kilobytes, words.ratio, words.micro, words.percent),

@@ -3,6 +3,17 @@
 import math
 
 THIN, MINUS = "\u202f", "\u2212"
+MEANINGS = {  # of verdicts, best first
+    "IMPROVED": "better: the whole interval lies above 0",
+    "HELD": "not worse by more than the margin: the interval lies above it",
+    "UNDERPOWERED": "the interval is too wide to tell: more episodes are needed",
+    "SUSPECT": "worse, and the interval does not say whether by more than the margin; "
+    "or one training seed regressed by itself",
+    "REGRESSED": "worse by more than the margin",
+    "BRITTLE PARENT": "the parent itself falls in a tenth of its episodes or more; any "
+    "small change then decides an episode, and the difference says little of the "
+    "compressor",
+}
 SAME = 0.03  # a latency ratio nearer to 1 than this is called the same
 
 

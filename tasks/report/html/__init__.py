@@ -16,7 +16,7 @@ from tasks.report.cores.pictures import symbol
 from tasks.report.cores.template import page_environment
 from tasks.report.engine.collect import Study
 from tasks.report.engine.judge import Row, kept
-from tasks.report.html import view
+from tasks.report.html import costs, view
 from tasks.report.html.logs import drawn_estimates, log_section
 from tasks.report.html.measured import compositions
 from tasks.report.html.picking import pickings
@@ -52,11 +52,11 @@ class Html(Report[HtmlParams]):
             compositions=compositions((*study.datasets, *study.logs)),
             sweeps=sweeps(study, rows),
             pickings=pickings(study, rows),
-            unmeasured=view.unmeasured(every),
+            unmeasured=costs.unmeasured(every),
             digits=self.params.hash_digits,
             symbol=symbol,
             pairs=view.pairs,
-            key=view.key,
+            key=costs.key,
             mean=view.mean_error,
-            timed=view.timed(every),
+            measured=costs.timed(every),
         )

@@ -10,7 +10,7 @@ from tasks.report.cores.svg import COLOURS
 from tasks.report.engine.collect import Data, Study
 from tasks.report.engine.figures import bands
 from tasks.report.engine.judge import Kept, kept
-from tasks.report.html.view import BATCHES, latency
+from tasks.report.html.costs import Cell, cells
 
 
 @dataclass(frozen=True)
@@ -22,14 +22,14 @@ class KeptLine:
         name: Learner / variant.
         colour: Class number of the learner.
         shape: Of the variant.
-        latency: By batch: p50, p99, and against the parent in words.
+        latency: By batch size.
     """
 
     row: Kept
     name: str
     colour: int
     shape: int
-    latency: dict[str, tuple[float, float, str]]
+    latency: dict[str, Cell]
 
 
 @dataclass(frozen=True)
@@ -50,13 +50,14 @@ def log_section(study: Study, data: Data) -> LogSection:
     shapes = {name: i for i, name in enumerate(study.block["variants"])}
     returns = data.card["return"]
     rows = kept(data)
+    timed = cells(rows)
     lines = [
         KeptLine(
             row=row,
             name=row.name,
             colour=colours[row.result.learner],
             shape=shapes[row.result.variant],
-            latency={b: t for b in BATCHES if (t := latency(row, b))},
+            latency=timed[row.name],
         )
         for row in rows
     ]

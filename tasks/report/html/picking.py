@@ -101,7 +101,7 @@ def _picture(points: Sequence[Picked], best: float) -> Markup:
             counts=(len(points), 5),
         ),
         line(x.start, y(best), x.end, y(best), "level"),
-        tag("text", "the best policy", x=x.end, y=y(best) - 5, class_="note end"),
+        tag("text", "the best policy", x=x.start + 4, y=y(best) - 5, class_="note"),
         path([(x(i), y(p.score)) for i, p in enumerate(points[1:], 1)], "stroke"),
     ]
     for i, p in enumerate(points):

@@ -1,31 +1,21 @@
 """What the page's template shows, computed: answers, rows, pictures."""
 
-import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup
 
 from tasks.report.cores import words
-from tasks.report.cores.pictures import (
-    Point,
-    curve,
-    histogram,
-    overlay,
-    ruler,
-    scatter,
-    strip,
-)
+from tasks.report.cores.pictures import curve, histogram, overlay, ruler, strip
 from tasks.report.cores.svg import COLOURS
 from tasks.report.engine.collect import Data, Study
 from tasks.report.engine.figures import bands, scores
-from tasks.report.engine.judge import Kept, Row, answer, best_of
-from tasks.report.engine.result import Files, Result
+from tasks.report.engine.judge import Row, answer, best_of
+from tasks.report.engine.result import Result
 from tasks.report.html.answers import command_of, critics, file_of
-
-BATCHES = ("1", "256")
+from tasks.report.html.costs import Cell, Front, cells, pace, pareto
 
 
 @dataclass(frozen=True)
@@ -41,7 +31,7 @@ class Line:
         strip: The score as a picture.
         colour: Class number of the learner.
         shape: Of the variant.
-        latency: By batch: p50, p99, and against the parent in words.
+        latency: By batch size.
     """
 
     row: Row | None
@@ -52,7 +42,7 @@ class Line:
     strip: Markup
     colour: int | None
     shape: int
-    latency: dict[str, tuple[float, float, str]]
+    latency: dict[str, Cell]
 
 
 @dataclass(frozen=True)
@@ -70,7 +60,7 @@ class Section:
     ruler: Markup
     references: list[Line]
     lines: list[Line]
-    pareto: list[tuple[str, Markup]]
+    pareto: list[Front]
     curves: list[tuple[str, int, list[Markup]]]
     learning: Markup  # the score of all learners over training, empty without
     moments: list[tuple[str, int, dict[str, tuple[float, float, float]]]]
@@ -105,6 +95,7 @@ def section(study: Study, data: Data, rows: Sequence[Row]) -> Section:
              strip(span, levels, data.score(value), None, 3), None, 3, {})
         for name, note, value in names
     ]  # fmt: skip
+    timed = cells(rows)
     lines = [
         Line(
             row=row,
@@ -121,7 +112,7 @@ def section(study: Study, data: Data, rows: Sequence[Row]) -> Section:
             ),
             colour=colours[row.result.learner],
             shape=shapes[row.result.variant],
-            latency={b: t for b in BATCHES if (t := latency(row, b))},
+            latency=timed[row.name],
         )
         for row in rows
     ]
@@ -131,13 +122,13 @@ def section(study: Study, data: Data, rows: Sequence[Row]) -> Section:
         choice=choice,
         beats=float(best.metrics["score"]["iqm"]) > levels[1],
         verdicts=dict(Counter(r.verdict.word for r in rows if not r.is_parent)),
-        pace=_pace(choice.result, best, "1") if choice else "",
+        pace=pace(rows, choice.result, best, "1") if choice else "",
         file=file_of(choice.result) if choice else "",
         plays=command_of(choice.result) if choice else "",
         ruler=ruler(span, [("0", 0.0), ("data", levels[1]), ("100", 100.0)]),
         references=references,
         lines=lines,
-        pareto=_pareto(rows, lines, levels[1]),
+        pareto=pareto(rows, colours, shapes, levels[1]),
         curves=[
             (learner, colours[learner], [
                 curve(name, band, colours[learner])
@@ -172,98 +163,6 @@ def _scored(data: Data, figures: Mapping[str, Any]) -> tuple[float, float, float
     """Low end, score and high end of figures in units of the world."""
     low, middle, high = (data.score(float(figures[k])) for k in ("low", "iqm", "high"))
     return low, middle, high
-
-
-def key(row: Kept) -> str:
-    """What ties a variant's row to its marks."""
-    return json.dumps([row.data.name, row.result.learner, row.result.variant])
-
-
-def latency(row: Kept, batch: str) -> tuple[float, float, str] | None:
-    """p50 and p99 in microseconds, and the parent's pace in words."""
-    measured = row.result.latency
-    timed = measured["batches"].get(batch) if measured else None
-    if timed is None:
-        return None
-    said = "" if row.is_parent else _pace(row.result, row.parent, batch)
-    return float(timed["p50_us"]), float(timed["p99_us"]), said
-
-
-def _pace(child: Files, parent: Files, batch: str) -> str:
-    """Latency (p50) against another variant, where both were timed alike."""
-    ours, theirs = child.latency, parent.latency
-    if ours is None or theirs is None:
-        return "parent not timed" if ours else "not timed"
-    if any(ours.get(k) != theirs.get(k) for k in ("machine", "onnxruntime", "threads")):
-        return "parent timed elsewhere"
-    if any(batch not in timed["batches"] for timed in (ours, theirs)):
-        return "not timed"
-    return words.pace(
-        ours["batches"][batch]["p50_us"], theirs["batches"][batch]["p50_us"]
-    )
-
-
-def _pareto(
-    rows: Sequence[Row], lines: Sequence[Line], level: float
-) -> list[tuple[str, Markup]]:
-    """Score against bytes, and against latency where it was measured."""
-
-    def point(row: Row, shown: Line, x: float, cost: str) -> Point:
-        low, score, high = row.score
-        tip = (
-            f"{row.name}\n{words.number(score)} {words.interval(low, high)}\n{cost}"
-            f"\n{'parent' if row.is_parent else row.verdict.word}"
-        )
-        label = f"{row.result.learner} {row.result.variant}"
-        marked = (shown.colour or 0, shown.shape)
-        return Point(key(row), label, tip, x, score, low, high, *marked)
-
-    pairs_ = list(zip(rows, lines, strict=True))
-    sized = [
-        point(r, s, r.result.bytes / 1e3, words.kilobytes(r.result.bytes))
-        for r, s in pairs_
-    ]
-    timed = [
-        point(r, s, s.latency["1"][0], f"p50 {words.micro(s.latency['1'][0])} µs")
-        for r, s in pairs_
-        if "1" in s.latency
-    ]
-    mean = ("the data's mean", level)
-    pictures = [
-        (
-            "Score against file size",
-            scatter(
-                sized, "Score against file size", "file size, kB", words.short, mean
-            ),
-        )
-    ]
-    if timed:
-        title, name = "Score against latency", "p50 at batch 1, µs"
-        pictures.append((title, scatter(timed, title, name, words.short, mean)))
-    return pictures
-
-
-def unmeasured(rows: Iterable[Kept]) -> list[str]:
-    """The command that measures it, for each latency that is missing."""
-    return [
-        f"python -m tasks.profile --dataset {a.dataset} --learner {a.learner}"
-        for a in (row.result for row in rows)
-        if a.latency is None
-    ]
-
-
-def timed(rows: Iterable[Kept]) -> str:
-    """How latencies were measured, one clause a way, and how busy the machine was."""
-    latencies = [row.result.latency for row in rows if row.result.latency]
-    ways = {
-        f"{timed['machine'].get('cpu')}, {timed['machine'].get('cores')} cores; "
-        f"onnxruntime {timed.get('onnxruntime')}, threads {timed.get('threads')}, "
-        f"{timed.get('repeats')} calls of the first seed's file": None
-        for timed in latencies
-    }
-    loads = [float(timed["load"]) for timed in latencies if "load" in timed]
-    busy = f"; load average {min(loads):.1f} to {max(loads):.1f}" if loads else ""
-    return "; and ".join(ways) + busy
 
 
 def mean_error(error: Any) -> str:
