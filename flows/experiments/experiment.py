@@ -15,6 +15,9 @@ from typing import Literal
 from tasks.artifacts.errors import RefusedError
 
 NAME = re.compile(r"\w[\w.+-]*")
+# what `make run`, `make claim` and `dvc exp apply` leave changed, on every processor
+# other than the last commit's; no study reads them
+RESULTS = ("dvc.lock", "params.yaml", "data/report/", "data/claims/", "docs/claims")
 LISTED = 5  # changed files an error names
 # so that a commit can be made where git knows no name, e.g. in a container
 NOBODY = ("-c", "user.name=offcut", "-c", "user.email=offcut@localhost")
@@ -100,7 +103,7 @@ def baseline(root: Path) -> str:
 
     Raises:
         RefusedError: If the folder is no clone, has no commit, or a tracked file
-            differs from it.
+            differs from it that is no result.
     """
     top = git_or_none(root, "rev-parse", "--show-toplevel")
     commit = git_or_none(root, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
@@ -116,6 +119,7 @@ def baseline(root: Path) -> str:
         root, "status", "--porcelain", "-z", "--untracked-files=no", "--no-renames"
     )
     changed = [entry[3:] for entry in status.split("\0") if entry]
+    changed = [path for path in changed if not path.startswith(RESULTS)]
     if changed:
         more = len(changed) - LISTED
         listed = ", ".join(changed[:LISTED]) + (f" and {more} more" if more > 0 else "")

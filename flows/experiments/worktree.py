@@ -1,8 +1,9 @@
 """Run another study in a git worktree of its own: no file of the user's is touched.
 
 The worktree ``.offcut/studies/<study>-<hash>`` has the last commit checked out, shares
-the clone's DVC cache and ends as a DVC experiment on that commit. It is removed then;
-after a failure or a kill it stays, and the next run of the same study goes on in it.
+the clone's DVC cache and ends as a DVC experiment on that commit. Its report, with the
+latencies measured, is kept in ``data/experiments/<experiment>``; then it is removed.
+After a failure or a kill it stays, and the next run of the same study goes on in it.
 """
 
 import shutil
@@ -20,9 +21,17 @@ from flows.experiments.plan import STUDIES, Study
 from tasks.artifacts.compiled import share_compiled
 from tasks.artifacts.dvc_lock import present_fault
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.files import check_writable, read_entry, write_json, write_text
+from tasks.artifacts.files import (
+    check_writable,
+    read_entry,
+    whole_folder,
+    write_json,
+    write_text,
+)
 from tasks.artifacts.params import PARAMS
 
+REPORT, PAGE = Path("data/report"), "index.html"
+PAGES = Path("data/experiments")  # a folder an experiment; git ignores it
 MARK = Path(".offcut/study.json")  # in a worktree that is whole
 
 
@@ -71,6 +80,10 @@ def perform(
         if logs.exists():
             kept = study.root / LOGS / study.experiment
             shutil.copytree(logs, kept, dirs_exist_ok=True)
+        if (study.folder / REPORT / PAGE).exists():
+            with whole_folder(study.root / PAGES / study.experiment, 0) as folder:
+                shutil.copytree(study.folder / REPORT, folder, dirs_exist_ok=True)
+            tell(f"report: {study.root / PAGES / study.experiment / PAGE}")
         if not keep:
             with _git_alone(study):
                 _remove(study)

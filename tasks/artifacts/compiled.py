@@ -20,6 +20,8 @@ def share_compiled(root: Path, worktree: Path) -> None:
     """
     for source in SOURCES:
         original, copy = root / source, worktree / source
+        if not (original.is_file() and copy.is_file()):
+            continue
         if original.read_bytes() != copy.read_bytes():
             continue
         times = original.stat()

@@ -112,6 +112,23 @@ def test_a_changed_file_is_refused(clone: Path):
     assert baseline(clone)
 
 
+def test_changed_results_are_left_out(clone: Path):
+    results = ["dvc.lock", "params.yaml", "data/report/metrics.json"]
+    results += ["data/claims/deis.json", "docs/claims.md", "docs/claims/deis.md"]
+    for name in results:
+        (clone / name).parent.mkdir(parents=True, exist_ok=True)
+        (clone / name).write_text("0\n")
+    git(clone, "add", "--force", "--all")
+    git(clone, "commit", "--quiet", "-m", "results")
+    commit = git(clone, "rev-parse", "HEAD")
+    for name in results:
+        (clone / name).write_text("1\n")
+    assert baseline(clone) == commit
+    (clone / "sub/code.py").write_text("2\n")
+    with pytest.raises(RefusedError, match="found sub/code.py, expected none"):
+        baseline(clone)
+
+
 def test_many_changed_files_are_counted(clone: Path):
     for number in range(8):
         (clone / f"{number} é").write_text("")

@@ -78,11 +78,16 @@ def test_it_ends_as_an_experiment_on_the_commit(root: Path):
         Path(".offcut/logs/report.log").write_text("well\n")
         METRICS.write_text("{}\n")
         Path("data/report/made.csv").write_text("a\n")
+        Path("data/report/index.html").write_text("<html>")
 
     saved = perform(study, graph, tell=said.append)
     assert where == [root.resolve() / ".offcut/studies" / study.key]
     assert not where[0].exists()
-    assert said == []
+    pages = root.resolve() / "data/experiments"
+    page = pages / study.experiment / "index.html"
+    assert page.read_text() == "<html>"
+    assert said == [f"report: {page}"]
+    shutil.rmtree(pages)
     assert (saved.name, saved.how) == (study.experiment, "new")
     assert f"dvc exp apply {study.experiment}" in str(saved)
     assert git(root, "rev-parse", f"{saved.commit}^") == git(root, "rev-parse", "HEAD")
