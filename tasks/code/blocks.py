@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tasks.artifacts.by_dataset import named_datasets, of_dataset
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.fields import shown
 from tasks.artifacts.method import Method
@@ -205,7 +206,11 @@ def _check_block(where: str, block: Any, group: Group, name: object) -> None:
             f"a {kinds} of {home.replace('.', '/')}",
             "name the class of the method",
         )
-    parsed = cls.Parameters.parse(block, where)
+    blocks = [block]
+    if group is GROUPS["train"]:
+        blocks = [of_dataset(block, name, where) for name in named_datasets(block)]
+    for each in blocks:
+        parsed = cls.Parameters.parse(each, where)
     # what only some classes ask, of rooms that this one may not import
     if hasattr(cls, "check_env_id"):  # a world's
         cls.check_env_id(block["env_id"], f"{where}.env_id")

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
+from tasks.artifacts.by_dataset import DEFAULT, of_dataset
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.fields import fits, shown, sweepable
 from tasks.artifacts.params import MEND, PARAMS, check_known, check_mapping, class_of
@@ -63,7 +64,7 @@ def checked_sweep(
         return {}
     lists, where = sweep[learner], f"sweep.{learner}"
     check_mapping(lists, where)
-    block = params["train"][learner]
+    block = of_dataset(params["train"][learner], DEFAULT, f"train.{learner}")
     parameters = class_of(block, f"train.{learner}").Parameters
     for name, values in lists.items():
         _check_list(name, values, parameters, where)

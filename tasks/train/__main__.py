@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tasks.artifacts.by_dataset import of_dataset
 from tasks.artifacts.cut import POLICIES
 from tasks.artifacts.files import whole_folder
 from tasks.artifacts.makers import known_dataset
@@ -48,7 +49,7 @@ def main() -> None:
     policy = f"{name}-{weighting}" if weighting else name
 
     params = load()
-    block = checked(params, "train", name)
+    block = of_dataset(checked(params, "train", name), dataset, f"train.{name}")
     makers = []
     known_dataset(params, dataset, "dataset")
     if weighting:

@@ -10,8 +10,9 @@ share of the action's variance that is left at time k:
 The critics, the actor's loss L_imitation - eta mean Q / mean |Q| and the order of an
 update are in ``cores/diffusion.py``; the gradient of Q goes through all K calls of the
 network. The schedule's numbers are from the authors' code. Not taken over: their 50
-candidate actions a state when acting (``n_candidates`` is 1), and one swap of the
-critics for all, which is drawn for each seed here.
+candidate actions a state when acting (``n_candidates`` is 1), one swap of the critics
+for all, which is drawn for each seed here, and what the core leaves out: learning rates
+that fall, and a checkpoint chosen in the end.
 
 Shapes: S seeds, B batch, A action.
 """

@@ -10,7 +10,8 @@ of K steps:
 When acting, R_0 is the return asked for, and R_{t+1} = R_t - r_t. Reference
 implementation: CORL ``dt.py``. As there, weights start normal with deviation 0.02, and
 dropout acts on the embedded sequence, on attention weights and on what a block adds.
-CORL divides the loss by the padded steps too.
+CORL divides the loss by the padded steps too, and draws 4096 windows an update; here
+the study's batch counts steps, so that 256 rows are 12 windows of 20.
 
 Shapes: S seeds, B windows, K steps, A action.
 """

@@ -19,8 +19,8 @@ No code is public: critics, order, normalisation of Q and the averaged policy ar
 of DQL (``cores/diffusion.py``), which the paper says it keeps. Our choices: the squared
 error is a mean over dimensions, as DQL's, without MeanFlow's adaptive weight; times are
 embedded by one network each, multiplied by ``time_scale`` before; one action a state
-when acting. A dataset here always says what terminated, so one that does not is no
-input of this method.
+when acting; learning rates that do not fall, where DQL's code can let them. A dataset
+here always says what terminated, so one that does not is no input of this method.
 
 Shapes: S seeds, B batch, A action.
 """

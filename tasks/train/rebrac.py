@@ -9,13 +9,16 @@ a' = pibar(s') + clipped noise and the logged next action b':
     lambda = 1 / mean |min_i Q_i(s, pi(s))|             no gradient
 
 Critics, delay and targets are in ``cores/td3.py``. Reference implementation: CORL
-``rebrac.py``. Not taken over: its initialisation (here torch's for every layer), its
+``rebrac.py``; as there, observations are not normalised. Not taken over: its first
+weights, which are EDAC's (biases of hidden layers 0.1, last layer of the critics
+U(-3e-3, 3e-3) and of the actor U(-1e-3, 1e-3); here torch's for every layer), its
 LayerNorm epsilon (1e-6, here 1e-5), and that the target actor follows the actor one
 step late.
 
 Shapes: S seeds, B batch, A action.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,9 +28,9 @@ from torch import Tensor
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.fields import Sweepable
-from tasks.artifacts.params import Range
+from tasks.artifacts.params import OneOf, Range
 from tasks.nets.fitting import Loss
-from tasks.train import Batch
+from tasks.train import Batch, Spaces
 from tasks.train.cores.td3 import DelayedActor, DelayedParams
 
 if TYPE_CHECKING:
@@ -40,6 +43,7 @@ class ReBRACParams(DelayedParams):
 
     actor_penalty: Annotated[Sweepable, Range(0, 1e9)]
     critic_penalty: Annotated[Sweepable, Range(0, 1e9)]
+    normalise: Annotated[str, OneOf(("none", "observations"))]
 
 
 class ReBRAC(DelayedActor[ReBRACParams]):
@@ -47,6 +51,11 @@ class ReBRAC(DelayedActor[ReBRACParams]):
 
     columns = ("next_action",)
     norm = "after"
+
+    def __init__(
+        self, params: ReBRACParams, spaces: Spaces, seeds: Sequence[int], updates: int
+    ) -> None:
+        super().__init__(params, spaces.normalised(params.normalise), seeds, updates)
 
     def rows(self, data: "Transitions") -> NDArray[np.int64] | None:
         """Numbers of the steps with a logged next action, and of terminated ones.

@@ -23,7 +23,9 @@ biases 0.1, last layer U(-3e-3, 3e-3)), rewards are those of the world. The clip
 
 Where the data says which steps were corrupted, the curves show the critics' spread and
 the mean less the quantile on those and on the others; nothing else looks at it.
-Departed from: the reference's baseline IQL sees observations as they are, ours always
+Departed from: the reference's critics draw hidden weights from U(-1, 1) /
+sqrt(outputs), as CORL's ensembles do, ours divide by inputs as torch does;
+the reference's baseline IQL sees observations as they are, ours always
 normalises; ``normalise: none``, two members and quantile 0 give the reference's, and a
 small sigma its squared errors.
 

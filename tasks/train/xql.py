@@ -12,9 +12,10 @@ V = T log E exp(Q / T) over the logged actions, with T the ``temperature``:
 Actor and order of an update are in ``cores/implicit_q.py``. Reference implementation:
 Div99/XQL ``offline/``. As there: the value has a LayerNorm before each ReLU, critics
 and actor see its new weights, and Bellman errors beyond ``huber`` count linearly (the
-paper squares them). Not taken over: orthogonal initialisation, and the random actions
-some of its scripts add to the value's fit, as this learner shall ask for logged actions
-alone.
+paper squares them). Its scripts have a temperature and a clip for each dataset, which
+the defaults take over. Not taken over: orthogonal initialisation, and the random or
+noisy actions some of these scripts (hopper-medium-expert, halfcheetah-medium) add to
+the value's fit, as this learner shall ask for logged actions alone.
 
 Shapes: S seeds, B batch, E = 2 critics.
 """

@@ -26,10 +26,12 @@ from .choose import choices
 
 FOLDER = Path(__file__).parent / "fifty_updates"
 UPDATES, BATCH = 50, 16
+# the files were written when all observations were normalised
+SCALED = {"normalise": "observations"}
 # EDAC's action gradients jump where a unit starts or stops, and with ten critics the
 # last bit of some row decides that within fifty updates
-CALM = {"members": 3, "eta": 0.1}
-TIMES = {"time_width": 4, "average_from": 0}
+CALM = {"members": 3, "eta": 0.1, **SCALED}
+TIMES = {"time_width": 4, "average_from": 0, **SCALED}
 
 
 class Case(NamedTuple):
@@ -41,11 +43,9 @@ class Case(NamedTuple):
 
 
 CASES = {
-    **{
-        name: Case(name)
-        for name in ("awac", "bc", "bc10", "cql", "iql", "rebrac", "riql")
-    },
-    **{name: Case(name) for name in ("sac", "sac_n", "td3_bc", "xql")},
+    **{name: Case(name) for name in ("awac", "bc", "bc10", "cql", "iql", "riql")},
+    **{name: Case(name) for name in ("sac", "td3_bc", "xql")},
+    **{name: Case(name, None, SCALED) for name in ("rebrac", "sac_n")},
     **{name: Case(name, None, TIMES) for name in ("dql", "ofql")},
     **{name: Case(name, choices()) for name in ("dqn", "discrete_cql")},
     "bc_resnet": Case("bc_resnet", test_bc_resnet.pictures(), test_bc_resnet.SMALL),

@@ -10,6 +10,7 @@ import torch
 import yaml
 from torch import Tensor
 
+from tasks.artifacts.by_dataset import DEFAULT, of_dataset
 from tasks.artifacts.checkpoint import Checkpoint
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import sha256
@@ -54,7 +55,8 @@ def transitions(n: int = 96, **replace: Any) -> Any:
 
 def block(name: str, **override: Any) -> dict[str, Any]:
     """The learner's own YAML with small networks and what the test changes."""
-    loaded = yaml.safe_load((PARAMS / f"{name}.yaml").read_text())
+    tables = yaml.safe_load((PARAMS / f"{name}.yaml").read_text())
+    loaded = of_dataset(tables, DEFAULT, f"train.{name}")
     small = {"actor_hidden": [8, 7], "critic_hidden": [9, 6]}
     return {**loaded, **{k: v for k, v in small.items() if k in loaded}, **override}
 
@@ -68,11 +70,8 @@ def make(
 ) -> Any:
     """A fresh learner."""
     settle()
-    of = spaces(data or transitions())
-    where = f"train.{name}"
-    return build(
-        block(name, **override), where, spaces=of, seeds=seeds, updates=updates
-    )
+    asked, of = block(name, **override), spaces(data or transitions())
+    return build(asked, f"train.{name}", spaces=of, seeds=seeds, updates=updates)
 
 
 def unit_spaces() -> Spaces:

@@ -195,3 +195,13 @@ def test_a_refused_training_keeps_the_old_output(
         project("--dataset", "tiny", "--learner", "iql")
     assert sha256(Path("data/policies/tiny/iql")) == old
     assert {file.name for file in Path("data/policies/tiny").iterdir()} == {"iql"}
+
+
+def test_a_table_by_dataset_gives_the_datasets_own_value(project: Any) -> None:
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    params["train"]["iql"]["beta"] = {"default": 3.0, "tiny": 7.0}
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+    project("--dataset", "tiny", "--learner", "iql")
+    made = load_policy(Path("data/policies/tiny/iql"))[1]["made_by"]
+    own = harness.block("iql") | {"beta": 7.0}
+    assert made[-1] == made_by("train", "iql", own)

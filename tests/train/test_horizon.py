@@ -1,15 +1,21 @@
 """How far critics came: the share, and the data's own value."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
-from tasks.artifacts.curves import undertrained
-from tasks.train.engine.horizon import data_value, horizon, words
+from tasks.artifacts.compose import composed
+from tasks.artifacts.curves import ENOUGH, undertrained
+from tasks.train.engine.horizon import data_value, horizon, horizon_share, words
 from tasks.train.engine.loop import Curves
 
 from . import harness
+
+PARAMS = Path(__file__).parents[2] / "params"
+STUDIES = sorted(path.stem for path in (PARAMS / "study").glob("*.yaml"))
 
 
 def by_hand(reward: Any, data: Any, discount: float) -> Any:
@@ -65,3 +71,18 @@ def test_undertrained(share: float, value: float, data: float, late: bool) -> No
     reached = {"share": share, "value": value, "data_value": data}
     assert undertrained(reached) is late  # type: ignore[arg-type]
     assert ("UNDERTRAINED" in words("iql", reached)) is late  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_no_committed_study_stops_before_the_horizon_unless_it_says_so(name: str):
+    params = yaml.safe_load(composed([f"study={name}"]))
+    study = params["study"]
+    if study.get("undertrained"):
+        return
+    learners = {*study["learners"], *study["weighted"]["learners"]}
+    shares = {
+        learner: horizon_share(study["updates"], params["train"][learner])
+        for learner in learners
+    }
+    short = {k: share for k, share in shares.items() if share and share < ENOUGH}
+    assert not short

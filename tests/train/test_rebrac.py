@@ -14,7 +14,7 @@ from tasks.train.rebrac import ReBRAC, ReBRACParams
 from . import harness
 from .point import point_return
 
-PLAIN = ReBRACParams((), (), 0.99, 0.005, 1e-3, 0.0, 0.2, 0.5, 2, 0.1, 0.5)
+PLAIN = ReBRACParams((), (), 0.99, 0.005, 1e-3, 0.0, 0.2, 0.5, 2, 0.1, 0.5, "none")
 
 
 @pytest.mark.parametrize("k", [0, 1])
@@ -89,8 +89,7 @@ def test_the_next_action_is_the_logged_one():
         batch.columns["next_action"].flatten(0, 1),
         strict=True,
     ):
-        normalised = torch.from_numpy((data.observation - 1) / 2)
-        row = int((normalised - o).abs().sum(1).argmin())
+        row = int((torch.from_numpy(data.observation) - o).abs().sum(1).argmin())
         rows.add(row)
         truth = torch.zeros(2) if d else scaled[row + 1]
         torch.testing.assert_close(after, truth)

@@ -52,7 +52,7 @@ def test_a_step_is_the_equations(k: int):
 
 
 def test_critic_loss_by_hand():
-    params = SACNParams((), (), 0.99, 0.005, 3e-4, 1e-3, 1.0, 3)
+    params = SACNParams((), (), 0.99, 0.005, 3e-4, 1e-3, 1.0, 3, "none")
     learner = SACN(params, harness.unit_spaces(), (0,), 1)
     harness.constant(learner.actor, [0.0, 0.0, 0.0, 0.0])
     harness.constant(learner.target, [3.0], [2.0], [2.5])
@@ -83,6 +83,13 @@ def test_first_weights():
         learner.critics.parameters(), learner.target.parameters(), strict=True
     ):
         assert torch.equal(own, kept)
+
+
+def test_hidden_weights_of_the_critics_start_as_wide_as_corls():
+    learner = harness.make("sac_n", critic_hidden=[64, 16], members=10)
+    for layer in learner.critics.net.layers[:-1]:
+        widest = layer.weight.abs().max().item() * layer.outputs**0.5
+        assert 0.98 < widest <= 1.00001
 
 
 def _last(learner: Any) -> torch.Tensor:

@@ -12,8 +12,10 @@ a termination:
 One of (i, j) = (1, 2) and (2, 1) is drawn at each update (``normaliser: swap``). One
 update steps the critics, the actor, every ``average_every`` updates the average, and
 the target critics, Qbar <- (1 - polyak) Qbar + polyak Q. The order, the swap and the
-schedule of the average are known from the authors' code alone. A method on this core
-brings its network, its sampler and L_imitation.
+schedule of the average are known from the authors' code alone, as is that observations
+are not normalised. Not taken over: the learning rates of their ``--lr_decay``, which
+fall to 0 as a cosine, and their choice of a checkpoint after the training. A method on
+this core brings its network, its sampler and L_imitation.
 
 Shapes: S seeds, B batch, O observation, A action, n noises of a sampler's plan.
 """
@@ -58,6 +60,7 @@ class DiffusionParams(ActorCriticParams):
         reward_shift: Added to every reward.
         reward_scale: Rewards are then multiplied by it.
         n_candidates: Actions a state one is picked of when acting; only 1 so far.
+        normalise: ``none``, or ``observations`` by their mean and deviation.
     """
 
     activation: Annotated[str, OneOf(("mish", "silu", "relu"))]
@@ -74,6 +77,7 @@ class DiffusionParams(ActorCriticParams):
     reward_shift: Annotated[float, Range(-1e9, 1e9)]
     reward_scale: Annotated[float, Range(0, 1e9, open=True)]
     n_candidates: Annotated[int, Range(1, 1000)]
+    normalise: Annotated[str, OneOf(("none", "observations"))]
 
     def __post_init__(self) -> None:
         """Also refuse an odd embedding, and candidates, which no graph has yet."""
@@ -102,6 +106,7 @@ class DiffusionActorCritic(Learner[AnyParams]):
     def __init__(
         self, params: AnyParams, spaces: Spaces, seeds: Sequence[int], updates: int
     ) -> None:
+        spaces = spaces.normalised(params.normalise)
         super().__init__(params, spaces, seeds, updates)
         p = params
         self.actor = self.network()

@@ -28,6 +28,7 @@ Then Qbar <- (1 - polyak) Qbar + polyak Q. A method replaces what it changes:
 Shapes: S seeds, B batch, O observation, A action, E critics.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, TypeVar
@@ -37,7 +38,7 @@ from torch import Tensor, nn
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.fields import Sweepable
-from tasks.artifacts.params import MEND, PARAMS, Range
+from tasks.artifacts.params import MEND, PARAMS, OneOf, Range
 from tasks.artifacts.seeding import generator
 from tasks.nets.critic import Critic
 from tasks.nets.feedforward import LOG_STD_RANGE
@@ -205,9 +206,11 @@ class EnsembleParams(SoftParams):
 
     Attributes:
         members: N, the number of critics.
+        normalise: ``none``, or ``observations`` by their mean and deviation.
     """
 
     members: Annotated[int, Range(1, 1000)]
+    normalise: Annotated[str, OneOf(("none", "observations"))]
 
     def __post_init__(self) -> None:
         """Refuse an ensemble that cannot disagree."""
@@ -228,10 +231,15 @@ AnyEnsemble = TypeVar("AnyEnsemble", bound=EnsembleParams)
 class SoftEnsemble(SoftActorCritic[AnyEnsemble]):
     """SAC with the minimum of N critics as pessimism (An et al. 2021, section 3).
 
-    Order and initial weights are those of the reference code: biases of hidden layers
-    0.1, last layer of the critics U(-3e-3, 3e-3) and of the actor U(-1e-3, 1e-3); the
-    temperature steps first and the others use the new one. One action a state serves
-    temperature and actor, where the reference code samples twice.
+    Order and initial weights are those of CORL's code: biases of hidden layers 0.1,
+    weights of the critics' hidden layers U(-1, 1) / sqrt(outputs), last layer of the
+    critics U(-3e-3, 3e-3) and of the actor U(-1e-3, 1e-3); the temperature steps first
+    and the others use the new one. One action a state serves temperature and actor,
+    where the reference code samples twice. Observations are not normalised.
+
+    CORL's critics divide by outputs, as their weights lie transposed to where torch
+    counts inputs; the authors' own code divides by inputs. With 14 inputs and 256 units
+    the first layer starts at 1 / 4.3 of the width that torch.nn.Linear has.
     """
 
     def __init__(
@@ -241,10 +249,13 @@ class SoftEnsemble(SoftActorCritic[AnyEnsemble]):
         seeds: Sequence[int],
         updates: int,
     ) -> None:
+        spaces = spaces.normalised(params.normalise)
         super().__init__(params, spaces, seeds, updates, params.members)
 
     def initialise(self) -> None:
-        """Start with biases of 0.1 and small last layers, like the reference code."""
+        """Start with biases of 0.1 and small layers, like the reference code."""
+        for layer in self.critics.net.layers[:-1]:
+            layer.weight.data *= math.sqrt(layer.inputs / layer.outputs)
         draws = [generator(seed, "last layers") for seed in self.seeds]
         for layers, bound in (
             (self.actor.layers, 1e-3),

@@ -18,8 +18,9 @@ importance sampling, up to a constant. Actor and temperature are those of
 Reference implementation: CORL ``cql.py``; as there the backup has no entropy, all
 losses are computed before any step, and the policy's log deviation starts lower by one.
 Orthogonal initial weights go to both kinds of networks, where CORL's code leaves the
-actor's hidden layers as torch draws them; its learned scale and shift of the log
-deviation are left to the last layer, which can do the same.
+actor's hidden layers as torch draws them. Left out is CORL's learned scale and shift of
+the log deviation, two numbers trained beside the actor: the last layer can express the
+same, but Adam moves it otherwise. The shift's start, -1, is a bias here.
 
 Shapes: S seeds, B batch, O observation, A action, E = 2 critics, n sampled actions.
 """

@@ -44,17 +44,28 @@ def horizon(
         data: The dataset it was trained on.
         curves: Of the training; the last rows count.
     """
-    needed = ("polyak", "discount")
-    if VALUE not in curves.columns or any(name not in block for name in needed):
+    share = horizon_share(learner.updates, block)
+    if VALUE not in curves.columns or share is None:
         return None
-    pace = float(block["polyak"]) * (1 - float(block["discount"]))
-    share = learner.updates * pace / float(block.get("policy_delay", 1))
     returns = torch.as_tensor(data.returns, dtype=torch.float64)
     reward = learner.rewards(torch.as_tensor(data.reward), returns).double().numpy()
     worth = data_value(reward, data, float(block["discount"]))
     at = curves.columns.index(VALUE)
     last = [row[at] for row in curves.rows if row[0] == curves.rows[-1][0]]
     return Horizon(share=share, value=float(np.mean(last)), data_value=worth)
+
+
+def horizon_share(updates: int, block: Mapping[str, Any]) -> float | None:
+    """The share of a horizon that critics can learn; None without target critics.
+
+    Args:
+        updates: Of the training.
+        block: The learner's parameters.
+    """
+    if "polyak" not in block or "discount" not in block:
+        return None
+    pace = float(block["polyak"]) * (1 - float(block["discount"]))
+    return updates * pace / float(block.get("policy_delay", 1))
 
 
 def data_value(
