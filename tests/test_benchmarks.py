@@ -12,6 +12,7 @@ from scipy import stats
 
 from benchmarks import (
     baselines,
+    compressors_page,
     episodes,
     estimates_page,
     picture,
@@ -119,6 +120,39 @@ def test_the_samplers_are_rendered_from_what_was_kept():
     points = sum(mark.get("class", "").startswith("mark") for mark in marks)
     tried = [row for row in rows if row["variant"] != samplers.OWN]
     assert points == 2 * len(tried) + len({row["sampler"] for row in tried})
+
+
+def test_the_compressors_are_rendered_from_what_was_kept():
+    found = json.loads((HERE / "compressors.json").read_text(encoding="utf-8"))
+    page = HERE.parent / "docs/compressors.md"
+    assert page.read_text(encoding="utf-8") == compressors_page.page(found)
+    rows = {row["variant"]: row for row in found["rows"]}
+    assert all(row["terminated"] == 0 for row in rows.values())  # as the page says
+    assert rows["float32"]["action_error"]["data"] < 1e-6
+    assert {"w8", "int8_static", "gptq4", "qat4", "quest"} < set(rows)
+    assert set(compressors_page.PEERS) < set(rows)
+
+
+def test_the_front_holds_what_nothing_beats():
+    def row(name: str, error: float, size: int, time: float) -> dict[str, Any]:
+        error_of = {"visited": error}
+        return {
+            "variant": name,
+            "action_error": error_of,
+            "bytes": size,
+            "us": {"1": time},
+        }
+
+    rows = [
+        row("exact", 0.0, 100, 8.0),
+        row("small", 0.2, 10, 9.0),
+        row("alike", 0.2, 10, 9.1),  # its latency differs by chance
+        row("larger", 0.2, 11, 9.1),
+        row("slow", 0.2, 10, 12.0),
+        row("fast", 0.9, 90, 2.0),
+    ]
+    assert compressors_page.front(rows) == ["exact", "small", "alike", "fast"]
+    assert "`small` has 1.00 of its error" in compressors_page.beaten(rows[4], rows)
 
 
 def test_the_baselines_are_rendered_from_what_was_kept():

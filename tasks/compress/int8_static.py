@@ -13,7 +13,7 @@ With ``float_input`` the first layer's inputs are not rounded, its weights have 
 and its sums are of float64 (``nets/quantised.py``): one scale for all observations is
 the largest share of the error. On iql's halfcheetah policies (2x128 units, five seeds)
 the mean action error fell from 0.0070 to 0.0048 of half the range, on states they visit
-from 0.0058 to 0.0038.
+from 0.0058 to 0.0038; a call of 256 rows then takes 1.5 times as long, of one as long.
 
 It differs in that scales have few significant bits, rounded up: 4 for the observations,
 3 for weights, 1 (a power of two) for hidden activations, whose layer is first

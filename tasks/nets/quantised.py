@@ -116,7 +116,7 @@ class WideLinear(nn.Module):
     Where the next layer rounds its inputs, float32 sums in another order would now and
     then give a neighbouring code. Sums of float64 agree to 1e-16 of the size.
 
-    Output = (x @ codes) * scale + bias.
+    Output = x @ (codes * scale) + bias.
 
     Args:
         stack: Leading axis S (seeds).
@@ -149,9 +149,9 @@ class WideLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(S, B, I) -> (S, B, N), float32."""
-        product = torch.bmm(x.double(), self.codes.double())
-        scaled = product * self.scale[:, None].double()
-        return (scaled + self.bias[:, None].double()).float()
+        weight = self.codes.double() * self.scale[:, None].double()
+        bias = self.bias[:, None].double()
+        return torch.baddbmm(bias, x.double(), weight).float()
 
     def spec(self) -> dict[str, int | str]:
         """Class and arguments, for policy.json."""
@@ -162,15 +162,17 @@ class WideLinear(nn.Module):
         }
 
     def emit(self, graph: Graph, x: str, k: int, name: str) -> str:
-        """Add slice ``k`` as MatMul, Mul, Add of float64, and Casts around them."""
+        """Add slice ``k`` as a Gemm of float64 between Casts.
+
+        The weights become float64 once, as the file is opened.
+        """
         with graph.in_double([x], [f"{name}.out"]):
             codes = graph.constant(f"{name}.weight_codes", self.codes[k])
-            weight = graph.add("Cast", codes, name=f"{name}.weight", to=DOUBLE)
+            wide = graph.add("Cast", codes, name=f"{name}.wide", to=DOUBLE)
             scale = graph.constant(f"{name}.weight_scale", self.scale[k])
+            weight = graph.add("Mul", wide, scale, name=f"{name}.weight")
             bias = graph.constant(f"{name}.bias", self.bias[k])
-            y = graph.add("MatMul", x, weight, name=f"{name}.product")
-            y = graph.add("Mul", y, scale, name=f"{name}.scaled")
-            return graph.add("Add", y, bias, name=f"{name}.out")
+            return graph.add("Gemm", x, weight, bias, name=f"{name}.out")
 
 
 def bits_of(codes: Tensor) -> int:

@@ -44,6 +44,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     blocks = {p.stem: yaml.safe_load(p.read_text()) for p in PARAMS.glob("*.yaml")}
     blocks["distill"] |= {"steps": 10, "rounds": 1, "envs": 1, "visit_steps": 5}
     blocks["distill"] |= {"hidden": [16, 16]}
+    blocks["qat4"] |= {"rows": 256, "steps": 10}
     params = {"compress": blocks}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
     policy = tmp_path / "data/policies/made-up/bc"
@@ -73,7 +74,7 @@ def run(monkeypatch: pytest.MonkeyPatch, compressor: str, *rest: str) -> int:
     return run_stage(command.main)
 
 
-@pytest.mark.parametrize("name", ["float32", "int8_static", "gptq4", "distill"])
+@pytest.mark.parametrize("name", ["float32", "int8_static", "gptq4", "qat4", "distill"])
 def test_it_writes_the_same_bytes_twice(
     place: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ):
@@ -141,6 +142,18 @@ def test_distillation_keeps_to_the_rows_of_logs_without_a_world(
     written = place / "data/compressed/made-up/bc/distill/compression.json"
     what = json.loads(written.read_text())["calibration"]["what"]
     assert what.startswith("teacher's actions, 20 updates; on dataset rows alone")
+
+
+def test_states_it_visits_are_those_of_the_datasets_world(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+):
+    assert run(monkeypatch, "qat4") == 0
+    written = place / "data/compressed/made-up/bc/qat4/compression.json"
+    said = json.loads(written.read_text())["calibration"]
+    assert said["rows"] == 256
+    assert said["what"].endswith(
+        "10 updates; half of them visited by the policy itself"
+    )
 
 
 def test_a_chain_begins_where_the_first_ended(
