@@ -16,7 +16,7 @@ def test_each_seed_has_a_corruption_of_its_own_and_arms_differ():
     made.world = load("hopper", ref_min=0.0, ref_max=3000.0)
     made.episodes = [episode(seed, 200) for seed in range(2)]
     jobs = {job.name: job for job in made.jobs()}
-    assert len(jobs) == 4 * 5
+    assert len(jobs) == 5 + 5 + 1 + 4
     assert [job.settings["arm"] for job in made.jobs()][:5] == ["iql"] * 5
     parts = made.parts("obs")
     assert parts.ends == (0, 400, 800)

@@ -1,21 +1,23 @@
-"""Scores of learners on data that each replicate has of its own, for their claims.
+"""Scores of learners and what their bed is asked, for claims about learners.
 
 They come of beds that train and play with ``tasks/beds/cores/offline.py``, a job an arm
-on one kind of data.
+on one kind of data, or of a study whose seeds share a named dataset.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
 import numpy as np
 
+from tasks.artifacts.curves import read_horizon
 from tasks.artifacts.formats import Number, Share, Size
 from tasks.claims import Figure, Gate
 from tasks.claims.cores.figures import exact, of_replicates
 from tasks.claims.cores.gates import competence, headroom, noise, within
-from tasks.claims.engine.results import BedResults, Floats
+from tasks.claims.engine.results import BedResults, Floats, Results
 
+EARLY = 100  # steps; an episode that ends sooner has fallen
 FLOOR, CEILING = 90.0, 95.0  # % of episodes that fell; score of the baseline
 HORIZON = 1.5  # of a horizon, with which critics have 78 % of their value
 VALUE = 80.0  # % of the data's value
@@ -156,3 +158,34 @@ class Arms:
 def arms(bed: BedResults) -> Arms:
     """What came of every arm of a bed."""
     return Arms({(j.settings["arm"], j.settings["data"]): j.result for j in bed.jobs})
+
+
+def of_study(
+    results: Results, data: str, policies: Mapping[str, tuple[str, str]]
+) -> Arms:
+    """What came of policies of a study on one dataset.
+
+    Args:
+        results: Of the study.
+        data: The dataset.
+        policies: Policy and variant of each arm, by its name.
+    """
+    found: dict[tuple[str, str], Scores] = {}
+    mean = [results.data_score(data)] * len(results.seeds)
+    for arm, (policy, variant) in policies.items():
+        score = results.score(data, policy, variant)
+        halves = score[:, ::2].mean(1) - score[:, 1::2].mean(1)
+        early = results.lengths(data, policy, variant) < EARLY
+        reached = read_horizon(results.root / "policies" / data / policy, "dvc repro")
+        found[arm, data] = {
+            "score": score.mean(1).tolist(),
+            "noise": halves.tolist(),
+            "fell": early.mean(1).tolist(),
+            "data": mean,
+            "horizon": {
+                "share": reached["share"] if reached else 0.0,
+                "value": reached["value"] if reached else 0.0,
+                "data_value": reached["data_value"] if reached else 0.0,
+            },
+        }
+    return Arms(found)
