@@ -60,7 +60,7 @@ def test_the_page_has_estimates_and_no_score(root: Path) -> None:
 def test_metrics_have_sizes_and_estimates_alone(root: Path) -> None:
     unplay(root)
     main()
-    numbers = json.loads((root / "data/report/metrics.json").read_text())
+    numbers = json.loads((root / "data/report/table.json").read_text())
     learner = numbers["hopper_mixed"]["bc"]
     assert learner["gptq4"].keys() == {"bytes", "ratio"}
     assert learner["estimates"]["wis"] == {"mean": 987.6, "low": 977.6, "high": 1007.6}
@@ -77,7 +77,7 @@ def test_beside_a_dataset_that_is_played(
     params["study"]["played"] = ["hopper_mixed"]
     (root / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     main()
-    numbers = json.loads((root / "data/report/metrics.json").read_text())
+    numbers = json.loads((root / "data/report/table.json").read_text())
     assert "score" in numbers["hopper_mixed"]["bc"]["float32"]
     assert "score" not in numbers["plant"]["bc"]["float32"]
     page = (root / "data/report/index.html").read_text(encoding="utf-8")
