@@ -67,8 +67,9 @@ def table(study: Study, rows: Sequence[Row]) -> dict[str, Any]:
     ``action_error_visited``: mean distance to float32's actions on logged states and on
     those the variant visits, where it was told. Where the policies on the way were
     played, a learner also has ``last`` and ``best``, scores with their intervals.
-    Where there is no world, a variant has its size alone, and its learner
-    ``estimates``: by estimator the discounted return, ``mean``, ``low``, ``high``.
+    Where there is no world, a variant has its size and the error on logged states as
+    its compressor told it, and its learner ``estimates``: by estimator the discounted
+    return, ``mean``, ``low``, ``high``.
     """
     numbers: dict[str, Any] = {}
     for row in rows:
@@ -107,8 +108,12 @@ def _estimated(data: Data) -> dict[str, Any]:
     """Numbers by learner of logs without a world."""
     learners: dict[str, Any] = {}
     for row in kept(data):
-        size = {"bytes": _round(row.result.bytes), "ratio": _round(row.ratio)}
-        learners.setdefault(row.result.learner, {})[row.result.variant] = size
+        a = row.result
+        numbers = {"bytes": _round(a.bytes), "ratio": _round(row.ratio)}
+        if not row.is_parent and "-" not in a.variant:  # a chain's is of its last link
+            error = a.compression["action_error"]["mean"]
+            numbers["action_error_data"] = _round(error)
+        learners.setdefault(a.learner, {})[a.variant] = numbers
     for (learner, method), estimate in data.estimates.items():
         whole = estimate["discounted"]
         ends = {key: _round(whole[key]) for key in ("mean", "low", "high")}
