@@ -55,7 +55,7 @@ def keep(folder: Path) -> None:
     """
     data = folder / "data"
     KEPT.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(data / "report/metrics.json", KEPT / "metrics.json")
+    shutil.copyfile(data / "report/table.json", KEPT / "metrics.json")
     shutil.copyfile(data / "report/index.html", KEPT / "report.html")
     shutil.copyfile(folder / "params.yaml", KEPT / "params.yaml")
     shutil.copyfile(folder / "environment.json", KEPT / "environment.json")

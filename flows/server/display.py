@@ -27,7 +27,7 @@ PROGRESS = re.compile(
 
 
 class Shown(TypedDict):
-    """A row of the report's metrics.json; what was scored on the way has no verdict."""
+    """A row of the report's table.json; what was scored on the way has no verdict."""
 
     score: Number
     score_low: Number
@@ -119,8 +119,8 @@ def show_report(folder: Path) -> None:
     Args:
         folder: What the stage ``report`` writes.
     """
-    metrics = folder / "metrics.json"
-    if not metrics.exists():
+    table = folder / "table.json"
+    if not table.exists():
         return
     lines = [
         f"The page: `{(folder / 'index.html').resolve()}`",
@@ -128,7 +128,7 @@ def show_report(folder: Path) -> None:
         "| dataset | policy | score | 95 % | verdict | bytes |",
         "|---|---|--:|---|---|--:|",
     ]
-    shown = read_typed(metrics, "python -m tasks.report", Report, seal=False)
+    shown = read_typed(table, "python -m tasks.report", Report, seal=False)
     for dataset, learners in shown.items():
         for learner, variants in learners.items():
             lines += [

@@ -6,11 +6,12 @@ returns the page's text. The command writes:
 
 | file | holds | DVC |
 |---|---|---|
-| ``data/report/metrics.json`` | numbers by dataset, learner, variant | metrics |
+| ``data/report/metrics.json`` | a dozen numbers: best, what to ship | metrics |
+| ``data/report/table.json`` | numbers by dataset, learner, variant | output |
 | ``data/report/plots/*.csv`` | what the pictures draw, apart from time | plots |
 | ``data/report/index.html`` | the page, latencies included | not an output |
 
-Latency changes from run to run, so only the page holds it: the first two have the same
+Latency changes from run to run, so only the page holds it: all others have the same
 bytes whenever the results have.
 """
 

@@ -11,12 +11,13 @@ from tasks.artifacts.stage import run_stage
 from tasks.code.blocks import checked
 from tasks.report import Report
 from tasks.report.engine.collect import collect
-from tasks.report.engine.figures import metrics, plots
+from tasks.report.engine.figures import metrics, plots, table
 from tasks.report.engine.judge import rows
 from tasks.statistics.rule import VerdictParams
 
 OUT = Path("data/report")
 METHOD, EVALUATION = "html", "returns"
+TABLE = "table.json"
 
 
 def main() -> None:
@@ -29,15 +30,18 @@ def main() -> None:
     where = f"evaluate.{EVALUATION}"
     # as numbers: of its class the report needs nothing
     rule = VerdictParams.of(pick(params, "evaluate", EVALUATION), where)
-    check_place(OUT / "plots")
+    for name in ("plots", TABLE):
+        check_place(OUT / name)
     study = collect(params)
     judged = rows(study, rule)
-    numbers, drawn = metrics(study, judged), plots(study, judged)
+    numbers, all_files = metrics(study, judged), table(study, judged)
+    drawn = plots(study, judged)
     page = report.page(study, judged)
     with whole_folder(OUT / "plots") as folder:
         for name, text in drawn.items():
             write_text(folder / name, text)
     write_json(OUT / "metrics.json", numbers)
+    write_json(OUT / TABLE, all_files)
     write_text(OUT / "index.html", page)
     count = len(judged) + sum(len(data.unplayed) for data in study.logs)
     print(f"wrote {OUT}: {count} variants, {len(page) / 1e3:.0f} kB")

@@ -46,9 +46,7 @@ def test_a_zip_becomes_files_with_verdicts(project: Project):
     project.run("python", "-m", "tasks.artifacts.compose", "study=mine")
     ran = project.repro()
     assert {"adopt@mine", "generate@mine", "evaluate@mine-mine-gptq4", "report"} <= ran
-    metrics = json.loads(project.data("report/metrics.json").read_text())["mine"][
-        "mine"
-    ]
+    metrics = json.loads(project.data("report/table.json").read_text())["mine"]["mine"]
     verdicts = {variant: figures["verdict"] for variant, figures in metrics.items()}
     assert verdicts == dict.fromkeys(("float32", "int8_static", "gptq4"), "HELD")
     assert metrics["gptq4"]["bytes"] < 0.6 * metrics["float32"]["bytes"]

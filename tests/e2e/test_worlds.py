@@ -45,7 +45,7 @@ def test_one_command_to_a_world_and_one_to_its_study(project: Project, name: str
     rows = load_transitions(project.data("datasets", f"{data}-v0"))
     assert rows.observation.shape[1:] == (observation,)
     assert rows.action.shape[1:] == (action,)
-    numbers = json.loads(project.data("report/metrics.json").read_text())[data]
+    numbers = json.loads(project.data("report/table.json").read_text())[data]
     assert len(numbers) == (1 if name in ("arm", "ball") else 2)
     for variants in numbers.values():
         assert variants["int8_static"]["bytes"] < variants["float32"]["bytes"]

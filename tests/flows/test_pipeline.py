@@ -164,8 +164,8 @@ def test_progress_scores_and_the_report_are_artifacts(toy: Toy, url: str):
                 },
             },
             "report": {
-                "cmd": "mkdir -p data/report && cp report.src data/report/metrics.json",
-                "outs": ["data/report/metrics.json"],
+                "cmd": "mkdir -p data/report && cp report.src data/report/table.json",
+                "outs": ["data/report/table.json"],
             },
         }
     )

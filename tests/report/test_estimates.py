@@ -26,7 +26,7 @@ def root(make_study: Make, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_they_stand_in_their_own_table(root: Path) -> None:
     main()
     without = (root / "data/report/index.html").read_text(encoding="utf-8")
-    numbers = (root / "data/report/metrics.json").read_bytes()
+    numbers = (root / "data/report/table.json").read_bytes()
     assert 'id="estimates"' not in without
     add_estimates(root, "hopper_mixed", "bc")
     main()
@@ -45,7 +45,7 @@ def test_they_stand_in_their_own_table(root: Path) -> None:
     assert re.findall(summary, rest, re.DOTALL) == re.findall(
         summary, without, re.DOTALL
     )
-    assert (root / "data/report/metrics.json").read_bytes() == numbers
+    assert (root / "data/report/table.json").read_bytes() == numbers
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""metrics.json and plots equal what a hand computes from the files."""
+"""metrics.json, table.json and plots equal what a hand computes from the files."""
 
 import csv
 import json
@@ -26,7 +26,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_numbers_equal_a_computation_by_hand(make_study: Make, monkeypatch: Patch):
     root = make_study()
     run(monkeypatch)
-    metrics = json.loads((root / "data/report/metrics.json").read_text())
+    metrics = json.loads((root / "data/report/table.json").read_text())
     found = metrics["hopper_mixed"]["td3_bc"]["gptq4"]
 
     folder = root / "data/evaluations/hopper_mixed/td3_bc"
@@ -48,10 +48,42 @@ def test_numbers_equal_a_computation_by_hand(make_study: Make, monkeypatch: Patc
     assert "action_error_data" not in metrics["hopper_mixed"]["td3_bc"]["float32"]
 
 
+def test_metrics_are_few_and_say_what_to_ship(make_study: Make, monkeypatch: Patch):
+    root = make_study()
+    run(monkeypatch)
+    found = json.loads((root / "data/report/metrics.json").read_text())
+    table = json.loads((root / "data/report/table.json").read_text())["hopper_mixed"]
+    assert len(found) <= 15
+    shipped = table["td3_bc"]["distill-int8_static"]
+    assert (found["best"], found["ship"]) == ("td3_bc", "td3_bc / distill-int8_static")
+    assert found["best_score"] == table["td3_bc"]["float32"]["score"]
+    for name in ("score", "bytes", "ratio"):
+        assert found[f"ship_{name}"] == shipped[name]
+    assert found["ship_low"] == shipped["score_low"]
+    words = [
+        variant["verdict"]
+        for learner in table.values()
+        for name, variant in learner.items()
+        if name != "float32"
+    ]
+    for word in ("HELD", "REGRESSED", "IMPROVED", "SUSPECT", "BRITTLE PARENT"):
+        assert found[word.lower().replace(" ", "_")] == words.count(word)
+
+
+def test_metrics_of_several_datasets_are_means(make_study: Make, monkeypatch: Patch):
+    root = make_study({"a": "hopper", "b": "pendulum"}, learners=("bc", "iql"))
+    run(monkeypatch)
+    found = json.loads((root / "data/report/metrics.json").read_text())
+    table = json.loads((root / "data/report/table.json").read_text())
+    assert found["ship"] == "2 of 2 datasets"
+    best = [table[name]["iql"]["float32"]["score"] for name in "ab"]
+    assert found["best_score"] == pytest.approx(np.mean(best), abs=1e-5)
+
+
 def test_a_float32_variant_against_itself_held(make_study: Make, monkeypatch: Patch):
     root = make_study(learners=("td3_bc",), variants=("float32",))
     run(monkeypatch)
-    metrics = json.loads((root / "data/report/metrics.json").read_text())
+    metrics = json.loads((root / "data/report/table.json").read_text())
     found = metrics["hopper_mixed"]["td3_bc"]["float32"]
     assert (found["difference"], found["verdict"], found["ratio"]) == (0, "HELD", 1)
 
@@ -62,7 +94,7 @@ def test_pareto_table_has_every_variant(make_study: Make, monkeypatch: Patch):
     with (root / "data/report/plots/pareto.csv").open() as stream:
         table = list(csv.DictReader(stream))
     assert len(table) == 2 * 2 * 6
-    metrics = json.loads((root / "data/report/metrics.json").read_text())
+    metrics = json.loads((root / "data/report/table.json").read_text())
     for line in table:
         at = metrics[line["dataset"]][line["learner"]][line["variant"]]
         assert float(line["score"]) == at["score"]
@@ -96,11 +128,12 @@ def test_the_same_files_give_the_same_bytes(make_study: Make, monkeypatch: Patch
     root = make_study()
     run(monkeypatch)
     out = root / "data/report"
-    before = sha256(out / "metrics.json"), sha256(out / "plots")
+    names = ("metrics.json", "table.json", "plots")
+    before = [sha256(out / name) for name in names]
     for latency in root.rglob("latency.json"):  # time may not show in them
         write_sealed(latency, json.loads(latency.read_text().replace("16.2", "99.9")))
     page = (out / "index.html").read_text()
     run(monkeypatch)
-    assert before == (sha256(out / "metrics.json"), sha256(out / "plots"))
+    assert before == [sha256(out / name) for name in names]
     assert page != (out / "index.html").read_text()
-    assert "nan" not in (out / "metrics.json").read_text().lower()
+    assert "nan" not in (out / "table.json").read_text().lower()

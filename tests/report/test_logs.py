@@ -22,7 +22,8 @@ Make = Callable[..., Path]
 @pytest.fixture
 def root(make_study: Make, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(sys, "argv", ["report"])
-    root = make_study(learners=("bc",), variants=("float32", "gptq4"))
+    variants = ("float32", "gptq4", "distill-int8_static")
+    root = make_study(learners=("bc",), variants=variants)
     add_estimates(root, "hopper_mixed", "bc")
     return root
 
@@ -57,12 +58,15 @@ def test_the_page_has_estimates_and_no_score(root: Path) -> None:
         assert f'id="{anchor}"' in page
 
 
-def test_metrics_have_sizes_and_estimates_alone(root: Path) -> None:
+def test_the_table_has_sizes_errors_and_estimates_alone(root: Path) -> None:
     unplay(root)
     main()
-    numbers = json.loads((root / "data/report/metrics.json").read_text())
+    numbers = json.loads((root / "data/report/table.json").read_text())
     learner = numbers["hopper_mixed"]["bc"]
-    assert learner["gptq4"].keys() == {"bytes", "ratio"}
+    assert learner["gptq4"].keys() == {"bytes", "ratio", "action_error_data"}
+    assert learner["gptq4"]["action_error_data"] == pytest.approx(0.0415)
+    assert learner["float32"].keys() == {"bytes", "ratio"}
+    assert learner["distill-int8_static"].keys() == {"bytes", "ratio"}
     assert learner["estimates"]["wis"] == {"mean": 987.6, "low": 977.6, "high": 1007.6}
     plots = {path.name for path in (root / "data/report/plots").rglob("*.csv")}
     assert "hopper_mixed-bc-loss.csv" in plots
@@ -77,7 +81,7 @@ def test_beside_a_dataset_that_is_played(
     params["study"]["played"] = ["hopper_mixed"]
     (root / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     main()
-    numbers = json.loads((root / "data/report/metrics.json").read_text())
+    numbers = json.loads((root / "data/report/table.json").read_text())
     assert "score" in numbers["hopper_mixed"]["bc"]["float32"]
     assert "score" not in numbers["plant"]["bc"]["float32"]
     page = (root / "data/report/index.html").read_text(encoding="utf-8")

@@ -60,7 +60,7 @@ def test_the_figures_stand_below_the_dataset(root: Path):
     assert row in said.replace("\N{NO-BREAK SPACE}", " ").replace("12.5 %", "12 %")
     assert "700.5 → 701.5" in said
     assert "bc-rw / float32" in said
-    metrics = json.loads((root / "data/report/metrics.json").read_text())
+    metrics = json.loads((root / "data/report/table.json").read_text())
     assert set(metrics["hopper_mixed"]) == {"bc", "bc-rw"}
     write(root, start_return=None)
     assert "700.5" not in drawn(root)

@@ -1,8 +1,9 @@
-"""The numbers DVC compares: metrics.json and plots. No time is in them."""
+"""What DVC compares: few metrics, a table of all files, plots. No time is in them."""
 
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,13 +11,54 @@ import numpy as np
 import pandas as pd
 
 from tasks.report.engine.collect import Data, Learned, Study
-from tasks.report.engine.judge import Row, kept
+from tasks.report.engine.judge import Row, answer, best_of, kept
+from tasks.statistics.verdict import WORDS
 
 DIGITS = 6  # after the point: less than any difference that means something
 KEYS = ("update", "seed")
 
 
 def metrics(study: Study, rows: Sequence[Row]) -> dict[str, Any]:
+    """What a study came to, few enough to stand side by side.
+
+    ``best``, ``best_score``: the learner whose float32 files score highest. ``ship``:
+    the answer of the first page, with ``ship_score``, ``ship_low``, ``ship_high``,
+    ``ship_bytes`` and ``ship_ratio``; missing where nothing held. Then how many
+    compressed variants got each verdict, ``held`` and so on. Of several datasets the
+    figures are means, without an interval, and ``ship`` says on how many of them a file
+    can be shipped.
+    Where there is no world, the number of variants stands alone, ``files``.
+    """
+    if not study.datasets:
+        return {"files": sum(len(data.unplayed) for data in study.logs)}
+    best = [best_of(data) for data in study.datasets]
+    choices = [answer([r for r in rows if r.data is data]) for data in study.datasets]
+    ship = [choice for choice in choices if choice]
+    scores = [float(result.metrics["score"]["iqm"]) for result in best]
+    shipped = f"{len(ship)} of {len(best)} datasets"
+    if len(best) == 1:
+        shipped = ship[0].name if ship else "nothing"
+    numbers: dict[str, Any] = {
+        "best": ", ".join(dict.fromkeys(result.learner for result in best)),
+        "best_score": _round(float(np.mean(scores))),
+        "ship": shipped,
+    }
+    if ship:
+        figures = {
+            "ship_score": [choice.score[1] for choice in ship],
+            "ship_bytes": [choice.result.bytes for choice in ship],
+            "ship_ratio": [choice.ratio for choice in ship],
+        }
+        if len(best) == 1:
+            low, _, high = ship[0].score
+            figures |= {"ship_low": [low], "ship_high": [high]}
+        numbers |= {n: _round(float(np.mean(x))) for n, x in figures.items()}
+    said = Counter(row.verdict.word for row in rows if not row.is_parent)
+    counts = {word.lower().replace(" ", "_"): said[word] for word in WORDS}
+    return numbers | counts
+
+
+def table(study: Study, rows: Sequence[Row]) -> dict[str, Any]:
     """Numbers by dataset, learner and variant.
 
     ``score``, ``score_low``, ``score_high``: normalised, IQM and its interval;
@@ -25,8 +67,9 @@ def metrics(study: Study, rows: Sequence[Row]) -> dict[str, Any]:
     ``action_error_visited``: mean distance to float32's actions on logged states and on
     those the variant visits, where it was told. Where the policies on the way were
     played, a learner also has ``last`` and ``best``, scores with their intervals.
-    Where there is no world, a variant has its size alone, and its learner
-    ``estimates``: by estimator the discounted return, ``mean``, ``low``, ``high``.
+    Where there is no world, a variant has its size and the error on logged states as
+    its compressor told it, and its learner ``estimates``: by estimator the discounted
+    return, ``mean``, ``low``, ``high``.
     """
     numbers: dict[str, Any] = {}
     for row in rows:
@@ -65,8 +108,12 @@ def _estimated(data: Data) -> dict[str, Any]:
     """Numbers by learner of logs without a world."""
     learners: dict[str, Any] = {}
     for row in kept(data):
-        size = {"bytes": _round(row.result.bytes), "ratio": _round(row.ratio)}
-        learners.setdefault(row.result.learner, {})[row.result.variant] = size
+        a = row.result
+        numbers = {"bytes": _round(a.bytes), "ratio": _round(row.ratio)}
+        if not row.is_parent and "-" not in a.variant:  # a chain's is of its last link
+            error = a.compression["action_error"]["mean"]
+            numbers["action_error_data"] = _round(error)
+        learners.setdefault(a.learner, {})[a.variant] = numbers
     for (learner, method), estimate in data.estimates.items():
         whole = estimate["discounted"]
         ends = {key: _round(whole[key]) for key in ("mean", "low", "high")}
