@@ -12,9 +12,7 @@ ROOT = Path(__file__).parents[1]
 SMOKE = sorted(path.stem for path in (ROOT / "params/study").glob("*smoke.yaml"))
 # Online learners, which no dataset feeds: `make behaviors` trains them
 ONLINE = {"dqn", "sac"}
-# Claims that compare learners on several datasets of a study of their own
-COMPARING = {"riql", "trajectory_weighting"}
-ELSEWHERE = {"train": ONLINE, "claims": COMPARING}
+ELSEWHERE = {"train": ONLINE}
 ROOMS = ("beds", "claims", "compress", "estimate", "evaluate", "export", "generate")
 ROOMS += ("measure", "train", "weigh")
 

@@ -7,8 +7,9 @@ no descriptor, and S = 1), ``map_elites`` (no gradients), and of the first seed
 
 The primary: QD score of ``dcg`` minus that of ``pga``, in % of ``pga``'s, seed by seed
 of the search. Beside it stand coverage, gradient children that entered, and what the
-policy keeps of the archive and how far it misses. There is no gate yet, so the bed is
-refused.
+policy keeps of the archive and how far it misses, in units of how far the elites
+themselves miss when they are played again. The positive control is PGA, whose gradients
+have to help over plain MAP-Elites; the noise, its elites' returns when played again.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,6 +23,7 @@ from tasks.artifacts.params import Distinct, Range
 from tasks.artifacts.typed_json import read_typed
 from tasks.claims import Claim, ClaimParams, Figure, Outcome
 from tasks.claims.cores.figures import exact, of_replicates
+from tasks.claims.cores.gates import competence, headroom, noise, within
 from tasks.claims.engine.results import Results
 
 
@@ -29,6 +31,12 @@ class Missed(TypedDict):
     """How far descriptors are from where they should be."""
 
     descriptor_error: Size
+
+
+class Again(Missed):
+    """How elites do when they are played again, from other starts."""
+
+    return_error: Size
 
 
 class Side(Missed):
@@ -47,7 +55,8 @@ class Card(TypedDict):
     evaluations: Count
     cell_width: Some
     added: dict[str, Count]
-    reproducibility: Missed
+    reproducibility: Again
+    filled: Count
     distilled: NotRequired[dict[str, Side]]
 
 
@@ -58,6 +67,7 @@ class Filled(TypedDict):
 
 
 ABLATION = "passive"
+FLOOR, CEILING = 5.0, 95.0  # % of the cells
 SEARCHES = "searches"
 WHY = "of this one search"
 
@@ -96,21 +106,62 @@ class DcgMapElites(Claim[DcgMapElitesParams]):
             values = [of(dcg[seed]) - of(pga[seed]) for seed in p.seeds]
             return of_replicates(f"{name}, dcg - pga", np.array(values), unit, SEARCHES)
 
-        gains = [
-            100 * (dcg[seed]["qd_score"] / pga[seed]["qd_score"] - 1)
-            for seed in p.seeds
-        ]
+        def over(better: str, worse: str) -> Figure:
+            sides = [
+                np.array([card["qd_score"] for card in arms[arm].values()])
+                for arm in (better, worse)
+            ]
+            name = f"QD score, {better} - {worse}"
+            gain = 100 * (sides[0] / sides[1] - 1)
+            return of_replicates(name, gain, f"% of {worse}'s", SEARCHES)
+
         policy = {seed: card["distilled"]["onnxruntime"] for seed, card in dcg.items()}
         kept = np.array([figures["share"] for figures in policy.values()])
+        missed = [
+            policy[seed]["descriptor_error"]
+            / dcg[seed]["reproducibility"]["descriptor_error"]
+            for seed in p.seeds
+        ]
         figures = [
             gap(lambda card: 100 * card["coverage"], "coverage", "% of cells"),
             gap(lambda card: card["added"]["gradient"], "gradient children", "elites"),
             of_replicates("QD score of the policy", kept, "of the archive's", SEARCHES),
+            of_replicates(
+                "descriptor error of the policy",
+                np.array(missed),
+                "of the elites' own",
+                SEARCHES,
+            ),
         ]
-        gain = of_replicates(
-            "QD score, dcg - pga", np.array(gains), "% of pga's", SEARCHES
-        )
-        return Outcome(self.check(gain), [], [*figures, *table(arms)])
+        again = [
+            100
+            * card["reproducibility"]["return_error"]
+            * card["filled"]
+            / card["qd_score"]
+            for card in pga.values()
+        ]
+        covered = np.array([100 * card["coverage"] for card in pga.values()])
+        helps = over("pga", "map_elites")
+        gates = [
+            competence(helps),
+            headroom(helps),
+            within(
+                of_replicates("coverage of pga", covered, "% of cells", SEARCHES),
+                FLOOR,
+                CEILING,
+            ),
+            noise(
+                of_replicates(
+                    "error of pga's returns when played again",
+                    np.array(again),
+                    "% of pga's",
+                    SEARCHES,
+                ),
+                p.smallest,
+            ),
+        ]
+        primary = self.check(over("dcg", "pga"))
+        return Outcome(primary, gates, [*figures, *table(arms)])
 
 
 def table(arms: Mapping[str, Mapping[int, Card]]) -> list[Figure]:
