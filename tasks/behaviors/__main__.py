@@ -21,7 +21,13 @@ from tasks.artifacts.params import Distinct, Params, Range, build, check_known, 
 from tasks.artifacts.policy import load_policy, save_policy
 from tasks.artifacts.stage import run_stage
 from tasks.behaviors.engine.exported import write_behavior
-from tasks.behaviors.engine.measure import choose, measure, random_return, visited
+from tasks.behaviors.engine.measure import (
+    choose,
+    measure,
+    random_return,
+    rising,
+    visited,
+)
 from tasks.behaviors.engine.online import run
 from tasks.code import made_by
 from tasks.nets.feedforward import Feedforward
@@ -51,6 +57,8 @@ class BehaviorParams(Params):
         early_steps: Steps in which checkpoints are taken more often.
         episodes: Played to measure a checkpoint.
         replay: Checkpoints kept from the first to the medium one.
+        replay_every: Steps between the checkpoints that those of ``replay`` are chosen
+            of, so that their returns rise evenly; 0: evenly by steps, of the others.
         medium: Smallest and largest share of the expert's score of the medium one.
     """
 
@@ -64,12 +72,18 @@ class BehaviorParams(Params):
     early_steps: Annotated[int, Range(0, 10**9)]
     episodes: Annotated[int, Range(1, 10**6)]
     replay: Annotated[int, Range(0, 10**6)]
+    replay_every: Annotated[int, Range(0, 10**9)]
     medium: Annotated[tuple[float, ...], Range(0, 1, open=True)]
 
     def is_checkpoint(self, step: int) -> bool:
-        """Whether a policy is saved after a number of steps."""
+        """Whether expert and medium are chosen among policies of this step, too."""
         early = step <= self.early_steps and step % self.early_every == 0
         return early or step % self.checkpoint_every == 0
+
+    def is_saved(self, step: int) -> bool:
+        """Whether a policy is saved after a number of steps."""
+        dense = self.replay_every > 0 and step % self.replay_every == 0
+        return dense or self.is_checkpoint(step)
 
 
 def learner_of(world: World) -> str:
@@ -79,7 +93,7 @@ def learner_of(world: World) -> str:
 
 def train(
     params: BehaviorParams, world: World, block: dict[str, Any], scratch: Path
-) -> list[Path]:
+) -> dict[int, Path]:
     """Run the online learner and save its policies at each checkpoint.
 
     Args:
@@ -89,7 +103,7 @@ def train(
         scratch: An empty folder for the policies.
 
     Returns:
-        Folders, one a checkpoint, all seeds stacked, in the order of training.
+        A folder by number of steps, all seeds stacked, in the order of training.
     """
     width = int(np.prod(world.observation_space.shape or (1,)))
     low, high = map(torch.from_numpy, action_bounds(world.action_space))
@@ -99,7 +113,7 @@ def train(
     learner: Learner[Any] = build(
         block, name, spaces=spaces, seeds=params.seeds, updates=params.steps
     )
-    folders: list[Path] = []
+    folders: dict[int, Path] = {}
     recent: list[Floats] = []
     begun = time.monotonic()
     loop = run(
@@ -113,14 +127,14 @@ def train(
     for step, finished, policy in loop:
         if not np.isnan(finished).all():
             recent.append(finished)
-        if params.is_checkpoint(step):
+        if params.is_saved(step):
             hours = (time.monotonic() - begun) / 3600
             folder = scratch / f"step-{step:08d}"
             folder.mkdir(parents=True)
             origin = {"step": step, "hours": round(hours, 3), "seeds": params.seeds}
             origin["made_by"] = [made_by("train", learner_of(world), block)]
             save_policy(folder, policy, origin)
-            folders.append(folder)
+            folders[step] = folder
             ended = np.array(recent[-20:]).reshape(-1, len(params.seeds))
             means = [_rounded_mean(column[~np.isnan(column)]) for column in ended.T]
             print(f"step {step}: return {means} after {hours:.2f} h", flush=True)
@@ -184,33 +198,36 @@ def main() -> None:
 
 
 def finish(
-    params: BehaviorParams, world: World, folders: list[Path], out: Path
+    params: BehaviorParams, world: World, folders: dict[int, Path], out: Path
 ) -> None:
-    """Measure every checkpoint, choose, and write the behaviour policies.
+    """Measure the checkpoints, choose, and write the behaviour policies.
 
     Args:
         params: Of the world's behaviours.
         world: Where they act.
-        folders: Policies of all seeds, one folder a checkpoint.
+        folders: Policies of all seeds, a folder by number of steps.
         out: Folder to write, whole or not at all.
     """
+    steps = [step for step in folders if params.is_checkpoint(step)]
+    seeds = range(len(params.seeds))
     floor = random_return(world, params.episodes)
-    policies = [cast(Feedforward, load_policy(folder)[0]) for folder in folders]
-    results = [
-        [measure(world, policy, k, params.episodes) for k in range(len(params.seeds))]
-        for policy in policies
-    ]
+    results = [[measured(params, world, folders[s], k) for k in seeds] for s in steps]
     means = np.array([[p.returns.mean() for p in row] for row in results])
     above = means - floor.returns.mean()
-    k, kept = choose(above, params.medium, params.replay)
-    rows = visited(world, policies[kept["expert"]], k, 1000)
+    dense = params.replay_every > 0
+    k, numbers = choose(above, params.medium, 0 if dense else params.replay)
+    kept = {name: (steps[c], results[c][k]) for name, c in numbers.items()}
+    if dense:
+        kept |= replays(params, world, folders, k, kept["medium"][0], floor)
+    rows = visited(world, opened(folders[kept["expert"][0]]), k, 1000)
+    best = above[:, k].max()
     entries: dict[str, Any] = {"random": _entry(floor)}
     with whole_folder(out) as folder:
-        for name, c in kept.items():
-            origin = export(folder, name, folders[c], k, world, rows)
-            entry = _entry(results[c][k])
-            entries[name] = entry | {"step": origin["step"], "hours": origin["hours"]}
-            entries[name]["share"] = round(float(above[c, k] / above[:, k].max()), 3)
+        for name, (step, played) in kept.items():
+            origin = export(folder, name, folders[step], k, world, rows)
+            entry = _entry(played) | {"step": origin["step"], "hours": origin["hours"]}
+            share = (played.returns.mean() - floor.returns.mean()) / best
+            entries[name] = entry | {"share": round(float(share), 3)}
             print(name, entries[name], flush=True)
         write_json(
             folder / "behaviors.json",
@@ -224,6 +241,46 @@ def finish(
                 "policies": entries,
             },
         )
+
+
+def opened(folder: Path) -> Feedforward:
+    """The policies of all seeds at a checkpoint."""
+    return cast(Feedforward, load_policy(folder)[0])
+
+
+def measured(params: BehaviorParams, world: World, folder: Path, k: int) -> Played:
+    """Play seed k's policy of a checkpoint."""
+    return measure(world, opened(folder), k, params.episodes)
+
+
+def replays(
+    params: BehaviorParams,
+    world: World,
+    folders: dict[int, Path],
+    k: int,
+    medium: int,
+    floor: Played,
+) -> dict[str, tuple[int, Played]]:
+    """Choose the checkpoints on the way to medium by evenly rising return.
+
+    Args:
+        params: Of the world's behaviours.
+        world: Where they act.
+        folders: Policies of all seeds, a folder by number of steps.
+        k: Which seed's slice.
+        medium: Steps of the medium checkpoint.
+        floor: Episodes of the random policy.
+
+    Returns:
+        Steps and episodes played, by name.
+    """
+    every = params.replay_every
+    steps = [step for step in folders if step <= medium and step % every == 0]
+    played = [measured(params, world, folders[step], k) for step in steps]
+    above = np.array([p.returns.mean() for p in played]) - floor.returns.mean()
+    top = measured(params, world, folders[medium], k).returns.mean()
+    chosen = rising(above, top - floor.returns.mean(), params.replay)
+    return {f"replay-{i}": (steps[c], played[c]) for i, c in enumerate(chosen)}
 
 
 def _rounded_mean(returns: Floats) -> int | None:

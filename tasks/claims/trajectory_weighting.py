@@ -1,58 +1,36 @@
 """Drawing good episodes more often helps where few are good (Hong et al. 2023).
 
-The primary: the base learner's score with AW minus that with all transitions alike,
-mean of the two hopper mixtures, seed by seed. Beside it stand all scores and the
-returns' positive-sided variance of each dataset. There is no gate yet, so the bed is
-refused.
+The primary: the base learner's score with AW minus that with even draws, mean of the
+mixtures of random and expert, replicate by replicate. A replicate has mixtures of its
+own. The positive control learns from the expert's episodes alone; the negative one
+draws by an AW whose alpha is so large that all transitions are alike. AW beside RW, and
+all scores, stand among the figures.
 """
 
-from itertools import product
-from typing import TypedDict
-
-import numpy as np
-
-from tasks.artifacts.dataset_formats import Room
-from tasks.artifacts.typed_json import read_typed
 from tasks.claims import Claim, ClaimParams, Outcome
-from tasks.claims.cores.figures import exact, of_replicates
+from tasks.claims.cores.gates import noise
+from tasks.claims.cores.offline import Bed, arms
 from tasks.claims.engine.results import Results
-
-MIXES = ("hopper_random_expert_5", "hopper_random_expert_10")
-SCHEMES = ("", "-rw", "-aw", "-top10")
-
-
-class Weighted(TypedDict):
-    """``weights.json``, as far as it is compared."""
-
-    v_plus: Room
 
 
 class TrajectoryWeighting(Claim[ClaimParams]):
     """Scores of a learner that draws evenly, and by each of the weightings."""
 
     def outcome(self, results: Results) -> Outcome:
-        """Judge the study's scores, dataset by dataset."""
-        study = results.params["study"]
-        learner, sets = study["weighted"]["learners"][0], study["datasets"]
-        scores = {
-            (data, scheme): results.means(data, f"{learner}{scheme}")
-            for data, scheme in product(sets, SCHEMES)
-        }
-        mixes = [data for data in sets if data in MIXES] or sets
-        gains = [scores[data, "-aw"] - scores[data, ""] for data in mixes]
-        name = f"aw - uniform, mean of {', '.join(mixes)}"
-        figures = [
-            of_replicates(f"{scheme[1:] or 'uniform'} on {data}", values)
-            for (data, scheme), values in scores.items()
+        """Judge the bed's scores."""
+        bed = results.bed("trajectory_weighting", Bed)
+        scores, mixes = arms(bed), list(bed.parameters["mixtures"])
+        what, smallest = "mean of the mixtures", self.params.smallest
+        primary = self.check(scores.gap("aw", "uniform", mixes, what))
+        gates = [
+            *(gate for mix in mixes for gate in scores.competent("oracle", mix)),
+            *scores.room("oracle", "uniform", mixes),
+            scores.twice("uniform", mixes, smallest),
+            noise(scores.gap("even", "uniform", mixes, what), smallest),
         ]
-        figures += [
-            exact(f"V+ of {data}", self._room(results, data), "", "of the dataset")
-            for data in sets
+        others = [
+            *(scores.gap("aw", "uniform", [mix], mix) for mix in mixes),
+            scores.gap("aw", "rw", mixes, what),
+            scores.gap("oracle", "aw", mixes, what),
         ]
-        primary = self.check(of_replicates(name, np.mean(gains, axis=0)))
-        return Outcome(primary, [], figures)
-
-    def _room(self, results: Results, data: str) -> float:
-        """V+ of a dataset in squared score / 100, as its weights say."""
-        path = results.root / "weights" / data / "aw" / "weights.json"
-        return read_typed(path, "dvc repro", Weighted)["v_plus"]["score"]
+        return Outcome(primary, gates, [*others, *scores.figures()])

@@ -50,7 +50,7 @@ def mean_of(values: Floats) -> Mean:
     """
     low, high = map(float, t_interval(values, CONFIDENCE))
     sd = float(values.std(ddof=1))
-    return Mean(float(values.mean()), low, high, sd, len(values))
+    return Mean(float(values.mean()), float(low), float(high), sd, len(values))
 
 
 def needed(sd: float, smallest: float) -> int:

@@ -170,3 +170,12 @@ def test_a_claim_trains_and_plays_nothing():
     for name in methods("claims"):
         rooms = {path.split("/")[1] for path in of_method("claims", name)}
         assert not rooms & {"beds", "train", "compress", "export", "generate"}, name
+
+
+def test_a_claim_waits_for_its_code_its_study_and_its_bed():
+    graph = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
+    claim, bed = (graph["stages"][name]["do"] for name in ("claim", "bed"))
+    assert {"${item.bed}", "data/code/claims/${key}.json"} < set(claim["deps"])
+    assert "data/report/metrics.json" in claim["deps"]
+    assert "data/code/beds/${key}.json" in bed["deps"]
+    assert bed["outs"] == ["data/beds/${key}"]

@@ -76,6 +76,43 @@ def test_a_run_writes_policies_and_their_figures(
     assert [p.name for p in out.parent.iterdir()] == ["pendulum"]
 
 
+def test_replay_by_return_is_chosen_of_checkpoints_of_its_own(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+):
+    assert run(monkeypatch) == 0
+    out = Path("data/behaviors/pendulum")
+    before = read_json(out / "behaviors.json", "")["policies"]
+    parameters(replay_every=10, replay=3)
+    assert run(monkeypatch) == 0
+    policies = read_json(out / "behaviors.json", "")["policies"]
+    for name in ("random", "expert", "medium"):  # no more checkpoints for these
+        assert policies[name] | {"hours": 0} == before[name] | {"hours": 0}
+    replay = [entry for name, entry in policies.items() if "replay" in name]
+    returns = [entry["return_mean"] for entry in replay]
+    steps = [entry["step"] for entry in replay]
+    assert returns == sorted(set(returns))
+    assert max(steps, default=0) <= policies["medium"]["step"]
+    assert all(step % 10 == 0 for step in steps)
+    low, high = (policies[name]["return_mean"] for name in ("random", "medium"))
+    assert all(low < value < high for value in returns)
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_replay_in_git_rises_where_its_parameters_say_so(world: str):
+    text = (ROOT / f"params/behaviors/{world}.yaml").read_text("utf-8")
+    params, written = yaml.safe_load(text), kept(world, "medium")[1]["policies"]
+    if not params["replay_every"]:
+        return
+    names = ["random", *(f"replay-{i}" for i in range(params["replay"])), "medium"]
+    shares = [written[name].get("share", 0.0) for name in names]
+    levels = np.linspace(0, shares[-1], len(names))
+    assert shares == sorted(set(shares))
+    assert {n for n in written if "replay" in n} == {*names[1:-1]}
+    np.testing.assert_allclose(shares, levels, atol=0.5 * levels[1])
+    for name in names[1:-1]:
+        assert written[name]["step"] % params["replay_every"] == 0
+
+
 def test_the_same_run_writes_the_same_policies(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ):

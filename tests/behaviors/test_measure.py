@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from tasks.behaviors.engine.measure import choose, measure, random_return, visited
+from tasks.behaviors.engine.measure import (
+    choose,
+    measure,
+    random_return,
+    rising,
+    visited,
+)
 from tasks.nets.feedforward import Feedforward
 from tests.compress.harness import make_policy
 from tests.worlds.harness import load
@@ -58,6 +64,18 @@ def test_replay_is_spaced_from_the_first_to_medium(replay: int, numbers: list[in
     assert kept.pop("expert") == 7
     assert kept.pop("medium") == 6
     assert kept == {f"replay-{i}": c for i, c in enumerate(numbers)}
+
+
+def test_replay_rises_evenly_between_random_and_medium():
+    above = np.array([-5.0, 0, 1, 26, 90, 70, 22, 49, 55, 100, 120])
+    chosen = rising(above, 100, 3)  # levels 25, 50 and 75
+    assert above[chosen].tolist() == [26, 49, 70]
+    assert rising(above, 100, 0) == []
+
+
+def test_replay_has_no_checkpoint_twice_and_none_outside():
+    assert rising(np.array([-1.0, 0, 60, 100, 200]), 100, 4) == [2]
+    assert rising(np.array([-1.0, 0, 100]), 100, 4) == []
 
 
 def still(seeds: int = 1) -> Feedforward:

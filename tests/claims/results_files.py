@@ -32,11 +32,20 @@ def evaluated(
     }
 
 
-def write_scores(root: Path, scores: Mapping[tuple[str, str], float]) -> Results:
-    """Episodes whose mean score is as told, by (dataset, policy), within about 0.5."""
+def write_scores(
+    root: Path, scores: Mapping[tuple[str, str], float], length: int | None = None
+) -> Results:
+    """Episodes whose mean score is as told, by (dataset, policy), within about 0.5.
+
+    Args:
+        root: Folder of the artifacts.
+        scores: By (dataset, policy).
+        length: Of every episode, steps; None for their numbers.
+    """
     draw = np.random.default_rng(0)
     n = np.arange(len(SEEDS) * EPISODES, dtype=np.int64)
     ended = np.zeros(len(n), bool)
+    steps = n if length is None else np.full_like(n, length)
     for (data, policy), score in scores.items():
         folder = root / "datasets" / f"{data}-v0"
         folder.mkdir(parents=True, exist_ok=True)
@@ -46,7 +55,7 @@ def write_scores(root: Path, scores: Mapping[tuple[str, str], float]) -> Results
         place.mkdir(parents=True)
         returns = 100 + 2 * score + draw.normal(size=len(n))
         starts = n % EPISODES
-        table = Episodes(n // EPISODES, starts, starts, returns, n, ended)
+        table = Episodes(n // EPISODES, starts, starts, returns, steps, ended)
         names = (data, policy, "float32")
         write_evaluation(place, table, evaluated(*names, SEEDS, EPISODES))
     study: dict[str, Any] = {

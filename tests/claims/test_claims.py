@@ -21,6 +21,7 @@ from tasks.claims.engine.results import Results
 from tasks.claims.ofql import OFQLClaim
 from tasks.code import methods
 from tests.claims.results_files import write_scores
+from tests.claims.test_trajectory_weighting import MIXES, PAPER, left
 
 ROOT = Path(__file__).parents[2]
 CLAIMS = sorted(path.stem for path in (ROOT / "params/claims").glob("*.yaml"))
@@ -248,39 +249,31 @@ def test_each_bed_has_a_claim_and_a_block_of_its_name():
     assert blocks <= set(CLAIMS) == set(methods("claims"))
 
 
-def test_a_claim_waits_for_its_code_its_study_and_its_bed():
-    graph = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
-    claim, bed = (graph["stages"][name]["do"] for name in ("claim", "bed"))
-    assert {"${item.bed}", "data/code/claims/${key}.json"} < set(claim["deps"])
-    assert "data/report/metrics.json" in claim["deps"]
-    assert "data/code/beds/${key}.json" in bed["deps"]
-    assert bed["outs"] == ["data/beds/${key}"]
-
-
 def test_a_bed_that_did_not_run_is_refused(tmp_path: Path):
     with pytest.raises(RefusedError, match="python -m tasks.beds --bed quest"):
         Results({}, tmp_path).bed("quest", Bed)
 
 
 def study(root: Path, monkeypatch: pytest.MonkeyPatch, **changed: Any) -> None:
-    """A folder in which OFQL's study ran, its claim changed."""
-    scores = {("d", "ofql"): 50, ("d", "dql"): 50, ("d", "ddim"): 10}
-    results = write_scores(root / "data", scores)
-    place = root / "data/evaluations/d"
-    (place / "ddim/float32").rename(place / "dql/float32-ddim-1")
-    block = yaml.safe_load((ROOT / "params/claims/ofql.yaml").read_text("utf-8"))
-    results.params["study"]["learners"] = ["dql", "ofql"]
-    params = {**results.params, "claim": {"ofql": block | changed}}
+    """A folder in which the bed of trajectory weighting ran, its claim changed."""
+    jobs = {(arm, mix): float(x) for arm, x in PAPER.items() for mix in MIXES}
+    left(root / "data", "trajectory_weighting", jobs)
+    name = "trajectory_weighting"
+    block = yaml.safe_load((ROOT / f"params/claims/{name}.yaml").read_text("utf-8"))
+    study = {"name": name, "seeds": [0, 1, 2]}
+    params = {"study": study, "claim": {name: block | changed}}
     (root / "params.yaml").write_text(yaml.safe_dump(params))
     monkeypatch.chdir(root)
-    monkeypatch.setattr("sys.argv", ["tasks.claims", "--claim", "ofql"])
+    monkeypatch.setattr("sys.argv", ["tasks.claims", "--claim", name])
 
 
 def test_results_that_do_not_go_together_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     study(tmp_path, monkeypatch, n=9)
-    with pytest.raises(RefusedError, match="ValueError: ofql - dql: 3 replicates of 9"):
+    with pytest.raises(
+        RefusedError, match="ValueError: aw - uniform.*8 replicates of 9"
+    ):
         main()
     assert not (tmp_path / "data/claims").exists()
 
@@ -288,15 +281,17 @@ def test_results_that_do_not_go_together_are_refused(
 def test_the_command_writes_the_file_and_says_what_came_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    study(tmp_path, monkeypatch, n=3)
+    study(tmp_path, monkeypatch)
     main()
-    content = json.loads((tmp_path / "data/claims/ofql.json").read_text())
+    path = tmp_path / "data/claims/trajectory_weighting.json"
+    content = json.loads(path.read_text())
     assert content["schema"] == 2
-    assert content["primary"]["verdict"] == "underpowered", "3 seeds and no pilot"
-    assert content["primary"]["n"] == 3
+    assert content["primary"]["verdict"] == content["verdict"] == "shown"
+    assert content["primary"]["n"] == 8
     said = capsys.readouterr().out
-    assert said.startswith(f"claim ofql: {content['verdict']}\n  ofql - dql: ")
+    assert said.startswith("claim trajectory_weighting: shown\n  aw - uniform, mean")
     monkeypatch.setattr("sys.argv", ["tasks.claims", "--pages"])
     main()
-    assert "| [ofql](claims/ofql.md) |" in (tmp_path / "docs/claims.md").read_text()
-    assert (tmp_path / "docs/claims/ofql.md").exists()
+    assert (
+        "(claims/trajectory_weighting.md)" in (tmp_path / "docs/claims.md").read_text()
+    )

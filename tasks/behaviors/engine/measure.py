@@ -97,7 +97,8 @@ def choose(
         scores: Return above the random policy's, (checkpoints, S).
         medium: Smallest and largest share of the expert's score that the medium
             checkpoint may have, in (0, 1).
-        replay: How many checkpoints to keep, evenly spaced from the first to medium.
+        replay: How many checkpoints to keep, by number evenly spaced from the first to
+            medium.
 
     Returns:
         The seed's position and checkpoint numbers by name: ``expert`` is the best,
@@ -117,6 +118,30 @@ def choose(
     spaced = np.linspace(0, chosen, replay).round().astype(int)
     kept |= {f"replay-{i}": int(c) for i, c in enumerate(np.unique(spaced))}
     return k, kept
+
+
+def rising(scores: Floats, medium: float, count: int) -> list[int]:
+    """Checkpoints whose scores rise in even steps from the random policy's to medium's.
+
+    Policies of a training stand still for long and then leap, so that most of those
+    evenly spaced by steps act alike; a mixture of them has no middle.
+
+    Args:
+        scores: Return above the random policy's, (checkpoints,).
+        medium: The same of the medium checkpoint, > 0.
+        count: How many to keep.
+
+    Returns:
+        Numbers of checkpoints, each better than the one before and all between random
+        and medium: for level i of 1..count the one nearest to i / (count + 1) of
+        medium's score; fewer where one is the nearest to several levels.
+    """
+    between = np.flatnonzero((scores > 0) & (scores < medium))
+    if not len(between):
+        return []
+    levels = medium * np.arange(1, count + 1) / (count + 1)
+    nearest = np.abs(scores[between] - levels[:, None]).argmin(1)
+    return [int(between[i]) for i in dict.fromkeys(nearest)]
 
 
 def visited(world: World, policy: Feedforward, k: int, count: int) -> Floats:

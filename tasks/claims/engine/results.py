@@ -3,20 +3,26 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tasks.artifacts.curves import read_curves
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.evaluation import TABLE, read_evaluation
-from tasks.artifacts.formats import Bed
+from tasks.artifacts.evaluation import TABLE, Episodes, read_evaluation
+from tasks.artifacts.formats import Bed, Number
 from tasks.artifacts.params import PARAMS
 from tasks.artifacts.recorded import World, scored_world
 from tasks.artifacts.typed_json import check_typed, read_typed
 
 Floats = NDArray[np.float64]
+
+
+class Scored(TypedDict):
+    """``card.json`` of a dataset, as far as it is compared."""
+
+    score_mean: Number
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,25 @@ class Results:
         Raises:
             RefusedError: If the study did not play it.
         """
+        table: Floats = self.episodes(dataset, policy, variant).table()
+        return table
+
+    def lengths(self, dataset: str, policy: str, variant: str = "float32") -> Floats:
+        """Steps of every episode, (S, E).
+
+        Raises:
+            RefusedError: If the study did not play it.
+        """
+        played = self.episodes(dataset, policy, variant)
+        table: Floats = played.length.reshape(played.table().shape).astype(np.float64)
+        return table
+
+    def episodes(self, dataset: str, policy: str, variant: str) -> Episodes:
+        """Every episode of a policy's files.
+
+        Raises:
+            RefusedError: If the study did not play it.
+        """
         folder = self.root / "evaluations" / dataset / policy / variant
         if not folder.exists():
             missing = f"no {policy} / {variant} on {dataset}"
@@ -76,8 +101,16 @@ class Results:
             raise RefusedError(
                 folder / TABLE, "seed", episodes.seeds, sorted(self.seeds), mend
             )
-        table: Floats = episodes.table()
-        return table
+        return episodes
+
+    def data_score(self, dataset: str) -> float:
+        """Mean score of a dataset's episodes.
+
+        Raises:
+            RefusedError: If its card is missing or damaged.
+        """
+        folder = self.root / "datasets" / f"{dataset}-v0"
+        return read_typed(folder / "card.json", "dvc repro", Scored)["score_mean"]
 
     def world(self, dataset: str) -> World:
         """The parameters of the world a dataset was recorded in."""

@@ -147,6 +147,7 @@ def train(
     moments: Collection[int] = (),
     keep: Callable[[int], None] = lambda _: None,
     precision: str = "float32",
+    sample: Callable[[int], Any] | None = None,
 ) -> Curves:
     """Train a learner on a dataset, continuing from a checkpoint if there is one.
 
@@ -167,6 +168,8 @@ def train(
         precision: Of the matrix products and what lies between the layers of a
             network, ``float32`` or ``bfloat16``. Weights, biases, optimisers, targets
             and losses are float32.
+        sample: What gives the batch of an update by its number; None for what the
+            learner and the data say.
 
     Returns:
         One row for each seed and log.
@@ -175,7 +178,7 @@ def train(
         RefusedError: If the data cannot be trained on, or a metric or weight stops
             being finite; the last checkpoint then stays.
     """
-    sample = batches(learner, data, batch)
+    sample = sample or batches(learner, data, batch)
     log_every = min(max(updates // 100, 1), 1000)
     start, curves = resume(learner, checkpoint) if checkpoint else (0, Curves())
     recent: list[dict[str, Tensor]] = []

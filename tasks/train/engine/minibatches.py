@@ -161,14 +161,17 @@ class Sampler:
         noise = {name: self._noise(step, name, stream) for stream, name in streams}
         return Batch(o, a, r, o2, d, columns, noise)
 
+    def rows(self, block: int) -> Tensor:
+        """Numbers of the rows of a block of updates, (BLOCK, S * B) int64."""
+        count = len(self.table)
+        return draw_rows(self.learner.seeds, block, self.batch, count, self.summed)
+
     def _gather(self, first: int) -> list[Rows]:
         """The rows of ``ahead`` updates, cut into columns."""
         block, i = divmod(first, BLOCK)
         if block != self.block:
             self.block = block
-            self.index = draw_rows(
-                self.learner.seeds, block, self.batch, len(self.table), self.summed
-            ).to(self.device)
+            self.index = self.rows(block).to(self.device)
         rows = self.table.index_select(0, self.index[i : i + self.ahead].view(-1))
         rows = rows.view(self.ahead, len(self.learner.seeds), self.batch, -1)
         o, a, r, d, *more = torch.split(rows, self.cuts, dim=-1)
