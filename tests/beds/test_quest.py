@@ -32,16 +32,23 @@ torch.set_num_threads(1)
 SMALL = Settings((0, 1), 6, 4, 3e-3, 32, 2, 1, 16, 16, 8)
 
 
-LOSSES = {"float": 1.6, "quest": 1.85, "quest_again": 1.86, "lsq": 1.95}
-SPREAD = np.array([0.02, -0.01, 0.0, 0.01, -0.02])
+LOSSES = {"float": 1.6, "quest": 1.85, "lsq": 1.95}
+SPREAD = np.array([0.02, 0.0, -0.01, 0.01, -0.02])
+
+ODD = np.array([0, 1, 0, 1, 0])
 
 
-def left(**changed: float) -> BedResults:
-    """What the arms would leave if what is claimed were seen, from 1.6 nats on."""
+def left(step: float = 0.0, **changed: float) -> BedResults:
+    """What the arms would leave if what is claimed were seen, from 1.6 nats on.
+
+    Args:
+        step: Every other seed of all arms loses so much more.
+        changed: Losses of arms.
+    """
     mean, draw = LOSSES | changed, np.random.default_rng(0)
     made, jobs = bed("quest"), {}
     for job in made.jobs():
-        loss = mean.get(job.settings["name"], 2.2) + SPREAD
+        loss = mean.get(job.settings["name"], 2.2) + SPREAD + step * ODD
         loss += 0.003 * draw.normal(size=len(SPREAD))
         result = {"loss": loss.tolist(), "halves": [loss.tolist(), loss.tolist()]}
         if job.settings["name"] == "float":
@@ -59,7 +66,7 @@ def left(**changed: float) -> BedResults:
         ({"float": 2.5}, "bed refused", "competence"),
         ({"float": 1.95}, "bed refused", "headroom"),
         ({"lsq": 2.6}, "bed refused", "range"),
-        ({"quest_again": 1.9}, "bed refused", "noise"),
+        ({"step": 0.1}, "bed refused", "noise"),
     ],
 )
 def test_the_verdict_and_each_gate(
@@ -73,8 +80,8 @@ def test_the_verdict_and_each_gate(
     assert outcome.verdict == verdict
     assert any(words.startswith(kind) for words in outcome.refused) == bool(kind)
     primary = outcome.primary.figure
-    wanted = changed.get("lsq", 1.95) - 1.85
-    assert primary.value == pytest.approx(wanted, abs=0.01)
+    gap = changed.get("lsq", 1.95) - 1.85
+    assert primary.value == pytest.approx(gap, abs=0.01)
     assert primary.n == 5
 
 
@@ -148,20 +155,18 @@ def test_the_trained_networks_file_has_its_loss(bits: float):
 
 def test_its_claim_looks_at_the_bed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     small = {name: getattr(SMALL, name) for name in ("steps", "batch", "width")}
-    small |= {"layers": 1, "context": 16, "block": 16, "windows": 8, "seeds": [0, 1]}
-    arms = ["quest", "lsq", "quest_again"]
+    small |= {"layers": 1, "context": 16, "block": 16, "windows": 8, "seeds": [0, 1, 2, 3]}
+    arms = ["quest", "lsq", "no_trust"]
     ran = run("quest", tmp_path, monkeypatch, arms=arms, beside=[2], **small)
     few = [f"{name} W1A1" for name in arms]
     assert [job.name for job in ran.jobs] == ["float", *few, "quest W2A2", "lsq W2A2"]
     found = claims.measured(ran)
     assert set(found["float", 32]["alignment"]) == {"quest W1A1", "ste W1A1"}
-    assert all(np.shape(result["halves"]) == (2, 2) for result in found.values())
-    # same start and same seeds, other windows
-    assert found["quest", 1]["loss"] != found["quest_again", 1]["loss"]
+    assert all(np.shape(result["halves"]) == (2, 4) for result in found.values())
     assert found["quest", 1]["onnx"] == pytest.approx(
         found["quest", 1]["torch"], abs=1e-6
     )
-    outcome = claim("quest", n=2).outcome(results(tmp_path / "data"))
+    outcome = claim("quest", n=4).outcome(results(tmp_path / "data"))
     assert {gate.kind for gate in outcome.gates} == set(GATES)
     names = [figure.name for figure in outcome.figures]
     assert len(set(names)) == len(names)

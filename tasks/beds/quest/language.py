@@ -46,13 +46,11 @@ HELD_OUT = 0.1  # of each module, its end
 ARMS: Mapping[str, Mapping[str, Any]] = {
     "float": {},
     "quest": {},
-    "quest_again": {},  # from the same start, on other windows: the noise of training
     "no_hadamard": {"block": 1},
     "no_trust": {"trust": False},
     "ste": {"block": 1, "trust": False, "scale": "absmax"},
     "lsq": {"block": 1, "trust": False, "scale": "learned"},
 }
-AGAIN = "quest_again"
 
 
 @dataclass(frozen=True)
@@ -216,7 +214,7 @@ def train(
     ]
     optimiser = AdamW(groups, lr=given.rate, betas=(0.9, 0.95), fused=True)
     parameters = [*grouped[0], *grouped[1]]
-    windows = _draws(text, given, "language windows" + " again" * (arm.name == AGAIN))
+    windows = _draws(text, given)
     for done in range(given.steps):
         loss = loss_of(network, next(windows))
         network.zero_grad()
@@ -236,9 +234,9 @@ def schedule(share: float) -> float:
     return 0.1 + 0.45 * (1 + math.cos(math.pi * (share - 0.1) / 0.9))
 
 
-def _draws(text: Text, given: Settings, stream: str) -> Iterator[Tensor]:
+def _draws(text: Text, given: Settings) -> Iterator[Tensor]:
     """Windows to train on, (S, B, T + 1), each seed its own."""
-    draws = [generator(seed, stream) for seed in given.seeds]
+    draws = [generator(seed, "language windows") for seed in given.seeds]
     places = torch.arange(given.context + 1)
     top = len(text.train) - given.context
     while True:
