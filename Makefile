@@ -127,7 +127,7 @@ bench: setup  ## measure generating, training and evaluating against peers
 	@$(PY) -m benchmarks
 
 lock: setup  ## move requirements.lock to the newest versions pyproject.toml allows
-	@$(PY) -m pip install --quiet --upgrade --upgrade-strategy eager -e '.[dask,dev,flow,qd,s3]'
+	@$(PY) -m pip install --quiet --upgrade --upgrade-strategy eager -e '.[clone,dask,dev,flow,qd,s3]'
 	@{ sed -n '/^#/p' requirements.lock; $(PY) -m pip freeze --exclude-editable | sed 's/+cpu$$//'; } > requirements.new
 	@mv requirements.new requirements.lock
 

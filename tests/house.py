@@ -31,7 +31,7 @@ ORDER = (
     ("flows",),
 )
 HEIGHT = {room: line for line, rooms in enumerate(ORDER) for room in rooms}
-CODE = ("tasks", "flows")
+CODE = ("tasks", "flows", "offcut")
 
 
 @cache
@@ -78,7 +78,7 @@ def name_of(path: Path) -> str:
 
 
 def room_of(path: Path) -> str | None:
-    """The room a file is in; flows/ counts as one, and tasks/__init__.py is in none."""
+    """The room a file is in; flows/ counts as one, tasks/__init__.py is in none."""
     top, *rest = path.relative_to(ROOT).parts
     return top if top == "flows" else rest[0] if len(rest) > 1 else None
 

@@ -11,10 +11,13 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tests.house import imports, tracked_in
+
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-MAIN = PROJECT["project"]["dependencies"]
+RUNTIME = PROJECT["project"]["dependencies"]
 EXTRAS = PROJECT["project"]["optional-dependencies"]
+MAIN = EXTRAS["clone"]
 DEV = EXTRAS["dev"]
 SEARCH = EXTRAS["qd"]
 FLOWS = EXTRAS["dask"] + EXTRAS["flow"] + EXTRAS["s3"]
@@ -25,7 +28,7 @@ PEERS = {
     "d3rlpy",
     "jax",
 }  # in environments of their own, which benchmarks/peer.py makes
-OURS = {"tasks", "tests", "benchmarks", "flows"}
+OURS = {"tasks", "tests", "benchmarks", "flows", "offcut"}
 
 
 def names(requirements: list[str]) -> set[str]:
@@ -88,10 +91,11 @@ def test_the_stages_need_neither_tools_nor_orchestrator():
     assert names(DEV + FLOWS) & imported("tasks") == set()
 
 
-def test_every_file_beside_the_code_is_package_data():
-    data = PROJECT["tool"]["setuptools"]["package-data"]
-    for path in (ROOT / "tasks").rglob("*.*"):
-        if path.is_dir() or path.suffix == ".py" or path.parent.name == "__pycache__":
-            continue
-        package = ".".join(path.parent.relative_to(ROOT).parts)
-        assert any(path.match(pattern) for pattern in data.get(package, [])), path
+def test_the_runtime_stands_by_itself():
+    """It is all a wheel holds, so it imports nothing else of the project."""
+    asked = {"gymnasium"}  # by `offcut play`, which says so where it is missing
+    assert imported("offcut") == names(RUNTIME) | asked
+    assert names(RUNTIME) <= names(MAIN)
+    modules = [name for p in tracked_in("offcut") for name in imports(p)]
+    assert {name.split(".")[0] for name in modules} & (OURS - {"offcut"}) == set()
+    assert PROJECT["tool"]["setuptools"]["packages"] == ["offcut"]

@@ -116,7 +116,7 @@ def test_params_yaml_is_composed():
 def test_files_stay_short():
     long = {
         name_of(path): count
-        for path in tracked_in("tasks", "tests", "benchmarks", "flows")
+        for path in tracked_in(*CODE, "tests", "benchmarks")
         if (count := len(path.read_text().splitlines())) > MAX_LINES
     }
     assert long == {}
@@ -196,7 +196,7 @@ def test_data_cannot_become_code():
     banned = {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
     calls = {"torch.load", "np.load", "numpy.load", "pd.read_pickle", "yaml.load"}
     guilty = []
-    for path in tracked_in("tasks", "tests", "benchmarks", "flows"):
+    for path in tracked_in(*CODE, "tests", "benchmarks"):
         if banned & {name.split(".")[0] for name in imports(path)}:
             guilty.append(name_of(path))
         guilty += [
@@ -258,7 +258,9 @@ def test_make_help_lists_what_there_is():
 
 
 # a path of the project in a document; names to fill in (NAME, <room>) are none
-PATH = re.compile(r"`((?:benchmarks|docs|flows|params|tasks|tests)/[\w./-]*\w/?)`")
+PATH = re.compile(
+    r"`((?:benchmarks|docs|flows|offcut|params|tasks|tests)/[\w./-]*\w/?)`"
+)
 
 
 @pytest.mark.parametrize(
@@ -280,9 +282,7 @@ def test_code_names_documents_that_exist():
     gone = [
         f"{name_of(path)}: {name}"
         for suffix in (".py", ".yaml")
-        for path in tracked_in(
-            "benchmarks", "flows", "params", "tasks", "tests", suffix=suffix
-        )
+        for path in tracked_in(*CODE, "benchmarks", "params", "tests", suffix=suffix)
         for name in document.findall(path.read_text(encoding="utf-8"))
         if "NAME" not in name and not (ROOT / name).exists()
     ]
