@@ -84,10 +84,8 @@ def test_it_ends_as_an_experiment_on_the_commit(root: Path):
     assert where == [root.resolve() / ".offcut/studies" / study.key]
     assert not where[0].exists()
     pages = root.resolve() / "data/experiments"
-    page = pages / study.experiment / "index.html"
-    assert page.read_text() == "<html>"
-    assert said == [f"report: {page}"]
-    shutil.rmtree(pages)
+    assert said == [f"report: {pages / study.experiment / 'index.html'}"]
+    shutil.rmtree(pages)  # refused if nothing was kept
     assert (saved.name, saved.how) == (study.experiment, "new")
     assert f"dvc exp apply {study.experiment}" in str(saved)
     assert git(root, "rev-parse", f"{saved.commit}^") == git(root, "rev-parse", "HEAD")
