@@ -12,6 +12,7 @@ from scipy import stats
 
 from benchmarks import (
     baselines,
+    beds_page,
     compressors_page,
     episodes,
     estimates_page,
@@ -163,6 +164,26 @@ def test_the_baselines_are_rendered_from_what_was_kept():
     corl = json.loads(baselines.CORL.read_text(encoding="utf-8"))
     text = baselines.page(*read, corl, baselines.KEPT / "curves")
     assert baselines.PAGE.read_text(encoding="utf-8") == text
+
+
+def test_the_beds_are_rendered_from_their_figures():
+    kept = json.loads((HERE / "beds.json").read_text(encoding="utf-8"))
+    page = (HERE.parent / "docs/beds.md").read_text(encoding="utf-8")
+    assert page == beds_page.render(kept)
+
+
+def test_a_bed_is_alive_only_with_whole_intervals():
+    def scored(low: float, high: float) -> dict[str, float]:
+        return {"low": low, "high": high}
+
+    learners = {"bc": scored(1, 5), "bc10": scored(4, 9), "iql": scored(6, 9)}
+    own = {"score": 5.5, "learners": learners}
+    assert beds_page.alive(own) == "not measured"
+    learners["td3_bc"] = scored(-1, 20)
+    assert beds_page.alive(own) == "TD"
+    assert beds_page.alive({**own, "score": 6.5}) == "nothing"
+    learners["bc10"] = scored(5.1, 9)
+    assert beds_page.alive({**own, "score": 6.5}) == "weighting"
 
 
 def test_a_baseline_is_above_only_with_its_whole_interval(tmp_path: Path):
