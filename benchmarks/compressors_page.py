@@ -94,7 +94,7 @@ Beside them what onnxruntime {version} itself makes of float graphs: static, cal
 on the rows of `int8_static`, and dynamic, both with a scale an output unit. It is given
 the normaliser as nodes before the first layer; folded is what it makes of the float32
 files as they are, where one scale serves observations in units as far apart as
-positions and speeds. `python -m benchmarks.compressors FOLDER` measures where a study ran.
+positions and speeds. `python -m benchmarks.compressors FOLDER` measures it anew.
 
 Action error: mean difference from the parent's action in half its range, of the files
 as onnxruntime runs them, on {found["states"]} rows held out and on as many states a
