@@ -92,8 +92,7 @@ def test_it_ends_as_an_experiment_on_the_commit(root: Path):
     changed = git(root, "diff", "--name-only", "HEAD", saved.commit)
     assert changed.split() == ["data/report/made.csv", str(METRICS), "params.yaml"]
     assert shown(study, "params.yaml") + "\n" == study.params
-    log = root / ".offcut/logs" / study.experiment / "report.log"
-    assert log.read_text() == "well\n"
+    assert (root / ".offcut/logs" / study.key / "report.log").read_text() == "well\n"
 
 
 def test_the_same_study_again_is_the_same_experiment(root: Path):
