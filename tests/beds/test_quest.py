@@ -155,7 +155,13 @@ def test_the_trained_networks_file_has_its_loss(bits: float):
 
 def test_its_claim_looks_at_the_bed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     small = {name: getattr(SMALL, name) for name in ("steps", "batch", "width")}
-    small |= {"layers": 1, "context": 16, "block": 16, "windows": 8, "seeds": [0, 1, 2, 3]}
+    small |= {
+        "layers": 1,
+        "context": 16,
+        "block": 16,
+        "windows": 8,
+        "seeds": [0, 1, 2, 3],
+    }
     arms = ["quest", "lsq", "no_trust"]
     ran = run("quest", tmp_path, monkeypatch, arms=arms, beside=[2], **small)
     few = [f"{name} W1A1" for name in arms]
