@@ -1,12 +1,12 @@
-"""Quality tells where the data is, diversity where it is not: nine swimmer datasets.
+"""Quality tells where the data is, diversity where it is not: swimmer datasets.
 
-Of Havrilla et al. 2024 (arXiv 2412.02980), a survey of tendencies. The bed makes nine
-datasets of equal size of one archive, three levels of quality by three of diversity; a
-quarter of the plane is held out of all. On each, goal-conditioned behaviour cloning
-learns to swim to a place. It is tested with goals in the dataset's own sectors (ID) and
-in the quarter held out (OOD): minus the distance from the goal at the end, m, mean over
-seeds and goals. Quality Q and diversity D are what the report says of the nine: mean
-z-scores of its figures.
+Of Havrilla et al. 2024 (arXiv 2412.02980), a survey of tendencies. The bed makes
+datasets of equal size of one archive, three levels of quality by three of diversity, in
+several draws; a quarter of the plane is held out of all. On each, goal-conditioned
+behaviour cloning learns to swim to a place. It is tested with goals in the dataset's
+own sectors (ID) and in the quarter held out (OOD): minus the distance from the goal at
+the end, m, mean over seeds and goals. Quality Q and diversity D are what the report
+says of all: mean z-scores of its figures.
 
 The primary: the slope of the OOD score on D, with Q held, over the datasets, with a
 permutation interval. Beside it stand the slope of the ID score on Q with D held, all
@@ -14,7 +14,11 @@ rank correlations with their permutation p-values, and a language model that lea
 from those of its own lines that are right: how the diversity of what it writes falls
 over the rounds, and by the last one less where one best line a cell is kept
 (``tasks/beds/qdc_metrics/rounds.py``). D is of the corpora of a seed, side by side.
-There is no gate yet, so the bed is refused.
+
+The positive control is the ID score of the datasets of the best quality, which have to
+end nearer to goals of their own than doing nothing does; goals of the OOD test have to
+be within reach of those of all sectors. The noise is
+the slope of what the test says by half of its goals less what it says by the others.
 
 What is not as the method's notes have it, or must be known to read the figures:
 
@@ -38,8 +42,9 @@ from numpy.typing import NDArray
 from tasks.artifacts.dataset_formats import Letters
 from tasks.artifacts.formats import Number, Size
 from tasks.artifacts.params import OneOf, Range
-from tasks.claims import Claim, ClaimParams, Figure, Outcome
+from tasks.claims import Claim, ClaimParams, Figure, Gate, Outcome
 from tasks.claims.cores.figures import exact, of_replicates
+from tasks.claims.cores.gates import competence, headroom, noise, within
 from tasks.claims.engine.results import Results
 from tasks.statistics.composition import Composed, compose, correlations
 from tasks.statistics.replicates import partial_slope
@@ -51,7 +56,9 @@ LETTERS = ("quality", "diversity")
 TESTS = {"id": "ID", "ood": "OOD"}
 RANK = "rank correlation"
 DATASETS, MODELS = "datasets", "language models"
+CEILING = 95.0  # % of the goals
 # the letter whose slope is asked for, the test it should go with, the letter held
+D_OOD = "diversity", "quality"  # whose slope the primary is, and what it holds
 SLOPES = (("diversity", "ood", "quality"), ("quality", "id", "diversity"))
 Table = list[list[Number]]
 _Earned = TypedDict("_Earned", {"return": Table})
@@ -136,7 +143,38 @@ class QdcClaim(Claim[QdcClaimParams]):
         letters = {x: np.array([row.letters[x] for row in rows]) for x in LETTERS}
         primary, other = (self._slope(letters, rows, nine, *which) for which in SLOPES)
         others = [other, *self._related(rows, nine), *self._table(rows, nine)]
-        return Outcome(self.check(primary), [], [*others, *falls(loop), *rounds(loop)])
+        gates = self._gates(rows, nine, letters)
+        figures = [*others, *falls(loop), *rounds(loop)]
+        return Outcome(self.check(primary), gates, figures)
+
+    def _gates(
+        self, rows: list[Composed], nine: Nine, letters: dict[str, Doubles]
+    ) -> list[Gate]:
+        """Whether anything is learned, and whether goals are within reach."""
+
+        def gained(kind: str, level: str) -> Doubles:
+            """How much nearer than doing nothing each such dataset ends, m."""
+            means = [
+                self._means(nine[row.name][kind]) for row in rows if level in row.name
+            ]
+            return np.array([float(mean["still"] + mean["score"]) for mean in means])
+
+        near = "doing nothing - policies, ID, best quality"
+        far = "doing nothing - policies, OOD, all sectors"
+        room = of_replicates(far, gained("ood", "_all"), "m", DATASETS)
+        reached = np.array([self._means(nine[r.name]["ood"])["within"] for r in rows])
+        hits = of_replicates("goals reached, OOD", reached, "%", DATASETS)
+        halves = []  # the OOD score of even goals less that of odd ones
+        for row in rows:
+            table = -np.array(nine[row.name]["ood"]["distance"])
+            halves.append(table[:, ::2].mean() - table[:, 1::2].mean())
+        none = self._of("even goals less odd ones", np.array(halves), letters, *D_OOD)
+        return [
+            competence(of_replicates(near, gained("id", "top_"), "m", DATASETS)),
+            headroom(room),
+            within(hits, high=CEILING),
+            noise(none, self.params.smallest),
+        ]
 
     def _slope(
         self,
@@ -149,15 +187,21 @@ class QdcClaim(Claim[QdcClaimParams]):
     ) -> Figure:
         """How a test's score changes with a letter while the other is held."""
         score = np.array([self._means(nine[row.name][kind])["score"] for row in rows])
-        value, low, high = partial_slope(
-            score,
-            letters[letter],
-            letters[held],
-            draws=self.params.resamples,
-            seed=self.params.draw,
-        )
-        name = f"slope of the {TESTS[kind]} score on {letter}, {held} held"
-        return Figure(name, value, low, high, "m a mean z", DATASETS, len(rows))
+        return self._of(f"the {TESTS[kind]} score", score, letters, letter, held)
+
+    def _of(
+        self,
+        what: str,
+        values: Doubles,
+        letters: dict[str, Doubles],
+        letter: str,
+        held: str,
+    ) -> Figure:
+        """How anything of the datasets changes with a letter, the other held."""
+        p, causes = self.params, (letters[letter], letters[held])
+        slope = partial_slope(values, *causes, draws=p.resamples, seed=p.draw)
+        name = f"slope of {what} on {letter}, {held} held"
+        return Figure(name, *slope, "m a mean z", DATASETS, len(values))
 
     def _related(self, rows: list[Composed], nine: Nine) -> list[Figure]:
         """Correlations of all three letters with n and p; also with what is not judged.

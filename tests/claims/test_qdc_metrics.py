@@ -8,9 +8,10 @@ import pytest
 from tasks.claims import Outcome
 from tests.beds.harness import claim
 
-NAMES = [f"{q}_{d}" for q in ("top", "middle", "noisy") for d in ("one", "half", "all")]
-QUALITY = np.repeat([2.0, 1.0, 0.0], 3)  # of the nine, in their order
-DIVERSITY = np.tile([0.0, 1.0, 2.0], 3)
+NINE = [f"{q}_{d}" for q in ("top", "middle", "noisy") for d in ("one", "half", "all")]
+NAMES = [f"{name}_{draw}" for draw in range(3) for name in NINE]
+QUALITY = np.tile(np.repeat([2.0, 1.0, 0.0], 3), 3)  # of all, in their order
+DIVERSITY = np.tile([0.0, 1.0, 2.0], 9)
 LOOP = {
     name: {
         "diversity": [[1, 0, end]] * 2,
@@ -50,7 +51,7 @@ def look(near: Any, far: Any, noise: float = 0.01) -> Outcome:
         return {name: values.tolist() for name, values in told.items()}
 
     rows = zip(NAMES, QUALITY, DIVERSITY, near, far, strict=True)
-    return claim("qdc_metrics", resamples=100).judged(
+    return claim("qdc_metrics", resamples=200).judged(
         {
             name: {"metrics": metrics(q, d), "id": test(a), "ood": test(b)}
             for name, q, d, a, b in rows
@@ -66,16 +67,18 @@ def test_the_slope_is_that_of_one_letter_with_the_other_held():
     assert figure.value == pytest.approx(1 / 1.5**0.5, abs=0.02)
     assert figure.low < figure.value < figure.high
     assert figure.low > 0.7 * spread
+    assert found.refused == []
+    assert found.verdict == "shown"
     rows = {figure.name: figure.value for figure in found.figures}
     assert rows["slope of the ID score on quality, diversity held"] == pytest.approx(
         1 / 1.5**0.5, abs=0.02
     )
-    assert rows["quality with ID, 9 datasets"] == pytest.approx(0.95, abs=0.03)
-    assert rows["quality with ID, 9 datasets: p"] < 0.01
-    assert rows["diversity with ID, 9 datasets: p"] > 0.05
-    assert rows["noisy_one, ID: distance"] == pytest.approx(5, abs=0.02)
-    assert rows["noisy_one, ID: within 0.25 m"] == 0
-    assert rows["quality with ID, goals reached, 9 datasets"] == 0  # all the same
+    assert rows["quality with ID, 27 datasets"] == pytest.approx(0.95, abs=0.03)
+    assert rows["quality with ID, 27 datasets: p"] < 0.01
+    assert rows["diversity with ID, 27 datasets: p"] > 0.05
+    assert rows["noisy_one_0, ID: distance"] == pytest.approx(5, abs=0.02)
+    assert rows["noisy_one_0, ID: within 0.25 m"] == 0
+    assert rows["quality with ID, goals reached, 27 datasets"] == 0  # all the same
     assert rows["text: diversity at the start over that at the end"] == 2
     assert rows["text by cells, round 2: kept"] == 8
 

@@ -1,7 +1,7 @@
-"""The bed of ``qdc_metrics``: nine datasets, and a language model's loop.
+"""The bed of ``qdc_metrics``: nine datasets a draw, and a language model's loop.
 
 The nine are made of one archive, three levels of quality by three of diversity
-(``datasets.py``); on each a
+(``datasets.py``); each of ``draws`` plays, chooses and sets goals anew. On each a
 policy learns to swim to a goal and is tested with goals it has seen and has not
 (``goals.py``). The language model learns on from its own lines, filtered in two ways
 (``rounds.py``). Which figures are measured of a dataset, ``tasks/measure/qdc_metrics/``
@@ -13,7 +13,7 @@ says. A job's ``kind`` says what its result is:
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -62,7 +62,7 @@ class QdcBedParams(BedParams):
     neighbours: Annotated[int, Range(1, 10**6)]
     episodes: Annotated[int, Range(10, 10**6)]
     goals: Annotated[int, Range(1, 10**6)]
-    draw: Annotated[int, Range(0, 2**31 - 1)]
+    draws: Annotated[tuple[int, ...], Range(0, 2**31 - 1), Distinct(1)]
     seeds: Annotated[tuple[int, ...], Range(0, 2**31 - 1), Distinct(1)]
     updates: Annotated[int, Range(1, 10**9)]
     batch: Annotated[int, Range(1, 2**20)]
@@ -82,16 +82,15 @@ class QdcBedParams(BedParams):
         """Also refuse a design that cannot be made, and unknown metrics."""
         super().__post_init__()
         check_inner({"metrics": self.metrics}, {"metrics": QdcMetrics})
-        self.design().check()
+        self.design(self.draws[0]).check()
         self.measured()
 
-    def design(self) -> Design:
-        """Of the nine datasets."""
-        same = set(Design.__dataclass_fields__) - {"diversities"}
+    def design(self, draw: int) -> Design:
+        """Of the nine datasets of a draw."""
+        same = set(Design.__dataclass_fields__) - {"diversities", "draw"}
         levels = {"one": self.one, "half": self.half, "all": self.every}
-        return Design(
-            diversities=levels, **{name: getattr(self, name) for name in same}
-        )
+        given = {name: getattr(self, name) for name in same}
+        return Design(diversities=levels, draw=draw, **given)
 
     def cloned(self) -> Cloned:
         """Of who learns."""
@@ -112,13 +111,13 @@ class QdcBed(Bed[QdcBedParams]):
 
     Attributes:
         world: Where the archive's policies act.
-        folder: Of the nine datasets.
-        sources: These, by name.
+        folders: Of the nine datasets of each draw.
+        sources: All of them, by name and draw.
         by: What they are measured by, side by side.
     """
 
     world: World
-    folder: Path
+    folders: dict[int, Path]
     sources: dict[str, Source]
     by: Yardstick
 
@@ -131,33 +130,43 @@ class QdcBed(Bed[QdcBedParams]):
         }
 
     def jobs(self) -> Sequence[Job]:
-        """The nine datasets, and the language model."""
+        """The nine datasets of each draw, and the language model."""
         names = QdcBedParams.__dataclass_fields__
         text = tuple(name for name in names if name.startswith(TEXT))
         others = {*names, "archive", "world"} - {*text, "metrics"}
         return [
             *(
-                Job(name, {"kind": "dataset", "dataset": name}, text)
-                for name in self.params.design().names
+                Job(
+                    f"{name}_{draw}",
+                    {"kind": "dataset", "dataset": name, "draw": draw},
+                    text,
+                )
+                for draw in self.params.draws
+                for name in self.params.design(draw).names
             ),
             Job("text", {"kind": "text"}, tuple(sorted(others))),
         ]
 
     def prepare(self, jobs: Sequence[Job], kept: Kept) -> None:
-        """Make the nine datasets, if a job is left that needs them, and open them."""
+        """Make the datasets, if a job is left that needs them, and open them."""
         if all(job.settings["kind"] == "text" for job in jobs):
             return
-        archive, design = Path(self.params.needs_dataset), self.params.design()
+        archive = Path(self.params.needs_dataset)
         block = read_world(archive)["world"]
         self.world = recorded_world(archive)
-        self.folder = kept.place({"design": asdict(design), **self.inputs()})
-        if not self.folder.exists():
-            with Progress("elites play", 1.0, lines=10) as bar:
-                given = archive, self.world, block, design
-                write_datasets(self.folder, *given, progress=bar)
-        self.sources = {
-            name: Source.open(self.folder / f"{name}-v0") for name in design.names
-        }
+        self.folders, self.sources = {}, {}
+        for draw in self.params.draws:
+            design = self.params.design(draw)
+            folder = kept.place({"design": asdict(design), **self.inputs()})
+            if not folder.exists():
+                with Progress(f"elites play, draw {draw}", 1.0, lines=10) as bar:
+                    given = archive, self.world, block, design
+                    write_datasets(folder, *given, progress=bar)
+            self.folders[draw] = folder
+            for name in design.names:
+                source = Source.open(folder / f"{name}-v0")
+                named = f"{name}_{draw}"
+                self.sources[named] = replace(source, name=named)
         metrics = QdcMetrics(self.params.measured())
         self.by = metrics.yardstick(list(self.sources.values()))
 
@@ -165,11 +174,12 @@ class QdcBed(Bed[QdcBedParams]):
         """Measure a dataset and learn from it, or run the loop."""
         if job.settings["kind"] == "text":
             return looped(self.params.loop(), self.params.measured(), report)
-        source = self.sources[job.settings["dataset"]]
-        return {"metrics": self.measured(source), **self.tested(source.name, report)}
+        name, draw = job.settings["dataset"], job.settings["draw"]
+        source = self.sources[f"{name}_{draw}"]
+        return {"metrics": self.measured(source), **self.tested(name, draw, report)}
 
     def measured(self, source: Source) -> dict[str, Any]:
-        """A dataset beside the other eight, as metrics.json has it; without a gate."""
+        """A dataset beside all the others, as metrics.json has it; without a gate."""
         metrics, by = self.params.measured(), self.by
         figures = QdcMetrics(metrics).measure(source, by, world_of(source))
         return {
@@ -183,13 +193,14 @@ class QdcBed(Bed[QdcBedParams]):
             **blocks(figures),
         }
 
-    def tested(self, name: str, report: Report) -> dict[str, Any]:
+    def tested(self, name: str, draw: int, report: Report) -> dict[str, Any]:
         """Learn from a dataset, and play for the goals of both tests."""
-        goals = read_json(self.folder / "goals.json", MADE_BY)
-        data = hindsight(self.folder / f"{name}-v0", self.world)
+        folder = self.folders[draw]
+        goals = read_json(folder / "goals.json", MADE_BY)
+        data = hindsight(folder / f"{name}-v0", self.world)
         policy = cloned(data, self.params.cloned(), report)
         own = {"id": name.split("_", 1)[1], "ood": "held_out"}
         return {
-            kind: played(policy, np.array(goals[where]), self.world, self.params.draw)
+            kind: played(policy, np.array(goals[where]), self.world, draw)
             for kind, where in own.items()
         }
