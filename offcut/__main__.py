@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from offcut.c_program import CProgram
 from offcut.card import card
 from offcut.errors import RefusedError
 from offcut.play import play
@@ -59,7 +60,17 @@ def _parser() -> argparse.ArgumentParser:
     shown = commands.add_parser("card", help="print what the file says of itself")
     shown.set_defaults(run=_card)
 
-    for command in (played, timed, shown):
+    written = commands.add_parser(
+        "c",
+        help="write it as a C99 program of one file",
+        description="Write a feed-forward policy of at most 100 kB as one C99 file "
+        "that needs math.h alone, with its contract in a comment. offcut_act() "
+        "computes the action of one row.",
+    )
+    written.add_argument("-o", type=Path, required=True, metavar="OUT.c", dest="out")
+    written.set_defaults(run=_c)
+
+    for command in (played, timed, shown, written):
         command.add_argument("file", type=Path, metavar="FILE", help="the .onnx file")
     return parser
 
@@ -98,6 +109,19 @@ def _bench(options: argparse.Namespace) -> None:
 
 def _card(options: argparse.Namespace) -> None:
     print(card(Policy.open(options.file)), end="")
+
+
+def _c(options: argparse.Namespace) -> None:
+    text = CProgram(Policy.open(options.file)).text
+    try:
+        with options.out.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        mend = "name a new file with: -o policy.c"
+        raise RefusedError(
+            options.out, "file", error.strerror, "a new file", mend
+        ) from None
+    print(f"{options.out}: {len(text.encode()):,} bytes of C99")
 
 
 if __name__ == "__main__":
