@@ -42,7 +42,7 @@ RESULTS, PAGE = HERE / "estimates.json", HERE / "estimates.md"
 PARAMS = HERE.parent / "params"
 DATA = {  # policy and steps, as in params/dataset
     "pendulum": [("replay-0", 5_000), ("medium", 5_000), ("expert", 10_000)],
-    "hopper": [(f"replay-{i}", 6_250) for i in range(4)] + [("medium", 25_000)],
+    "hopper": [(f"replay-{i}", 5_000) for i in range(5)] + [("medium", 25_000)],
 }
 NOISES = {"pendulum": (0.5, 1.0, 2.0), "hopper": (0.5, 1.0)}
 METHODS = ("fqe", "wis", "dr")
