@@ -23,7 +23,7 @@ STAMP := $(VENV)/installed-$(shell cat requirements.lock pyproject.toml | cksum 
 # $(call which,make study NAME,params/study) ends with the names to choose from.
 which = files=($(2)/*.yaml); files=("$${files[@]\#\#*/}"); echo "say which: $(1)=one of $${files[*]%.yaml}" >&2; exit 1
 
-.PHONY: help setup run flow ui import export-data adopt world study smoke claim claims compare report params behaviors test check hazards bench lock browser
+.PHONY: help setup run flow ui import export-data adopt world study studies smoke claim claims compare report params behaviors test check hazards bench lock browser
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | awk 'BEGIN {FS = ":.*## "} {printf "  %-11s %s\n", $$1, $$2}'
@@ -82,6 +82,9 @@ smoke: setup  ## every smoke study, each through all stages to an evaluated ONNX
 adopt: setup  ## take in a policy trained elsewhere: make adopt SRC=... NAME=... WORLD=...|DATASET=...
 	@$(if $(and $(SRC),$(NAME),$(WORLD)$(DATASET)),,{ echo 'say which: make adopt SRC=FILE NAME=NAME WORLD=WORLD (or DATASET=DATASET) [NORM=norm.npz REPLAY=rows.npz OPTIONS="key=value ..."]' >&2; exit 1; })
 	@$(PY) -m tasks.adopt.engine.door --name="$$NAME" $(if $(WORLD),--world="$$WORLD") $(if $(DATASET),--dataset="$$DATASET") $(if $(NORM),--norm="$$NORM") $(if $(REPLAY),--replay="$$REPLAY") $(if $(OPTIONS),--options="$$OPTIONS") -- "$$SRC"
+
+studies: setup  ## list the studies that ran here, with the file to ship and the report
+	@$(PY) -m flows.studies
 
 claim: setup  ## check a paper's claim: make claim NAME=...
 	@$(if $(NAME),,$(call which,make claim NAME,params/claims))

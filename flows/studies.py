@@ -1,0 +1,66 @@
+"""List the studies that ran here, the newest first: ``python -m flows.studies``.
+
+A study leaves its report in ``data/experiments/<experiment>``; what it says of the file
+to ship is read from the metrics beside it.
+"""
+
+import sys
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from flows.experiments.worktree import PAGE, PAGES
+from tasks.artifacts.files import read_json
+from tasks.artifacts.stage import run_stage
+
+HEAD = ("when", "experiment", "ship", "score", "bytes", "report")
+
+
+def studies(root: Path) -> list[tuple[str, ...]]:
+    """A row a study, the newest first, with the columns of `HEAD`.
+
+    Args:
+        root: The clone.
+
+    Raises:
+        RefusedError: If the metrics of a study are not whole.
+    """
+    pages = sorted(
+        (root / PAGES).glob(f"*/{PAGE}"), key=lambda page: -page.stat().st_mtime
+    )
+    return [_row(page) for page in pages]
+
+
+def _row(page: Path) -> tuple[str, ...]:
+    when = datetime.fromtimestamp(page.stat().st_mtime).astimezone()
+    metrics: Mapping[str, Any] = {}
+    file = page.with_name("metrics.json")
+    if file.exists():
+        again = f"make study, or remove {page.parent}"
+        metrics = read_json(file, again, dict)
+    score = ""
+    if "ship_score" in metrics:
+        score = f"{metrics['ship_score']:.0f}"
+    if "ship_low" in metrics:
+        score += f" [{metrics['ship_low']:.0f}, {metrics['ship_high']:.0f}]"
+    size = f"{metrics['ship_bytes']:,.0f}" if "ship_bytes" in metrics else ""
+    ship = str(metrics.get("ship", ""))
+    return (f"{when:%Y-%m-%d %H:%M}", page.parent.name, ship, score, size, str(page))
+
+
+def main() -> None:
+    """Print the table, or that there is none yet."""
+    rows = studies(Path.cwd())
+    if not rows:
+        print("no study has run here: make study NAME=...")  # noqa: T201
+        return
+    table = [HEAD, *rows]
+    widths = [max(len(row[i]) for row in table) for i in range(len(HEAD) - 1)]
+    for row in table:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
+        print("  ".join([*cells, row[-1]]))  # noqa: T201, a command prints
+
+
+if __name__ == "__main__":
+    sys.exit(run_stage(main))
