@@ -20,6 +20,7 @@ LARGEST = 100_000  # bytes of the .onnx file
 MEND = "act with offcut.Policy instead"
 ELEMENTWISE = {  # of numbers x, y and z
     "Identity": "{x}",
+    "Cast": "{x}",  # to float or to double: a sum in float is as good to 1e-6
     "Relu": "{x} > 0.0f ? {x} : 0.0f",
     "Tanh": "tanhf({x})",
     "Exp": "expf({x})",
@@ -65,6 +66,8 @@ class CProgram:
         self.tables: list[str] = []
         self.body: list[str] = []
         for node in policy.model.nodes:
+            if node.op == "Cast" and node.number("to", 0) not in (1, 11):
+                self._untranslated(node)
             try:
                 self._node(node)
             except (KeyError, ValueError, IndexError):  # of a form not foreseen
@@ -129,6 +132,8 @@ class CProgram:
             self.constants[out] = codes.astype(np.float32) * wide
             if codes.ndim == 2 and np.abs(codes).max(initial=0) < 128:
                 self.codes[out] = codes.astype(np.int8), wide
+        elif node.op == "Cast":
+            self.constants[out] = values[0].astype(np.float32)
         else:
             folded = FOLDED[node.op](*values)
             self.constants[out] = np.asarray(folded, np.float32)

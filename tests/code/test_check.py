@@ -198,9 +198,9 @@ def test_rewards_need_no_attacker(corrupted: str):
     ("path", "value", "said"),
     [
         ("study.weighted.weightings", ["awe"], "weightings.awe: .*did you mean aw?"),
-        ("study.weighted.learners", ["td3"], "learners.td3: .*did you mean td3_bc?"),
-        ("study.policies", ["td3_bc-aw", "td3_bc-a"], "did you mean td3_bc-aw?"),
-        ("study.policies", ["bc-aw"], "study.policies.bc-aw: .*did you mean"),
+        ("study.weighted.learners", ["bcc"], "learners.bcc: .*did you mean bc?"),
+        ("study.policies", ["bc-aw", "bc-a"], "did you mean bc-aw?"),
+        ("study.policies", ["iql-aw"], "study.policies.iql-aw: .*bc-aw"),
         (
             "weighting.aw.alpha",
             0,
@@ -210,8 +210,8 @@ def test_rewards_need_no_attacker(corrupted: str):
     ],
 )
 def test_weighted_policies_are_checked(path: str, value: Any, said: str):
-    params = yaml.safe_load(composed(["study=trajectory_weighting"]))
-    assert "td3_bc-aw" in params["study"]["policies"]
+    params = yaml.safe_load(composed(["study=archives_smoke"]))
+    assert "bc-aw" in params["study"]["policies"]
     test_what_a_stage_would_refuse_is_refused(params, path, value, said)
 
 

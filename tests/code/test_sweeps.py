@@ -64,17 +64,18 @@ def test_what_no_stack_can_train_is_refused(
 
 
 def test_the_numbers_of_a_configuration_have_to_fit_together():
-    params = yaml.safe_load(composed(["study=riql"]))
+    learners = "study.learners=[bc,riql]"
+    added = ["study=continuous_smoke", "+train@train.riql=riql", learners]
+    params = yaml.safe_load(composed(added))
+    params["study"]["policies"] = ["bc"]
     sweep = {"riql": {"target_low": [-100, 5000]}}
-    params["study"]["policies"] = ["iql"]
-    params["claim"] = {}
     with pytest.raises(RefusedError, match="sweep.riql.target_low: found 5000.*less"):
         check(swept(params, sweep))
 
 
 def test_a_weighted_learner_of_the_same_name_is_refused():
-    params = yaml.safe_load(composed(["study=trajectory_weighting"]))
-    params["weighting"]["alpha1"] = params["weighting"]["aw"]
+    added = "+weigh@weighting.alpha1=trajectory_weighting"
+    params = yaml.safe_load(composed(["study=sweep_smoke", added]))
     params["study"]["weighted"] = {"learners": ["td3_bc"], "weightings": ["alpha1"]}
     with pytest.raises(RefusedError, match="td3_bc-alpha1, expected another name"):
         check(swept(params, {"td3_bc": {"alpha": [1]}}))

@@ -29,7 +29,7 @@ ORIGIN = {
         ("float32, categorical with mask", 8, 60, 360),
         ("float32, ResNet", 20, 20, 240),
         ("distill, 2x16", 6, 60, 180),
-        ("int8_static", 23, 370, 240),
+        ("int8_static", 24, 370, 240),
         ("gptq4", 11, 140, 320),
         ("quest, 1 bit", 69, 760, 700),
         ("quest, 2 bits", 69, 760, 700),

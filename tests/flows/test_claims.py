@@ -38,10 +38,13 @@ def commit(root: Path, value: float) -> None:
 
 def content(value: float, **more: float) -> dict[str, object]:
     words = dict.fromkeys(("statement", "paper", "verdict"), "x")
-    ends = {"low": value, "high": value}
-    figure = {"name": "a", "unit": "score", "value": value, **ends}
-    lists = {"seeds": [0], "checks": [], "figures": [figure]}
-    return {"claim": "riql", "study": "riql", **words, **lists, **more}
+    ends = {"low": value, "high": value, "of": "training seeds", "n": 8, "sd": 1.0}
+    figure = {"name": "a", "unit": "score", "value": value, **ends, "exact": ""}
+    rule = {"bound": 0.0, "smallest": 1.0, "pilot_sd": 1.0, "verdict": "x"}
+    primary = {**figure, **rule, "pilot": "", "measures": "x"}
+    lists = {"seeds": [0], "refused": [], "gates": [], "figures": [figure]}
+    head = {"schema": 2, "claim": "riql", "study": "riql"}
+    return {**head, **words, **lists, "primary": primary, **more}
 
 
 def kept(root: Path) -> dict[str, object]:
@@ -72,9 +75,9 @@ def test_the_same_figures_from_the_cache_keep_their_time(root: Path):
 def test_a_claim_that_is_not_whole_is_refused(root: Path):
     path = root / "data/claims/riql.json"
     commit(root, value=2.0)
-    path.write_text(json.dumps(content(2.0) | {"checks": [1]}))
+    path.write_text(json.dumps(content(2.0) | {"gates": [1]}))
     git(root, "commit", "-qam", "another")
-    with pytest.raises(RefusedError, match=r"checks\[0\]: found 1, expected an object"):
+    with pytest.raises(RefusedError, match=r"gates\[0\]: found 1, expected an object"):
         bring(root, "HEAD", "riql", 9.0)
 
 

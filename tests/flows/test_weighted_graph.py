@@ -30,18 +30,19 @@ def graph(clone: Project, monkeypatch: pytest.MonkeyPatch, study: str) -> Graph:
 def test_weighted_policies_go_on_as_any_other(
     clone: Project, monkeypatch: pytest.MonkeyPatch
 ):
-    found = graph(clone, monkeypatch, "trajectory_weighting")
-    data = "pendulum_random_expert_10"
-    parents = found.parents[f"train_weighted@{data}-td3_bc-aw"]
-    assert parents == {"code", f"generate@{data}", f"weigh@{data}-aw"}
+    found = graph(clone, monkeypatch, "archives_smoke")
+    data = "pendulum_mixture"
+    parents = found.parents[f"train_weighted@{data}-bc-aw"]
+    gate = {name for name in found.names if name.startswith("measure@")}
+    assert parents == {"code", f"generate@{data}", f"weigh@{data}-aw", *gate}
     assert found.parents[f"weigh@{data}-aw"] == {"code", f"generate@{data}"}
-    assert found.outputs(f"train_weighted@{data}-td3_bc-aw") == [
-        Path(f"data/policies/{data}/td3_bc-aw")
+    assert found.outputs(f"train_weighted@{data}-bc-aw") == [
+        Path(f"data/policies/{data}/bc-aw")
     ]
-    below = found.parents[f"compress@{data}-td3_bc-aw-float32"]
-    assert f"train_weighted@{data}-td3_bc-aw" in below
+    below = found.parents[f"compress@{data}-bc-aw-float32"]
+    assert f"train_weighted@{data}-bc-aw" in below
     trained = [name for name in found.names if name.startswith("train_weighted@")]
-    assert len(trained) == 15
+    assert len(trained) == 3
     assert {f"weigh@{data}-aw", *trained} <= found.parents["report"]
 
 
