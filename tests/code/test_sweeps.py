@@ -64,9 +64,7 @@ def test_what_no_stack_can_train_is_refused(
 
 
 def test_the_numbers_of_a_configuration_have_to_fit_together():
-    learners = "study.learners=[bc,riql]"
-    added = ["study=continuous_smoke", "+train@train.riql=riql", learners]
-    params = yaml.safe_load(composed(added))
+    params = yaml.safe_load(composed(["study=continuous_smoke"]))
     params["study"]["policies"] = ["bc"]
     sweep = {"riql": {"target_low": [-100, 5000]}}
     with pytest.raises(RefusedError, match="sweep.riql.target_low: found 5000.*less"):
