@@ -20,7 +20,7 @@ LARGEST = 100_000  # bytes of the .onnx file
 MEND = "act with offcut.Policy instead"
 ELEMENTWISE = {  # of numbers x, y and z
     "Identity": "{x}",
-    "Cast": "{x}",  # to float or to double: a sum in float is as good to 1e-6
+    "Cast": "{x}",  # to float or to double, whose sums are of floats here
     "Relu": "{x} > 0.0f ? {x} : 0.0f",
     "Tanh": "tanhf({x})",
     "Exp": "expf({x})",

@@ -35,7 +35,7 @@ def content(
         "study": results.params["study"]["name"],
         "statement": claim.params.statement,
         "paper": claim.params.paper,
-        "seeds": results.seeds,
+        "seeds": drawn_with(claim, results),
         "verdict": outcome.verdict,
         "refused": outcome.refused,
         "primary": {
@@ -58,6 +58,14 @@ def content(
         ],
         "figures": [asdict(figure) for figure in outcome.figures],
     }
+
+
+def drawn_with(claim: Claim[ClaimParams], results: Results) -> list[int]:
+    """Numbers its replicates were drawn with: its bed's, or the study's seeds."""
+    beds = results.params.get("bed", {})
+    bed = beds.get(Path(claim.params.bed).name, {})
+    listed = (bed.get(key) for key in ("seeds", "networks", "mixtures"))
+    return next((some for some in listed if isinstance(some, list)), results.seeds)
 
 
 def judged(claim: Claim[ClaimParams], results: Results, name: str) -> Outcome:

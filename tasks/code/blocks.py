@@ -8,6 +8,7 @@ import inspect
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tasks.artifacts.by_dataset import named_datasets, of_dataset
@@ -26,6 +27,7 @@ from tasks.artifacts.params import (
 )
 from tasks.code import methods, world_method
 
+DATASET_FILES = Path("params/dataset")
 # what no file in UTF-8 can hold, or no line of text does
 CONTROL = re.compile(r"[\ud800-\udfff\x00-\x08\x0b-\x1f\x7f]")
 DEEPEST, MOST, LONGEST = 16, 100_000, 2000  # levels, entries, characters of a text
@@ -208,7 +210,11 @@ def _check_block(where: str, block: Any, group: Group, name: object) -> None:
         )
     blocks = [block]
     if group is GROUPS["train"]:
-        blocks = [of_dataset(block, name, where) for name in named_datasets(block)]
+        names = named_datasets(block)
+        if known := [path.stem for path in DATASET_FILES.glob("*.yaml")]:
+            for name in names[1:]:  # a name misspelt would take the default unseen
+                check_known(name, known, where, "an unknown dataset")
+        blocks = [of_dataset(block, name, where) for name in names]
     for each in blocks:
         parsed = cls.Parameters.parse(each, where)
     # what only some classes ask, of rooms that this one may not import

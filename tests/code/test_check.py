@@ -280,3 +280,17 @@ def test_a_beds_inner_block_names_its_class():
     params["bed"]["adadfq"]["game"]["_target_"] = "tasks.train.bc.BC"
     with pytest.raises(RefusedError, match=r"game\._target_: .* the class AdaDFQ"):
         check(params)
+
+
+def test_a_dataset_that_no_file_has_is_refused_in_a_table(params: dict[str, Any]):
+    table = {"default": 0.01, "hopper_medum": 0.05}
+    params["train"]["td3_bc"] = {
+        **yaml.safe_load((ROOT / "params/train/td3_bc.yaml").read_text()),
+        "alpha": table,
+    }
+    with pytest.raises(
+        RefusedError, match="hopper_medum: .*mean hopper_medium"
+    ):
+        check(params)
+    del table["hopper_medum"]
+    check(params)

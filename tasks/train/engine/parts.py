@@ -119,6 +119,8 @@ class Part:
             job.learner(policies[:1], seeds),
             {
                 **job.block,
+                # two that are alike may be trained at once, each in a place of its own
+                "policy": [job.data.dataset_id, job.name],
                 "moments": effort.moments,
                 "tried": [job.tried[policy] for policy in policies],
             },
