@@ -261,7 +261,8 @@ def study(root: Path, monkeypatch: pytest.MonkeyPatch, **changed: Any) -> None:
     name = "trajectory_weighting"
     block = yaml.safe_load((ROOT / f"params/claims/{name}.yaml").read_text("utf-8"))
     study = {"name": name, "seeds": [0, 1, 2]}
-    params = {"study": study, "claim": {name: block | changed}}
+    bed = {name: {"seeds": list(range(8))}}
+    params = {"study": study, "bed": bed, "claim": {name: block | changed}}
     (root / "params.yaml").write_text(yaml.safe_dump(params))
     monkeypatch.chdir(root)
     monkeypatch.setattr("sys.argv", ["tasks.claims", "--claim", name])
@@ -287,7 +288,7 @@ def test_the_command_writes_the_file_and_says_what_came_of_it(
     content = json.loads(path.read_text())
     assert content["schema"] == 2
     assert content["primary"]["verdict"] == content["verdict"] == "shown"
-    assert content["primary"]["n"] == 8
+    assert content["primary"]["n"] == len(content["seeds"]) == 8  # the bed's
     said = capsys.readouterr().out
     assert said.startswith("claim trajectory_weighting: shown\n  aw - uniform, mean")
     monkeypatch.setattr("sys.argv", ["tasks.claims", "--pages"])

@@ -288,9 +288,7 @@ def test_a_dataset_that_no_file_has_is_refused_in_a_table(params: dict[str, Any]
         **yaml.safe_load((ROOT / "params/train/td3_bc.yaml").read_text()),
         "alpha": table,
     }
-    with pytest.raises(
-        RefusedError, match="hopper_medum: .*mean hopper_medium"
-    ):
+    with pytest.raises(RefusedError, match="hopper_medum: .*mean hopper_medium"):
         check(params)
     del table["hopper_medum"]
     check(params)

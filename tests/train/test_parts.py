@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,15 @@ import yaml
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import sha256
 from tasks.artifacts.policy import load_policy
+from tasks.artifacts.study import Effort
 from tasks.train.engine.loop import train
+from tasks.train.engine.parts import Job, Part
 from tasks.train.engine.processes import Report, side_by_side, split
 
 from . import harness
 from .test_command import project  # noqa: F401
 
+ROOT = Path(__file__).parents[2]
 OUTPUT = Path("data/policies/tiny/td3_bc")
 TINY = ("--dataset", "tiny", "--learner", "td3_bc")
 
@@ -49,6 +53,22 @@ def study(**change: Any) -> None:
 )
 def test_parts_are_neighbours(seeds: Any, parts: int, found: Any):
     assert split(seeds, parts) == found
+
+
+def test_like_trainings_keep_their_checkpoints_apart():
+    study = yaml.safe_load((ROOT / "params.yaml").read_text())["study"]
+    effort, block = Effort.of(study), harness.block("td3_bc")
+    job = Job("td3_bc", block, harness.transitions(), effort, {"td3_bc": {}})
+    places = {
+        Part(each, ["td3_bc"], (0,)).checkpoint.folder
+        for each in (
+            job,
+            job,
+            replace(job, name="again"),
+            replace(job, data=harness.transitions(dataset_id="copy-v0")),
+        )
+    }
+    assert len(places) == 3
 
 
 def test_parts_leave_what_one_process_leaves(command: Any):
