@@ -1,228 +1,129 @@
-"""Keep the study `baselines`, and write it up: docs/baselines.md.
+"""Keep the studies `baselines` and `real_size`, and write them up: docs/baselines.md.
 
-    python -m benchmarks.baselines [FOLDER]
+    python -m benchmarks.baselines [STUDY FOLDER]
 
-FOLDER is where the study ran (``make study NAME=baselines SET=...`` with ``--keep``, or
-a checkout of its experiment after ``dvc checkout``). Its metrics, curves, learning and
-report are copied into data/studies/baselines; without FOLDER only the page is written.
+FOLDER is where the study ran (``python -m flows.study STUDY --keep`` says so at its
+end). What the page needs is copied into data/studies/STUDY; without arguments only the
+page and its picture are written.
 """
 
-import csv
 import json
 import shutil
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
+import pandas as pd
+import yaml
 
-from benchmarks.tables import table
+from benchmarks import baselines_page
+from tasks.artifacts.curves import read_horizon
+from tasks.statistics.intervals import iqm
 
 HERE = Path(__file__).parents[1]
-KEPT = HERE / "data/studies/baselines"
+STUDIES = HERE / "data/studies"
 PAGE = HERE / "docs/baselines.md"
+PICTURE = HERE / "docs/baselines.svg"
 CARD = ("episodes", "steps", "score_mean", "sha256")
-CORL = Path(__file__).parent / "corl.json"
-DISCOUNT = 0.99  # of every learner here
-HEAD = """# The offline baselines
-
-The study `baselines`: eleven learners, four datasets, five seeds, 10 000 updates of
-two layers of 64. `make study NAME=baselines` runs it again, unattended, and goes on
-after a kill. Metrics, curves and report page of this run lie in
-[data/studies/baselines](../data/studies/baselines), with
-[its parameters](../data/studies/baselines/params.yaml).
-
-**This run is from before its critics were given their horizon.** With polyak 0.005 they
-had 0.5 of it, 39 % of a value (`td3_bc` and `rebrac` 0.25, 22 %), so all learners with
-critics are UNDERTRAINED here, and what they score is no verdict on their methods. The
-medium-replay datasets were other mixtures: in halfcheetah's 30 % of the steps show a
-robot that lies still, and `bc` lay still with them, so *above bc* says little there.
-`rebrac` had hopper-medium's penalties and `xql` one temperature on every dataset. All
-of this has been changed in [the study](../params/study/baselines.yaml) since.
-
-Scores: 0 is the random policy, 100 the best behaviour policy, both measured here; the
-interquartile mean over seeds and 20 episodes, with its 95 % interval over both. *Above
-bc*: the whole interval lies above bc's. *Last* and *best* are of the ten policies kept
-on the way, 5 episodes a seed. CORL's figures are context alone: D4RL's data and physics
-are others, its networks larger, its updates a hundred times as many, its numbers tuned
-for each dataset.
-"""
-BELOW = """Below the random policy. *Its value* is what SAC-N's ten critics give logged
-actions in the end, mean; hold it against the largest discounted sum of rewards in the
-data and against what the policy then earns. On hopper it believes in actions that
-nobody tried; its authors need 200 to 500 critics there, 20 on walker2d, and three
-million updates. On halfcheetah ten are the authors' number, and the value is low: it is
-under-trained."""
+KEPT = ("metrics", "learning", "datasets", "horizons")
 
 
-def keep(folder: Path) -> None:
-    """Copy the study's metrics, curves, learning and report into the project.
+def keep(study: str, folder: Path) -> None:
+    """Copy what the page says of a study into the project.
 
     Args:
-        folder: Where the study ran.
+        study: Its name.
+        folder: Where it ran.
     """
-    data = folder / "data"
-    KEPT.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(data / "report/table.json", KEPT / "metrics.json")
-    shutil.copyfile(data / "report/index.html", KEPT / "report.html")
-    shutil.copyfile(folder / "params.yaml", KEPT / "params.yaml")
-    shutil.copyfile(folder / "environment.json", KEPT / "environment.json")
-    shutil.rmtree(KEPT / "curves", ignore_errors=True)
-    shutil.copytree(data / "report/plots/curves", KEPT / "curves")
-    learning = {
-        f"{path.parts[-4]}/{path.parts[-3]}": json.loads(path.read_text())
-        for path in sorted(data.glob("evaluations/*/*/snapshots/metrics.json"))
+    data, kept = folder / "data", STUDIES / study
+    shutil.rmtree(kept, ignore_errors=True)
+    kept.mkdir(parents=True)
+    for source in ("params.yaml", "environment.json", "data/report/index.html"):
+        shutil.copyfile(folder / source, kept / Path(source).name)
+    shutil.move(kept / "index.html", kept / "report.html")
+    learners = [path.parent for path in sorted(data.glob("policies/*/*/policy.json"))]
+    names = ["/".join(path.parts[-2:]) for path in learners]
+    files = {
+        "metrics": json.loads((data / "report/table.json").read_text("utf-8")),
+        "learning": {n: curve(data / "evaluations" / n / "snapshots") for n in names},
+        "datasets": {p.name.removesuffix("-v0"): card(p) for p in datasets(data)},
+        "horizons": {
+            name: read_horizon(path, "dvc repro")
+            for name, path in zip(names, learners, strict=True)
+        },
     }
-    text = json.dumps(learning, indent=1, sort_keys=True) + "\n"
-    (KEPT / "learning.json").write_text(text, encoding="utf-8")
-    cards = {}
-    for path in sorted(data.glob("datasets/*/card.json")):
-        card = json.loads(path.read_text())
-        world = json.loads((path.parent / "world.json").read_text())["world"]
-        name = path.parent.name.removesuffix("-v0")
-        cards[name] = {key: card[key] for key in CARD}
-        cards[name] |= {key: world[key] for key in ("ref_min", "ref_max")}
-        cards[name]["discounted_max"] = best_to_come(path.parent)
-    text = json.dumps(cards, indent=1, sort_keys=True) + "\n"
-    (KEPT / "datasets.json").write_text(text, encoding="utf-8")
+    for name, content in files.items():
+        text = json.dumps(content, indent=1, sort_keys=True) + "\n"
+        (kept / f"{name}.json").write_text(text, encoding="utf-8")
 
 
-def best_to_come(dataset: Path) -> float:
-    """The largest discounted sum of rewards that followed a logged step.
+def datasets(data: Path) -> list[Path]:
+    """The folders of a study's datasets."""
+    return [path.parent for path in sorted(data.glob("datasets/*/card.json"))]
+
+
+def card(dataset: Path) -> dict[str, Any]:
+    """What the page says of a dataset: size, mean score, reference returns.
 
     Args:
-        dataset: Folder of a Minari dataset.
+        dataset: Its folder.
     """
-    best = -np.inf
-    with h5py.File(dataset / "data/main_data.hdf5") as file:
-        for episode in file.values():
-            ahead = 0.0
-            for reward in np.asarray(episode["rewards"])[::-1]:
-                ahead = float(reward) + DISCOUNT * ahead
-                best = max(best, ahead)
-    return round(best, 1)
+    whole = json.loads((dataset / "card.json").read_text(encoding="utf-8"))
+    world = json.loads((dataset / "world.json").read_text(encoding="utf-8"))["world"]
+    references = {key: world[key] for key in ("ref_min", "ref_max")}
+    return {key: whole[key] for key in CARD} | references
 
 
-def page(
-    metrics: Mapping[str, Any],
-    learning: Mapping[str, Any],
-    cards: Mapping[str, Any],
-    corl: Mapping[str, Any],
-    curves: Path,
-) -> str:
-    """Write docs/baselines.md.
+def curve(snapshots: Path) -> dict[str, list[float]]:
+    """Each seed's interquartile mean return, by the number of updates done.
 
     Args:
-        metrics: metrics.json of the study's report.
-        learning: Scores of the policies kept on the way, by ``dataset/learner``.
-        cards: What is said of each dataset, by name.
-        corl: CORL's published figures.
-        curves: Folder of the learners' curves.
-
-    Returns:
-        The page's Markdown.
+        snapshots: Folder of returns.csv, one row an episode.
     """
-    parts = [HEAD, verdict(metrics), below_random(metrics, cards, curves)]
-    for dataset, learners in metrics.items():
-        card = cards[dataset]
-        published = corl["scores"].get(dataset, {})
-        rows = [
-            row(name, learners, learning[f"{dataset}/{name}"], card, published)
-            for name in learners
+    returns = pd.read_csv(snapshots / "returns.csv")
+    return {
+        str(update): [
+            round(float(iqm(own["return"].to_numpy(np.float64))), 3)
+            for _, own in rows.groupby("seed")
         ]
-        parts += [
-            f"## {dataset}",
-            f"{card['episodes']} episodes, {card['steps']} steps, mean score "
-            f"{card['score_mean']:.1f}.",
-            table("learner | score | | last | best | CORL, last | int8 file", rows),
-        ]
-    return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+        for update, rows in returns.groupby("update")
+    }
 
 
-def row(
-    name: str,
-    learners: Mapping[str, Any],
-    way: Mapping[str, Any],
-    card: Mapping[str, Any],
-    corl: Mapping[str, Any],
-) -> list[str]:
-    """The row of one learner on one dataset.
+def read(study: str) -> dict[str, Any]:
+    """What was kept of a study, with its parameters.
 
     Args:
-        name: The learner.
-        learners: metrics.json of the dataset.
-        way: Scores of the policies kept on the way.
-        card: What is said of the dataset.
-        corl: CORL's figures for the dataset, by learner.
+        study: Its name.
     """
-    own, bc = learners[name]["float32"], learners["bc"]["float32"]
-    words = "above bc" if own["score_low"] > bc["score_high"] else ""
-    if own["score_high"] < 0:
-        words = "below random"
-
-    def score(moment: str) -> str:
-        spread = card["ref_max"] - card["ref_min"]
-        return f"{100 * (way[moment]['iqm'] - card['ref_min']) / spread:.1f}"
-
-    return [
-        f"`{name}`",
-        f"{own['score']:.1f} [{own['score_low']:.1f}, {own['score_high']:.1f}]",
-        words,
-        score("last"),
-        score("best"),
-        "{:.1f} ± {:.1f}".format(*corl[name]) if name in corl else "-",
-        learners[name]["int8_static"]["verdict"],
-    ]
+    kept = STUDIES / study
+    content: dict[str, Any] = {
+        name: json.loads((kept / f"{name}.json").read_text(encoding="utf-8"))
+        for name in KEPT
+    }
+    text = (kept / "params.yaml").read_text(encoding="utf-8")
+    return content | {"params": yaml.safe_load(text)}
 
 
-def verdict(metrics: Mapping[str, Any]) -> str:
-    """Which learners are above bc, in a sentence a dataset."""
-    lines = []
-    for dataset, learners in metrics.items():
-        bc = learners["bc"]["float32"]["score_high"]
-        above = [
-            f"`{name}`"
-            for name in learners
-            if learners[name]["float32"]["score_low"] > bc
-        ]
-        lines.append(f"- {dataset}: {', '.join(above) or 'nobody'}")
-    return "Above bc, interval by interval:\n\n" + "\n".join(lines)
-
-
-def below_random(
-    metrics: Mapping[str, Any], cards: Mapping[str, Any], curves: Path
-) -> str:
-    """Which learners are below the random policy, and what their critics say of it."""
-    rows = []
-    for dataset, learners in metrics.items():
-        for name, own in learners.items():
-            if own["float32"]["score_high"] >= 0:
-                continue
-            path = curves / f"{dataset}-{name}-value.csv"
-            *_, last = csv.DictReader(path.read_text(encoding="utf-8").splitlines())
-            value = f"{float(last['mean']):.0f}"
-            most = f"{cards[dataset]['discounted_max']:.0f}"
-            rows.append(
-                [dataset, f"`{name}`", value, most, round(own["float32"]["return"])]
-            )
-    if not rows:
-        return "Nobody is below the random policy."
-    head = "dataset | learner | its value | largest in the data | its return"
-    return f"{BELOW}\n\n{table(head, rows)}"
+def written() -> dict[Path, str]:
+    """The page and the picture, by path, of what was kept."""
+    small, real = read("baselines"), read("real_size")
+    sources = HERE / "benchmarks"
+    corl = json.loads((sources / "corl.json").read_text(encoding="utf-8"))
+    beds = json.loads((sources / "beds.json").read_text(encoding="utf-8"))
+    return {
+        PAGE: baselines_page.render(small, real, corl, beds),
+        PICTURE: baselines_page.picture(real, corl),
+    }
 
 
 def main() -> None:
-    """Keep the study of the folder the command line names, and write the page."""
+    """Keep the study that the command line names, and write the page."""
     if sys.argv[1:]:
-        keep(Path(sys.argv[1]))
-    documents = [
-        json.loads((KEPT / name).read_text(encoding="utf-8"))
-        for name in ("metrics.json", "learning.json", "datasets.json")
-    ]
-    corl = json.loads(CORL.read_text(encoding="utf-8"))
-    PAGE.write_text(page(*documents, corl, KEPT / "curves"), encoding="utf-8")
+        keep(sys.argv[1], Path(sys.argv[2]))
+    for path, text in written().items():
+        path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from scipy import stats
 
 from benchmarks import (
     baselines,
+    baselines_page,
     beds_page,
     compressors_page,
     episodes,
@@ -157,13 +158,8 @@ def test_the_front_holds_what_nothing_beats():
 
 
 def test_the_baselines_are_rendered_from_what_was_kept():
-    read = [
-        json.loads((baselines.KEPT / name).read_text(encoding="utf-8"))
-        for name in ("metrics.json", "learning.json", "datasets.json")
-    ]
-    corl = json.loads(baselines.CORL.read_text(encoding="utf-8"))
-    text = baselines.page(*read, corl, baselines.KEPT / "curves")
-    assert baselines.PAGE.read_text(encoding="utf-8") == text
+    for path, text in baselines.written().items():
+        assert path.read_text(encoding="utf-8") == text
 
 
 def test_the_beds_are_rendered_from_their_figures():
@@ -186,19 +182,24 @@ def test_a_bed_is_alive_only_with_whole_intervals():
     assert beds_page.alive({**own, "score": 6.5}) == "weighting"
 
 
-def test_a_baseline_is_above_only_with_its_whole_interval(tmp_path: Path):
+def test_a_baseline_is_judged_by_whole_intervals_where_its_bed_is_alive():
     def scored(low: float, high: float) -> dict[str, Any]:
-        return {"float32": {"score_low": low, "score_high": high, "return": 2.4}}
+        return {"float32": {"score_low": low, "score_high": high}}
 
-    found = {"d": {"bc": scored(1, 5), "iql": scored(4.9, 9), "dt": scored(5.1, 6)}}
-    assert baselines.verdict(found).endswith("- d: `dt`")
-    cards = {"d": {"discounted_max": 7.0}}
-    assert "Nobody" in baselines.below_random(found, cards, tmp_path)
-    found["d"]["sac_n"] = scored(-3, -1)
-    lines = "update,low,high,mean\n100,1,1,1\n200,80,90,85.2\n"
-    (tmp_path / "d-sac_n-value.csv").write_text(lines)
-    table = baselines.below_random(found, cards, tmp_path)
-    assert table.endswith("| d | `sac_n` | 85 | 7 | 2 |")
+    learners = {"bc": scored(1, 5), "bc10": scored(5.1, 6), "iql": scored(4.9, 9)}
+    learners |= {"dt": scored(0, 0.9), "sac_n": scored(-3, -1)}
+    card, had = {"score_mean": 4.5}, {"share": 1.5, "value": 1.0, "data_value": 2.0}
+
+    def words(name: str, reached: Any, living: str) -> str:
+        return baselines_page.words(name, learners, reached, card, living)
+
+    assert words("bc10", None, "TD, weighting") == "above bc, above data"
+    assert words("bc10", None, "TD") == ""
+    assert words("iql", had, "TD") == "above data"
+    assert words("iql", had, "weighting") == ""
+    assert words("iql", had | {"share": 1.4}, "TD") == "UNDERTRAINED"
+    assert words("dt", None, "weighting") == "below bc"
+    assert words("sac_n", had, "TD") == "below bc, below random"
 
 
 def test_rank_correlation_is_scipys():
