@@ -107,6 +107,8 @@ class Study(Effort):
     datasets: Some
     played: Names
     learners: Names
+    learned: Names
+    steps: Annotated[int, Range(0, 10**9)]
     adopted: Names
     policies: Some
     curves: Names

@@ -36,7 +36,8 @@ def check(params: Mapping[str, Any]) -> None:
     study = Study.parse(params["study"], "study")
     check_makers(params)
     study.check_device()
-    trained = [*_trained(params, study), *_adopted(params, study)]
+    trained = [*_trained(params, study), *_learned(params, study)]
+    trained += _adopted(params, study)
     made = _made(params, study)
     _check_lists(params, study, trained, made)
     _check_sampled(params, study)
@@ -64,6 +65,20 @@ def _trained(params: Mapping[str, Any], study: Study) -> list[str]:
     tried = grid(params)
     own = [name for learner in study.learners for name in tried[learner] or [learner]]
     return [*own, *both]
+
+
+def _learned(params: Mapping[str, Any], study: Study) -> tuple[str, ...]:
+    """Names of the policies that are learned in a world."""
+    blocks, where = params["learn"], "study.learned"
+    _check_all(study.learned, blocks, where)
+    for name in study.learned:
+        if name in params["train"]:
+            expected = "another name: a learner of datasets has it"
+            raise RefusedError(PARAMS, where, name, expected, MEND)
+        if study.steps < blocks[name]["warm_up"]:
+            expected = f"at least learn.{name}.warm_up, {blocks[name]['warm_up']}"
+            raise RefusedError(PARAMS, "study.steps", study.steps, expected, MEND)
+    return study.learned
 
 
 def _adopted(params: Mapping[str, Any], study: Study) -> tuple[str, ...]:
