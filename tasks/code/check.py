@@ -12,7 +12,7 @@ from tasks.artifacts.makers import MAKERS, check_makers
 from tasks.artifacts.names import check_names
 from tasks.artifacts.params import MEND, PARAMS, check_known, class_of
 from tasks.artifacts.played import played
-from tasks.artifacts.study import Study
+from tasks.artifacts.study import Study, check_steps
 from tasks.artifacts.sweep import grid
 from tasks.code.blocks import check_blocks, check_shape
 from tasks.code.sweeps import check_sweep
@@ -75,9 +75,7 @@ def _learned(params: Mapping[str, Any], study: Study) -> tuple[str, ...]:
         if name in params["train"]:
             expected = "another name: a learner of datasets has it"
             raise RefusedError(PARAMS, where, name, expected, MEND)
-        if study.steps < blocks[name]["warm_up"]:
-            expected = f"at least learn.{name}.warm_up, {blocks[name]['warm_up']}"
-            raise RefusedError(PARAMS, "study.steps", study.steps, expected, MEND)
+        check_steps(study.steps, blocks[name], name)
     return study.learned
 
 

@@ -6,7 +6,6 @@ where it was and ends with the same bytes.
 """
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
 from tasks.artifacts.cut import POLICIES
@@ -18,7 +17,7 @@ from tasks.artifacts.params import load
 from tasks.artifacts.processes import usable_cores
 from tasks.artifacts.progress import Progress
 from tasks.artifacts.stage import run_stage
-from tasks.artifacts.study import Effort
+from tasks.artifacts.study import Effort, check_steps, stated
 from tasks.code import made_by
 from tasks.code.blocks import checked
 from tasks.learn.engine.parts import Job, Part, write
@@ -39,9 +38,9 @@ def main() -> None:
     params = load()
     block = checked(params, "learn", name)
     known_dataset(params, dataset, "dataset")
-    study = params.get("study", {})
-    effort = Effort.of(study)
-    effort = replace(effort, updates=study["steps"])
+    study = stated(params)
+    check_steps(study.get("steps", 0), block, name)
+    effort = Effort.of({**study, "updates": study["steps"]})
     settle()
     check_precision(effort.precision)
     output = POLICIES / dataset / name
