@@ -75,6 +75,8 @@ def _parity(parity: Mapping[str, Any] | None) -> str:
 def _origin(contract: Mapping[str, Any]) -> list[str]:
     """Which methods had a part in it, with the hashes of their code and parameters."""
     lines = []
+    if "learned" in contract:
+        lines.append("- Learned by acting in its world; the data are for comparing.")
     if "adopted" in contract:
         lines.append("- Trained elsewhere, and taken in.")
     for step in contract.get("made_by", []):

@@ -37,6 +37,7 @@ OPTIONAL: dict[str, type | tuple[type, ...]] = {
     "made_by": list,
     "parity": dict,
     "adopted": dict,
+    "learned": dict,
 }
 Contract = dict[str, Any]
 

@@ -34,11 +34,8 @@ from tests.house import (
 
 # rooms whose methods have params, tests and a table in docs/methods.md
 ROOMS = (
-    "worlds",
-    "generate",
-    "measure",
-    "weigh",
-    "train",
+    *("worlds", "generate", "measure", "weigh"),
+    *("train", "learn"),
     "compress",
     "export",
     "evaluate",

@@ -208,6 +208,12 @@ class Adopted(TypedDict):
     verified: str
 
 
+class Learned(TypedDict):
+    """What a contract says of a policy that learned in its world, of no dataset."""
+
+    steps: Size
+
+
 class Contract(TypedDict):
     """``seed-<k>.json`` beside an ONNX file, as far as results are read."""
 
@@ -219,6 +225,7 @@ class Contract(TypedDict):
     parity: Parity
     sampler: NotRequired[Planned | None]
     adopted: NotRequired[Adopted]
+    learned: NotRequired[Learned]
 
 
 class Plan(TypedDict):

@@ -38,6 +38,7 @@ OPTIONAL: dict[str, tuple[type, ...]] = {
     "made_by": (list,),
     "parity": (dict,),
     "adopted": (dict,),
+    "learned": (dict,),
 }
 
 

@@ -126,7 +126,7 @@ def contract_of(
         "opset": OPSET,
         "ir": IR,
         "mode": mode,
-        **{key: origin[key] for key in ("adopted",) if key in origin},
+        **{key: origin[key] for key in ("adopted", "learned") if key in origin},
     }
 
 

@@ -107,6 +107,8 @@ class Study(Effort):
     datasets: Some
     played: Names
     learners: Names
+    learned: Names
+    steps: Annotated[int, Range(0, 10**9)]
     adopted: Names
     policies: Some
     curves: Names
@@ -142,3 +144,17 @@ def stated(params: Mapping[str, Any]) -> Mapping[str, Any]:
     kind: type[Params] = make_dataclass("Stated", typed, bases=(Params,), frozen=True)
     kind.parse(present, "study")
     return block
+
+
+def check_steps(steps: int, block: Mapping[str, Any], name: str) -> None:
+    """Refuse a study in which an online learner would never learn.
+
+    Args:
+        steps: Of the study.
+        block: Of the learner.
+        name: Of the learner.
+    """
+    least = block["warm_up"]
+    if steps <= least:
+        expected = f"more than learn.{name}.warm_up, {least}"
+        raise RefusedError(PARAMS, "study.steps", steps, expected, "raise study.steps")

@@ -13,8 +13,8 @@ follows from the lists, for whoever composes params.yaml:
 
 | ``${sweep:grid}`` | by learner its configurations: policy's name -> numbers |
 | ``${sweep:cut}`` | by dataset and policy what the stage ``cut`` takes out of a stack |
-| ``${sweep:policies}`` | ``study.learners``, a swept one replaced by its policies, and
-  ``study.adopted`` |
+| ``${sweep:policies}`` | ``study.learners``, a swept one replaced by its policies,
+  ``study.learned`` and ``study.adopted`` |
 
 What is no list of numbers counts as nothing here: the check of parameters refuses it.
 """
@@ -97,7 +97,7 @@ def policies(params: Mapping[str, Any]) -> list[str]:
         for learner in study["learners"]
         for policy in tried.get(learner) or [learner]
     ]
-    return [*trained, *study.get("adopted", ())]
+    return [*trained, *study.get("learned", ()), *study.get("adopted", ())]
 
 
 DERIVED: dict[str, Callable[[Mapping[str, Any]], Any]] = {
@@ -114,7 +114,7 @@ def register() -> None:
         study = _root_.study if OmegaConf.is_dict(_root_.study) else {}
         sweep = _root_.sweep
         lists = {}  # which may stand for others
-        for key in ("datasets", "learners", "adopted"):
+        for key in ("datasets", "learners", "learned", "adopted"):
             names: Any = study.get(key)
             lists[key] = list(names) if OmegaConf.is_list(names) else []
         blocks = {

@@ -14,11 +14,11 @@ from typing import Annotated, Any, cast
 import numpy as np
 import torch
 
-from tasks.artifacts.actions import action_bounds
 from tasks.artifacts.files import check_writable, whole_folder, write_json
 from tasks.artifacts.names import add_name
 from tasks.artifacts.params import Distinct, Params, Range, build, check_known, load
 from tasks.artifacts.policy import load_policy, save_policy
+from tasks.artifacts.progress import Progress
 from tasks.artifacts.stage import run_stage
 from tasks.behaviors.engine.exported import write_behavior
 from tasks.behaviors.engine.measure import (
@@ -28,16 +28,17 @@ from tasks.behaviors.engine.measure import (
     rising,
     visited,
 )
-from tasks.behaviors.engine.online import run
 from tasks.code import made_by
+from tasks.learn import OnlineLearner
+from tasks.learn.engine.loop import learn
+from tasks.learn.engine.parts import spaces
 from tasks.nets.feedforward import Feedforward
-from tasks.train import Learner, Spaces
 from tasks.worlds import Floats, World
 from tasks.worlds.engine.episodes import Played
 
 # Behaviours belong to no study, so their parameters are read from params/ itself.
 FOLDER, WORLDS = Path("params/behaviors"), Path("params/world")
-LEARNERS = Path("params/train")
+LEARNERS = Path("params/learn")
 
 
 @dataclass(frozen=True)
@@ -105,39 +106,43 @@ def train(
     Returns:
         A folder by number of steps, all seeds stacked, in the order of training.
     """
-    width = int(np.prod(world.observation_space.shape or (1,)))
-    low, high = map(torch.from_numpy, action_bounds(world.action_space))
-    zeros, ones = torch.zeros(width), torch.ones(width)
-    spaces = Spaces(zeros, ones, low, high, world.discrete, world.masked)
-    name = f"train.{learner_of(world)}"
-    learner: Learner[Any] = build(
-        block, name, spaces=spaces, seeds=params.seeds, updates=params.steps
+    block = block | {
+        "worlds": 1,
+        "warm_up": params.start_steps,
+        "replay": params.steps,
+        "updates_per_step": params.updates_per_step,
+    }
+    name = learner_of(world)
+    learner: OnlineLearner[Any] = build(
+        block,
+        f"learn.{name}",
+        spaces=spaces(world),
+        seeds=params.seeds,
+        updates=params.steps,
     )
     folders: dict[int, Path] = {}
-    recent: list[Floats] = []
     begun = time.monotonic()
-    loop = run(
-        learner,
-        world,
-        params.steps,
-        params.start_steps,
-        params.batch,
-        params.updates_per_step,
-    )
-    for step, finished, policy in loop:
-        if not np.isnan(finished).all():
-            recent.append(finished)
-        if params.is_saved(step):
-            hours = (time.monotonic() - begun) / 3600
-            folder = scratch / f"step-{step:08d}"
-            folder.mkdir(parents=True)
-            origin = {"step": step, "hours": round(hours, 3), "seeds": params.seeds}
-            origin["made_by"] = [made_by("train", learner_of(world), block)]
-            save_policy(folder, policy, origin)
-            folders[step] = folder
-            ended = np.array(recent[-20:]).reshape(-1, len(params.seeds))
-            means = [_rounded_mean(column[~np.isnan(column)]) for column in ended.T]
-            print(f"step {step}: return {means} after {hours:.2f} h", flush=True)
+
+    def keep(step: int) -> None:
+        folder = scratch / f"step-{step:08d}"
+        hours = (time.monotonic() - begun) / 3600
+        origin = {"step": step, "hours": round(hours, 3), "seeds": params.seeds}
+        origin["made_by"] = [made_by("learn", name, block)]
+        folder.mkdir(parents=True)
+        save_policy(folder, learner.policy(), origin)
+        folders[step] = folder
+
+    with Progress(f"{world.params.name} {name}", params.steps, lines=100) as progress:
+        learn(
+            learner,
+            world,
+            params.steps,
+            params.batch,
+            place=scratch / "run",
+            report=lambda done, m: progress(done, f"return {m['return']:.4g}"),
+            moments=[s for s in range(1, params.steps + 1) if params.is_saved(s)],
+            keep=keep,
+        )
     return folders
 
 
@@ -281,11 +286,6 @@ def replays(
     top = measured(params, world, folders[medium], k).returns.mean()
     chosen = rising(above, top - floor.returns.mean(), params.replay)
     return {f"replay-{i}": (steps[c], played[c]) for i, c in enumerate(chosen)}
-
-
-def _rounded_mean(returns: Floats) -> int | None:
-    """Mean return of the episodes that have ended, None before the first has."""
-    return round(float(returns.mean())) if len(returns) else None
 
 
 def _entry(played: Played) -> dict[str, Any]:

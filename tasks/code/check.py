@@ -12,7 +12,7 @@ from tasks.artifacts.makers import MAKERS, check_makers
 from tasks.artifacts.names import check_names
 from tasks.artifacts.params import MEND, PARAMS, check_known, class_of
 from tasks.artifacts.played import played
-from tasks.artifacts.study import Study
+from tasks.artifacts.study import Study, check_steps
 from tasks.artifacts.sweep import grid
 from tasks.code.blocks import check_blocks, check_shape
 from tasks.code.sweeps import check_sweep
@@ -36,7 +36,8 @@ def check(params: Mapping[str, Any]) -> None:
     study = Study.parse(params["study"], "study")
     check_makers(params)
     study.check_device()
-    trained = [*_trained(params, study), *_adopted(params, study)]
+    trained = [*_trained(params, study), *_learned(params, study)]
+    trained += _adopted(params, study)
     made = _made(params, study)
     _check_lists(params, study, trained, made)
     _check_sampled(params, study)
@@ -64,6 +65,18 @@ def _trained(params: Mapping[str, Any], study: Study) -> list[str]:
     tried = grid(params)
     own = [name for learner in study.learners for name in tried[learner] or [learner]]
     return [*own, *both]
+
+
+def _learned(params: Mapping[str, Any], study: Study) -> tuple[str, ...]:
+    """Names of the policies that are learned in a world."""
+    blocks, where = params["learn"], "study.learned"
+    _check_all(study.learned, blocks, where)
+    for name in study.learned:
+        if name in params["train"]:
+            expected = "another name: a learner of datasets has it"
+            raise RefusedError(PARAMS, where, name, expected, MEND)
+        check_steps(study.steps, blocks[name], name)
+    return study.learned
 
 
 def _adopted(params: Mapping[str, Any], study: Study) -> tuple[str, ...]:

@@ -29,8 +29,17 @@ from tasks.artifacts.strict_yaml import read_yaml
 PROJECT = Path(__file__).parents[2]
 # rooms that have methods, in the order their stages run
 ROOMS = (
-    *("worlds", "generate", "measure", "weigh", "train", "adopt", "compress"),
-    *("export", "evaluate", "estimate", "profile", "report", "beds", "claims"),
+    *("worlds", "generate", "measure", "weigh", "train", "learn", "adopt"),
+    *(
+        "compress",
+        "export",
+        "evaluate",
+        "estimate",
+        "profile",
+        "report",
+        "beds",
+        "claims",
+    ),
 )
 SHARED = ("cores", "engine")  # folders of a room that hold no method
 Closure = dict[str, str]  # path from the project's root: SHA-256 of the file

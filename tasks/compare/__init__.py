@@ -117,6 +117,8 @@ def wanted(params: Mapping[str, Any], where: object = "params.yaml") -> list[Wan
             policy = f"data/policies/{leaf}"
             plain = learner in names(params, "learners", where, needed=False)
             trained = "train" if plain else "train_weighted"
+            online = names(params, "learned", where, needed=False)
+            trained = "learn" if learner in online else trained
             stage = f"{'cut' if learner in swept else trained}@{branch}"
             if learner not in adopted:  # nothing was trained
                 outputs.append(Wanted(policy, ("curves.csv", "policy.json"), stage))

@@ -35,6 +35,7 @@ from tasks.nets.policy import Policy
 if TYPE_CHECKING:
     from tasks.artifacts.transitions import Transitions
 
+ROOMS = ("train", "learn")  # whose methods are learners
 # What a learner may ask for in ``columns``, beside the fields of a batch; (S, B, A)
 # each, but for attacked, (S, B, 1):
 COLUMNS = (
@@ -194,12 +195,12 @@ class Learner(nn.Module, Method[P], ABC):
         return next(self.parameters()).device
 
     @classmethod
-    def method_name(cls) -> str:
-        """Name of the method: the file or folder of ``tasks/train`` that defines it."""
+    def method(cls) -> tuple[str, str]:
+        """Room and name; of a test's or a bed's own learner, train and its module."""
         modules = [base.__module__.split(".") for base in cls.__mro__]
-        inside = [m[2] for m in modules if m[:2] == ["tasks", "train"] and m[2:]]
-        own = [name for name in inside if name != "cores"]
-        return own[0] if own else modules[0][-1]  # a test's or a bed's own learner
+        inside = [m[:3] for m in modules if m[0] == "tasks" and len(m) > 2]
+        own = [(r, n) for _, r, n in inside if r in ROOMS and n != "cores"]
+        return own[0] if own else ("train", modules[0][-1])
 
     @abstractmethod
     def update(self, batch: Batch, step: int) -> dict[str, Tensor]:

@@ -46,6 +46,7 @@ GOOD = {"one letter": "a", "64 letters": "x" * 64, "all kinds": "Ab0_c-9"}
 OPTIONS = {
     "generate": ("--dataset",),
     "train": ("--dataset", "--learner"),
+    "learn": ("--dataset", "--learner"),
     "compress": ("--dataset", "--learner", "--compressor"),
     "export": ("--dataset", "--learner", "--variant"),
     "evaluate": ("--dataset", "--learner", "--variant"),

@@ -21,7 +21,7 @@ from tasks.train.engine.loop import settle, train
 from tasks.train.engine.table import spaces
 from tests.compress.harness import onnx_difference
 
-PARAMS = Path(__file__).parents[2] / "params/train"
+PARAMS = Path(__file__).parents[2] / "params"
 O, A = 3, 2  # noqa: E741 - widths of the tiny data
 MASK = "attacked"
 SAME_SEED = 1e-6  # tolerance: seed k alone against seed k of a stack
@@ -43,20 +43,20 @@ def transitions(n: int = 96, **replace: Any) -> Any:
         "action_high": np.array([2, 6], np.float32),
         "episode": np.arange(n) * 3 // n,
         "returns": np.array([-3.0, 5.0, 1.0], np.float32),
-        "dataset_id": "tiny-v0",
-        "sha256": "ab" * 32,
-        "discrete": False,
-        "legal": None,
-        "next_legal": None,
-        "attacked": None,
+        **{"dataset_id": "tiny-v0", "sha256": "ab" * 32, "discrete": False},
+        **dict.fromkeys(("legal", "next_legal", "attacked")),
     }
     return SimpleNamespace(**{**fields, **replace})
 
 
+def room(name: str) -> str:
+    return "learn" if (PARAMS / "learn" / f"{name}.yaml").is_file() else "train"
+
+
 def block(name: str, **override: Any) -> dict[str, Any]:
     """The learner's own YAML with small networks and what the test changes."""
-    tables = yaml.safe_load((PARAMS / f"{name}.yaml").read_text())
-    loaded = of_dataset(tables, DEFAULT, f"train.{name}")
+    tables = yaml.safe_load((PARAMS / room(name) / f"{name}.yaml").read_text())
+    loaded = of_dataset(tables, DEFAULT, f"{room(name)}.{name}")
     small = {"actor_hidden": [8, 7], "critic_hidden": [9, 6]}
     return {**loaded, **{k: v for k, v in small.items() if k in loaded}, **override}
 
@@ -71,7 +71,7 @@ def make(
     """A fresh learner."""
     settle()
     asked, of = block(name, **override), spaces(data or transitions())
-    return build(asked, f"train.{name}", spaces=of, seeds=seeds, updates=updates)
+    return build(asked, f"{room(name)}.{name}", spaces=of, seeds=seeds, updates=updates)
 
 
 def unit_spaces() -> Spaces:
@@ -294,6 +294,6 @@ def check_refusals(name: str, field: str, value: Any, data: Any = None) -> None:
     """A value out of its range and a misspelt key; both name where."""
     with pytest.raises(RefusedError) as refused:
         make(name, data=data, **{field: value})
-    assert refused.value.field == f"train.{name}.{field}"
+    assert refused.value.field == f"{room(name)}.{name}.{field}"
     with pytest.raises(RefusedError, match=f"did you mean {field}\\?"):
         make(name, data=data, **{field[:-1]: value})

@@ -4,10 +4,7 @@ from typing import Any
 
 import torch
 
-from tasks.behaviors.engine.online import run
-from tasks.train import Spaces
 from tasks.train.engine.minibatches import SHORT_BLOCK, batches
-from tests.worlds.harness import load
 
 from . import harness
 
@@ -61,23 +58,3 @@ def test_a_seed_draws_its_own():
         assert torch.equal(x[1:], alone[name])
         assert not torch.equal(x[0], x[1])
 
-
-def test_the_online_loop_draws_them_too():
-    world = load("pendulum", max_steps=30)
-    width = world.observation_space.shape[0]
-    space = world.action_space
-    spaces = Spaces(
-        torch.zeros(width),
-        torch.ones(width),
-        torch.from_numpy(space.low),
-        torch.from_numpy(space.high),
-    )
-    from tasks.train.cql import CQL, CQLParams
-
-    block = harness.block("cql", samples=4)
-    learner = CQL(CQLParams.parse(block, "train.cql"), spaces, (0, 1), 100)
-    before = [p.detach().clone() for p in learner.critics.parameters()]
-    for _ in run(learner, world, 24, 20, 8, 1):
-        pass
-    for old, new in zip(before, learner.critics.parameters(), strict=True):
-        assert not torch.equal(old, new)

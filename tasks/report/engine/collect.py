@@ -178,7 +178,7 @@ def _data(
     curves, horizons = {}, {}
     for learner in study["policies"]:
         place = root / "policies" / name / learner
-        train = f"python -m tasks.train --dataset {name} {read.trained(learner, swept)}"
+        train = read.trained(name, learner, study, swept)
         if learner in study.get("adopted", ()):
             continue
         curves[learner] = read_curves(place, train)

@@ -162,14 +162,20 @@ def _check_stated(
             raise RefusedError(path, field, content[field], expected, mend)
 
 
-def trained(policy: str, swept: Mapping[str, str]) -> str:
-    """The options that train a policy, for the command that makes it again.
+def trained(
+    dataset: str, policy: str, study: Mapping[str, Any], swept: Mapping[str, str]
+) -> str:
+    """The command that trains a policy again.
 
     Args:
+        dataset: Its name.
         policy: Called after its learner, and its weighting or numbers.
+        study: The block ``study``.
         swept: The learner of each policy of a sweep.
     """
+    room = "learn" if policy in study.get("learned", ()) else "train"
+    command = f"python -m tasks.{room} --dataset {dataset} --learner "
     if policy in swept:
-        return f"--learner {swept[policy]}"
+        return f"{command}{swept[policy]}"
     learner, _, weighting = policy.partition("-")
-    return f"--learner {learner}" + (f" --weighting {weighting}" if weighting else "")
+    return f"{command}{learner}" + (f" --weighting {weighting}" if weighting else "")

@@ -210,7 +210,7 @@ class ImplicitQ(Learner[AnyParams]):
             return reward
         spread = float(returns.max() - returns.min())
         if not spread > 0:
-            key = f"train.{self.method_name()}.reward_scale"
+            key = ".".join((*self.method(), "reward_scale"))
             raise RefusedError(
                 PARAMS,
                 key,

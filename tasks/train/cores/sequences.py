@@ -72,7 +72,7 @@ class WindowSampler:
         return_scale: float,
     ) -> None:
         step, first, lengths = episodes(data)
-        name = f"train.{learner.method_name()}"
+        name = ".".join(learner.method())
         if lengths.max() < context:
             raise RefusedError(
                 name,

@@ -10,15 +10,16 @@ from tasks.code import methods
 from tasks.train import Learner
 
 
-def fitting(kind: str) -> list[str]:
+def fitting(kind: str, room: str = "train") -> list[str]:
     """Names of the methods that can learn actions of a kind, in order.
 
     Args:
         kind: ``continuous`` or ``discrete``.
+        room: Folder of ``tasks/`` whose learners are meant.
     """
     names = set()
-    for name in methods("train"):
-        module = importlib.import_module(f"tasks.train.{name}")
+    for name in methods(room):
+        module = importlib.import_module(f"tasks.{room}.{name}")
         for member in vars(module).values():
             own = getattr(member, "__module__", "") == module.__name__
             if isinstance(member, type) and own and issubclass(member, Learner):
@@ -26,7 +27,9 @@ def fitting(kind: str) -> list[str]:
     return sorted(names)
 
 
-def check_kind(name: str, block: Mapping[str, Any], discrete: bool, data: str) -> None:
+def check_kind(
+    name: str, block: Mapping[str, Any], discrete: bool, data: str, room: str = "train"
+) -> None:
     """Refuse a learner that cannot learn a dataset's actions.
 
     Args:
@@ -34,18 +37,19 @@ def check_kind(name: str, block: Mapping[str, Any], discrete: bool, data: str) -
         block: Its block there.
         discrete: Whether the dataset's actions are.
         data: The dataset's name, for the error.
+        room: Of the learner, ``train`` or ``learn``.
 
     Raises:
         RefusedError: If it cannot; the error names the learners that can.
     """
     kind = "discrete" if discrete else "continuous"
-    learner = class_of(block, f"train.{name}")
+    learner = class_of(block, f"{room}.{name}")
     if kind not in learner.actions:
         raise RefusedError(
             PARAMS,
-            f"train.{name}",
+            f"{room}.{name}",
             f"a learner of {' and '.join(learner.actions)} actions",
             f"one that can learn the {kind} actions of {data}: "
-            + ", ".join(fitting(kind)),
-            "change study.learners or study.datasets",
+            + ", ".join(fitting(kind, room)),
+            "change study.learners, study.learned or study.datasets",
         )

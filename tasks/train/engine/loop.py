@@ -115,7 +115,7 @@ def identity(
         device: Where it trains.
 
     Raises:
-        KeyError: If the learner's method is no file or folder of ``tasks/train``.
+        KeyError: If the learner's method is no file or folder of its room.
     """
     weights = learner.weights
     whole = {
@@ -123,7 +123,7 @@ def identity(
         if weights is None
         else hashlib.sha256(weights.data).hexdigest(),
         "params": dict(block),
-        "code": digest(of_method("train", learner.method_name())),
+        "code": digest(of_method(*learner.method())),
         "dataset": dataset,
         "seeds": list(learner.seeds),
         "updates": updates,
@@ -191,17 +191,17 @@ def train(
             keep(done)
         if done % log_every and done != updates:
             continue
-        means = _log(curves, learner, recent, done)
+        means = log(curves, learner, recent, done)
         recent.clear()
         report(done, means)
         due = done == updates or time.monotonic() - saved >= every
         if checkpoint and due:
             tensors = learner.tensors()
-            _check_weights(learner, tensors, done)
+            check_weights(learner, tensors, done)
             rows = torch.from_numpy(np.stack(curves.rows))
             checkpoint.save(done, {**tensors, "curves": rows}, curves.columns)
             saved = time.monotonic()
-    _check_weights(learner, learner.tensors(), updates)
+    check_weights(learner, learner.tensors(), updates)
     return curves
 
 
@@ -236,7 +236,7 @@ def resume(learner: Learner[Any], checkpoint: Checkpoint) -> tuple[int, Curves]:
     return state.step, Curves(state.columns, list(rows.numpy()))
 
 
-def _log(
+def log(
     curves: Curves,
     learner: Learner[Any],
     recent: Sequence[Mapping[str, Tensor]],
@@ -258,7 +258,7 @@ def _log(
     return dict(zip(names, means.mean(1).tolist(), strict=True))
 
 
-def _check_weights(
+def check_weights(
     learner: Learner[Any], tensors: Mapping[str, Tensor], done: int
 ) -> None:
     """Refuse weights or moments of optimisers that are not finite."""
@@ -274,11 +274,11 @@ def _check_weights(
 
 def _refuse(learner: Learner[Any], what: str, k: int, step: int) -> None:
     """Say that training has diverged, and what may help."""
-    name = learner.method_name()
+    room, name = learner.method()
     raise RefusedError(
-        f"train.{name}",
+        f"{room}.{name}",
         what,
         f"a number that is not finite at update {step} of {learner.labels[k]}",
         "finite numbers",
-        f"lower the learning rates in params/train/{name}.yaml",
+        f"lower the learning rates in params/{room}/{name}.yaml",
     )

@@ -147,8 +147,7 @@ class Sampler:
         needed = max(1, 4 * len(learner.seeds) * batch * table.shape[1])
         self.ahead = min(BLOCK, 2 ** (max(1, GATHERED // needed).bit_length() - 1))
         self.first, self.gathered = -1, list[Rows]()  # of updates from the first on
-        self.draws = learner.draws()
-        self.drawn: dict[str, tuple[int, Sequence[Tensor]]] = {}  # block; (S, B, ...)
+        self.noises = Noises(learner, batch)
 
     def __call__(self, step: int) -> Batch:
         """The batch of update number ``step``."""
@@ -157,9 +156,7 @@ class Sampler:
             self.first, self.gathered = first, self._gather(first)
         o, a, r, d, o2, *more = self.gathered[step - first]
         columns = dict(zip(self.learner.columns, more, strict=True))
-        streams = enumerate(self.draws, start=1)
-        noise = {name: self._noise(step, name, stream) for stream, name in streams}
-        return Batch(o, a, r, o2, d, columns, noise)
+        return Batch(o, a, r, o2, d, columns, self.noises(step))
 
     def rows(self, block: int) -> Tensor:
         """Numbers of the rows of a block of updates, (BLOCK, S * B) int64."""
@@ -179,6 +176,25 @@ class Sampler:
         columns = [o, a, *single, *more]
         return list(zip(*(x.unbind(0) for x in columns), strict=True))
 
+
+class Noises:
+    """The random numbers of a learner's updates, drawn a block at a time.
+
+    Args:
+        learner: Whose seeds and draws.
+        batch: B.
+    """
+
+    def __init__(self, learner: Learner[Any], batch: int) -> None:
+        self.learner, self.batch = learner, batch
+        self.draws = learner.draws()
+        self.drawn: dict[str, tuple[int, Sequence[Tensor]]] = {}  # block; (S, B, ...)
+
+    def __call__(self, step: int) -> dict[str, Tensor]:
+        """Those of an update, by name: (S, B, ...) each."""
+        streams = enumerate(self.draws, start=1)
+        return {name: self._noise(step, name, stream) for stream, name in streams}
+
     def _noise(self, step: int, name: str, stream: int) -> Tensor:
         """A noise of the learner, from stream 1, 2... of each seed: (S, B, ...)."""
         draw = self.draws[name]
@@ -190,6 +206,6 @@ class Sampler:
                 draw.sample(np.random.default_rng([k, block, stream]), lead, width)
                 for k in self.learner.seeds
             ]
-            noise = torch.from_numpy(np.stack(seeds, axis=1)).to(self.device)
+            noise = torch.from_numpy(np.stack(seeds, axis=1)).to(self.learner.device)
             self.drawn[name] = block, noise.unbind(0)
         return self.drawn[name][1][i]

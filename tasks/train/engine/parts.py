@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.artifacts.checkpoint import Checkpoint
-from tasks.artifacts.curves import CURVES
+from tasks.artifacts.curves import CURVES, Horizon
 from tasks.artifacts.files import whole_folder, write_text
 from tasks.artifacts.params import class_of
 from tasks.artifacts.policy import load_policy, save_critic, save_policy
@@ -86,6 +86,12 @@ class Job:
             learner.labels = [f"seed {k} of {p}" for p in policies for k in seeds]
         learner.weights = self.weights
         return learner
+
+    def reached(
+        self, learner: Learner[Any], block: Mapping[str, Any], curves: Curves
+    ) -> Horizon | None:
+        """How far the critics of a trained learner came; None without critics."""
+        return horizon(learner, block, self.data, curves)
 
     def parts(self) -> "list[list[Part]]":
         """The parts, those that share one policy's seeds together."""
@@ -191,7 +197,7 @@ def write(
         whole, joined = job.learner([name], effort.seeds), interleave(curves)
         policy, final = whole.policy(), {**about, "updates": effort.updates}
         block = {**job.block, **job.tried[name]}
-        if reached := horizon(whole, block, job.data, joined):
+        if reached := job.reached(whole, block, joined):
             final["horizon"] = reached
             lines.append(words(name, reached))
         stack(policy, [learner.policy() for learner, _ in trained], share)

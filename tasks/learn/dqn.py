@@ -1,4 +1,4 @@
-"""DQN, the online learner that trains the behaviour policies of discrete worlds.
+"""DQN: deep Q-learning, online, in worlds with discrete actions.
 
 Papers: Mnih et al. 2015, "Human-level control through deep reinforcement learning"
 (Nature 518) and, for its target, van Hasselt, Guez & Silver 2016, "Deep Reinforcement
@@ -6,32 +6,51 @@ Learning with Double Q-learning" (arXiv 1509.06461). The loss is
 
     L = mean Huber(Q(s, a) - r - discount (1 - d) Qbar(s', argmax_a' Q(s', a')))
 
-with d for a termination; ``cores/double_q.py`` has it. The paper clips the error's
-gradient to [-1, 1], which is the Huber loss. Adam instead of RMSProp, as in CleanRL's
-``dqn.py``. Forbidden actions are neither explored nor bootstrapped from.
+with d for a termination; ``tasks/train/cores/double_q.py`` has it. The paper
+clips the error's gradient to [-1, 1], which is the Huber loss. Adam instead of RMSProp,
+as in CleanRL's ``dqn.py``. Forbidden actions are neither explored nor bootstrapped
+from.
 """
 
 from dataclasses import dataclass
 from typing import Annotated
 
+import numpy as np
+import torch
 from torch import Tensor
 
+from tasks.artifacts.actions import pick_legal
 from tasks.artifacts.params import Range
+from tasks.learn import Chance, OnlineLearner, OnlineParams
 from tasks.train import Batch
 from tasks.train.cores.double_q import QLearner, QParams
 
 
 @dataclass(frozen=True)
-class DQNParams(QParams):
-    """Parameters of DQN; units and ranges stand in params/train/dqn.yaml."""
+class DQNParams(QParams, OnlineParams):
+    """Parameters of DQN; units and ranges stand in params/learn/dqn.yaml."""
 
     epsilon_start: Annotated[float, Range(0, 1)]
     epsilon_end: Annotated[float, Range(0, 1)]
     epsilon_share: Annotated[float, Range(0, 1, open=True)]
 
 
-class DQN(QLearner[DQNParams]):
-    """Double Q-learning; the online loop explores with :meth:`epsilon`."""
+class DQN(QLearner[DQNParams], OnlineLearner[DQNParams]):
+    """Double Q-learning, greedy but for a share of random actions."""
+
+    def act(
+        self, observation: Tensor, legal: Tensor | None, chance: Chance, step: int
+    ) -> Tensor:
+        """The best allowed action, or any allowed one with a share that falls."""
+        p, count = self.params, self.spaces.action
+        lead = observation.shape[:2]
+        allowed = torch.ones(*lead, count) if legal is None else legal
+        luck = chance.uniform.reshape(-1, chance.uniform.shape[-1])
+        action = pick_legal(luck[:, 1], allowed.reshape(-1, count).numpy())
+        if step >= p.warm_up:
+            best = self.policy()(observation, legal=allowed).numpy().reshape(-1)
+            action = np.where(luck[:, 0] < self.epsilon(step), action, best)
+        return torch.eye(count)[torch.from_numpy(action)].view(*lead, count)
 
     def epsilon(self, step: int) -> float:
         """Share of random actions after some steps, falling linearly.

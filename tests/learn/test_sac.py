@@ -7,12 +7,11 @@ import torch
 from torch.distributions import Independent, Normal, TransformedDistribution
 from torch.distributions.transforms import TanhTransform
 
+from tasks.learn.sac import SAC, SACParams
 from tasks.train.cores.actor_critic import actor
 from tasks.train.cores.tanh_gaussian import sample_tanh_gaussian
-from tasks.train.sac import SAC, SACParams
-
-from . import harness
-from .soft import tanh_gaussian
+from tests.train import harness
+from tests.train.soft import tanh_gaussian
 
 
 @pytest.mark.parametrize("k", [0, 1])
@@ -47,7 +46,8 @@ def test_a_step_is_the_equations(k: int):
 
 
 def test_critic_loss_by_hand():
-    params = SACParams((), (), 0.99, 0.005, 3e-4, 1e-3, 1.0)
+    block = harness.block("sac", actor_hidden=[], critic_hidden=[])
+    params = SACParams.parse(block, "learn.sac")
     learner = SAC(params, harness.unit_spaces(), (0,), 1)
     harness.constant(learner.actor, [0.0, 0.0, 0.0, 0.0])
     harness.constant(learner.target, [3.0], [2.0])

@@ -10,9 +10,8 @@ from torch import Tensor
 
 from tasks.artifacts.errors import RefusedError
 from tasks.train import Batch, Learner
-
-from . import harness
-from .choose import C, choices, walk_return
+from tests.train import harness
+from tests.train.choose import C, choices, walk_return
 
 DATA = choices()
 

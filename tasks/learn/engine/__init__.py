@@ -1,0 +1,1 @@
+"""What runs online learners: worlds, replay buffer, loop."""

@@ -1,0 +1,46 @@
+"""SAC: soft actor-critic, learning online.
+
+Paper: Haarnoja et al. 2018, "Soft Actor-Critic Algorithms and Applications"
+(arXiv 1812.05905), with the learned temperature alpha of its section 5. With
+a' ~ pi(. | s') and b ~ pi(. | s):
+
+    y       = r + discount (1 - d) (min_i Qbar_i(s', a') - alpha log pi(a' | s'))
+    L_Q     = sum_i mean (Q_i(s, a) - y)^2                                  eq. 5
+    L_pi    = mean (alpha log pi(b | s) - min_i Q_i(s, b))                  eqs. 7, 9
+    L_alpha = alpha (mean -log pi(b | s) - goal)                            eq. 18
+
+``tasks/train/cores/soft_actor_critic.py`` has all of it. While it learns it acts by
+b, and by uniformly random actions in the warm-up. Reference implementation of the usual
+details: CleanRL ``sac_continuous_action.py``.
+"""
+
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from tasks.learn import Chance, OnlineLearner, OnlineParams
+from tasks.nets.feedforward import Feedforward
+from tasks.train.cores.soft_actor_critic import SoftActorCritic, SoftParams
+
+
+@dataclass(frozen=True)
+class SACParams(SoftParams, OnlineParams):
+    """Parameters of SAC; units and ranges stand in params/learn/sac.yaml."""
+
+
+class SAC(SoftActorCritic[SACParams], OnlineLearner[SACParams]):
+    """Soft actor-critic with twin critics: the core just as it is."""
+
+    def act(
+        self, observation: Tensor, legal: Tensor | None, chance: Chance, step: int
+    ) -> Tensor:
+        """A sample of the policy; uniform in [-1, 1] before the first update."""
+        del legal
+        if step < self.params.warm_up:
+            width = self.spaces.action
+            return torch.from_numpy(2 * chance.uniform[..., :width] - 1)
+        actor = cast(Feedforward, self.policy())
+        noise = torch.from_numpy(chance.normal)
+        return actor.squashed(actor.normalise(observation), noise)

@@ -1,0 +1,1 @@
+"""Online learners and what runs them."""

@@ -1,0 +1,53 @@
+"""Small online learners, and short runs of them."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tasks.artifacts.params import build
+from tasks.learn import OnlineLearner
+from tasks.learn.engine.loop import learn
+from tasks.learn.engine.parts import spaces
+from tasks.train.engine.loop import Curves
+from tasks.worlds import World
+from tests.train import harness
+
+SMALL = {"warm_up": 30, "replay": 1000, "updates_per_step": 0.5}
+
+
+def sac(world: World, seeds: tuple[int, ...], steps: int = 90, **more: Any) -> Any:
+    """A small SAC that learns fast."""
+    rates = {"actor_rate": 0.01, "critic_rate": 0.01}
+    hidden = {"actor_hidden": [8], "critic_hidden": [8]}
+    return make("sac", world, seeds, steps, **rates, **hidden, **more)
+
+
+def dqn(world: World, seeds: tuple[int, ...], steps: int = 90, **more: Any) -> Any:
+    """A small DQN."""
+    return make("dqn", world, seeds, steps, critic_hidden=[8], **more)
+
+
+def make(
+    name: str, world: World, seeds: tuple[int, ...], steps: int, **more: Any
+) -> OnlineLearner[Any]:
+    """An online learner with what the test changes."""
+    harness.settle()
+    block = harness.block(name, **(SMALL | more))
+    about = {"spaces": spaces(world), "seeds": seeds, "updates": steps}
+    learner: OnlineLearner[Any] = build(block, f"learn.{name}", **about)
+    return learner
+
+
+def run(learner: Any, world: World, place: Path, **more: Any) -> Curves:
+    """Learn to the end, with batches of 8."""
+    return learn(learner, world, learner.updates, 8, place=place, **more)
+
+
+def rows(place: Path, learner: Any, count: int) -> list[np.ndarray]:
+    """The first rows of the replay file: columns (S, count, width)."""
+    o, a = learner.spaces.observation, learner.spaces.action
+    widths = [o, a, 1, o, 1, *(a for _ in learner.columns)]
+    whole = np.fromfile(place / "replay", np.float32)
+    table = whole.reshape(len(learner.seeds), -1, sum(widths))
+    return np.split(table[:, :count], np.cumsum(widths)[:-1], axis=2)
