@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 # from the ground up: a room imports from its own line and from those above it
 ORDER = (
     ("artifacts", "nets", "warm"),
-    ("statistics",),
+    ("statistics", "loggers"),
     ("code",),
     ("worlds",),
     ("generate",),

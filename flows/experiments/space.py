@@ -108,7 +108,8 @@ def space(text: str, params: Mapping[str, Any]) -> list[Dimension]:
             raise RefusedError(WHERE, key, "the key twice", "each key once", mend)
         found = RANGE.fullmatch(values)
         if found:
-            dimensions[key] = _interval(key, *found.groups(), known[key])
+            ends, log = (found["low"], found["high"]), found["log"] is not None
+            dimensions[key] = _interval(key, ends, log, known[key])
         else:
             dimensions[key] = _choice(key, values)
     if not dimensions:
@@ -126,10 +127,11 @@ def leaves(block: Any, where: str = "") -> Iterator[tuple[str, Any]]:
         yield from leaves(value, f"{where}.{key}" if where else str(key))
 
 
-def _interval(key: str, low: str, high: str, log: str | None, own: Any) -> Interval:
+def _interval(key: str, ends: tuple[str, str], log: bool, own: Any) -> Interval:
     if not fits(own, float):
         mend = "give its values one by one, with commas"
         raise RefusedError(WHERE, key, "an interval", f"values like {own}", mend)
+    low, high = ends
     least, largest = _number(key, low), _number(key, high)
     whole = isinstance(own, int)
     if whole and not (isinstance(least, int) and isinstance(largest, int)):
@@ -144,7 +146,7 @@ def _interval(key: str, low: str, high: str, log: str | None, own: Any) -> Inter
         raise RefusedError(WHERE, key, low, expected, "raise it, or leave out (log)")
     if not whole:
         least, largest = float(least), float(largest)
-    return Interval(key, least, largest, bool(log), whole)
+    return Interval(key, least, largest, log, whole)
 
 
 def _number(key: str, text: str) -> float:

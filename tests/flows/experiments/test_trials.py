@@ -8,7 +8,7 @@ from flows.experiments.space import space
 
 pytest.importorskip("optuna")
 
-from flows.experiments.trials import Trials  # noqa: E402
+from flows.experiments.trials import Trials
 
 PARAMS = {"a": {"x": 0.5, "n": 4, "kind": "left"}}
 SPACE = space("a.x=0.1..1 a.n=1..64(log) a.kind=left,right", PARAMS)
