@@ -40,6 +40,8 @@ def extras(requirements: list[str]) -> set[str]:
     """What extras named in the requirements bring, such as gymnasium[mujoco]."""
     found = set()
     for requirement in map(Requirement, requirements):
+        if not requirement.extras:  # it need not be installed
+            continue
         brought = map(Requirement, requires(requirement.name) or [])
         found |= {
             canonicalize_name(other.name)

@@ -115,7 +115,7 @@ def main() -> None:
         if parents:
             metrics["action_error"] = errors(policies, parents, rows)
         write_evaluation(folder, episodes, metrics)
-    log(variant, params["study"]["updates"], metrics)
+    log(variant, params["study"].get("updates", 0), metrics)
     score = metrics["score"]
     print(
         f"{title}: return {metrics['return']['iqm']:.1f}, score {score['iqm']:.1f} "
