@@ -13,6 +13,7 @@ more trials, goes on where it was.
 import argparse
 import json
 import os
+import shlex
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -263,15 +264,15 @@ def conclusion(searched: Search, kept: Trials) -> list[str]:
         return ["no trial has a value yet"]
     name = f"{searched.name}-{best.number}"
     seeds = yaml.safe_load(searched.base.params)["study"]["seeds"]
-    others = [seed + max(seeds) + 1 for seed in range(len(seeds))]
+    others = ",".join(str(max(seeds) + 1 + i) for i in range(len(seeds)))
     given = [*searched.base.overrides, *assignments(best.params)]
-    again = " ".join(f"'{one}'" if " " in one else one for one in given)
+    again = shlex.join([*given, f"study.seeds=[{others}]"])
     return [
         f"best of {len(kept.done())}: {searched.found(best.number)}, {name}, with "
         f"{shown(best.params)}",
         f"bring it in with: dvc exp apply {name}",
         "the best of many looks better than it is; with other seeds: make study "
-        f'NAME={searched.base.name} SET="{again} study.seeds={others}"',
+        f'NAME={searched.base.name} SET="{again}"',
     ]
 
 

@@ -4,8 +4,6 @@ import ast
 import configparser
 import re
 import subprocess
-import tomllib
-from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -27,6 +25,7 @@ from tests.house import (
     params_of,
     private,
     room_of,
+    to_be_locked,
     tracked,
     tracked_in,
     tree,
@@ -48,7 +47,6 @@ ROOMS = (
 )
 GROUP = {room: room for room in ROOMS} | {"worlds": "world"}
 MAX_LINES = 300
-BY_HAND = ("search", "dvclive", "mlflow", "tensorboard")  # extras a user may add
 TORCH_FILE = "tasks/adopt/engine/torch_file.py"  # tests/adopt/test_torch_file.py
 # text that says itself; every other key of a method's YAML has a comment
 PLAIN_KEYS = {"_target_", "name", "env_id", "title", "measured", "method", "world"}
@@ -233,11 +231,7 @@ def test_the_lock_satisfies_the_bounds():
         if line and not line.startswith("#"):
             name, version = line.split("==")
             locked[canonicalize_name(name)] = version
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = project["optional-dependencies"]
-    locked_extras = [v for name, v in extras.items() if name not in BY_HAND]
-    wanted = [*project["dependencies"], *chain.from_iterable(locked_extras)]
-    for requirement in map(Requirement, wanted):
+    for requirement in map(Requirement, to_be_locked()):
         version = locked[canonicalize_name(requirement.name)]
         assert requirement.specifier.contains(version), f"{requirement}: {version}"
 
