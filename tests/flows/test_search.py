@@ -75,12 +75,14 @@ def test_a_search_that_is_killed_goes_on(project: Searched):
         start_new_session=True,
     )
     logs = project.folder / ".offcut/studies"
-    deadline = time.monotonic() + 120
-    while not list(logs.glob("*/.offcut/logs/evaluate.log")):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    os.killpg(running.pid, signal.SIGKILL)
-    first, _ = running.communicate()
+    deadline = time.monotonic() + 240
+    try:
+        while not list(logs.glob("*/.offcut/logs/evaluate.log")):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    finally:
+        os.killpg(running.pid, signal.SIGKILL)
+        first, _ = running.communicate()
     project.hold.unlink()
     said = project.run(*command("--trials=2"))
     trials = proposed(said)
