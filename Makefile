@@ -14,7 +14,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 # What a user says is data: make does not expand it, and it reaches the commands by the
 # environment, "$$NAME", never as a part of a line that a shell reads.
-override SAID := NAME SRC MAP OPTIONS LINK DRY TO OUT SET A B C WORLD DATASET NORM REPLAY ENV KWARGS POLICY TARGETS LOCAL WORKERS DASK PORT
+override SAID := NAME SRC MAP OPTIONS LINK DRY TO OUT SET A B C WORLD DATASET NORM REPLAY ENV KWARGS POLICY TARGETS LOCAL WORKERS DASK PORT SPACE GOAL TRIALS MINUTES
 $(foreach name,$(SAID),$(if $(filter undefined,$(origin $(name))),,$(eval override $(name) := $$(value $(name)))$(eval export $(name))))
 
 # The stamp's name is a checksum of what was installed: a second set-up does nothing.
@@ -23,7 +23,7 @@ STAMP := $(VENV)/installed-$(shell cat requirements.lock pyproject.toml | cksum 
 # $(call which,make study NAME,params/study) ends with the names to choose from.
 which = files=($(2)/*.yaml); files=("$${files[@]\#\#*/}"); echo "say which: $(1)=one of $${files[*]%.yaml}" >&2; exit 1
 
-.PHONY: help setup run flow ui import export-data adopt world study studies smoke claim claims compare report params behaviors test check hazards bench lock browser
+.PHONY: help setup run flow ui import export-data adopt world study search studies smoke claim claims compare report params behaviors test check hazards bench lock browser
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | awk 'BEGIN {FS = ":.*## "} {printf "  %-11s %s\n", $$1, $$2}'
@@ -75,6 +75,11 @@ export-data: setup  ## a dataset in another format: make export-data NAME=... TO
 study: setup  ## another study as an experiment: make study NAME=... [SET="key=value ..."]
 	@$(if $(NAME),,$(call which,make study NAME,params/study))
 	@$(PY) -m flows.study $(if $(LOCAL),--local) $(if $(SET),--set="$$SET") -- "$$NAME"
+
+search: setup  ## search a study's numbers: make search NAME=... SPACE="key=low..high ..." [GOAL=... TRIALS= MINUTES= SET=]
+	@$(if $(NAME),,$(call which,make search NAME,params/study))
+	@$(if $(SPACE),,{ echo 'say which: make search NAME=... SPACE="train.iql.beta=1..10(log)" [GOAL="score at <= 10 kB" TRIALS=20 MINUTES=60 SET="key=value ..."]' >&2; exit 1; })
+	@$(PY) -m flows.search $(if $(LOCAL),--local) --space="$$SPACE" $(if $(GOAL),--goal="$$GOAL") $(if $(TRIALS),--trials="$$TRIALS") $(if $(MINUTES),--minutes="$$MINUTES") $(if $(SET),--set="$$SET") -- "$$NAME"
 
 smoke: setup  ## every smoke study, each through all stages to an evaluated ONNX file
 	@for file in params/study/*smoke.yaml; do $(PY) -m flows.study --local -- "$$(basename "$$file" .yaml)"; done

@@ -11,6 +11,7 @@ or what these share:
 | ``local`` | the graph on plain threads, without Prefect |
 | ``placement`` | whether stages are made on this machine or on a cluster |
 | ``study`` | another study, as a command and a flow |
+| ``search`` | trials of a study with other numbers, as Optuna proposes them |
 | ``compare`` | a comparison of revisions, as a command and a flow |
 | ``claims`` | papers' claims, each by its study |
 | ``serve`` | ``make ui``: Prefect's pages, and what they can start |
@@ -38,5 +39,7 @@ The folders hold what these stand on:
 | ``experiments/plan`` | what of a study is checked before it runs? |
 | ``experiments/worktree`` | where does another study run? |
 | ``experiments/experiment`` | what becomes a DVC experiment? |
+| ``experiments/space``, ``goal`` | where does a search look, and for what? |
+| ``experiments/trials`` | what does a search know? |
 | ``revisions/layout``, ``objects`` | what does a comparison read of a commit? |
 """

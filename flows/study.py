@@ -7,12 +7,11 @@ brings it in. Studies that differ run at the same time.
 
 import argparse
 import os
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from flows.experiments.plan import Study, plan
+from flows.experiments.plan import Study, plan, words
 from flows.experiments.worktree import perform
 from flows.local import run_locally
 from flows.server.settings import settings
@@ -45,22 +44,11 @@ def parser() -> argparse.ArgumentParser:
 def main() -> None:
     """Run the study that the command line names, and print its experiment."""
     options = parser().parse_intermixed_args()
-    overrides = [*options.overrides, *_words(options.set)]
+    overrides = [*options.overrides, *words(options.set)]
     # refused before a server is started
     planned = plan(Path.cwd(), options.study, overrides, options.name)
     run = study_locally if options.local else study_in_prefect
     say(run(planned, options.workers, keep=options.keep))
-
-
-def _words(text: str) -> list[str]:
-    """Split overrides as a shell would, without one."""
-    try:
-        return shlex.split(text)
-    except ValueError as error:
-        expected = "key=value pairs, quotes closed"
-        raise RefusedError(
-            "--set", "text", f"{text!r:.80}", expected, str(error)
-        ) from None
 
 
 def say(line: str) -> None:

@@ -2,8 +2,10 @@
 
 import ast
 import subprocess
+import tomllib
 from collections.abc import Iterator, Sequence
 from functools import cache
+from itertools import chain
 from pathlib import Path
 
 import yaml
@@ -12,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 # from the ground up: a room imports from its own line and from those above it
 ORDER = (
     ("artifacts", "nets", "warm"),
-    ("statistics",),
+    ("statistics", "loggers"),
     ("code",),
     ("worlds",),
     ("generate",),
@@ -34,6 +36,16 @@ ORDER = (
 )
 HEIGHT = {room: line for line, rooms in enumerate(ORDER) for room in rooms}
 CODE = ("tasks", "flows", "offcut")
+BY_HAND = ("search", "dvclive", "mlflow", "tensorboard")  # extras
+
+
+def to_be_locked() -> list[str]:
+    """Requirements that requirements.lock meets: all but what a user adds by hand."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    project = tomllib.loads(text)["project"]
+    extras = project["optional-dependencies"].items()
+    locked = [texts for name, texts in extras if name not in BY_HAND]
+    return [*project["dependencies"], *chain.from_iterable(locked)]
 
 
 @cache

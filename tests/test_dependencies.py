@@ -20,10 +20,11 @@ EXTRAS = PROJECT["project"]["optional-dependencies"]
 MAIN = EXTRAS["clone"]
 DEV = EXTRAS["dev"]
 SEARCH = EXTRAS["qd"]
-FLOWS = EXTRAS["dask"] + EXTRAS["flow"] + EXTRAS["s3"]
+LOGGERS = EXTRAS["dvclive"] + EXTRAS["mlflow"] + EXTRAS["tensorboard"]
+FLOWS = EXTRAS["search"] + EXTRAS["dask"] + EXTRAS["flow"] + EXTRAS["s3"]
 # started as programs, loaded by pytest or DVC, or a bound on what prefect brings
 COMMANDS = {"dvc", "mypy", "pre-commit", "pytest-timeout", "pytest-xdist", "ruff"}
-LOADED = {"diffusers", "dvc-s3", "fastapi", "flask-cors", "scipy"}
+LOADED = {"diffusers", "dvc-s3", "fastapi", "flask-cors", "scipy", "tensorboard"}
 PEERS = {
     "d3rlpy",
     "jax",
@@ -39,6 +40,8 @@ def extras(requirements: list[str]) -> set[str]:
     """What extras named in the requirements bring, such as gymnasium[mujoco]."""
     found = set()
     for requirement in map(Requirement, requirements):
+        if not requirement.extras:  # it need not be installed
+            continue
         brought = map(Requirement, requires(requirement.name) or [])
         found |= {
             canonicalize_name(other.name)
@@ -63,17 +66,17 @@ def imported(folder: str) -> frozenset[str]:
     modules -= set(sys.stdlib_module_names) | OURS
     if folder == "benchmarks":
         modules -= PEERS
-    owners = packages_distributions()
+    owners = {"mlflow": ["mlflow-skinny"], **packages_distributions()}
     return frozenset(canonicalize_name(min(owners.get(m, [m]))) for m in modules)
 
 
 @pytest.mark.parametrize(
     ("folder", "declared"),
     [
-        ("tasks", MAIN + SEARCH),
+        ("tasks", MAIN + SEARCH + LOGGERS),
         ("flows", MAIN + FLOWS),
         ("benchmarks", MAIN),
-        ("tests", MAIN + DEV + FLOWS + SEARCH),
+        ("tests", MAIN + DEV + FLOWS + SEARCH + LOGGERS),
     ],
 )
 def test_what_is_imported_is_declared(folder: str, declared: list[str]):
@@ -82,7 +85,7 @@ def test_what_is_imported_is_declared(folder: str, declared: list[str]):
 
 def test_what_is_declared_is_used():
     assert names(MAIN) - imported("tasks") - COMMANDS - LOADED == set()
-    assert names(SEARCH) - imported("tasks") == set()
+    assert names(SEARCH + LOGGERS) - imported("tasks") - LOADED == set()
     assert names(FLOWS) - imported("flows") - LOADED == set()
     assert names(DEV) - imported("tests") - COMMANDS - LOADED == set()
 

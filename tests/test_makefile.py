@@ -32,6 +32,26 @@ SAID = {  # variable: target, other variables, and the words that hold its value
         ("A=main", "B=workspace"),
         "-m flows.compare -- main workspace {}",
     ),
+    "SPACE": (
+        "search",
+        ("NAME=smoke", "GOAL=score", "TRIALS=2", "MINUTES=9"),
+        "-m flows.search --space={} --goal=score --trials=2 --minutes=9 -- smoke",
+    ),
+    "GOAL": (
+        "search",
+        ("NAME=smoke", "SPACE=s", "LOCAL=1"),
+        "-m flows.search --local --space=s --goal={} -- smoke",
+    ),
+    "TRIALS": (
+        "search",
+        ("NAME=smoke", "SPACE=s"),
+        "-m flows.search --space=s --trials={} -- smoke",
+    ),
+    "MINUTES": (
+        "search",
+        ("NAME=smoke", "SPACE=s"),
+        "-m flows.search --space=s --minutes={} -- smoke",
+    ),
     "WORLD": ("behaviors", (), "-m tasks.behaviors --world={}"),
     "SRC": ("import", ("NAME=x",), f"{IMPORTING} --source={{}} --name=x"),
     "MAP": (
@@ -123,7 +143,10 @@ def test_targets_are_words_and_nothing_else(clone: Path, value: str):
 
 @pytest.mark.parametrize(
     "target",
-    ["study", "claim", "behaviors", "compare", "import", "export-data", "adopt"],
+    [
+        *("study", "search", "claim", "behaviors"),
+        *("compare", "import", "export-data", "adopt"),
+    ],
 )
 def test_a_missing_name_is_asked_for(clone: Path, target: str):
     assert made(clone, target) == (2, [])

@@ -6,6 +6,7 @@ behaviours, as `make import`, `make adopt` and `make world` write them.
 """
 
 import os
+import shlex
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -76,6 +77,21 @@ def key(name: str, *decisive: bytes) -> str:
             and what of its new files params.yaml does not hold.
     """
     return f"{name}-{sha256(b''.join(decisive)).hexdigest()[:DIGITS]}"
+
+
+def words(text: str) -> list[str]:
+    """Split overrides as a shell would, without one.
+
+    Raises:
+        RefusedError: If a quote is not closed.
+    """
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        expected = "key=value pairs, quotes closed"
+        raise RefusedError(
+            "--set", "text", f"{text!r:.80}", expected, str(error)
+        ) from None
 
 
 def texts(params: Any) -> Iterator[str]:

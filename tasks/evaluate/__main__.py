@@ -24,9 +24,11 @@ from tasks.evaluate import Evaluator
 from tasks.evaluate.engine.agreement import Watched, errors, logged
 from tasks.evaluate.engine.compatibility import check_fits
 from tasks.evaluate.engine.world import world_of
+from tasks.loggers import Runs, check_logger
 from tasks.worlds import World
 
 METHOD = "returns"
+LOGGED = {"score": "iqm", "score_low": "low", "score_high": "high"}
 
 
 def open_policies(
@@ -68,8 +70,18 @@ def played(
         return evaluator.run(world, policies, tell)
 
 
+def log(variant: Variant, updates: int, metrics: Mapping[str, Any]) -> None:
+    """Pass on what came out to a logger, if there is one."""
+    numbers = {key: metrics["score"][end] for key, end in LOGGED.items()}
+    numbers |= {"return": metrics["return"]["iqm"], "length": metrics["length_mean"]}
+    with Runs() as runs:
+        name = f"{variant.dataset}-{variant.learner}/{variant.variant}"
+        runs.log(name, updates, {f"evaluate/{k}": v for k, v in numbers.items()})
+
+
 def main() -> None:
     """Play the files of one variant and write what came out."""
+    check_logger()
     params = load()
     variant = Variant.parse(params, __doc__ or "")
     where = f"evaluate.{METHOD}"
@@ -103,6 +115,7 @@ def main() -> None:
         if parents:
             metrics["action_error"] = errors(policies, parents, rows)
         write_evaluation(folder, episodes, metrics)
+    log(variant, params["study"].get("updates", 0), metrics)
     score = metrics["score"]
     print(
         f"{title}: return {metrics['return']['iqm']:.1f}, score {score['iqm']:.1f} "

@@ -29,6 +29,7 @@ from tasks.artifacts.study import Effort
 from tasks.code import made_by
 from tasks.code.blocks import checked
 from tasks.code.sweeps import checked_sweep
+from tasks.loggers import check_logger
 from tasks.train.engine.learners import check_kind
 from tasks.train.engine.loop import check_precision, settle
 from tasks.train.engine.parts import Job, Part, write
@@ -48,6 +49,7 @@ def main() -> None:
     weighting = arguments.weighting
     policy = f"{name}-{weighting}" if weighting else name
 
+    check_logger()
     params = load()
     block = of_dataset(checked(params, "train", name), dataset, f"train.{name}")
     makers = []

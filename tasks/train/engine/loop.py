@@ -148,6 +148,7 @@ def train(
     keep: Callable[[int], None] = lambda _: None,
     precision: str = "float32",
     sample: Callable[[int], Any] | None = None,
+    watch: Callable[[Curves], None] = lambda _: None,
 ) -> Curves:
     """Train a learner on a dataset, continuing from a checkpoint if there is one.
 
@@ -170,6 +171,7 @@ def train(
             and losses are float32.
         sample: What gives the batch of an update by its number; None for what the
             learner and the data say.
+        watch: Called after each log with the curves so far, to be read.
 
     Returns:
         One row for each seed and log.
@@ -194,6 +196,7 @@ def train(
         means = log(curves, learner, recent, done)
         recent.clear()
         report(done, means)
+        watch(curves)
         due = done == updates or time.monotonic() - saved >= every
         if checkpoint and due:
             tensors = learner.tensors()

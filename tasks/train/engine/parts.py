@@ -25,8 +25,10 @@ from tasks.artifacts.params import class_of
 from tasks.artifacts.policy import load_policy, save_critic, save_policy
 from tasks.artifacts.study import Effort
 from tasks.artifacts.sweep import Numbers
+from tasks.loggers import Runs
 from tasks.train import Learner, Spaces
 from tasks.train.engine.horizon import horizon, words
+from tasks.train.engine.logged import Logged
 from tasks.train.engine.loop import Curves, identity, resume, train
 from tasks.train.engine.processes import Report, interleave, of_share, split, stack
 from tasks.train.engine.slices import in_slices
@@ -148,17 +150,21 @@ class Part:
             with whole_folder(self.kept / str(done)) as folder:
                 save_policy(folder, deepcopy(learner.policy()).cpu(), {})
 
-        train(
-            learner,
-            self.job.data,
-            effort.updates,
-            effort.batch,
-            checkpoint=self.checkpoint,
-            report=report,
-            moments=effort.moments,
-            keep=keep,
-            precision=effort.precision,
-        )
+        place = self.checkpoint.folder.name  # the hash of what decides the result
+        dataset = self.job.data.dataset_id.removesuffix("-v0")
+        with Runs() as runs:
+            train(
+                learner,
+                self.job.data,
+                effort.updates,
+                effort.batch,
+                checkpoint=self.checkpoint,
+                report=report,
+                moments=effort.moments,
+                keep=keep,
+                precision=effort.precision,
+                watch=Logged(runs, dataset, self.policies, self.seeds, place),
+            )
 
     def trained(self) -> tuple[Learner[Any], Curves]:
         """The learner as the training left it, and its curves."""

@@ -1,0 +1,1 @@
+"""Tests of loggers, and a logger of their own."""
