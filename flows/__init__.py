@@ -12,6 +12,8 @@ or what these share:
 | ``placement`` | whether stages are made on this machine or on a cluster |
 | ``study`` | another study, as a command and a flow |
 | ``compare`` | a comparison of revisions, as a command and a flow |
+| ``studies`` | which studies ran here? |
+| ``draw`` | a picture of the graph |
 | ``claims`` | papers' claims, each by its study |
 | ``serve`` | ``make ui``: Prefect's pages, and what they can start |
 
@@ -38,5 +40,8 @@ The folders hold what these stand on:
 | ``experiments/plan`` | what of a study is checked before it runs? |
 | ``experiments/worktree`` | where does another study run? |
 | ``experiments/experiment`` | what becomes a DVC experiment? |
+| ``picture/groups``, ``layers`` | what is drawn of the graph, and where? |
 | ``revisions/layout``, ``objects`` | what does a comparison read of a commit? |
+| ``revisions/locked`` | what does a dvc.lock say of how it was made? |
+| ``revisions/made_here``, ``mends`` | what if its results were made elsewhere? |
 """

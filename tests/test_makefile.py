@@ -32,6 +32,11 @@ SAID = {  # variable: target, other variables, and the words that hold its value
         ("A=main", "B=workspace"),
         "-m flows.compare -- main workspace {}",
     ),
+    "F": (
+        "compare",
+        ("A=main", "B=b", "C=c", "D=d", "E=e", "HERE=1"),
+        "-m flows.compare --here -- main b c d e {}",
+    ),
     "WORLD": ("behaviors", (), "-m tasks.behaviors --world={}"),
     "SRC": ("import", ("NAME=x",), f"{IMPORTING} --source={{}} --name=x"),
     "MAP": (

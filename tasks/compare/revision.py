@@ -5,7 +5,7 @@ JSON and parquet against the fields that are needed.
 """
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -109,6 +109,22 @@ class Revision:
     def name(self) -> str:
         """As the user gave it."""
         return self.source.name
+
+    @property
+    def lacks(self) -> list[Missing]:
+        """Its gaps; those of one reason and one command as one."""
+        alike: dict[tuple[str, str], list[str]] = {}
+        for gap in self.gaps:
+            alike.setdefault((gap.why, gap.command), []).append(gap.path)
+        return [
+            Missing(several(paths), why, command)
+            for (why, command), paths in alike.items()
+        ]
+
+
+def several(paths: Sequence[str]) -> str:
+    """Paths in a few words: the only one, or how many and the first."""
+    return paths[0] if len(paths) == 1 else f"{len(paths)} outputs, {paths[0]} ..."
 
 
 def collect(source: Source) -> Revision:
