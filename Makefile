@@ -52,6 +52,7 @@ run: setup  ## run the graph of params.yaml; what has not changed is skipped
 	@echo "report: $$PWD/data/report/index.html"
 
 report: setup  ## render the report again from what the stages wrote
+	@$(PY) -m flows.experiments.latencies
 	@$(PY) -m tasks.report
 	@echo "report: $$PWD/data/report/index.html"
 

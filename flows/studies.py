@@ -10,10 +10,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from flows.experiments.worktree import PAGE, PAGES
+from flows.experiments.latencies import PAGES
+from flows.experiments.worktree import PAGE
 from tasks.artifacts.files import read_json
 from tasks.artifacts.stage import run_stage
 
+# DVC's own table has a column for each of 500 parameters and hashes
+BESIDE = "dvc exp show --only-changed --drop '^(data/|environment)'"
 HEAD = ("when", "experiment", "ship", "score", "bytes", "report")
 
 
@@ -60,6 +63,7 @@ def main() -> None:
     for row in table:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
         print("  ".join([*cells, row[-1]]))  # noqa: T201, a command prints
+    print(f"what differs between experiments: {BESIDE}")  # noqa: T201
 
 
 if __name__ == "__main__":

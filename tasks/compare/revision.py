@@ -196,9 +196,12 @@ def _read_result(revision: Revision, out: Wanted, kind: str, key: Key) -> None:
     _kept(revision, out, lambda: read(folder, result))
     timed = revision.source.folder / "data/profiles" / Path(*key) / "latency.json"
     if timed.exists():
-        result.latency = _kept(
-            revision, out, lambda: files.document(timed, Batches, whole=True)
+        measured = _kept(
+            revision, out, lambda: files.document(timed, Batches, "batches")
         )
+        # one of a file that stood there before says nothing of this one
+        if measured and measured.get("onnx_sha256") in result.hashes().values():
+            result.latency = measured
 
 
 def _kept(revision: Revision, out: Wanted, read: Callable[[], T]) -> T | None:

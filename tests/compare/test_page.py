@@ -122,6 +122,16 @@ def test_what_lacks_for_one_reason_is_one_line(make: Make):
     assert "2 things are missing." in text(outcome.page)
 
 
+def test_a_latency_of_another_file_is_not_shown(make: Make):
+    one, other = make("main"), make("other")
+    for source in (one, other):
+        timed = source.folder / "data/profiles" / GPTQ4 / "latency.json"
+        rewrite(timed, onnx_sha256="0" * 64)
+    said = text(compare([one, other]).page)
+    assert "31.0 / 40.3" not in said
+    assert "22.4" not in said
+
+
 def test_what_cannot_be_paired_and_what_is_missing_stand_there(make: Make):
     gap = Missing(
         f"data/evaluations/{GPTQ4}",
