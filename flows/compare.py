@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from flows.local import run_locally
 from flows.revisions.layout import FOLDER, sources
 from flows.revisions.made_here import make_here
 from flows.server.settings import settings
@@ -60,7 +61,8 @@ def main() -> None:
     options = parser().parse_args()
     root = Path.cwd()
     if options.here:
-        make_here(root, sources(options.revisions), tell)
+        lacking = sources(options.revisions)
+        make_here(root, lacking, lambda: tell(run_locally()), tell)
     served = os.environ.get("PREFECT_API_URL") or (not options.local and running(root))
     if served and not options.local:
         compare_in_prefect(options.revisions, options.out, root)

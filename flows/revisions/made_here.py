@@ -9,10 +9,10 @@ this machine made, and a comparison reads that where the revision's own cannot b
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from flows.engine.run import Tell
 from flows.experiments.experiment import git, git_or_none
 from flows.experiments.plan import Study
 from flows.experiments.worktree import perform
-from flows.local import run_locally
 from tasks.artifacts.params import PARAMS
 from tasks.compare import Source
 
@@ -36,16 +36,17 @@ def made_here(root: Path, commit: str) -> str:
 
 
 def make_here(
-    root: Path, revisions: Iterable[Source], say: Callable[[str], None]
+    root: Path, revisions: Iterable[Source], graph: Callable[[], object], tell: Tell
 ) -> None:
-    """Run the graph at every revision that lacks results.
+    """Run the graph at every commit that lacks results.
 
     What was made before comes from the cache; killed, it goes on when called again.
 
     Args:
         root: The clone.
         revisions: As laid out; those that lack nothing, and the workspace, are left.
-        say: Called with a line where there is something to say.
+        graph: Brings the stages of the current folder, a worktree, up to date.
+        tell: Called with a line where there is something to say.
 
     Raises:
         RefusedError: If a stage failed; the worktree stays, with its logs.
@@ -53,8 +54,8 @@ def make_here(
     root = root.resolve()
     lacking = {one.sha: one.name for one in revisions if one.sha and one.missing}
     for commit, name in lacking.items():
-        say(f"making {name} here, in a worktree of its commit {commit[:DIGITS]}")
+        tell(f"making {name} here, in a worktree of its commit {commit[:DIGITS]}")
         text = git(root, "show", f"{commit}:./{PARAMS}") + "\n"
         key = experiment(commit)
         planned = Study(root, name, (), commit, text, key, key)
-        say(str(perform(planned, lambda: say(run_locally()), tell=say)))
+        tell(str(perform(planned, graph, tell=tell)))
