@@ -16,7 +16,7 @@ from tasks.artifacts.files import read_json
 from tasks.artifacts.stage import run_stage
 
 # DVC's own table has a column for each of 500 parameters and hashes
-BESIDE = "dvc exp show --only-changed --drop '^(data/|environment)'"
+BESIDE = "dvc exp show --only-changed --drop '^(data|environment|params|tasks)'"
 HEAD = ("when", "experiment", "ship", "score", "bytes", "report")
 
 
