@@ -14,7 +14,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 # What a user says is data: make does not expand it, and it reaches the commands by the
 # environment, "$$NAME", never as a part of a line that a shell reads.
-override SAID := NAME SRC MAP OPTIONS LINK DRY TO OUT SET A B C WORLD DATASET NORM REPLAY ENV KWARGS POLICY TARGETS LOCAL WORKERS DASK PORT SPACE GOAL TRIALS MINUTES
+override SAID := NAME SRC MAP OPTIONS LINK DRY TO OUT SET A B C D E F REVS HERE WORLD DATASET NORM REPLAY ENV KWARGS POLICY TARGETS LOCAL WORKERS DASK PORT SPACE GOAL TRIALS MINUTES
 $(foreach name,$(SAID),$(if $(filter undefined,$(origin $(name))),,$(eval override $(name) := $$(value $(name)))$(eval export $(name))))
 
 # The stamp's name is a checksum of what was installed: a second set-up does nothing.
@@ -23,7 +23,7 @@ STAMP := $(VENV)/installed-$(shell cat requirements.lock pyproject.toml | cksum 
 # $(call which,make study NAME,params/study) ends with the names to choose from.
 which = files=($(2)/*.yaml); files=("$${files[@]\#\#*/}"); echo "say which: $(1)=one of $${files[*]%.yaml}" >&2; exit 1
 
-.PHONY: help setup run flow ui import export-data adopt world study search studies smoke claim claims compare report params behaviors test check hazards bench lock browser
+.PHONY: help setup run flow ui import export-data adopt world study search studies smoke claim claims compare report params behaviors test check hazards bench lock browser graph
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | awk 'BEGIN {FS = ":.*## "} {printf "  %-11s %s\n", $$1, $$2}'
@@ -52,6 +52,7 @@ run: setup  ## run the graph of params.yaml; what has not changed is skipped
 	@echo "report: $$PWD/data/report/index.html"
 
 report: setup  ## render the report again from what the stages wrote
+	@$(PY) -m flows.experiments.latencies
 	@$(PY) -m tasks.report
 	@echo "report: $$PWD/data/report/index.html"
 
@@ -98,9 +99,12 @@ claim: setup  ## check a paper's claim: make claim NAME=...
 claims: setup  ## check all papers' claims, hours; killed and run again it goes on
 	@$(PY) -m flows.claims $(if $(LOCAL),--local)
 
-compare: setup  ## compare revisions: make compare A=main B=workspace [C=...]
-	@$(if $(and $(A),$(B)),,{ echo "say which: make compare A=REVISION B=REVISION [C=REVISION]" >&2; exit 1; })
-	@$(PY) -m flows.compare -- "$$A" "$$B" $(if $(C),"$$C")
+compare: setup  ## compare revisions: make compare A=main B=workspace [C=... to F=...] or REVS="main b c"
+	@$(if $(or $(REVS),$(and $(A),$(B))),,{ echo 'say which: make compare A=REVISION B=REVISION [C=REVISION ...], or REVS="REVISION REVISION ..."' >&2; exit 1; })
+	@set -f; $(PY) -m flows.compare $(if $(HERE),--here) -- $(foreach name,A B C D E F,$(if $($(name)),"$$$(name)")) $${REVS-}
+
+graph: setup  ## draw docs/graph.svg, the graph by groups of stages, from dvc.yaml
+	@$(PY) -m flows.draw
 
 params: setup  ## compose params.yaml, the default study, from params/
 	@$(PY) -m tasks.artifacts.compose

@@ -13,6 +13,8 @@ or what these share:
 | ``study`` | another study, as a command and a flow |
 | ``search`` | trials of a study with other numbers, as Optuna proposes them |
 | ``compare`` | a comparison of revisions, as a command and a flow |
+| ``studies`` | which studies ran here? |
+| ``draw`` | a picture of the graph |
 | ``claims`` | papers' claims, each by its study |
 | ``serve`` | ``make ui``: Prefect's pages, and what they can start |
 
@@ -41,5 +43,8 @@ The folders hold what these stand on:
 | ``experiments/experiment`` | what becomes a DVC experiment? |
 | ``experiments/space``, ``goal`` | where does a search look, and for what? |
 | ``experiments/trials`` | what does a search know? |
+| ``picture/groups``, ``layers`` | what is drawn of the graph, and where? |
 | ``revisions/layout``, ``objects`` | what does a comparison read of a commit? |
+| ``revisions/locked`` | what does a dvc.lock say of how it was made? |
+| ``revisions/made_here``, ``mends`` | what if its results were made elsewhere? |
 """

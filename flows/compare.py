@@ -11,7 +11,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from flows.local import run_locally
 from flows.revisions.layout import FOLDER, sources
+from flows.revisions.made_here import make_here
 from flows.server.settings import settings
 from flows.server.start import api, running
 from tasks.artifacts.errors import RefusedError
@@ -28,6 +30,9 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--out", type=Path, default=FOLDER, help="folder of the page")
     options.add_argument(
         "--local", action="store_true", help="without Prefect, even if a server runs"
+    )
+    options.add_argument(
+        "--here", action="store_true", help="first make the results a revision lacks"
     )
     return options
 
@@ -55,14 +60,22 @@ def main() -> None:
     """Compare what the command line names: in Prefect where a server runs."""
     options = parser().parse_args()
     root = Path.cwd()
+    if options.here:
+        lacking = sources(options.revisions)
+        make_here(root, lacking, lambda: tell(run_locally()), tell)
     served = os.environ.get("PREFECT_API_URL") or (not options.local and running(root))
     if served and not options.local:
         compare_in_prefect(options.revisions, options.out, root)
     else:
         outcome, page = comparison(options.revisions, options.out)
         for line in notes(outcome):
-            print(line, file=sys.stderr)  # noqa: T201, a command prints
+            tell(line)
         say(outcome.verdict, page)
+
+
+def tell(line: str) -> None:
+    """Print a line beside the answer, at once."""
+    print(line, file=sys.stderr, flush=True)  # noqa: T201, a command prints
 
 
 def notes(outcome: pages.Outcome) -> list[str]:

@@ -10,15 +10,21 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from flows.experiments.worktree import PAGE, PAGES
+from flows.experiments.latencies import PAGES
+from flows.experiments.worktree import PAGE
 from tasks.artifacts.files import read_json
 from tasks.artifacts.stage import run_stage
 
+# DVC's own table has a column for each of 500 parameters and hashes
+BESIDE = "dvc exp show --only-changed --drop '^(data|environment|params|tasks)'"
 HEAD = ("when", "experiment", "ship", "score", "bytes", "report")
 
 
 def studies(root: Path) -> list[tuple[str, ...]]:
     """A row a study, the newest first, with the columns of `HEAD`.
+
+    Where nothing held, the score is that of the best learner; where there is no world,
+    there is none.
 
     Args:
         root: The clone.
@@ -29,24 +35,28 @@ def studies(root: Path) -> list[tuple[str, ...]]:
     pages = sorted(
         (root / PAGES).glob(f"*/{PAGE}"), key=lambda page: -page.stat().st_mtime
     )
-    return [_row(page) for page in pages]
+    return [_row(page, root) for page in pages]
 
 
-def _row(page: Path) -> tuple[str, ...]:
+def _row(page: Path, root: Path) -> tuple[str, ...]:
     when = datetime.fromtimestamp(page.stat().st_mtime).astimezone()
     metrics: Mapping[str, Any] = {}
     file = page.with_name("metrics.json")
     if file.exists():
         again = f"make study, or remove {page.parent}"
         metrics = read_json(file, again, dict)
-    score = ""
+    ship, score = str(metrics.get("ship", "")), ""
     if "ship_score" in metrics:
         score = f"{metrics['ship_score']:.0f}"
+    elif "best_score" in metrics:
+        ship, score = f"{ship}; best {metrics['best']}", f"{metrics['best_score']:.0f}"
+    elif "files" in metrics:
+        ship = f"{metrics['files']} files, no world"
     if "ship_low" in metrics:
         score += f" [{metrics['ship_low']:.0f}, {metrics['ship_high']:.0f}]"
     size = f"{metrics['ship_bytes']:,.0f}" if "ship_bytes" in metrics else ""
-    ship = str(metrics.get("ship", ""))
-    return (f"{when:%Y-%m-%d %H:%M}", page.parent.name, ship, score, size, str(page))
+    place = str(page.relative_to(root))
+    return (f"{when:%Y-%m-%d %H:%M}", page.parent.name, ship, score, size, place)
 
 
 def main() -> None:
@@ -60,6 +70,7 @@ def main() -> None:
     for row in table:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
         print("  ".join([*cells, row[-1]]))  # noqa: T201, a command prints
+    print(f"what differs between experiments: {BESIDE}")  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -183,7 +183,8 @@ def write_variant(
     dump_sealed(profile / "latency.json", {
         "schema": 1, "machine": {"cpu": "Some CPU @ 2.6 GHz", "cores": 2},
         "onnxruntime": "1.31.1", "threads": 1, "mode": mode, "repeats": 2000,
-        "load": 0.4,
+        "load": 0.4, "onnx_sha256":
+            hashlib.sha256(digest(leaf, SEEDS[0]).encode()).hexdigest(),
         "batches": {"1": {"p50_us": one, "p99_us": one * 1.3, "spread": 0.02},
                     "256": {"p50_us": many, "p99_us": many * 1.2,
                             "spread": 0.02}}})  # fmt: skip

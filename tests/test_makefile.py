@@ -52,6 +52,11 @@ SAID = {  # variable: target, other variables, and the words that hold its value
         ("NAME=smoke", "SPACE=s"),
         "-m flows.search --space=s --minutes={} -- smoke",
     ),
+    "F": (
+        "compare",
+        ("A=main", "B=b", "C=c", "D=d", "E=e", "HERE=1"),
+        "-m flows.compare --here -- main b c d e {}",
+    ),
     "WORLD": ("behaviors", (), "-m tasks.behaviors --world={}"),
     "SRC": ("import", ("NAME=x",), f"{IMPORTING} --source={{}} --name=x"),
     "MAP": (

@@ -41,8 +41,8 @@ class Saved:
     def __str__(self) -> str:
         """Which experiment there is now, and what to do with it."""
         return (
-            f"experiment {self.name}: {self.how}; see it with: dvc exp show, "
-            f"bring it in with: dvc exp apply {self.name}"
+            f"experiment {self.name}: {self.how}; see it with: make studies, "
+            f"bring it in with: dvc exp apply {self.name} && make report"
         )
 
 

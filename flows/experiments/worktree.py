@@ -17,6 +17,7 @@ from dvc.config import Config, merge
 
 from flows.engine.run import LOGS, Tell, alone
 from flows.experiments.experiment import Saved, git, git_or_none, save
+from flows.experiments.latencies import PAGES, bring, said, store
 from flows.experiments.plan import STUDIES, Study
 from tasks.artifacts.compiled import share_compiled
 from tasks.artifacts.dvc_lock import present_fault
@@ -31,7 +32,6 @@ from tasks.artifacts.files import (
 from tasks.artifacts.params import PARAMS
 
 REPORT, PAGE = Path("data/report"), "index.html"
-PAGES = Path("data/experiments")  # a folder an experiment; git ignores it
 MARK = Path(".offcut/study.json")  # in a worktree that is whole
 
 
@@ -75,6 +75,11 @@ def perform(
                 f"it stays in {place} with its logs in {LOGS}; the same command goes "
                 f"on there, git worktree remove --force {place} gives it up",
             ) from None
+        brought, commands = bring(study.folder, study.root)
+        if brought:  # the page was written without them
+            _run_module(study.folder, "tasks.report")
+        for line in said(brought, commands):
+            tell(line)
         saved = save(study.folder, study.commit, study.experiment)
         logs = study.folder / LOGS
         if logs.exists():
@@ -83,6 +88,7 @@ def perform(
         if (study.folder / REPORT / PAGE).exists():
             with whole_folder(study.root / PAGES / study.experiment, 0) as folder:
                 shutil.copytree(study.folder / REPORT, folder, dirs_exist_ok=True)
+                store(study.folder, folder / "profiles")
             tell(f"report: {study.root / PAGES / study.experiment / PAGE}")
         if not keep:
             with _git_alone(study):

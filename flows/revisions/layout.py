@@ -3,7 +3,8 @@
 A commit, branch, tag or experiment is laid out below ``.offcut/compare/``: only what
 ``tasks.compare.wanted`` names, read from DVC's cache, else from the default remote, and
 checked against its hash. The folder is named by what decides its content, so the next
-comparison finds it. The workspace is read where it stands.
+comparison finds it. Where its results were made elsewhere and cannot be had, those that
+were made of it here are read (``made_here.py``). The workspace is read where it stands.
 """
 
 import fcntl
@@ -12,6 +13,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any, TypedDict
 
@@ -20,7 +22,9 @@ from dvc.repo import Repo
 from dvc.repo.experiments.utils import exp_refs
 from dvc.scm import RevError, resolve_rev
 
-from flows.engine.code_guard import is_code
+from flows.revisions.locked import ENVIRONMENT, code_paths, environments, output
+from flows.revisions.made_here import made_here
+from flows.revisions.mends import Absent, again, of_commit, of_workspace
 from flows.revisions.objects import Commit, Store, UnavailableError, workspace_code_md5
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import check_writable, whole_folder, write_text
@@ -28,11 +32,11 @@ from tasks.artifacts.nearest import nearest
 from tasks.artifacts.params import load
 from tasks.artifacts.strict_json import parse_json
 from tasks.artifacts.typed_json import check_typed
-from tasks.compare import DOCUMENTS, WORKSPACE, Missing, Source, Wanted, wanted
+from tasks.compare import DOCUMENTS, WORKSPACE, Source, Wanted, wanted
 from tasks.compare.files import stages
 
 FOLDER = Path(".offcut/compare")
-ENVIRONMENT = "environment.json"
+VERSIONS = "requirements.lock"
 READERS = 8  # objects asked for at once: a remote answers slowly, but many
 
 
@@ -67,7 +71,8 @@ def sources(names: Sequence[str], root: Path = Path()) -> list[Source]:
         )
     with _repository(root) as repo, _alone(Path(repo.root_dir) / FOLDER):
         resolved = [(name, *_resolve(repo, name)) for name in names]
-        return [_source(repo, name, kind, sha) for name, kind, sha in resolved]
+        make = again(names)
+        return [_source(repo, name, kind, sha, make) for name, kind, sha in resolved]
 
 
 @contextmanager
@@ -144,8 +149,11 @@ def _resolve(repo: Repo, name: str) -> tuple[str, str]:
     return next((kind for kind, names in known.items() if name in names), "commit"), sha
 
 
-def _source(repo: Repo, name: str, kind: str, sha: str) -> Source:
-    """Lay out one revision, as far as its outputs can be had."""
+def _source(repo: Repo, name: str, kind: str, sha: str, make: str) -> Source:
+    """Lay out one revision, as far as its outputs can be had.
+
+    Where they cannot, the command ``make`` makes them.
+    """
     root = Path(repo.root_dir)
     if kind == WORKSPACE:
         return _workspace(repo, root)
@@ -172,32 +180,52 @@ def _source(repo: Repo, name: str, kind: str, sha: str) -> Source:
     store = Store(repo)
     outs = wanted(load(folder / "params.yaml"), f"params.yaml of {name}")
     with ThreadPoolExecutor(READERS) as pool:
-        failures = pool.map(lambda out: _lay_out(store, out, locked, folder), outs)
-        missing = [
-            Missing(out.out, why, _command(kind, name, out, pull))
-            for out, (why, pull) in zip(outs, failures, strict=True)
-            if why
-        ]
-    code = tree.code_md5(_code(locked))
+        laid = pool.map(lambda out: _lay_out(store, out, locked, folder), outs)
+        absent = [one for one in laid if one]
+    if absent and (made := made_here(root, sha)):
+        here = _source(repo, name, kind, made, make)
+        subject = _subject(repo, kind, sha)
+        return replace(here, kind=f"{kind}, made here", sha=sha, subject=subject)
+    bring = "dvc exp apply" if kind == "experiment" else "git checkout"
+    there = f"{bring} {shlex.quote(name)}"
+    missing = of_commit(absent, there, make, _elsewhere(root, folder, locked))
+    code = tree.code_md5(code_paths(locked))
     return Source(
         name, kind, sha, _subject(repo, kind, sha), folder, tuple(missing), code
     )
+
+
+def _elsewhere(root: Path, folder: Path, locked: Mapping[str, Any]) -> str:
+    """Why the cache here cannot have a revision's results; empty if nothing says so.
+
+    Of the machine dvc.lock has the hash of environment.json alone, which differs with
+    the processor, the threads and the versions installed.
+    """
+    here = root / ENVIRONMENT
+    if (
+        not here.exists()
+        or not environments(locked)
+        or _md5(here) in environments(locked)
+    ):
+        return ""
+    same = (root / VERSIONS).exists() and (folder / VERSIONS).exists()
+    same = same and (root / VERSIONS).read_bytes() == (folder / VERSIONS).read_bytes()
+    return "made on another machine" + ("" if same else " or with other versions")
 
 
 def _workspace(repo: Repo, root: Path) -> Source:
     """The workspace as a source, read where it stands."""
     locked = stages(root / "dvc.lock")
     store = Store(repo)
-    missing = []
+    absent, held = [], []
     for out in wanted(load(root / "params.yaml")):
-        absent = [f for f in out.files or ("",) if not (root / out.out / f).exists()]
-        if absent:
-            entry = _entry(locked, out.out)
-            held = entry is not None and store.cache.exists(entry["md5"])
-            do = "checkout" if held else "repro"
-            command = f"dvc {do} {shlex.quote(out.stage)}"
-            missing.append(Missing(out.out, "not in the workspace", command))
-    code = workspace_code_md5(repo, _code(locked))
+        if any(not (root / out.out / file).exists() for file in out.files or ("",)):
+            absent.append(out)
+            entry = output(locked, out.out)
+            if entry is not None and store.cache.exists(entry["md5"]):
+                held.append(out)
+    missing = of_workspace(absent, held)
+    code = workspace_code_md5(repo, code_paths(locked))
     return Source(WORKSPACE, WORKSPACE, "", "", root, tuple(missing), code)
 
 
@@ -211,35 +239,19 @@ def _subject(repo: Repo, kind: str, sha: str) -> str:
     return lines[0] if lines else ""
 
 
-def _command(kind: str, name: str, out: Wanted, pull: str) -> str:
-    """The shell command that brings a missing output, or makes it again."""
-    there = "dvc exp apply" if kind == "experiment" else "git checkout"
-    do = pull or "dvc repro"
-    return f"{there} {shlex.quote(name)} && {do} {shlex.quote(out.stage)}"
-
-
-def _entry(locked: Mapping[str, Any], path: str) -> dict[str, Any] | None:
-    """What a dvc.lock says of an output; None if it records none of that path."""
-    for block in locked.values():
-        for out in block.get("outs", ()):
-            if out.get("path") == path and out.get("md5"):
-                return dict(out)
-    return None
-
-
 def _lay_out(
     store: Store, out: Wanted, locked: Mapping[str, Any], folder: Path
-) -> tuple[str, str]:
+) -> Absent | None:
     """Put one output into a revision's folder, as a whole or not at all.
 
     Returns:
-        Why it could not be, and DVC's command that may help; both empty if it could.
+        Why it could not be, if it could not.
     """
     if (folder / out.out).exists():
-        return "", ""
-    entry = _entry(locked, out.out)
+        return None
+    entry = output(locked, out.out)
     if entry is None or not entry["md5"].endswith(".dir"):
-        return "not in its dvc.lock", ""
+        return Absent(out, "not in its dvc.lock", recorded=False)
     try:
         chosen = {
             PurePosixPath(file["relpath"]): file["md5"]
@@ -248,17 +260,17 @@ def _lay_out(
         }
         contents = {path: store.read(md5) for path, md5 in chosen.items()}
     except UnavailableError as error:
-        return str(error), error.pull
+        return Absent(out, str(error), error.pull)
     except (ValueError, RefusedError) as error:
-        return f"DVC's list of its files: {error}", ""
+        return Absent(out, f"DVC's list of its files: {error}")
     for path in contents:
         if ".." in path.parts or path.is_absolute():
-            return f"it names {path}, outside its folder", ""
+            return Absent(out, f"it names {path}, outside its folder")
     with whole_folder(folder / out.out) as fresh:
         for path, content in contents.items():
             (fresh / path).parent.mkdir(parents=True, exist_ok=True)
             (fresh / path).write_bytes(content)
-    return "", ""
+    return None
 
 
 def _listed(content: bytes, md5: str) -> list[Tracked]:
@@ -277,18 +289,10 @@ def _keep_environment(root: Path, folder: Path, locked: Mapping[str, Any]) -> No
     It is not in git, and dvc.lock has its hash alone.
     """
     here, there = root / ENVIRONMENT, folder / ENVIRONMENT
-    if here.exists() and not there.exists():
-        text = here.read_text(encoding="utf-8")
-        present = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
-        deps = (dep for block in locked.values() for dep in block.get("deps", ()))
-        if {dep.get("md5") for dep in deps if dep.get("path") == ENVIRONMENT} == {
-            present
-        }:
-            write_text(there, text)
+    made_with = environments(locked)
+    if here.exists() and not there.exists() and made_with == {_md5(here)}:
+        write_text(there, here.read_text(encoding="utf-8"))
 
 
-def _code(locked: Mapping[str, Any]) -> list[str]:
-    """Paths of the code that stages depend on, by a dvc.lock."""
-    deps = (dep for block in locked.values() for dep in block.get("deps", ()))
-    paths = {dep["path"] for dep in deps}
-    return sorted(p for p in paths if p.startswith("tasks/") or is_code(p))
+def _md5(path: Path) -> str:
+    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()

@@ -165,9 +165,10 @@ class Machine(TypedDict):
 
 
 class Batches(TypedDict):
-    """Latencies by batch size, whatever else was noted of them."""
+    """Latencies by batch size of the ONNX file of a hash."""
 
     batches: dict[str, Timed]
+    onnx_sha256: str
 
 
 class Latency(Batches):

@@ -106,6 +106,12 @@ class Content:
         return self.revisions[0]
 
     @property
+    def timed(self) -> tuple[int, ...]:
+        """Numbers of the revisions that have a latency."""
+        numbers = range(len(self.revisions))
+        return tuple(n for n in numbers if any(timed[n] for _, timed in self.latency))
+
+    @property
     def causes(self) -> str:
         """How much differs beside the results, in words."""
         methods = {change.method for change in self.made_by if change.method}

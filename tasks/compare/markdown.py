@@ -138,7 +138,7 @@ def _missing(v: Content) -> list[str]:
             f"`{_code(gap.command)}`",
         ]
         for revision in v.revisions
-        for gap in revision.gaps
+        for gap in revision.lacks
     ]
     lines = table(["revision", "what", "why", "make it with"], rows)
     return ["## Missing", "", *lines] if lines else []

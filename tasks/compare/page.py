@@ -75,7 +75,7 @@ def compare(sources: Sequence[Source]) -> Outcome:
         missing=tuple(
             f"{revision.name}: {gap.path}: {gap.why}; {gap.command}"
             for revision in revisions
-            for gap in revision.gaps
+            for gap in revision.lacks
         ),
         warnings=tuple(warnings(shown)),
     )

@@ -5,7 +5,7 @@ JSON and parquet against the fields that are needed.
 """
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -110,6 +110,22 @@ class Revision:
         """As the user gave it."""
         return self.source.name
 
+    @property
+    def lacks(self) -> list[Missing]:
+        """Its gaps; those of one reason and one command as one."""
+        alike: dict[tuple[str, str], list[str]] = {}
+        for gap in self.gaps:
+            alike.setdefault((gap.why, gap.command), []).append(gap.path)
+        return [
+            Missing(several(paths), why, command)
+            for (why, command), paths in alike.items()
+        ]
+
+
+def several(paths: Sequence[str]) -> str:
+    """Paths in a few words: the only one, or how many and the first."""
+    return paths[0] if len(paths) == 1 else f"{len(paths)} outputs, {paths[0]} ..."
+
 
 def collect(source: Source) -> Revision:
     """Read one revision.
@@ -180,9 +196,12 @@ def _read_result(revision: Revision, out: Wanted, kind: str, key: Key) -> None:
     _kept(revision, out, lambda: read(folder, result))
     timed = revision.source.folder / "data/profiles" / Path(*key) / "latency.json"
     if timed.exists():
-        result.latency = _kept(
-            revision, out, lambda: files.document(timed, Batches, whole=True)
+        measured = _kept(
+            revision, out, lambda: files.document(timed, Batches, "batches")
         )
+        # one of a file that stood there before says nothing of this one
+        if measured and measured.get("onnx_sha256") in result.hashes().values():
+            result.latency = measured
 
 
 def _kept(revision: Revision, out: Wanted, read: Callable[[], T]) -> T | None:

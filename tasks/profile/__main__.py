@@ -2,7 +2,8 @@
 
 Writes ``data/profiles/<D>/<L>/<V>/`` of each variant of the study: ``static.json``
 (bytes, operators: the same each time) and ``latency.json`` (of the first training
-seed's file; never the same). One process times all variants, so that they compare.
+seed's file, whose hash it states; never the same). One process times all variants, so
+that they compare.
 """
 
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tasks.artifacts.actions import check_played
-from tasks.artifacts.files import check_writable
+from tasks.artifacts.files import check_writable, sha256
 from tasks.artifacts.onnx_policy import OnnxPolicy
 from tasks.artifacts.ownership import check_place
 from tasks.artifacts.params import build, load
@@ -68,9 +69,12 @@ def main() -> None:
             "learner": variant.learner,
             "variant": variant.variant,
         }
-        described = static(list(variant.files().values()))
+        files = variant.files()
+        described = static(list(files.values()))
         write_sealed(folder / "static.json", {**head, **described})
-        latency = {**head, "seed": variant.seeds[0], **timed}
+        seed = variant.seeds[0]
+        of = {"seed": seed, "onnx_sha256": sha256(files[seed])}
+        latency = {**head, **of, **timed}
         write_sealed(folder / "latency.json", latency)
         print(f"{variant.learner} {variant.variant}: {words(timed['batches'])}")
 

@@ -8,6 +8,7 @@ returns the page's text. The command writes:
 |---|---|---|
 | ``data/report/metrics.json`` | a dozen numbers: best, what to ship | metrics |
 | ``data/report/table.json`` | numbers by dataset, learner, variant | output |
+| ``data/report/ship/`` | the file to ship of each dataset | output, artifact |
 | ``data/report/plots/*.csv`` | what the pictures draw, apart from time | plots |
 | ``data/report/index.html`` | the page, latencies included | not an output |
 

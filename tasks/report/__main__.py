@@ -13,6 +13,7 @@ from tasks.report import Report
 from tasks.report.engine.collect import collect
 from tasks.report.engine.figures import metrics, plots, table
 from tasks.report.engine.judge import rows
+from tasks.report.engine.shipped import write_shipped
 from tasks.statistics.rule import VerdictParams
 
 OUT = Path("data/report")
@@ -30,7 +31,7 @@ def main() -> None:
     where = f"evaluate.{EVALUATION}"
     # as numbers: of its class the report needs nothing
     rule = VerdictParams.of(pick(params, "evaluate", EVALUATION), where)
-    for name in ("plots", TABLE):
+    for name in ("plots", "ship", TABLE):
         check_place(OUT / name)
     study = collect(params)
     judged = rows(study, rule)
@@ -40,6 +41,8 @@ def main() -> None:
     with whole_folder(OUT / "plots") as folder:
         for name, text in drawn.items():
             write_text(folder / name, text)
+    with whole_folder(OUT / "ship") as folder:
+        write_shipped(folder, study, judged)
     write_json(OUT / "metrics.json", numbers)
     write_json(OUT / TABLE, all_files)
     write_text(OUT / "index.html", page)

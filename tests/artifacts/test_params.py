@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
+from tasks.train.sac import SAC
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import (
@@ -16,7 +17,6 @@ from tasks.artifacts.params import (
     pick,
     resolve,
 )
-from tasks.train.sac import SAC
 
 
 @dataclass(frozen=True)

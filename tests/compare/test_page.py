@@ -83,6 +83,55 @@ def test_everything_is_side_by_side(make: Make, edited: Edited):
     assert "31.0 / 40.3" in said
 
 
+def test_six_revisions_stand_in_one_table(make: Make, edited: Edited):
+    others = [edited(f"branch-{number}", number - 3) for number in range(5)]
+    outcome = compare([make("main"), *others])
+    assert len(outcome.verdict.splitlines()) == 5
+    page = outcome.page.replace("\n", " ")
+    (results,) = re.findall(r'<table class="results many">.*?</table>', page)
+    head, *rows = re.findall(r"<tr>.*?</tr>", results)
+    assert head.count("<th") == 7
+    assert [row.count("<td") for row in rows] == [6, 6]
+    assert "<svg" not in rows[0]
+    moved = f"{MINUS}3.0 [{MINUS}3.0, {MINUS}3.0]"
+    assert f"REGRESSED {moved}" in text(results)
+    (line,) = [x for x in outcome.summary.splitlines() if x.startswith("| bc / gptq4")]
+    assert line.count("|") == 8
+
+
+def test_size_and_error_stand_below_where_there_are_many(make: Make):
+    one, *others = [make(name) for name in ("main", "b", "c", "d")]
+    place = others[0].folder / "data/evaluations" / GPTQ4
+    told = {"data": {"mean": 0.01, "max": 0.1}, "visited": {"mean": 0.0123, "max": 0.1}}
+    rewrite(place / "metrics.json", action_error=told)
+    put_network(others[1].folder, GPTQ4, 0, network(width=64))
+    said = text(compare([one, *others]).page)
+    assert re.search(r"bc / gptq4 .{0,60}action error 0\.0123, 0\.0664 in main", said)
+    assert re.search(r"0\.0664 in main .{0,60} [\d.]+ kB, \d\.\d+x", said)
+
+
+def test_what_lacks_for_one_reason_is_one_line(make: Make):
+    why, command = "made on another machine", "make compare A=main B=other HERE=1"
+    paths = (f"data/onnx/{GPTQ4}", f"data/evaluations/{GPTQ4}")
+    gaps = tuple(Missing(path, why, command) for path in paths)
+    other = dataclasses.replace(make("other"), missing=gaps)
+    outcome = compare([make("main"), other])
+    line = f"other: 2 outputs, {paths[0]} ...: {why}; {command}"
+    assert outcome.missing == (line,)
+    assert outcome.page.count(command) == outcome.summary.count(command) == 1
+    assert "2 things are missing." in text(outcome.page)
+
+
+def test_a_latency_of_another_file_is_not_shown(make: Make):
+    one, other = make("main"), make("other")
+    for source in (one, other):
+        timed = source.folder / "data/profiles" / GPTQ4 / "latency.json"
+        rewrite(timed, onnx_sha256="0" * 64)
+    said = text(compare([one, other]).page)
+    assert "31.0 / 40.3" not in said
+    assert "22.4" not in said
+
+
 def test_what_cannot_be_paired_and_what_is_missing_stand_there(make: Make):
     gap = Missing(
         f"data/evaluations/{GPTQ4}",

@@ -31,15 +31,22 @@ def kept(root: Path, name: str, when: float, metrics: str) -> Path:
 
 
 def test_the_newest_study_comes_first(tmp_path: Path):
-    old = kept(tmp_path, "logs-1", 1e9, json.dumps({"ship": "nothing"}))
+    old = kept(tmp_path, "logs-1", 1e9, json.dumps({"files": 12}))
     new = kept(tmp_path, "quickstart-2", 1.5e9, json.dumps(SHIP))
     rows = studies(tmp_path)
     assert rows[0][1:] == (
         *("quickstart-2", "iql / w8", "44 [42, 45]", "23,388"),
-        str(new),
+        str(new.relative_to(tmp_path)),
     )
-    assert rows[1][1:] == ("logs-1", "nothing", "", "", str(old))
+    place = str(old.relative_to(tmp_path))
+    assert rows[1][1:] == ("logs-1", "12 files, no world", "", "", place)
     assert rows[0][0].startswith("2017-07-1")
+
+
+def test_where_nothing_held_the_best_learner_stands(tmp_path: Path):
+    metrics = {"ship": "nothing", "best": "iql", "best_score": 43.6, "held": 0}
+    kept(tmp_path, "hard-1", 1e9, json.dumps(metrics))
+    assert studies(tmp_path)[0][2:5] == ("nothing; best iql", "44", "")
 
 
 def test_metrics_that_are_cut_are_refused(tmp_path: Path):

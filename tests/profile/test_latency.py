@@ -100,6 +100,7 @@ def test_static_is_the_same_again_and_latency_ordered(
         assert 0 < times["p50_us"] <= times["p99_us"]
     assert (found["threads"], found["mode"], found["seed"]) == (1, "exact", 0)
     assert found["repeats"] == LATENCY["repeats"]
+    assert found["onnx_sha256"] == sha256(place.files / "seed-0.onnx")
     assert found["machine"]["cpu"]
     assert (place.others / "static.json").exists()
     assert (place.others / "latency.json").exists()

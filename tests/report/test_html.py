@@ -128,6 +128,14 @@ def test_missing_latency_is_said_with_its_command(make_study: Make, monkeypatch:
     assert "No latency was measured" in text(page(root, monkeypatch))
 
 
+def test_a_latency_of_another_file_is_missing(make_study: Make, monkeypatch: Patch):
+    root = make_study(learners=("bc",), variants=("float32", "int8_static"))
+    path = root / "data/profiles/hopper_mixed/bc/int8_static/latency.json"
+    write_sealed(path, {**json.loads(path.read_text()), "onnx_sha256": "0" * 64})
+    said = text(page(root, monkeypatch))
+    assert "Latency is missing for 1 of 2 variants" in said
+
+
 def test_the_confidence_is_the_one_computed_with(make_study: Make, monkeypatch: Patch):
     root = make_study(learners=("bc",), variants=("float32",))
     params = yaml.safe_load((root / "params.yaml").read_text())

@@ -57,4 +57,3 @@ def test_a_seed_draws_its_own():
     for name, x in together.items():
         assert torch.equal(x[1:], alone[name])
         assert not torch.equal(x[0], x[1])
-

@@ -50,9 +50,20 @@ def contract(folder: Path, seed: int, command: str) -> Contract:
     return contract
 
 
-def latency(path: Path, command: str) -> Latency | None:
-    """How long a file takes, if that was measured."""
-    return read_typed(path, command, Latency) if path.exists() else None
+def latency(path: Path, command: str, sha256: str) -> Latency | None:
+    """How long a file takes, if that was measured.
+
+    `dvc checkout` leaves the latency of the file that stood there before.
+
+    Args:
+        path: ``latency.json``.
+        command: What measures it.
+        sha256: Of the ONNX file.
+    """
+    if not path.exists():
+        return None
+    timed = read_typed(path, command, Latency)
+    return timed if timed["onnx_sha256"] == sha256 else None
 
 
 def evaluation(

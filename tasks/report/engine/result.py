@@ -87,7 +87,9 @@ def files(
         variant=variant,
         compression=compression,
         static=read_typed(profiled / "static.json", profiling, Static),
-        latency=read.latency(profiled / "latency.json", profiling),
+        latency=read.latency(
+            profiled / "latency.json", profiling, contracts[0]["onnx_sha256"]
+        ),
         contracts=contracts,
     )
 

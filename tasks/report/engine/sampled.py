@@ -102,7 +102,8 @@ def _read(
     profile = f"python -m tasks.profile {options}"
     profiled = root / "profiles" / leaf
     static = read_typed(profiled / "static.json", profile, Static)
-    timed = read.latency(profiled / "latency.json", profile)
+    file = contracts[study["seeds"][0]]["onnx_sha256"]
+    timed = read.latency(profiled / "latency.json", profile, file)
     return Sampled(learner, *source, plan, metrics, float(static["bytes"]), timed)
 
 

@@ -11,14 +11,6 @@ def critics(name: str, reached: Horizon) -> tuple[str, float, float | None, bool
     return name, reached["share"], value, undertrained(reached)
 
 
-def file_of(result: Result) -> str:
-    """The ONNX file of the training seed with the highest mean return."""
-    means = result.episodes.table().mean(axis=1)
-    seed = result.episodes.seeds[int(means.argmax())]
-    names = result.dataset, result.learner, result.variant
-    return "/".join(("data/onnx", *names, f"seed-{seed}.onnx"))
-
-
 def command_of(result: Result) -> str:
     """What plays all seeds' files of a variant."""
     named = f"--dataset {result.dataset} --learner {result.learner}"

@@ -14,7 +14,8 @@ from tasks.report.engine.collect import Data, Study
 from tasks.report.engine.figures import bands, scores
 from tasks.report.engine.judge import Row, answer, best_of
 from tasks.report.engine.result import Result
-from tasks.report.html.answers import command_of, critics, file_of
+from tasks.report.engine.shipped import file_of
+from tasks.report.html.answers import command_of, critics
 from tasks.report.html.costs import Cell, Front, cells, pace, pareto
 
 

@@ -1,17 +1,21 @@
 """Revisions of a real git and DVC repository, laid out or refused."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 
 from flows.revisions.layout import sources
+from flows.revisions.made_here import experiment
 from tasks.artifacts.errors import RefusedError
 from tests.compare.conftest import DATASET
 from tests.flows.revisions_files import GPTQ4, Repository, repository_in
 
 pytestmark = pytest.mark.slow
+# what dvc.lock has of the machine that a stage ran on
+THERE = "    - {path: environment.json, hash: md5, md5: 0a0a, size: 1}\n"
 
 
 @pytest.fixture
@@ -50,9 +54,12 @@ def test_what_was_laid_out_is_used_again(repository: Repository):
         assert found.missing == ()
         assert "REGRESSED" in found.verdict
         repository.forget()
-        missing = repository.compare("main", "worse").missing
-        assert len(missing) == 12
-        assert all("not in DVC's cache" in line for line in missing)
+        why = "not in DVC's cache, and no default remote is set"
+        assert repository.compare("main", "worse").missing == tuple(
+            f"{name}: 6 outputs, data/datasets/{DATASET}-v0 ...: {why}; "
+            "make compare A=main B=worse HERE=1"
+            for name in ("main", "worse")
+        )
     finally:
         shutil.rmtree(cache, ignore_errors=True)
         cache.with_name("moved").rename(cache)
@@ -104,8 +111,40 @@ def test_a_missing_artifact_is_named_and_pulled_where_it_can_be(
     assert "another content under its hash in the remote backup" in line
     stored.unlink()
     (line,) = repository.compare("main", "gone").missing
-    assert "not in DVC's cache, and not in the remote backup; git" in line
-    assert line.endswith(f"git checkout gone && dvc repro {stage}")
+    assert "not in DVC's cache, and not in the remote backup; make" in line
+    assert line.endswith("; make compare A=main B=gone HERE=1")
+
+
+def test_what_was_made_on_another_machine_is_said_in_one_line(repository: Repository):
+    """Until it is made here: an experiment on its commit is read in its place."""
+    environment = repository.root / "environment.json"
+    lock = repository.root / "dvc.lock"
+    try:
+        repository.run("git", "checkout", "-q", "-b", "elsewhere", "gone")
+        text = lock.read_text().replace("    deps:\n", f"    deps:\n{THERE}")
+        lock.write_text(re.sub("md5: .", "md5: z", text))  # of other bytes
+        repository.run("git", "commit", "-q", "-a", "-m", "Made elsewhere")
+        repository.run("git", "checkout", "-q", "--force", "main")
+        environment.write_text("{}")
+        (line,) = repository.compare("elsewhere", "main").missing
+        assert line == (
+            f"elsewhere: 6 outputs, data/datasets/{DATASET}-v0 ...: made on another "
+            "machine or with other versions, not in DVC's cache, and no default remote "
+            "is set; make compare A=elsewhere B=main HERE=1"
+        )
+        commit = repository.run("git", "rev-parse", "elsewhere").strip()
+        made = repository.run("git", "rev-parse", "worse").strip()
+        ref = f"refs/exps/{commit[:2]}/{commit[2:]}/{experiment(commit)}"
+        repository.run("git", "update-ref", ref, made)
+        found = repository.compare("main", "elsewhere")
+        assert found.missing == ()
+        assert "elsewhere is worse than main in 1 of 2 variants" in found.verdict
+        (_, source) = sources(["main", "elsewhere"], repository.root)
+        told = (source.kind, source.sha, source.subject)
+        assert told == ("branch, made here", commit, "Made elsewhere")
+    finally:
+        environment.unlink(missing_ok=True)
+        repository.restore()
 
 
 @pytest.mark.parametrize(
