@@ -1,7 +1,11 @@
 """What stands under an answer: file, command, and how far critics came."""
 
+from pathlib import Path
+
+from offcut.snippet import snippet
 from tasks.artifacts.curves import Horizon, undertrained
-from tasks.report.engine.result import Result
+from tasks.artifacts.onnx_check import read_contract
+from tasks.report.engine.result import Files, Result
 
 
 def critics(name: str, reached: Horizon) -> tuple[str, float, float | None, bool]:
@@ -11,12 +15,25 @@ def critics(name: str, reached: Horizon) -> tuple[str, float, float | None, bool
     return name, reached["share"], value, undertrained(reached)
 
 
-def file_of(result: Result) -> str:
-    """The ONNX file of the training seed with the highest mean return."""
+def seed_of(result: Result) -> int:
+    """The training seed with the highest mean return."""
     means = result.episodes.table().mean(axis=1)
-    seed = result.episodes.seeds[int(means.argmax())]
+    return result.episodes.seeds[int(means.argmax())]
+
+
+def file_of(result: Files, seed: int) -> str:
+    """The ONNX file of a training seed."""
     names = result.dataset, result.learner, result.variant
     return "/".join(("data/onnx", *names, f"seed-{seed}.onnx"))
+
+
+def use_of(file: str) -> str:
+    """The lines that use an ONNX file without Offcut.
+
+    Raises:
+        RefusedError: If the contract beside it is none.
+    """
+    return snippet(file, read_contract(Path(file).with_suffix(".json")))
 
 
 def command_of(result: Result) -> str:
