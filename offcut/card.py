@@ -49,13 +49,13 @@ def card(*policies: Policy) -> str:
         *snippet(first.path.name, contract).splitlines(),
         "```",
         "",
-        f"The same with checks: `offcut play {first.path.name}`, or "
-        "`offcut.Policy.open`.",
+        "The same with checks: `offcut.Policy.open`. Where Gymnasium has the "
+        f"environment, `offcut play {first.path.name}` plays it.",
         "",
         "## Limits",
         "",
-        "- How well it acts is not stated here. A return holds for the world it was "
-        "played in: `offcut play`, or the report of the study.",
+        "- How well it acts is not stated here. A return holds for the world and the "
+        "starts it was played from, as in the report of a study.",
         "- It saw the states of its data and no others. Elsewhere it also gives an "
         "action inside the bounds, which may be any.",
         "- No licence is stated: that of the data also holds for what learned from it.",

@@ -56,14 +56,14 @@ def rendered(
     """
     import mujoco
 
-    qpos, qvel = (np.concatenate([side[k] for side in sides]) for k in (0, 1))
+    states = np.concatenate([np.concatenate(side, axis=1) for side in sides])
     program = Path(__file__).with_name("renderer.py")
     chosen = os.environ.get("MUJOCO_GL")
     said = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         mujoco.mj_saveModel(model, str(folder / "model.mjb"), None)
-        np.savez(folder / "states.npz", qpos=qpos, qvel=qvel)
+        states.astype(np.float64).tofile(folder / "states.bin")
         command = [sys.executable, str(program), name, str(WIDE), str(HIGH)]
         for drawer in [chosen] if chosen else DRAWERS:
             env = {**os.environ, "MUJOCO_GL": drawer}
@@ -76,8 +76,8 @@ def rendered(
                 said.append(f"{drawer}: {type(error).__name__}")
                 continue
             if ran.returncode == 0:
-                pictures = np.load(folder / "pictures.npy")
-                return [np.asarray(p) for p in np.split(pictures, len(sides))]
+                pictures = np.fromfile(folder / "pictures.bin", np.uint8)
+                return list(pictures.reshape(len(sides), -1, HIGH, WIDE, 3))
             last = (ran.stderr.strip().splitlines() or [f"ended by {ran.returncode}"])[
                 -1
             ]
