@@ -27,7 +27,7 @@ def main(folder: Path, wide: int, high: int) -> None:
             data.qpos[:], data.qvel[:] = np.split(state, [model.nq])
             mujoco.mj_forward(model, data)
             renderer.update_scene(data, camera=camera)
-            # without a graphics card these take as long as all the rest
+            # without a graphics card these make it take four times as long
             for flag in ("SHADOW", "REFLECTION"):
                 renderer.scene.flags[getattr(mujoco.mjtRndFlag, f"mjRND_{flag}")] = 0
             renderer.render(out=picture)
