@@ -38,7 +38,8 @@ def model_of(world: Any) -> Any:
     if type(model).__module__.split(".")[0] != "mujoco":
         found = f"{world.params.env_id}, which nothing here draws"
         drawn = "a world of MuJoCo, taxi, a maze, pendulum or cartpole"
-        raise RefusedError("film", "world", found, drawn, "set report.html.film=0")
+        where = f"world {world.params.name}"
+        raise RefusedError(where, "env_id", found, drawn, "set report.html.film to 0")
     return model
 
 
@@ -128,7 +129,7 @@ def side_by_side(
             ).format(still, moving, label, *frames[0].size)
     found, expected = (f"{count / 1e3:.0f} kB" for count in (size, limit))
     mend = "lower report.html.film"
-    raise RefusedError("film", "size", found, f"at most {expected}", mend)
+    raise RefusedError("the film", "size", found, f"at most {expected}", mend)
 
 
 def _frame(pictures: Sequence[NDArray[np.uint8]], words: Sequence[str]) -> Image.Image:
