@@ -167,6 +167,9 @@ def write_variant(
         file.write_bytes(digest(leaf, seed).encode())
         dump(file.with_suffix(".json"), {
             "schema": 1, "world": world, "env_id": "", "mode": mode,
+            "inputs": {"observation": {"shape": ["batch", 11]}}, "carry": {},
+            "outputs": {"action": {"shape": ["batch", 1], "low": [-1], "high": [1]}},
+            "step_seconds": 0.008,
             "dataset": {"name": dataset, "sha256": digest("data", dataset)},
             "learner": learner, "variant": variant, "seed": seed, "opset": 21, "ir": 10,
             "weights_sha256": digest("weights", leaf),
@@ -222,7 +225,7 @@ def write_study(
                   "variants": list(variants)},
         "evaluate": {"returns": {
             **_yaml(here / "evaluate/returns.yaml"), "resamples": 300}},
-        "report": {"html": _yaml(here / "report/html.yaml")},
+        "report": {"html": {**_yaml(here / "report/html.yaml"), "film": 0}},
     }  # fmt: skip
     (root / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
 

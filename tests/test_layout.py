@@ -179,7 +179,7 @@ def test_only_the_stage_code_depends_on_code():
         for deps in [block.get("do", block).get("deps", [])]
         if (files := [dep for dep in deps if dep.split("/")[0] in CODE])
     }
-    assert listed == {"code": ["tasks"]}
+    assert listed == {"code": ["offcut", "tasks"]}
 
 
 def test_the_lock_has_no_stage_that_the_graph_has_not():

@@ -5,6 +5,7 @@
     <folder>/rows.bin, rows.json   the transitions once more, to be mapped (packed.py)
     <folder>/card.json             what the dataset holds, and both files' hashes
     <folder>/world.json            the world and the code it was made with
+    <folder>/README.md             both for a reader
 
 With ``MINARI_DATASETS_PATH`` set to the folder's parent, ``minari.load_dataset`` and
 ``recover_environment`` work. Most stages map the rows (rows.py); whoever needs whole
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.artifacts.card import card
+from tasks.artifacts.dataset_card import described
 from tasks.artifacts.episodes import Episode, check_episodes, checked
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import (
@@ -25,6 +27,7 @@ from tasks.artifacts.files import (
     sha256,
     whole_folder,
     write_json,
+    write_text,
 )
 from tasks.artifacts.minari import actions, box, read_episodes, write_episodes
 from tasks.artifacts.opening import MAIN, METADATA, STATED, open_dataset
@@ -78,7 +81,7 @@ def write_dataset(
     leave: Callable[[Path], None] = lambda _: None,
     made_by: Sequence[Mapping[str, str]] = (),
 ) -> dict[str, Any]:
-    """Check episodes and write them with card.json and world.json.
+    """Check episodes and write them with card.json, world.json and README.md.
 
     The same episodes give the same bytes in every file.
 
@@ -117,6 +120,8 @@ def write_dataset(
         figures = sealed({**figures, STATED: sha256(temporary / METADATA)})
         write_json(temporary / "card.json", figures)
         write_world(temporary, world_block, world.step_seconds, made_by)
+        text = described(figures, world, made_by, description)
+        write_text(temporary / "README.md", text)
     return figures
 
 

@@ -5,9 +5,9 @@ checkpoints, by kept results, by the contract of an ONNX file. They all ask here
 nobody lists files by hand.
 
 A method's closure is its own file, or all files of its folder, the command that runs
-it, and every file under ``tasks/`` that these import, however far. Imports for types
-alone (``if TYPE_CHECKING:``) do not count. What lies beside a Python file and is none,
-such as a template or a style sheet, belongs to it.
+it, and every file under ``tasks/`` and ``offcut/`` that these import, however far.
+Imports for types alone (``if TYPE_CHECKING:``) do not count. What lies beside a Python
+file and is none, such as a template or a style sheet, belongs to it.
 
 Classes that data names are not imported by the stage that loads them. The artifact
 that names such a class carries the digest of the closure the class is from (see
@@ -42,6 +42,7 @@ ROOMS = (
     ),
 )
 SHARED = ("cores", "engine")  # folders of a room that hold no method
+TOPS = ("tasks", "offcut")  # whose files methods are made of
 Closure = dict[str, str]  # path from the project's root: SHA-256 of the file
 
 
@@ -56,7 +57,7 @@ def closure(
         hashes: Of files that need not be read again; gets those of what is read.
 
     Returns:
-        The starts and everything they import under ``tasks/``.
+        The starts and everything of the project that they import.
     """
     hashes = {} if hashes is None else hashes
     todo = [file for start in starts for file in _python_files(start, project)]
@@ -194,7 +195,7 @@ def digest(files: Closure) -> str:
 
 @cache
 def _imports(file: Path, sha: str, project: Path) -> frozenset[Path]:
-    """Files of ``tasks/`` that a file imports itself, with the packages they are in.
+    """Files of the project that a file imports itself, with the packages they are in.
 
     A file that does not parse imports nothing: it still counts by its bytes. ``sha``
     makes an edited file another question.
@@ -208,7 +209,7 @@ def _imports(file: Path, sha: str, project: Path) -> frozenset[Path]:
     bases = {
         "/".join(names[:end])
         for names in parts
-        if names[0] == "tasks"
+        if names[0] in TOPS
         for end in range(1, len(names) + 1)
     }
     files = [
@@ -237,7 +238,7 @@ def _python_files(start: Path, project: Path) -> Iterable[Path]:
     packages = [
         parent / "__init__.py"
         for parent in start.parents
-        if parent.is_relative_to(project / "tasks")
+        if any(parent.is_relative_to(project / top) for top in TOPS)
     ]
     return [*files, *(file for file in packages if file.exists())]
 

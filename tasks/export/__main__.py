@@ -2,7 +2,8 @@
 
 ``python -m tasks.export --dataset D --learner L --variant V`` reads
 ``data/compressed/D/L/V`` and writes ``data/onnx/D/L/V/seed-<k>.onnx`` with the contract
-``seed-<k>.json`` beside it. Where parity fails it writes nothing.
+``seed-<k>.json`` beside it, and README.md, which says the same of all of them to a
+reader. Where parity fails it writes nothing.
 
 With ``--sampler S --steps N`` a diffusion policy is first given that sampler, of N
 network calls, and becomes the variant ``V-S-N``; ``sampler.json`` beside its files says
@@ -16,7 +17,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from tasks.artifacts.files import read_entry, whole_folder
+from offcut.card import card
+from offcut.policy import Policy as Runtime
+from tasks.artifacts.files import read_entry, whole_folder, write_text
 from tasks.artifacts.onnx_policy import OnnxPolicy, contract_of, write_onnx
 from tasks.artifacts.ownership import check_place
 from tasks.artifacts.params import build, load
@@ -93,6 +96,8 @@ def main() -> None:
                 )
             write_onnx(path, model, {**contract, "parity": parity})
             print(f"{shown}: {path.stat().st_size} bytes, parity {parity['max']:.2g}")
+        written = [Runtime.open(folder / f"seed-{k}.onnx") for k in origin["seeds"]]
+        write_text(folder / "README.md", card(*written))
 
 
 if __name__ == "__main__":

@@ -43,6 +43,7 @@ def test_same_episodes_same_bytes(world: World, tmp_path: Path):
         if p.is_file()
     )
     assert [p.name for p in files] == [
+        "README.md",
         "card.json",
         "main_data.hdf5",
         "metadata.json",

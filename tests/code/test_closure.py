@@ -192,3 +192,9 @@ def test_a_world_with_a_name_of_its_own_has_the_closure_of_its_class(tmp_path: P
     (tmp_path / "params.yaml").write_text("[")
     with pytest.raises(KeyError, match="tasks/worlds/arm"):
         of_method("worlds", "arm", tmp_path)
+
+
+def test_the_runtime_counts_where_a_stage_uses_it():
+    """An exported file's card is written by offcut/."""
+    assert "offcut/card.py" in of_method("export", "feedforward")
+    assert not any(p.startswith("offcut/") for p in of_method("train", "bc"))

@@ -92,8 +92,12 @@ def test_every_kind_of_policy_passes(
     assert run(monkeypatch, variant) == 0
     out = Path("data/onnx") / LEAF.with_name(variant)
     assert sorted(p.name for p in out.iterdir()) == [
-        f"seed-{k}.{kind}" for k in SEEDS for kind in ("json", "onnx")
+        "README.md",
+        *(f"seed-{k}.{kind}" for k in SEEDS for kind in ("json", "onnx")),
     ]
+    card = (out / "README.md").read_text()
+    assert card.startswith(f"# bc / {variant}\n\nA policy for `Pendulum-v1`, ")
+    assert 'onnxruntime.InferenceSession("seed-4.onnx", options)' in card
     rows = 2 * np.random.default_rng(0).standard_normal((9, 3)).astype(np.float32)
     wanted = made(torch.from_numpy(rows).expand(2, -1, -1))
     for k, seed in enumerate(SEEDS):

@@ -87,6 +87,7 @@ BAD: dict[Door, dict[str, tuple[Any, ...]]] = {
     },
     REPORT: {
         "report.html.hash_digits": (1.5, None, "8", 7),
+        "report.html.film": (1.5, None, "4", -1),
         "report.html": (None, [], ABSENT),
         "report": (None, []),
     },

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from offcut.__main__ import main
+from offcut.card import card
+from offcut.policy import Policy
 from tasks.worlds import WorldParams
 from tasks.worlds.pendulum import Pendulum
 from tests.artifacts.test_onnx_policy import restate, write
@@ -23,6 +25,23 @@ def test_a_card_says_what_goes_in_and_out(capsys: pytest.CaptureFixture[str]):
     assert "| input `observation` | (batch, 3) |" in text
     assert "| output `action` | (batch, 1) | -2 to 2 |" in text
     assert "Pendulum-v1" in text
+    assert 'InferenceSession("expert.onnx", options)' in text
+    assert "- No licence is stated" in text
+
+
+def test_one_card_stands_for_the_files_of_a_variant(tmp_path: Path):
+    made = make_policy(seeds=(4, 7))
+    files = [write(tmp_path / f"{k}.onnx", made, k) for k in (0, 1)]
+    told = [{"max": 1e-6 * k, "rows": 9} for k in (1, 2)]
+    for path, parity in zip(files, told, strict=True):
+        restate(path, both=True, parity=parity)
+    text = card(*map(Policy.open, files))
+    assert text.startswith("# bc / float32\n")
+    assert "with seeds 4, 7, compressed as `float32`" in text
+    assert "bytes a file, one a seed." in text
+    assert "at most 2e-06 from the network" in text
+    restate(files[1], both=True, parity={"max": "none", "rows": 9})
+    assert "was exported from: not stated" in card(*map(Policy.open, files))
 
 
 def test_a_card_prints_no_control_codes(

@@ -182,7 +182,9 @@ def test_nothing_outside_is_named(make_study: Make, monkeypatch: Patch):
 
 def test_hash_digits_have_a_range():
     with pytest.raises(RefusedError, match=r"\[8, 64\]"):
-        HtmlParams(hash_digits=4)
+        HtmlParams(hash_digits=4, film=0)
+    with pytest.raises(RefusedError, match=r"\[0, 60\]"):
+        HtmlParams(hash_digits=8, film=61)
 
 
 @in_chromium

@@ -3,11 +3,13 @@
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tasks.artifacts.sealed import write_sealed
+from tasks.report.cores.scatter import Point, scatter
 from tests.browser import chromium, in_chromium, text
 from tests.report.test_html import page
 
@@ -72,6 +74,48 @@ def test_latencies_of_a_busy_machine_are_grey_and_not_ranked(
     said = text(busy)
     assert "31.0 / 40.3 busy" in said
     assert "1 510 / 1 812 1.61x slower" in said.replace(WIDE_SPACE, " ")  # quiet there
+
+
+def test_calls_that_waited_make_all_latencies_of_a_file_busy(
+    make_study: Make, monkeypatch: Patch
+):
+    """Rounds that agree may all be disturbed; their slowest calls tell."""
+    root = make_study()
+    path = root / "data/profiles/hopper_mixed/bc/gptq4/latency.json"
+    disturbed = json.loads(path.read_text())
+    disturbed["batches"]["256"]["p99_us"] *= 40
+    write_sealed(path, disturbed)
+    busy = page(root, monkeypatch)
+    assert "31.0 / 40.3 busy" in text(busy)
+    assert busy.count('class="picture grey"') == 1
+
+
+def test_the_name_of_the_level_meets_no_whisker():
+    ends = {"low": 0.0, "y": 5.0, "high": 10.0}
+    at = [
+        Point(f"{x}", "a", "", "", x=x, colour=0, shape=0, **ends) for x in (1.0, 1.1)
+    ]
+    drawn = scatter([*at, replace(at[0], x=9.0)], None, "", "kB", ("the mean", 5.0))
+    note = re.search(r'x="([\d.]+)" y="[\d.]+" class="note label"', drawn)
+    assert note
+    whiskers = re.findall(r'<line x1="([\d.]+)"[^>]*class="whisker"', drawn)
+    left, right = float(note[1]), float(note[1]) + 7 * len("the mean")
+    assert len(whiskers) == 3
+    assert not any(left < float(x) < right for x in whiskers)
+
+
+def test_sizes_nearer_than_a_hundredth_are_not_ranked(
+    make_study: Make, monkeypatch: Patch
+):
+    root = make_study(learners=("td3_bc", "iql"), variants=("float32", "distill"))
+    path = root / "data/profiles/hopper_mixed/iql/distill/static.json"
+    sized = json.loads(path.read_text())
+    sized["bytes"] -= 3
+    write_sealed(path, sized)
+    drawn = page(root, monkeypatch)
+    front = re.search(r'<ol class="best">(.*?)</ol>', drawn, re.DOTALL)
+    assert front
+    assert text(front[1]) == "td3_bc / distill 62.9 at 22.6 kB"
 
 
 def test_files_of_one_network_are_not_ranked_apart(

@@ -37,6 +37,19 @@
     element.addEventListener("blur", leave);
   }
 
+  // what was earned at the moment that a film shows
+  const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  for (const line of all(".earned")) {
+    const film = line.previousElementSibling;
+    const returns = line.dataset.returns.split(" ").map(Number);
+    const each = 1000 * line.dataset.each;
+    if (calm) film.pauseAnimations();
+    setInterval(() => {
+      const moment = Math.floor((1000 * film.getCurrentTime()) / each) % returns.length;
+      line.textContent = `return ${returns[moment].toFixed(1).replace("-", "\u2212")}`;
+    }, 80);
+  }
+
   for (const table of all("table.results")) {
     const body = table.querySelector("tbody.rows");
     all("thead th", table).forEach((head, column) => {

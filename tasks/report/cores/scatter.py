@@ -91,11 +91,9 @@ def scatter(
     steps: list[tuple[float, float]] = []
     for a, b in zip(known, [*known[1:], None], strict=False):
         steps += [(x(a.x), y(a.y)), (x(b.x) if b else x.end, y(a.y))]
-    note = (x.start + 4, y(level[1]) - 5)
     drawn: list[str] = [
         axes(x, y, words.short, words.short, titles=(x_name, "score")),
         line(x.start, y(level[1]), x.end, y(level[1]), "level"),
-        tag("text", level[0], x=note[0], y=note[1], class_="note"),
         *([path(steps, "front")] if steps else []),
     ]
     for p in sorted(points, key=lambda p: p in known):
@@ -112,22 +110,45 @@ def scatter(
                 tabindex="0",
             )
         )
-    named = (note[0], note[1] - HIGH, note[0] + 7 * len(level[0]), note[1] + 3)
-    drawn.append(_numbers(points, known, x, y, named))
+    marks, whiskers = _boxes(points, x, y)
+    note, named = _note(level, x, y, marks + whiskers)
+    drawn += [note, _numbers(known, x, y, [named, *marks], whiskers)]
     grey = " grey" if best is None else ""
     return svg(width, height, title, *drawn, class_=f"picture{grey}")
 
 
+def _boxes(points: Sequence[Point], x: Scale, y: Scale) -> tuple[list[Box], list[Box]]:
+    """Where marks are, and whiskers."""
+    marks = [(x(p.x) - 6, y(p.y) - 6, x(p.x) + 6, y(p.y) + 6) for p in points]
+    return marks, [(x(p.x) - 1, y(p.high), x(p.x) + 1, y(p.low)) for p in points]
+
+
+def _note(
+    level: tuple[str, float], x: Scale, y: Scale, taken: Sequence[Box]
+) -> tuple[Markup, Box]:
+    """The name of the dashed line, at that place along it which meets the least."""
+    name, at = level[0], y(level[1])
+    wide = 7.0 * len(name)
+    room = x.end - x.start - wide - 8
+    places = [
+        (x.start + 4 + room * share, at + down)
+        for share in (0, 1, 0.5, 0.25, 0.75)
+        for down in (-5, 14)
+    ]
+    boxes = [(a, b - HIGH, a + wide, b + 3) for a, b in places]
+    met = [sum(_meet(box, other) for other in taken) for box in boxes]
+    best = met.index(min(met))
+    left, down = places[best]
+    return tag("text", name, x=left, y=down, class_="note label"), boxes[best]
+
+
 def _numbers(
-    points: Sequence[Point], best: Sequence[Point], x: Scale, y: Scale, note: Box
+    best: Sequence[Point], x: Scale, y: Scale, taken: list[Box], whiskers: list[Box]
 ) -> Markup:
-    """Numbers of the front, where they meet no mark, number or note.
+    """Numbers of the front, where they meet none of what is taken.
 
     If there is room, they meet no whisker either.
     """
-    marks = [(x(p.x) - 6, y(p.y) - 6, x(p.x) + 6, y(p.y) + 6) for p in points]
-    whiskers = [(x(p.x) - 1, y(p.high), x(p.x) + 1, y(p.low)) for p in points]
-    taken = [note, *marks]
     drawn = []
     for number, p in enumerate(best, 1):
         half = WIDE * len(f"{number}") / 2

@@ -106,6 +106,7 @@ class Study:
         datasets: Those that are played, one each, in the order of the study.
         logs: Those without a world, of which there are estimates alone.
         confidence: Of every interval, e.g. 0.95.
+        acting: Noise that files were played with, of evaluate.returns.
         environment: environment.json, or None where it is missing.
         params_sha256: Of params.yaml, or None where there is no such file.
         swept: By learner with a sweep the numbers of each of its policies.
@@ -115,6 +116,7 @@ class Study:
     datasets: tuple[Data, ...]
     logs: tuple[Data, ...]
     confidence: float
+    acting: str
     environment: Environment | None
     params_sha256: str | None
     swept: dict[str, dict[str, Numbers]]
@@ -138,7 +140,7 @@ def collect(
         RefusedError: If something the study lists is missing, unreadable, or of
             another dataset than the one that lies there now.
     """
-    study = params["study"]
+    study, evaluation = params["study"], pick(params, "evaluate", "returns")
     swept = {name: tried for name, tried in params.get("grid", {}).items() if tried}
     of = {policy: learner for learner, tried in swept.items() for policy in tried}
     names = study["datasets"]
@@ -147,7 +149,8 @@ def collect(
         block=study,
         datasets=tuple(_data(root, n, study, of, True) for n in names if n in there),
         logs=tuple(_data(root, n, study, of, False) for n in names if n not in there),
-        confidence=pick(params, "evaluate", "returns")["confidence"],
+        confidence=evaluation["confidence"],
+        acting=evaluation["acting"],
         environment=(read_environment(environment) if environment.exists() else None),
         params_sha256=sha256(composed) if composed.exists() else None,
         swept=swept,

@@ -19,13 +19,17 @@ from typing import Any
 from tasks.artifacts.files import write_json
 from tasks.report.engine.collect import Study
 from tasks.report.engine.judge import Row, answer
-from tasks.report.engine.result import Result
+from tasks.report.engine.result import Files, Result
 
 
-def file_of(result: Result) -> str:
-    """The ONNX file of the training seed with the highest mean return."""
+def seed_of(result: Result) -> int:
+    """The training seed with the highest mean return."""
     means = result.episodes.table().mean(axis=1)
-    seed = result.episodes.seeds[int(means.argmax())]
+    return result.episodes.seeds[int(means.argmax())]
+
+
+def file_of(result: Files, seed: int) -> str:
+    """The ONNX file of a training seed."""
     names = result.dataset, result.learner, result.variant
     return "/".join(("data/onnx", *names, f"seed-{seed}.onnx"))
 
@@ -43,7 +47,7 @@ def write_shipped(folder: Path, study: Study, rows: Sequence[Row]) -> None:
         choice = answer([row for row in rows if row.data is data])
         said[data.name] = None
         if choice:
-            file = Path(file_of(choice.result))
+            file = Path(file_of(choice.result, seed_of(choice.result)))
             place = folder / data.name
             place.mkdir()
             shutil.copyfile(file, place / "policy.onnx")

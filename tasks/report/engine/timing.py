@@ -1,13 +1,14 @@
 """Which latencies may be compared, and how far apart two have to be for that.
 
-A busy machine shows in two ways: the rounds in which a file was timed are apart, or
+A busy machine shows in three ways: the rounds in which a file was timed are apart, or
 files of the same network are, as variants of several learners often hold one network
-with other numbers. Where either is, the latency is called busy and nothing is ranked.
+with other numbers, or one call in a hundred waits for a time slice of the system, some
+milliseconds. Where any is, the latency is called busy and nothing is ranked.
 Elsewhere a network has one latency, the median of its files', and two networks are told
 apart only by more than what is between files of one.
 """
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy as np
 from tasks.report.engine.result import Files
 
 BUSY = 0.1  # of p50; on a machine that runs nothing else it is 0.01 to 0.05
+TAIL = 10.0  # p99 over p50; on a quiet machine at most 6, on a busy one up to 60
 LEAST = 0.03  # of p50: what is nearer is never told apart
 
 
@@ -37,7 +39,7 @@ class Timing:
     busy: bool
 
 
-def timings(files: Iterable[Files], batch: str) -> dict[str, Timing]:
+def timings(files: Sequence[Files], batch: str) -> dict[str, Timing]:
     """Latencies at a batch size, of those that were timed, by learner / variant.
 
     Args:
@@ -49,6 +51,7 @@ def timings(files: Iterable[Files], batch: str) -> dict[str, Timing]:
         for a in files
         if a.latency and batch in a.latency["batches"]
     }
+    waited = {f"{a.learner} / {a.variant}" for a in files if _waited(a)}
     groups: dict[Hashable, list[float]] = {}
     for network, times in timed.values():
         groups.setdefault(network, []).append(times["p50_us"])
@@ -57,7 +60,7 @@ def timings(files: Iterable[Files], batch: str) -> dict[str, Timing]:
         same = groups[network]
         middle = float(np.median(same))
         apart = (max(same) - min(same)) / middle
-        busy = max(apart, times.get("spread", 0.0)) > BUSY
+        busy = max(apart, times.get("spread", 0.0)) > BUSY or name in waited
         p50, p99 = float(times["p50_us"]), float(times["p99_us"])
         measured[name] = Timing(p50, p99, middle, apart, busy)
     return measured
@@ -68,6 +71,12 @@ def told_apart(measured: Mapping[str, Timing]) -> float | None:
     if any(timing.busy for timing in measured.values()):
         return None
     return max([LEAST, *(timing.apart for timing in measured.values())])
+
+
+def _waited(files: Files) -> bool:
+    """Whether calls waited, at any batch size: all were timed one after the other."""
+    batches = files.latency["batches"].values() if files.latency else ()
+    return any(times["p99_us"] > TAIL * times["p50_us"] for times in batches)
 
 
 def _network(files: Files) -> Hashable:

@@ -1,8 +1,9 @@
 """One self-contained page: no outside reference, everything in it escaped.
 
 The pictures are inline SVG, about 100 kB for a study where a plotting library alone
-would be 4.5 MB; scripts only add hints, highlighting and sorting, so the page reads and
-prints without them. A content security policy in the page forbids every request.
+would be 4.5 MB, and films at most 0.75 MB; scripts only add hints, highlighting and
+sorting, so the page reads and prints without them. A content security policy in the
+page forbids every request.
 """
 
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from tasks.report.cores.template import page_environment
 from tasks.report.engine.collect import Study
 from tasks.report.engine.judge import Row, kept
 from tasks.report.html import costs, view
+from tasks.report.html.films import films
 from tasks.report.html.logs import drawn_estimates, log_section
 from tasks.report.html.measured import compositions
 from tasks.report.html.picking import pickings
@@ -29,9 +31,11 @@ class HtmlParams(Params):
 
     Attributes:
         hash_digits: Of each hash that are shown; the whole one is shown on hover.
+        film: Seconds of the file to ship beside its parent; 0 plays and draws nothing.
     """
 
     hash_digits: Annotated[int, Range(8, 64)]
+    film: Annotated[int, Range(0, 60)]
 
 
 class Html(Report[HtmlParams]):
@@ -40,13 +44,16 @@ class Html(Report[HtmlParams]):
     def page(self, study: Study, rows: Sequence[Row]) -> str:
         """Fill the template with a section a dataset."""
         template = page_environment().get_template("page.html.jinja")
+        sections = [
+            view.section(study, data, [r for r in rows if r.data is data])
+            for data in study.datasets
+        ]
+        choices = [section.choice for section in sections if section.choice]
         every = [*rows, *(row for data in study.logs for row in kept(data))]
         return template.render(
             study=study,
-            sections=[
-                view.section(study, data, [r for r in rows if r.data is data])
-                for data in study.datasets
-            ],
+            sections=sections,
+            films=films(choices, self.params.film, study.acting),
             logs=[log_section(study, data) for data in study.logs],
             estimated=partial(drawn_estimates, study),
             compositions=compositions((*study.datasets, *study.logs)),

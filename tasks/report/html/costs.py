@@ -14,6 +14,7 @@ from tasks.report.engine.timing import timings, told_apart
 
 BATCHES = ("1", "256")
 DISTURBED = "busy"  # in place of a pace
+SAME_SIZE = 0.01  # files nearer in bytes than this share are as large
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def cells(rows: Sequence[Kept]) -> dict[str, dict[str, Cell]]:
     """
     shown: dict[str, dict[str, Cell]] = {row.name: {} for row in rows}
     for batch in BATCHES:
-        measured = timings((row.result for row in rows), batch)
+        measured = timings([row.result for row in rows], batch)
         for row in rows:
             if timing := measured.get(row.name):
                 said = (
@@ -89,7 +90,7 @@ def pace(rows: Sequence[Kept], child: Files, parent: Files, batch: str) -> str:
         return "parent not timed" if ours else "not timed"
     if any(ours.get(k) != theirs.get(k) for k in ("machine", "onnxruntime", "threads")):
         return "parent timed elsewhere"
-    measured = timings((row.result for row in rows), batch)
+    measured = timings([row.result for row in rows], batch)
     both = [measured.get(f"{a.learner} / {a.variant}") for a in (child, parent)]
     known = [timing for timing in both if timing]
     if len(known) < 2:
@@ -128,10 +129,10 @@ def pareto(
     sized = [
         point(r, r.result.bytes / 1e3, words.kilobytes(r.result.bytes)) for r in rows
     ]
-    title, best = "Score against file size", front(sized)
+    title, best = "Score against file size", front(sized, SAME_SIZE)
     drawn = scatter(sized, best, title, "file size, kB", mean)
     fronts = [Front(title, "", drawn, tuple(best))]
-    measured = timings((row.result for row in rows), "1")
+    measured = timings([row.result for row in rows], "1")
     timed = [
         point(row, m.network, f"{words.micro(m.p50)} µs")
         for row in rows

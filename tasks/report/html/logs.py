@@ -10,6 +10,8 @@ from tasks.report.cores.svg import COLOURS
 from tasks.report.engine.collect import Data, Study
 from tasks.report.engine.figures import bands
 from tasks.report.engine.judge import Kept, kept
+from tasks.report.engine.shipped import file_of
+from tasks.report.html.answers import use_of
 from tasks.report.html.costs import Cell, cells
 
 
@@ -41,6 +43,8 @@ class LogSection:
     curves: list[tuple[str, int, list[Markup]]]
     histogram: Markup
     smallest: Kept
+    file: str  # of the smallest, of the first training seed
+    use: str  # the lines that use it
     moments: tuple[()] = ()
 
 
@@ -50,6 +54,8 @@ def log_section(study: Study, data: Data) -> LogSection:
     shapes = {name: i for i, name in enumerate(study.block["variants"])}
     returns = data.card["return"]
     rows = kept(data)
+    smallest = min(rows, key=lambda row: row.result.bytes)
+    file = file_of(smallest.result, smallest.result.contracts[0]["seed"])
     timed = cells(rows)
     lines = [
         KeptLine(
@@ -74,7 +80,9 @@ def log_section(study: Study, data: Data) -> LogSection:
             for learner, frame in data.curves.items()
         ],
         histogram=histogram(drawn["edges"], drawn["counts"], levels),
-        smallest=min(rows, key=lambda row: row.result.bytes),
+        smallest=smallest,
+        file=file,
+        use=use_of(file),
     )  # fmt: skip
 
 

@@ -14,8 +14,8 @@ from tasks.report.engine.collect import Data, Study
 from tasks.report.engine.figures import bands, scores
 from tasks.report.engine.judge import Row, answer, best_of
 from tasks.report.engine.result import Result
-from tasks.report.engine.shipped import file_of
-from tasks.report.html.answers import command_of, critics
+from tasks.report.engine.shipped import file_of, seed_of
+from tasks.report.html.answers import command_of, critics, use_of
 from tasks.report.html.costs import Cell, Front, cells, pace, pareto
 
 
@@ -57,6 +57,7 @@ class Section:
     verdicts: dict[str, int]  # how many compressed variants got which, against parents
     pace: str  # latency of the choice, in words
     file: str  # of the choice, empty without one
+    use: str  # the lines that use it
     plays: str  # the command that plays the choice
     ruler: Markup
     references: list[Line]
@@ -80,6 +81,7 @@ def section(study: Study, data: Data, rows: Sequence[Row]) -> Section:
     ends = [v for row in rows for v in row.score] + levels
     span = (min(ends) - 2, max(ends) + 2)
     best, choice = best_of(data), answer(rows)
+    file = file_of(choice.result, seed_of(choice.result)) if choice else ""
     # of a world that its user described the page says below how it was measured
     own = not str(data.world.get("_target_", "")).startswith("tasks.worlds.gym.")
     names = [
@@ -124,7 +126,8 @@ def section(study: Study, data: Data, rows: Sequence[Row]) -> Section:
         beats=float(best.metrics["score"]["iqm"]) > levels[1],
         verdicts=dict(Counter(r.verdict.word for r in rows if not r.is_parent)),
         pace=pace(rows, choice.result, best, "1") if choice else "",
-        file=file_of(choice.result) if choice else "",
+        file=file,
+        use=use_of(file) if file else "",
         plays=command_of(choice.result) if choice else "",
         ruler=ruler(span, [("0", 0.0), ("data", levels[1]), ("100", 100.0)]),
         references=references,
