@@ -43,10 +43,9 @@ def transitions(n: int = 96, **replace: Any) -> Any:
         "action_high": np.array([2, 6], np.float32),
         "episode": np.arange(n) * 3 // n,
         "returns": np.array([-3.0, 5.0, 1.0], np.float32),
-        "dataset_id": "tiny-v0",
-        "sha256": "ab" * 32,
+        **{"dataset_id": "tiny-v0", "sha256": "ab" * 32},
         "discrete": False,
-        **dict.fromkeys(("legal", "next_legal", "attacked")),
+        **dict.fromkeys(("legal", "next_legal", MASK)),
     }
     return SimpleNamespace(**{**fields, **replace})
 
@@ -60,7 +59,7 @@ def block(name: str, **override: Any) -> dict[str, Any]:
     tables = yaml.safe_load((PARAMS / room(name) / f"{name}.yaml").read_text())
     loaded = of_dataset(tables, DEFAULT, f"{room(name)}.{name}")
     small = {"actor_hidden": [8, 7], "critic_hidden": [9, 6]}
-    return {**loaded, **{k: v for k, v in small.items() if k in loaded}, **override}
+    return loaded | {k: v for k, v in small.items() if k in loaded} | override
 
 
 def make(
