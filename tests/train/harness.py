@@ -43,7 +43,8 @@ def transitions(n: int = 96, **replace: Any) -> Any:
         "action_high": np.array([2, 6], np.float32),
         "episode": np.arange(n) * 3 // n,
         "returns": np.array([-3.0, 5.0, 1.0], np.float32),
-        **{"dataset_id": "tiny-v0", "sha256": "ab" * 32},
+        "dataset_id": "tiny-v0",
+        "sha256": "ab" * 32,
         "discrete": False,
         **dict.fromkeys(("legal", "next_legal", MASK)),
     }
