@@ -35,7 +35,7 @@ class Progress:
         self.first: tuple[float, float] | None = None  # when, and how much was done
         self.looked, self.printed = -EVERY, 0.0  # when, in seconds
         self.ended = False
-        self.console = Console(file=sys.stderr, highlight=False)
+        self.console = Console(file=sys.stderr, markup=False, highlight=False)
         self.live = self.console.is_terminal
         self.bar = progress.Progress(
             progress.TextColumn("{task.description}", markup=False),
@@ -86,9 +86,7 @@ class Progress:
         left = f"in {duration(spent)}" if done >= self.total else left
         self.printed = now
         ratio = f"{done:.10g}/{self.total:.10g}{left and ', '}{left}"
-        self.console.print(
-            f"{self.title}: {ratio}  {words}", soft_wrap=True, markup=False
-        )
+        self.console.print(f"{self.title}: {ratio}  {words}", soft_wrap=True)
 
     def _left(self, now: float, done: float) -> str:
         """How much time is left at the pace since the first call; empty at first."""
