@@ -145,7 +145,7 @@ class Watch:
         parents = self.run.graph.parents
         rest = {n: self._rest(n, now) for n in parents if n not in ended}
         left = "" if None in rest.values() or not rest else self._left(rest)
-        words = ", ".join(self._words(name) for name in running)
+        words = ", ".join(self._words(name, rest.get(name)) for name in running)
         return Standing(len(ended), len(parents), left, words)
 
     def show(self, bar: Progress) -> None:
@@ -172,10 +172,11 @@ class Watch:
                         same.add(name)
         return same
 
-    def _words(self, name: str) -> str:
-        """A stage that runs, with the share of its work that is done."""
+    def _words(self, name: str, rest: float | None) -> str:
+        """A stage that runs, with the share of its work that is done and its time."""
         found = self.told.get(name)
-        return f"{name} {100 * found[1].share:.0f} %" if found else name
+        share = f" {100 * found[1].share:.0f} %" if found else ""
+        return f"{name}{share} ({duration(rest)} left)" if rest else f"{name}{share}"
 
     def _rest(self, name: str, now: float) -> float | None:
         """Seconds a stage has yet to run; None if that is not known."""

@@ -1,6 +1,7 @@
 """How a flow run is called, how it ends on a refusal, and what it shows meanwhile."""
 
 import logging
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -19,9 +20,15 @@ from tasks.artifacts.progress import SHORT, Progress
 
 LONGEST = 120  # letters of a run's name
 EVERY = 5  # seconds between two updates of a page
-# names that Prefect draws, e.g. ``quick-otter``, are two of these words
+# Prefect's server draws two of these words for a run without a name, ``quick-otter``
 LISTS = cast("dict[str, dict[str, Any]]", config).values()
 DRAWN = frozenset(word for words in LISTS for word in words.get("words", ()))
+# and its form for a custom run one of these and an animal, ``Refined-Onager``
+FORM = re.compile(
+    r"(Awesome|Ergonomic|Fantastic|Generic|Gorgeous|Handcrafted|Handmade|Incredible|"
+    r"Intelligent|Licensed|Practical|Refined|Rustic|Sleek|Small|Tasty|Unbranded)"
+    r"-[A-Z][A-Za-z ]{,5}"
+)
 
 
 def title(default: Callable[..., str]) -> Callable[[], str]:
@@ -36,7 +43,8 @@ def title(default: Callable[..., str]) -> Callable[[], str]:
 
     def name() -> str:
         typed = str(runtime.flow_run.name or "")
-        if typed and not set(typed.split("-")) <= DRAWN:
+        drawn = set(typed.split("-")) <= DRAWN or FORM.fullmatch(typed)
+        if typed and not drawn:
             return typed
         return short(default(**runtime.flow_run.parameters))
 
@@ -85,7 +93,7 @@ class RunDisplay:
     def show(self) -> None:
         """Show on the page how far the run is."""
         self.at, now = time.monotonic(), self.watch.standing()
-        percent = 100 * now.done / max(now.total, 1)
+        percent = round(100 * now.done / max(now.total, 1), 1)
         with suppress(HTTPError):  # a server that is busy ends no run
             if self.artifact:
                 update_progress_artifact(self.artifact, percent, str(now))

@@ -89,11 +89,13 @@ def test_the_rest_takes_as_long_as_its_longest_chain(now: list[float]):
     assert str(run.standing()) == "0 of 5 stages; about 2 min left"  # 10 + 60 + 30
     run.begun["make"] = now[0]
     now[0] += 4
-    assert str(run.standing()) == "0 of 5 stages; about 2 min left; now make"
+    left = "about 2 min left"
+    assert str(run.standing()) == f"0 of 5 stages; {left}; now make (6 s left)"
     run.run.outcomes["make"] = COMPLETED
     run.begun |= {"up": now[0], "turn": now[0]}
     now[0] += 40
-    assert str(run.standing()) == "1 of 5 stages; about 50 s left; now up, turn"
+    left = "about 50 s left"
+    assert str(run.standing()) == f"1 of 5 stages; {left}; now up (20 s left), turn"
     now[0] += 100  # it takes longer than the last time
     assert str(run.standing()) == "1 of 5 stages; about 30 s left; now up, turn"
 
@@ -106,10 +108,12 @@ def test_a_single_worker_does_all_of_it():
     assert watch(workers=2, **half).standing().left == "about 50 s left"
 
 
-@pytest.mark.usefixtures("toy", "now")
-def test_without_all_seconds_there_is_a_count_alone():
+@pytest.mark.usefixtures("toy")
+def test_without_all_seconds_there_is_a_count_alone(now: list[float]):
     known = {name: seconds for name, seconds in ALL.items() if name != "join"}
-    assert str(watch(**known).standing()) == "0 of 5 stages"
+    run = watch(**known)
+    run.begun["make"] = now[0] - 4
+    assert str(run.standing()) == "0 of 5 stages; now make (6 s left)"
 
 
 @pytest.mark.usefixtures("toy")
@@ -131,7 +135,8 @@ def test_a_stage_that_tells_its_progress_is_judged_by_that(
     assert run.stage("make", lines.append) == COMPLETED
     assert lines == ["make: 1/4, 90 s left  loss 1"]
     # 90 s of make, then 60 and 30
-    assert said == ["0 of 5 stages; about 3 min left; now make 25 %"]
+    left = "about 3 min left"
+    assert said == [f"0 of 5 stages; {left}; now make 25 % (2 min left)"]
     assert run.seconds.read() == ALL | {"make": 1.0}
 
 

@@ -42,7 +42,10 @@ def test_a_run_is_called_by_what_was_typed(
     for _ in range(100):  # what Prefect draws is no name that was typed
         run.name = generate_slug(2)
         assert runs.title(default)() == name
-    for typed in ("alpha", "my own", "quick-test-7", "{name}"):
+    for drawn in ("Refined-Onager", "Small-Ape", "Tasty-Cow ox"):
+        run.name = drawn
+        assert runs.title(default)() == name
+    for typed in ("alpha", "my own", "quick-test-7", "{name}", "Small-batches 32"):
         run.name = typed
         assert runs.title(default)() == typed
 
