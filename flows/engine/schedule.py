@@ -93,6 +93,7 @@ def run(
         running.remove(name)
         lost = Outcome("failed", "its worker ended without a word")
         done[name] = outcomes.get(name, lost)
+    look()
     return {name: done[name] for name in parents}
 
 

@@ -145,17 +145,20 @@ def show_report(folder: Path, root: Path, note: str = "") -> None:
 
 
 def headline(path: Path) -> str:
-    """Which file to ship and what it scores; empty if the report names none.
+    """Which file to ship and what it scores; empty if the report does not say.
 
     Args:
         path: The report's metrics.json.
     """
     try:
         known: dict[str, Any] = read_json(path, "make report", dict)
-        score, low, high = (known[f"ship_{k}"] for k in ("score", "low", "high"))
-        size = f"{known['ship_bytes']:,.0f} bytes"
-        score = f"{score:.1f} [{low:.1f}, {high:.1f}]"
-        return f"Ship {known['ship']}: score {score}, {size}"
+        if "ship_score" not in known:
+            best = f"{known['best']} scores {known['best_score']:.1f}"
+            return f"No compressed variant held; {best}"
+        words = f"Ship {known['ship']}: score {known['ship_score']:.1f}"
+        if "ship_low" in known:
+            words += f" [{known['ship_low']:.1f}, {known['ship_high']:.1f}]"
+        return f"{words}, {known['ship_bytes']:,.0f} bytes"
     except (RefusedError, KeyError, TypeError, ValueError):
         return ""
 

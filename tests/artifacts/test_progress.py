@@ -1,15 +1,10 @@
 """Progress: lines in a log, a bar on a terminal."""
 
-import os
-import pty
-import re
-import sys
-from subprocess import Popen
-
 import pytest
 from rich.progress import Progress as Bar
 
 from tasks.artifacts.progress import EVERY, LINES, SHORT, Progress, duration
+from tests.terminal import in_terminal
 
 WORK = """
 import sys
@@ -98,21 +93,7 @@ def test_a_terminal_sees_the_end_and_not_every_call(
 
 def seen(short: float) -> str:
     """What a terminal is sent of a work."""
-    ours, theirs = pty.openpty()
-    command = [sys.executable, "-c", WORK, str(short)]
-    env = os.environ | {"TERM": "xterm", "COLUMNS": "100"}
-    with Popen(command, stdout=theirs, stderr=theirs, env=env) as process:
-        os.close(theirs)
-        said = b""
-        while True:
-            try:
-                part = os.read(ours, 4096)
-            except OSError:  # it has closed its side
-                break
-            said += part
-        os.close(ours)
-    assert process.returncode == 0, said
-    return re.sub(r"\x1b\[[0-9;?]*m", "", said.decode())
+    return in_terminal("-c", WORK, str(short))
 
 
 def test_on_a_terminal_one_line_is_drawn_again_in_place():
