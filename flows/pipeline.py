@@ -52,9 +52,9 @@ def pipeline(
         try:
             run = open_run(targets or (), force=force, timeout=timeout, dask=dask)
             said = run_stages(run, Seconds(SECONDS), workers, keep_going=keep_going)
+            display.show_report(Path("data/report"), Path.cwd())
         except RefusedError as error:
             return Failed(message=str(error))
-    display.show_report(Path("data/report"), Path.cwd())
     return Completed(message=said)
 
 

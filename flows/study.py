@@ -173,7 +173,7 @@ def study(
                 log.info(run_stages(open_run(), Seconds(root / SECONDS), workers))
 
         saved = perform(planned, graph, keep=keep, tell=log.info)
+        show_report(root / PAGES / planned.experiment, root, str(saved))
     except RefusedError as error:
         return Failed(message=f"refused: {error}")
-    show_report(root / PAGES / planned.experiment, root, str(saved))
     return Completed(message=str(saved))

@@ -167,7 +167,7 @@ class Watch:
                 if ended and ended.state == "cached":
                     same.add(name)
             elif set(above) <= same:
-                with suppress(RefusedError):  # which it will be told itself
+                with suppress(RefusedError, OSError):  # which the stage will say
                     if self.run.graph.is_up_to_date(name):
                         same.add(name)
         return same
