@@ -19,7 +19,11 @@ from tasks.artifacts.progress import SHORT, Progress, duration
 
 SECONDS = Path(".offcut/seconds.json")
 # a line of tasks.artifacts.progress where stderr is no terminal
-LINE = re.compile(r".+: (?P<done>[\d.e+-]+)/(?P<total>[\d.e+-]+)(, .+?)?  .*")
+LINE = re.compile(
+    r".+: (?P<done>[\d.e+-]+)/(?P<total>[\d.e+-]+)"
+    r"(, (?P<left>[\d.]+) (?P<unit>s|min|h) left|, .+?)?  .*"
+)
+UNITS = {"s": 1, "min": 60, "h": 3600}  # seconds
 
 
 @dataclass(frozen=True)
@@ -29,10 +33,12 @@ class Told:
     Attributes:
         share: Of its work that is done, 0 to 1.
         words: All it says, in one line.
+        left: Seconds it takes yet, or None if it does not say.
     """
 
     share: float
     words: str
+    left: float | None = None
 
 
 def told(line: str) -> Told | None:
@@ -42,10 +48,13 @@ def told(line: str) -> Told | None:
         line: Of a stage's output, without its end.
     """
     found = LINE.fullmatch(line)
+    if not found:
+        return None
     with suppress(ValueError, ZeroDivisionError):
-        share = float(found["done"]) / float(found["total"]) if found else -1
+        share = float(found["done"]) / float(found["total"])
+        left = float(found["left"]) * UNITS[found["unit"]] if found["left"] else None
         if 0 <= share <= 1:
-            return Told(share, " ".join(line.split()))
+            return Told(share, " ".join(line.split()), left)
     return None
 
 
@@ -183,9 +192,9 @@ class Watch:
         begun, before = self.begun.get(name), self.known.get(name)
         if begun is None:
             return 0.0 if name in (self.same or ()) else before
-        at, said = self.told.get(name, (now, Told(0, "")))
-        if said.share:
-            before = (at - begun) / said.share
+        at, said = self.told.get(name, (now, None))
+        if said and said.left is not None:
+            return max(said.left - (now - at), 0.0)
         return None if before is None else max(before - (now - begun), 0.0)
 
     def _left(self, rest: Mapping[str, float | None]) -> str:
