@@ -28,6 +28,7 @@ The folders hold what these stand on:
 | ``engine/refusals`` | how does the graph say what it refuses? |
 | ``engine/code_guard`` | was the code edited while the graph ran? |
 | ``engine/schedule`` | which stage may start? |
+| ``engine/progress`` | how far is a run, and how long does the rest take? |
 | ``engine/run`` | what happens to a stage; how is a run alone in its folder? |
 | ``engine/processes`` | how does a command start, and end when a run is cancelled? |
 | ``cluster/driver``, ``ledger`` | what does the machine do that drives a cluster? |
@@ -37,7 +38,9 @@ The folders hold what these stand on:
 | ``server/settings``, ``application`` | how is it set up; what runs in its process? |
 | ``server/endpoint`` | how is it asked without Prefect? |
 | ``server/stale_runs`` | what becomes of runs that lost their process or their hour? |
-| ``server/display`` | what do its pages show of a stage? |
+| ``server/display`` | what do its pages show of a stage, and of a report? |
+| ``server/runs`` | how is a run called, how does it end, what shows its progress? |
+| ``server/pages`` | which of the project's own pages does it hand out? |
 | ``experiments/plan`` | what of a study is checked before it runs? |
 | ``experiments/worktree`` | where does another study run? |
 | ``experiments/experiment`` | what becomes a DVC experiment? |

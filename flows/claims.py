@@ -90,17 +90,22 @@ def main() -> None:
     root, study_of = Path.cwd(), studies(Path.cwd())
     for name in arguments.claims:
         check_known(name, study_of, "claim")
-    names = sorted({study_of[name] for name in arguments.claims or study_of})
+    wanted = {name: study_of[name] for name in arguments.claims or study_of}
+    names = sorted(set(wanted.values()))
     # all are planned first: a study refuses a clone whose files were changed, and what
     # the first one brings in changes some
     plans = [plan(root, study) for study in names]
     failed, done = [], []
-    run = study_locally if arguments.local else study_in_prefect
     try:
         for study in plans:
             began = time.monotonic()
             try:
-                run(study, arguments.workers, keep=False)
+                if arguments.local:
+                    study_locally(study, arguments.workers, keep=False)
+                else:
+                    its = [name for name, of in wanted.items() if of == study.name]
+                    title = " ".join(["claim", *its])
+                    study_in_prefect(study, arguments.workers, keep=False, title=title)
             except (RefusedError, SystemExit) as error:
                 failed.append(f"{study.name}: {error}")
                 continue

@@ -126,12 +126,19 @@ if __name__ == "__main__":  # here, so that --local needs no Prefect
     sys.exit(run_stage(main))
 
 from prefect import flow, get_run_logger  # noqa: E402
-from prefect.artifacts import create_markdown_artifact  # noqa: E402
 from prefect.client.schemas.objects import State  # noqa: E402
 from prefect.states import Completed, Failed  # noqa: E402
 
+from flows.server.display import show_page  # noqa: E402
+from flows.server.runs import title  # noqa: E402
 
-@flow(name="compare", validate_parameters=True)
+
+def run_name(revisions: list[str], **_: object) -> str:
+    """What a run is called where the user types no name for it."""
+    return " ".join(["compare", *revisions])
+
+
+@flow(name="compare", flow_run_name=title(run_name), validate_parameters=True)
 def compare(revisions: list[str], out: str = str(FOLDER)) -> State[None]:
     """Compare two or more revisions of this project; the first is the baseline.
 
@@ -146,8 +153,6 @@ def compare(revisions: list[str], out: str = str(FOLDER)) -> State[None]:
         return Failed(message=f"refused: {error}")
     for line in notes(outcome):
         log.warning(line)
-    create_markdown_artifact(
-        outcome.summary, key="comparison", description=outcome.verdict
-    )
+    show_page(page, Path.cwd(), "comparison", outcome.summary, outcome.verdict)
     log.info("comparison: %s", page.resolve())
     return Completed(message=outcome.verdict)

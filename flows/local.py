@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from flows.engine import schedule
+from flows.engine.progress import SECONDS, Seconds, Watch, told
 from flows.engine.run import alone, conclude
 from flows.placement import open_run
+from tasks.artifacts.progress import Progress
 
 
 def run_locally(
@@ -17,6 +19,7 @@ def run_locally(
     force: bool = False,
     timeout: float | None = None,
     dask: str | None = None,
+    seconds: Seconds | None = None,
 ) -> str:
     """Bring the stages of the current folder up to date; prints what they say.
 
@@ -29,6 +32,7 @@ def run_locally(
         force: Whether to run stages that did not change.
         timeout: Seconds a stage may take, or None for no limit.
         dask: Address of a Dask scheduler, or None for this machine.
+        seconds: How long stages took before; None is what this folder knows.
 
     Returns:
         How the stages ended, in a line.
@@ -44,12 +48,21 @@ def run_locally(
 
     with alone(tell):
         run = open_run(targets, force=force, timeout=timeout, dask=dask)
+        watch = Watch(run, seconds or Seconds(SECONDS), workers)
 
         def stage(name: str) -> None:
-            outcome = run.stage(name, lambda line: tell(f"{name}: {line}"))
+            def line(text: str) -> None:
+                if not (bar.live and told(text)):  # the bar has it
+                    tell(f"{name}: {text}")
+
+            outcome = watch.stage(name, line)
             tell(f"{name}: {outcome.state}, {outcome.message}")
 
-        with ThreadPoolExecutor(len(run.graph.names) or 1) as pool:
+        names = run.graph.names
+        with (
+            ThreadPoolExecutor(len(names) or 1) as pool,
+            Progress("run", len(names)) as bar,
+        ):
             try:
                 outcomes = schedule.run(
                     run.graph.parents,
@@ -57,6 +70,7 @@ def run_locally(
                     run.outcomes,
                     workers=workers or run.workers,
                     keep_going=keep_going,
+                    look=lambda: watch.show(bar),
                 )
             finally:
                 run.stop()

@@ -13,14 +13,21 @@ from prefect.futures import PrefectFuture
 from prefect.states import Cancelled, Completed, Failed
 
 from flows.engine import schedule
+from flows.engine.progress import SECONDS, Seconds, Watch
 from flows.engine.run import Run, alone, conclude
 from flows.placement import open_run
 from flows.server import display
+from flows.server.runs import displayed, title
 from flows.server.stale_runs import late
 from tasks.artifacts.errors import RefusedError
 
 
-@flow(name="pipeline", validate_parameters=True)
+def run_name(targets: list[str] | None = None, **_: object) -> str:
+    """What a run is called where the user types no name."""
+    return " ".join(["pipeline", *(targets or ())])
+
+
+@flow(name="pipeline", flow_run_name=title(run_name), validate_parameters=True)
 def pipeline(
     targets: list[str] | None = None,
     workers: int = 0,
@@ -44,16 +51,21 @@ def pipeline(
     with alone(get_run_logger().warning):
         try:
             run = open_run(targets or (), force=force, timeout=timeout, dask=dask)
-            return Completed(message=_run(run, workers, keep_going))
+            said = run_stages(run, Seconds(SECONDS), workers, keep_going=keep_going)
+            display.show_report(Path("data/report"), Path.cwd())
         except RefusedError as error:
             return Failed(message=str(error))
+    return Completed(message=said)
 
 
-def _run(run: Run, workers: int, keep_going: bool) -> str:
-    """Run the graph, with one Prefect task run a stage.
+def run_stages(
+    run: Run, seconds: Seconds, workers: int, *, keep_going: bool = False
+) -> str:
+    """Run the graph within the present flow run, with one task run a stage.
 
     Args:
         run: The run of the graph; this process holds the folder's lock.
+        seconds: How long stages took before.
         workers: How many stages run at once; 0 is what the run says.
         keep_going: After a failure, still run what does not stand on the failed stage.
 
@@ -63,12 +75,12 @@ def _run(run: Run, workers: int, keep_going: bool) -> str:
     Raises:
         RefusedError: If a stage failed.
     """
-    graph = run.graph
+    graph, watch = run.graph, Watch(run, seconds, workers)
 
     @task(name="stage", task_run_name="{name}", cache_policy=NO_CACHE)
     def stage(name: str) -> State[None]:
         view = display.StageDisplay(name, graph.outputs(name), get_run_logger())
-        outcome = run.stage(name, view.line)
+        outcome = watch.stage(name, view.line)
         if outcome.state == "cached":
             return Completed(name="Cached", message=outcome.message)
         if outcome.state == "failed":
@@ -86,15 +98,17 @@ def _run(run: Run, workers: int, keep_going: bool) -> str:
         futures[name] = stage.submit(name, wait_for=before, return_state=False)
         return futures[name]
 
-    try:
-        outcomes = schedule.run(
-            graph.parents,
-            start,
-            run.outcomes,
-            workers=workers or run.workers,
-            keep_going=keep_going,
-        )
-    finally:
-        run.stop()
-    display.show_report(Path("data/report"))
+    with displayed(watch) as shown:
+        try:
+            outcomes = schedule.run(
+                graph.parents,
+                start,
+                run.outcomes,
+                workers=workers or run.workers,
+                keep_going=keep_going,
+                look=shown.look,
+            )
+        finally:
+            run.stop()
+        shown.show()
     return conclude(outcomes) + run.note()

@@ -147,6 +147,9 @@ async def _deployment(name: str, url: str) -> "RunnerDeployment":
         ),
         entrypoint_type=EntrypointType.MODULE_PATH,
     )
+    if name == "study" and (names := study_names(Path.cwd())):
+        # a list to choose from; Prefect makes it of types alone
+        deployment._parameter_openapi_schema.properties["name"]["enum"] = names
     try:
         call(url, f"deployments/name/{flow.name}/{name}")
     except OSError:
@@ -154,6 +157,15 @@ async def _deployment(name: str, url: str) -> "RunnerDeployment":
     deployment.schedules = []  # the user may have switched it on
     deployment.model_fields_set.discard("schedules")
     return deployment
+
+
+def study_names(root: Path) -> list[str]:
+    """The studies of a project, which its pages offer until the next start.
+
+    Args:
+        root: The project.
+    """
+    return sorted(path.stem for path in (root / "params/study").glob("*.yaml"))
 
 
 def _timezone() -> str:

@@ -11,15 +11,17 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from flows.engine.progress import SECONDS, Seconds
+from flows.engine.run import alone
+from flows.experiments.latencies import PAGES
 from flows.experiments.plan import Study, plan, words
 from flows.experiments.worktree import perform
 from flows.local import run_locally
+from flows.placement import open_run
 from flows.server.settings import settings
 from flows.server.start import api
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.stage import run_stage
-
-FAILED = "the run: stages: found "  # how the refusal of a failed run begins
 
 
 def parser() -> argparse.ArgumentParser:
@@ -70,19 +72,24 @@ def study_locally(planned: Study, workers: int, *, keep: bool) -> str:
     Raises:
         RefusedError: If a stage failed.
     """
-    saved = perform(
-        planned, lambda: say(run_locally(workers=workers)), keep=keep, tell=say
-    )
-    return str(saved)
+    seconds = Seconds(planned.root / SECONDS)
+
+    def graph() -> None:
+        say(run_locally(workers=workers, seconds=seconds))
+
+    return str(perform(planned, graph, keep=keep, tell=say))
 
 
-def study_in_prefect(planned: Study, workers: int, *, keep: bool) -> str:
+def study_in_prefect(
+    planned: Study, workers: int, *, keep: bool, title: str = ""
+) -> str:
     """Run a study as a Prefect flow, on the server that runs or on one of its own.
 
     Args:
         planned: The study, checked.
         workers: How many stages run at once; 0 is one a core.
         keep: Whether the worktree stays after success.
+        title: What the run is called; by default the study and its overrides.
 
     Returns:
         Which experiment there is now, and what to do with it.
@@ -94,10 +101,11 @@ def study_in_prefect(planned: Study, workers: int, *, keep: bool) -> str:
     with api(planned.root):
         from flows.study import study
 
-        state = study(
+        flow = study.with_options(flow_run_name=lambda: title) if title else study
+        state = flow(
             planned.name,
             planned.overrides,
-            planned.experiment,
+            planned.experiment if planned.experiment != planned.key else "",
             workers,
             keep,
             return_state=True,
@@ -111,14 +119,24 @@ if __name__ == "__main__":  # here, so that --local needs no Prefect
     sys.exit(run_stage(main))
 
 from prefect import flow, get_run_logger  # noqa: E402
-from prefect.artifacts import create_markdown_artifact  # noqa: E402
 from prefect.client.schemas.objects import State  # noqa: E402
 from prefect.states import Completed, Failed  # noqa: E402
 
-from flows.pipeline import pipeline  # noqa: E402
+from flows.pipeline import run_stages  # noqa: E402
+from flows.server.display import show_report  # noqa: E402
+from flows.server.runs import title  # noqa: E402
 
 
-@flow(name="study", flow_run_name="study {name}", validate_parameters=True)
+def run_name(
+    name: str, overrides: Sequence[str] = (), experiment: str = "", **_: object
+) -> str:
+    """What a run is called where the user types no name for it."""
+    return " ".join(
+        [*([f"{experiment}:"] if experiment else []), "study", name, *overrides]
+    )
+
+
+@flow(name="study", flow_run_name=title(run_name), validate_parameters=True)
 def study(
     name: str = "quickstart",
     overrides: Sequence[str] = (),
@@ -135,23 +153,16 @@ def study(
         workers: How many stages run at once; 0 is one a core.
         keep: Whether the worktree stays after success.
     """
-    log = get_run_logger()
+    log, root = get_run_logger(), Path.cwd()
     try:
-        planned = plan(Path.cwd(), name, overrides, experiment)
+        planned = plan(root, name, overrides, experiment)
 
         def graph() -> None:
-            named = pipeline.with_options(flow_run_name=planned.experiment)
-            state = named(workers=workers, return_state=True)
-            if not state.is_completed():
-                refusal = str(state.message or state.name).removeprefix(FAILED)
-                found, _, rest = refusal.partition(", expected ")
-                expected = rest.partition(";")[0] or "all to end well"
-                raise RefusedError("the run", "stages", found, expected, "run it again")
+            with alone(log.warning):
+                log.info(run_stages(open_run(), Seconds(root / SECONDS), workers))
 
         saved = perform(planned, graph, keep=keep, tell=log.info)
+        show_report(root / PAGES / planned.experiment, root, str(saved))
     except RefusedError as error:
         return Failed(message=f"refused: {error}")
-    create_markdown_artifact(
-        f"```\n{saved}\n```", key="study", description=planned.experiment
-    )
     return Completed(message=str(saved))

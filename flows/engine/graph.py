@@ -122,6 +122,12 @@ class Graph:
         """Paths a stage writes, relative to the project where they lie in it."""
         return [Path(str(out)) for out in self._stages[name].outs]
 
+    def is_up_to_date(self, name: str) -> bool:
+        """Whether a stage has nothing to run, if those before it have not."""
+        stage = self._stages[name]
+        with self._alone():
+            return not (self.force or has_changed(stage))
+
     def begin(
         self, name: str, tell: Callable[[str], None] = lambda _: None
     ) -> Command | str:

@@ -40,6 +40,7 @@ def run(
     *,
     workers: int | Callable[[], int],
     keep_going: bool = False,
+    look: Callable[[], None] = lambda: None,
 ) -> dict[str, Outcome]:
     """Run stages, each as soon as all its parents ended, ``workers`` at once.
 
@@ -54,6 +55,7 @@ def run(
         workers: How many may run at once; a function is asked anew before each start.
         keep_going: After a failure, still run what does not stand on the failed stage;
             otherwise nothing more is started.
+        look: Called after each start or end, and once a second.
 
     Returns:
         An outcome of every stage.
@@ -77,6 +79,7 @@ def run(
             del waiting[name]
             running.add(name)
             start(name).add_done_callback(lambda _, name=name: ended.put(name))
+        look()
         if not running:
             if failed and not keep_going:
                 rest = Outcome("skipped", "the run ended at a failure before it")
@@ -90,6 +93,7 @@ def run(
         running.remove(name)
         lost = Outcome("failed", "its worker ended without a word")
         done[name] = outcomes.get(name, lost)
+    look()
     return {name: done[name] for name in parents}
 
 

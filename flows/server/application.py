@@ -5,6 +5,7 @@ found free stays so.
 """
 
 import asyncio
+import os
 import re
 import socket
 import sys
@@ -16,6 +17,7 @@ from collections.abc import (
     MutableMapping,
 )
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -24,6 +26,7 @@ from prefect.server.api import collections
 from prefect.server.api.server import create_app
 from prefect.server.utilities.messaging.memory import METRICS
 
+from flows.server.pages import mounts
 from flows.server.settings import NAMES
 
 # pages may load from the server alone: they set up analytics even where that is off;
@@ -109,6 +112,7 @@ def application() -> FastAPI:
     for view in collections.KNOWN_VIEWS:
         collections.KNOWN_VIEWS[view] = "package:"
     app = create_app(final=True)
+    app.router.routes[:0] = mounts(Path(os.environ["PREFECT_HOME"]).parents[1])
     app.add_middleware(Loopback)
     lifespan = app.router.lifespan_context
 

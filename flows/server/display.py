@@ -17,13 +17,12 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 
+from flows.engine.progress import told
+from flows.server.pages import address
+from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.files import read_json
 from tasks.artifacts.formats import Evaluation, Number, Size
 from tasks.artifacts.typed_json import read_typed
-
-# a line of tasks.artifacts.progress where stderr is no terminal
-PROGRESS = re.compile(
-    r"^(?P<title>.+): (?P<done>\d\S*)/(?P<total>\d\S*)  (?P<words>.*)$"
-)
 
 
 class Shown(TypedDict):
@@ -62,16 +61,15 @@ class StageDisplay:
     def line(self, text: str) -> None:
         """Log a line of the stage's output; a line of progress also moves its bar."""
         self.log.info(text)
-        progress = PROGRESS.fullmatch(text)
-        if not progress:
+        found = told(text)
+        if not found:
             return
-        percent = 100 * float(progress["done"]) / float(progress["total"])
-        words = "{title} {done}/{total} {words}".format(**progress.groupdict())
+        percent = 100 * found.share
         if self.bar is None:
-            bar = create_progress_artifact(percent, f"{self.key}-progress", words)
+            bar = create_progress_artifact(percent, f"{self.key}-progress", found.words)
             self.bar = cast("UUID", bar)  # in a task without async it is no coroutine
         else:
-            update_progress_artifact(self.bar, percent, words)
+            update_progress_artifact(self.bar, percent, found.words)
 
     def show_scores(self) -> None:
         """Show a table of scores, if the stage was an evaluation and wrote them."""
@@ -113,18 +111,65 @@ def score_rows(metrics: Evaluation) -> list[dict[str, Any]]:
     return [policy | row for row in (all_seeds, *each_seed)]
 
 
-def show_report(folder: Path) -> None:
-    """Show the report's table of scores, and where its page lies, if there is one.
+def show_page(page: Path, root: Path, key: str, text: str, words: str) -> None:
+    """Show a page of the project: a link to it, where it lies, what it says.
 
     Args:
-        folder: What the stage ``report`` writes.
+        page: The file.
+        root: The project, absolute.
+        key: Of the artifact.
+        text: What it says, in Markdown.
+        words: What it is, in a line.
     """
-    table = folder / "table.json"
-    if not table.exists():
+    link = address(page, root)
+    open_it = f"[Open the page]({link}), which is the file " if link else "The page: "
+    lines = [f"{open_it}`{page.resolve()}`", "", text]
+    create_markdown_artifact("\n".join(lines), key, words)
+
+
+def show_report(folder: Path, root: Path, note: str = "") -> None:
+    """Show the report: a link to its page, the file to ship and the scores.
+
+    Args:
+        folder: Where a report lies; nothing is shown if there is none.
+        root: The project, absolute.
+        note: What else to say of the run.
+    """
+    page, table = folder / "index.html", folder / "table.json"
+    if not (page.exists() or table.exists()):
         return
+    ship = headline(folder / "metrics.json")
+    lines = [*([f"**{ship}**", ""] if ship else []), *([note, ""] if note else [])]
+    lines += score_lines(table) if table.exists() else []
+    show_page(page, root, "report", "\n".join(lines), ship or "The report")
+
+
+def headline(path: Path) -> str:
+    """Which file to ship and what it scores; empty if the report does not say.
+
+    Args:
+        path: The report's metrics.json.
+    """
+    try:
+        known: dict[str, Any] = read_json(path, "make report", dict)
+        if "ship_score" not in known:
+            best = f"{known['best']} scores {known['best_score']:.1f}"
+            return f"No compressed variant held; {best}"
+        words = f"Ship {known['ship']}: score {known['ship_score']:.1f}"
+        if "ship_low" in known:
+            words += f" [{known['ship_low']:.1f}, {known['ship_high']:.1f}]"
+        return f"{words}, {known['ship_bytes']:,.0f} bytes"
+    except (RefusedError, KeyError, TypeError, ValueError):
+        return ""
+
+
+def score_lines(table: Path) -> list[str]:
+    """The report's table of scores, in Markdown.
+
+    Args:
+        table: The report's table.json.
+    """
     lines = [
-        f"The page: `{(folder / 'index.html').resolve()}`",
-        "",
         "| dataset | policy | score | 95 % | verdict | bytes |",
         "|---|---|--:|---|---|--:|",
     ]
@@ -138,4 +183,4 @@ def show_report(folder: Path) -> None:
                 for variant, m in variants.items()
                 if "verdict" in m and "bytes" in m
             ]
-    create_markdown_artifact("\n".join(lines), "report", "Scores, verdicts and sizes")
+    return lines

@@ -101,7 +101,8 @@ class TrajectoryWeightingBed(Bed[TrajectoryWeightingBedParams]):
         self.parts, self.good = {}, {}
         names = dict.fromkeys(job.settings["data"] for job in jobs)
         seeds = self.params.seeds
-        with Progress("mixtures", len(names) * len(seeds), lines=8) as bar:
+        with Progress("mixtures", len(names) * len(seeds)) as bar:
+            bar(0)
             for name in names:
                 self.parts[name], self.good[name] = [], []
                 for k in seeds:

@@ -132,7 +132,7 @@ def train(
         save_policy(folder, learner.policy(), origin)
         folders[step] = folder
 
-    with Progress(f"{world.params.name} {name}", params.steps, lines=100) as progress:
+    with Progress(f"{world.params.name} {name}", params.steps) as progress:
         learn(
             learner,
             world,

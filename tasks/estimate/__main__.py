@@ -27,7 +27,6 @@ from tasks.code.blocks import checked
 from tasks.estimate import ESTIMATE, Estimator, Target, begins, target
 
 VARIANT = "float32"
-PARTS = 10  # lines of progress in a log
 LISTS = {"dataset": "datasets", "learner": "policies", "estimator": "estimators"}
 
 
@@ -79,7 +78,7 @@ def main() -> None:
     policies = targets(variant, data, p.noise)
     title = f"{dataset} {learner} {method}"
     with whole_folder(folder) as place:
-        with Progress(title, 1.0, lines=PARTS) as progress:
+        with Progress(title, 1.0) as progress:
             figures = estimator.estimate(data, policies, progress)
         metrics = {
             "schema": 1,

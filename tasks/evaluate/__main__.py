@@ -57,15 +57,16 @@ def played(
 ) -> Episodes:
     """Run the evaluator behind a progress bar."""
     finished: dict[int, Any] = {}
-    total = len(policies) * evaluator.params.episodes
-    with Progress(title, total) as progress:
+    limit = world.params.max_steps
+    with Progress(title, len(policies) * limit) as progress:
 
         def tell(seed: int, step: int, returns: Any, live: int) -> None:
             finished[seed] = returns
             ended = np.concatenate(list(finished.values()))
             mean = f"{ended.mean():.1f}" if len(ended) else "-"
             words = f"seed {seed} step {step}: {live} live, mean return {mean}"
-            progress(len(ended), words)
+            # episodes are played together, so steps tell more than ended episodes
+            progress((len(finished) - 1) * limit + (step if live else limit), words)
 
         return evaluator.run(world, policies, tell)
 

@@ -50,7 +50,7 @@ def main() -> None:
     check_kind(name, block, world.discrete, dataset, "learn")
     job = Job(name, block, world, dataset, sha256(source / "world.json"), effort)
     parts = [Part(job, some) for some in split(effort.seeds, effort.processes)]
-    with Progress(f"{dataset} {name}", effort.updates, lines=10) as progress:
+    with Progress(f"{dataset} {name}", effort.updates) as progress:
 
         def report(done: int, metrics: dict[str, float]) -> None:
             progress(done, "  ".join(f"{k} {v:.4g}" for k, v in metrics.items()))

@@ -116,7 +116,7 @@ def train_all(parts: Sequence[Part], title: str, effort: Effort) -> None:
 
     One after the other, or in as many processes at once as the study says.
     """
-    with Progress(title, effort.updates, lines=10) as progress:
+    with Progress(title, effort.updates) as progress:
 
         def report(done: int, metrics: dict[str, float]) -> None:
             progress(done, "  ".join(f"{k} {v:.4g}" for k, v in metrics.items()))

@@ -136,7 +136,10 @@ def test_with_a_server_its_summary_is_an_artifact(
     assert WORSE in said.splitlines()
     assert f"comparison: {repository.root / FOLDER / 'index.html'}" in said
     assert (artifact["key"], artifact["type"]) == ("comparison", "markdown")
-    assert artifact["data"].startswith("# worse against main")
+    link = "[Open the page](/files/.offcut/compare/index.html)"
+    assert artifact["data"].startswith(link)
+    assert "\n\n# worse against main" in artifact["data"]
     assert artifact["description"] == WORSE
     assert "did you mean worse?" in refused
     assert [run["state"]["type"] for run in runs] == ["COMPLETED"]
+    assert [run["name"] for run in runs] == ["compare main worse"]

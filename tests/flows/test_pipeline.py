@@ -47,6 +47,14 @@ REPORT = {
     }
 }
 
+SHIP = {
+    "ship": "l / v",
+    "ship_score": 12.34,
+    "ship_low": 1.0,
+    "ship_high": 20.0,
+    "ship_bytes": 75656.0,
+}
+
 
 @pytest.fixture(scope="module")
 def url(
@@ -126,6 +134,7 @@ def test_one_task_run_a_stage_with_the_edges_of_the_graph(toy: Toy, url: str):
     }
     lines = until(lambda: [m["message"] for m in of_run(url, "logs", run)])
     assert "working" in lines
+    assert call(url, f"flow_runs/{run}")["name"] == "pipeline"
     _, again = flow(toy)
     second = stages(url, again, len(STAGES))
     assert {r["state_name"] for r in second.values()} == {"Cached"}
@@ -149,6 +158,7 @@ def test_a_failed_stage_shows_its_logs_tail(toy: Toy, url: str):
 def test_progress_scores_and_the_report_are_artifacts(toy: Toy, url: str):
     toy.write("metrics.src", json.dumps(METRICS))
     toy.write("report.src", json.dumps(REPORT))
+    toy.write("ship.src", json.dumps(SHIP))
     steps = 'for n in 1 2 3 4; do echo "toy l: $n/4  loss 0.$n"; done'
     toy.stages(
         {
@@ -164,17 +174,22 @@ def test_progress_scores_and_the_report_are_artifacts(toy: Toy, url: str):
                 },
             },
             "report": {
-                "cmd": "mkdir -p data/report && cp report.src data/report/table.json",
-                "outs": ["data/report/table.json"],
+                "cmd": "mkdir -p data/report && cp report.src data/report/table.json"
+                " && cp ship.src data/report/metrics.json",
+                "outs": ["data/report/table.json", "data/report/metrics.json"],
             },
         }
     )
     _, run = flow(toy)
     found = {a["key"]: a for a in of_run(url, "artifacts", run)}
-    assert set(found) == {"train-l-progress", "evaluate-l", "report"}
+    assert set(found) == {"progress", "train-l-progress", "evaluate-l", "report"}
+    # the run's own, not of one of its tasks
+    assert found["progress"]["task_run_id"] is None
+    assert found["progress"]["data"] == 100
+    assert found["progress"]["description"] == "3 of 3 stages"
     assert found["train-l-progress"]["type"] == "progress"
     assert found["train-l-progress"]["data"] == 100
-    assert found["train-l-progress"]["description"] == "toy l 4/4 loss 0.4"
+    assert found["train-l-progress"]["description"] == "toy l: 4/4 loss 0.4"
     table = found["evaluate-l"]["data"]
     rows = json.loads(table) if isinstance(table, str) else table
     assert [row["seed"] for row in rows] == ["all", 7]
@@ -183,6 +198,11 @@ def test_progress_scores_and_the_report_are_artifacts(toy: Toy, url: str):
         "| d | l / v | 12.3 | [1.0, 20.0] | HELD | 75,656 |" in found["report"]["data"]
     )
     assert str(toy.folder / "data/report/index.html") in found["report"]["data"]
+    assert "[Open the page](/files/data/report/index.html)" in found["report"]["data"]
+    assert (
+        "**Ship l / v: score 12.3 [1.0, 20.0], 75,656 bytes**"
+        in (found["report"]["data"])
+    )
 
 
 def test_bad_graphs_are_one_clear_line(toy: Toy, url: str):

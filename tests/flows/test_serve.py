@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.error import HTTPError
 
 import pytest
 
@@ -27,6 +28,10 @@ LONG = {"long": {"cmd": "while [ ! -e go ]; do sleep 0.1; done", "deps": ["in.tx
 def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
     made = Toy(tmp_path_factory.mktemp("served") / "toy", STAGES | LONG)
     made.write(".gitignore", made.read(".gitignore") + "/go\n")
+    (made.folder / "params/study").mkdir(parents=True)
+    for name in ("one", "other"):
+        made.write(f"params/study/{name}.yaml", "study: {}\n")
+    made.commit()
     return made
 
 
@@ -135,11 +140,31 @@ def test_studies_and_comparisons_take_their_parameters(ui: Ui):
         assert made["description"]
     schema = study["parameter_openapi_schema"]["properties"]
     assert schema["name"]["type"] == "string"
+    assert schema["name"]["enum"] == ["one", "other"]
     assert schema["overrides"]["items"] == {"type": "string"}
     schema = compare["parameter_openapi_schema"]["properties"]
     assert schema["revisions"]["items"] == {"type": "string"}
-    run = ui.start("study", name="nowhere")
+    with pytest.raises(HTTPError, match="409"):
+        ui.start("study", name="nowhere")
+
+
+def test_a_refusal_is_one_line_and_no_traceback(ui: Ui):
+    run = ui.start("study", name="one", overrides=["{a: 1}", "x=2"])
     assert "refused" in ui.reach(run, "FAILED")["message"]
+    # what the user typed, and no pattern to be filled
+    assert ui.call(f"flow_runs/{run}")["name"] == "study one {a: 1} x=2"
+    body = {"logs": {"flow_run_id": {"any_": [run]}}}
+    logs = until(lambda: ui.call("logs/filter", body), "its log")
+    assert not [entry for entry in logs if "Traceback" in entry["message"]]
+    assert "Traceback" not in ui.said()
+
+
+def test_a_run_keeps_the_name_typed_for_it(ui: Ui):
+    path = f"deployments/{ui.deployment('pipeline')['id']}/create_flow_run"
+    body = {"name": "my own {x}", "parameters": {"targets": ["apart"]}}
+    run = ui.call(path, body)["id"]
+    ui.reach(run, "COMPLETED")
+    assert ui.call(f"flow_runs/{run}")["name"] == "my own {x}"
 
 
 def test_a_run_takes_parameters_and_a_second_finds_all_done(ui: Ui):

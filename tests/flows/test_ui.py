@@ -1,7 +1,7 @@
 """The server's own pages, driven in Chromium: start the pipeline and watch it.
 
 ``OFFCUT_PICTURE=docs/prefect.png pytest tests/flows/test_ui.py`` also takes the picture
-of the run's graph for the README.
+of the run's graph and artifacts for the README.
 """
 
 import io
@@ -179,10 +179,13 @@ def test_the_pipeline_is_started_watched_and_shown(
     page.screenshot(path=tmp_path / "tasks.png")
 
     page.get_by_role("tab", name="Logs").click()
-    picture = graph(page)
-    (tmp_path / "graph.png").write_bytes(picture)
+    (tmp_path / "graph.png").write_bytes(graph(page))
+    page.get_by_role("tab", name="Artifacts").click()
+    # the run's own progress, where it was started
+    expect(main.get_by_text(f"{len(stages)} of {len(stages)} stages")).to_be_visible()
     if PICTURE:
-        Path(PICTURE).write_bytes(picture)
+        page.set_viewport_size({"width": 1280, "height": 800})
+        page.screenshot(path=PICTURE)
 
     artifact(page, "evaluate-pendulum-mixture-bc-float32")
     expect(main.get_by_role("cell", name="float32").first).to_be_visible()
@@ -190,6 +193,8 @@ def test_the_pipeline_is_started_watched_and_shown(
     page.goto(shown)
     artifact(page, "report")
     expect(main.get_by_role("columnheader", name="verdict")).to_be_visible()
+    page.get_by_role("link", name="Open the page").click()
+    expect(page.locator("h1")).to_contain_text("Pendulum")
 
 
 def artifact(page: Page, key: str) -> None:
@@ -217,6 +222,17 @@ def test_a_run_with_parameters_finds_everything_unchanged(ui: Ui, page: Page):
     seen = ui.call(f"flow_runs/{run}")
     assert seen["parameters"]["workers"] == 1
     assert "completed" not in seen["state"]["message"]
+
+
+def test_a_study_is_chosen_from_a_list(ui: Ui, page: Page, project: Project):
+    deployment(ui, page, "study")
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Custom run").click()
+    page.get_by_label("Select name").click()
+    names = {path.stem for path in (project.folder / "params/study").glob("*.yaml")}
+    options = page.get_by_role("option")
+    expect(options).to_have_count(len(names))
+    assert {text.strip() for text in options.all_inner_texts()} == names
 
 
 def is_active(ui: Ui, active: bool) -> bool:

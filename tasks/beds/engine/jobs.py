@@ -1,6 +1,5 @@
 """Run the jobs of a bed whose results are not kept yet, and collect all results."""
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -39,8 +38,9 @@ def run_jobs(name: str, bed: Bed[BedParams]) -> list[dict[str, Any]]:
         torch.set_num_threads(1)
         bed.prepare(left, kept)
         done = len(jobs) - len(left)
-        with Progress(f"bed {name}", len(jobs), lines=20) as progress:
-            _run(bed, left, kept, keys, lambda n, words: progress(done + n, words))
+        with Progress(f"bed {name}", len(jobs)) as progress:
+            progress(done)
+            _run(bed, left, kept, keys, lambda n: progress(done + n))
     return [
         {
             "name": job.name,
@@ -72,7 +72,7 @@ def _run(
     left: Sequence[Job],
     kept: Kept,
     keys: Mapping[str, Mapping[str, Any]],
-    progress: Callable[[float, str], None],
+    progress: Callable[[float], None],
 ) -> None:
     """Run jobs side by side, and keep the result of each when it is there.
 
@@ -81,9 +81,9 @@ def _run(
         left: Its jobs whose results are not kept.
         kept: Where results go.
         keys: What each result depends on, by the job's name.
-        progress: Called with how many jobs are done, and words on the time left.
+        progress: Called with how many jobs are done.
     """
-    begun, shares = time.monotonic(), [0.0] * len(left)
+    shares = [0.0] * len(left)
 
     def work(number: int, say: Say) -> None:
         reported = 0.0
@@ -101,21 +101,6 @@ def _run(
 
     def heard(number: int, share: float) -> None:
         shares[number] = share
-        done = sum(shares)
-        words = time_left(time.monotonic() - begun, done / len(left))
-        progress(round(done, 2), words)
+        progress(round(sum(shares), 2))
 
     side_by_side(len(left), work, heard, bed.params.processes)
-
-
-def time_left(spent: float, share: float) -> str:
-    """How long the rest takes if it goes on as so far, in words.
-
-    Args:
-        spent: Seconds.
-        share: Of the work that is done, 0..1.
-    """
-    if share <= 0:
-        return ""
-    seconds = spent * (1 - share) / share
-    return f"{seconds / 60:.0f} min left" if seconds >= 90 else f"{seconds:.0f} s left"

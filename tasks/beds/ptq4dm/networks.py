@@ -90,7 +90,7 @@ def trained(given: Settings) -> DiffusionPolicy:
     optimiser = torch.optim.Adam(policy.parameters(), given.rate)
     falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, given.updates)
     n = (given.batch,)
-    with torch.enable_grad(), Progress("network", given.updates, lines=4) as progress:
+    with torch.enable_grad(), Progress("network", given.updates) as progress:
         for step in range(given.updates):
             at = torch.stack(
                 [torch.randint(rows.shape[1], n, generator=g) for g in draws]

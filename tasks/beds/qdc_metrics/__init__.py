@@ -159,7 +159,7 @@ class QdcBed(Bed[QdcBedParams]):
             design = self.params.design(draw)
             folder = kept.place({"design": asdict(design), **self.inputs()})
             if not folder.exists():
-                with Progress(f"elites play, draw {draw}", 1.0, lines=10) as bar:
+                with Progress(f"elites play, draw {draw}", 1.0) as bar:
                     given = archive, self.world, block, design
                     write_datasets(folder, *given, progress=bar)
             self.folders[draw] = folder

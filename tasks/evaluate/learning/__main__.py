@@ -45,6 +45,7 @@ def main() -> None:
     folders = {int(f.name): f for f in _snapshots(Path("data/policies") / leaf)}
     title, tables = f"{options.dataset} {options.learner} on the way", {}
     with Progress(title, len(folders)) as progress:
+        progress(0)
         for update in sorted(folders):
             policy, origin = load_policy(folders[update])
             seeds = _seeds(folders[update], origin, policy.seeds)
