@@ -2,8 +2,10 @@
 
 import ast
 import subprocess
+import tomllib
 from collections.abc import Iterator, Sequence
 from functools import cache
+from itertools import chain
 from pathlib import Path
 
 import yaml
@@ -32,6 +34,16 @@ ORDER = (
 )
 HEIGHT = {room: line for line, rooms in enumerate(ORDER) for room in rooms}
 CODE = ("tasks", "flows", "offcut")
+BY_HAND = ("notebook",)  # extras
+
+
+def to_be_locked() -> list[str]:
+    """Requirements that requirements.lock meets: all but what a user adds by hand."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    project = tomllib.loads(text)["project"]
+    extras = project["optional-dependencies"].items()
+    locked = [texts for name, texts in extras if name not in BY_HAND]
+    return [*project["dependencies"], *chain.from_iterable(locked)]
 
 
 @cache
