@@ -1,4 +1,4 @@
-"""Measure Offcut against its limits and peers: ``make bench``.
+"""Measure Offcut against its limits and peers: ``make benchmarks``.
 
 Writes ``benchmarks/results.json`` and, rendered from it alone, ``README.md`` and
 ``training.svg`` beside it. Fifty minutes, or ``python -m benchmarks PART...`` for some

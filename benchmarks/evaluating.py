@@ -2,7 +2,7 @@
 
     python -m benchmarks.evaluating [--episodes 100] [--rounds 3]
 
-`make bench` runs it too. All play the same starts with the same 2x256 policy, which
+`make benchmarks` runs it too. All play the same starts with the same 2x256 policy. It
 stands until it falls (about 150 steps, feet on the ground: the dear part of the
 physics). The peers are Gymnasium's own loop over ``gymnasium.make("Hopper-v5")``, with
 onnxruntime or with torch eager at batch 1, one thread. Ways take turns in rounds and

@@ -2,7 +2,7 @@
 
     python -m benchmarks.generate [--policy medium]
 
-`make bench` runs it too. It makes the same Hopper episodes several ways and
+`make benchmarks` runs it too. It makes the same Hopper episodes several ways and
 prints JSON: CPU seconds (one thread each, so that neighbours do not count) of bare
 stepping of the same batch (actions replayed), of ``tasks.generate``, of writing, and of
 Gymnasium's own ``env.step``, one environment at a time on the same actions. The policy

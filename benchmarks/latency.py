@@ -2,10 +2,10 @@
 
     python -m benchmarks.latency [--rounds 5] [--calls 2000]
 
-`make bench` runs it too. The same architecture everywhere, 11 observations, two hidden
-layers, 3 actions with tanh, batch 1, one thread. Both files run in the same onnxruntime
-with the same options; ours holds normaliser and action scaling as well. Ways take turns
-in rounds. ``act`` and ``predict`` are what users of either call.
+`make benchmarks` runs it too. The same architecture everywhere, 11 observations, two
+hidden layers, 3 actions with tanh, batch 1, one thread. Both files run in the same
+onnxruntime with the same options; ours holds normaliser and action scaling as well.
+Ways take turns in rounds. ``act`` and ``predict`` are what users of either call.
 """
 
 import argparse

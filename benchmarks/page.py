@@ -62,8 +62,8 @@ def render(results: dict[str, Any]) -> str:
     victims = ", ".join(f"{who} {count}" for who, count in kills["by_victim"].items())
     return f"""# Benchmarks
 
-Made by `make bench` from [results.json](results.json); do not edit. Each file here says
-how it measures.
+Made by `make benchmarks` from [results.json](results.json); do not edit. Each file here
+says how it measures.
 
 {machine["model"]}, {machine["cores"]} cores, one thread unless said; {versions}.
 Wall seconds are worse than they would be alone where the machine was not idle before:

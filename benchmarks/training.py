@@ -2,8 +2,8 @@
 
     python -m benchmarks.training [--rounds 5] [--seconds 1.5]
 
-`make bench` runs it too. Updates x seeds per second on the same random episodes (11
-observations, 3 actions, batch 256), drawing of batches included. In every round each
+`make benchmarks` runs it too. Updates x seeds per second on the same random episodes
+(11 observations, 3 actions, batch 256), drawing of batches included. Every round each
 way trains for so many seconds, one after the other, and the matrix-product rate is
 measured before and after, so a slow moment of the machine meets all. Ratios and shares
 are taken within a round; their median counts, and least and most are shown.

@@ -36,7 +36,7 @@ ORDER = (
 )
 HEIGHT = {room: line for line, rooms in enumerate(ORDER) for room in rooms}
 CODE = ("tasks", "flows", "offcut")
-BY_HAND = ("search", "dvclive", "mlflow", "tensorboard")  # extras
+BY_HAND = ("search", "dvclive", "mlflow", "tensorboard", "notebook")  # extras
 
 
 def to_be_locked() -> list[str]:

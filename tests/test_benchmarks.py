@@ -1,4 +1,4 @@
-"""Benchmarks: what `make bench` writes can be read and says what was measured."""
+"""Benchmarks: what `make benchmarks` writes can be read and says what was measured."""
 
 import copy
 import json

@@ -226,8 +226,8 @@ def test_the_lock_satisfies_the_bounds():
     locked = {}
     for line in (ROOT / "requirements.lock").read_text().splitlines():
         if line and not line.startswith("#"):
-            name, version = line.split("==")
-            locked[canonicalize_name(name)] = version
+            pinned = Requirement(line)  # some with a marker, for other Pythons
+            locked[canonicalize_name(pinned.name)] = str(pinned.specifier)[2:]
     for requirement in map(Requirement, to_be_locked()):
         version = locked[canonicalize_name(requirement.name)]
         assert requirement.specifier.contains(version), f"{requirement}: {version}"

@@ -89,6 +89,8 @@ SAID = {  # variable: target, other variables, and the words that hold its value
     "PORT": ("ui", (), "-m flows.serve --port={}"),
     "WORKERS": ("flow", (), "-m flows --workers={} --"),
     "DASK": ("flow", (), "-m flows --dask={} --"),
+    "ONLY": ("hazards", (), "-m tests.hazards --only={}"),
+    "EVERY": ("hazards", (), "-m tests.hazards --every={}"),
 }
 
 pytestmark = pytest.mark.skipif(not shutil.which("make"), reason="needs make")
@@ -163,3 +165,22 @@ def test_smoke_takes_files_by_their_names(clone: Path):
     assert code == 0
     assert ["-m", "flows.study", "--local", "--", "smoke"] in commands
     assert ["-m", "flows.study", "--local", "--", "$(touch X)smoke"] in commands
+
+
+@pytest.mark.parametrize("value", [*HOSTILE, "/nowhere/python3", "false"])
+def test_set_up_takes_no_other_python_than_the_one_named(clone: Path, value: str):
+    for stamp in (clone / ".venv").glob("installed-*"):
+        stamp.unlink()
+    ended = subprocess.run(
+        ["make", "setup", f"PYTHON={value}"],
+        cwd=clone,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert (
+        "set-up needs Python 3.11, 3.12 or 3.13; none of these is one:" in ended.stderr
+    )
+    assert not (clone / "X").exists()
+    assert not list((clone / ".venv").glob("installed-*"))
