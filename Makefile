@@ -14,7 +14,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 # What a user says is data: make does not expand it, and it reaches the commands by the
 # environment, "$$NAME", never as a part of a line that a shell reads.
-override SAID := NAME SRC MAP OPTIONS LINK DRY TO OUT SET A B C D E F REVS HERE WORLD DATASET NORM REPLAY ENV KWARGS POLICY TARGETS LOCAL WORKERS DASK PORT SPACE GOAL TRIALS MINUTES PYTHON ONLY EVERY
+override SAID := NAME SRC MAP OPTIONS LINK DRY TO OUT SET A B C REVS HERE WORLD DATASET NORM REPLAY ENV KWARGS POLICY TARGETS LOCAL WORKERS DASK PORT SPACE GOAL TRIALS MINUTES PYTHON ONLY EVERY
 $(foreach name,$(SAID),$(if $(filter undefined,$(origin $(name))),,$(eval override $(name) := $$(value $(name)))$(eval export $(name))))
 
 # The stamp's name is a checksum of what was installed: a second set-up does nothing.
@@ -77,7 +77,7 @@ study: setup  ## another study as an experiment: make study NAME=STUDY [SET="key
 	@$(if $(NAME),,$(call which,make study NAME,params/study))
 	@$(PY) -m flows.study $(if $(LOCAL),--local) $(if $(SET),--set="$$SET") -- "$$NAME"
 
-search: setup  ## search a study's numbers: make search NAME=... SPACE="key=low..high ..." [GOAL=... TRIALS= MINUTES= SET=]
+search: setup  ## search a study's numbers: make search NAME=STUDY SPACE="key=low..high ..." [GOAL="score at <= 10 kB" TRIALS=20 MINUTES=60 SET="key=value ..." LOCAL=1]
 	@$(if $(NAME),,$(call which,make search NAME,params/study))
 	@$(if $(SPACE),,{ echo 'say which: make search NAME=... SPACE="train.iql.beta=1..10(log)" [GOAL="score at <= 10 kB" TRIALS=20 MINUTES=60 SET="key=value ..."]' >&2; exit 1; })
 	@$(PY) -m flows.search $(if $(LOCAL),--local) --space="$$SPACE" $(if $(GOAL),--goal="$$GOAL") $(if $(TRIALS),--trials="$$TRIALS") $(if $(MINUTES),--minutes="$$MINUTES") $(if $(SET),--set="$$SET") -- "$$NAME"
@@ -99,9 +99,9 @@ claim: setup  ## check a paper's claim: make claim NAME=CLAIM [LOCAL=1]
 claims: setup  ## check all papers' claims, hours; killed and run again it goes on: make claims [LOCAL=1]
 	@$(PY) -m flows.claims $(if $(LOCAL),--local)
 
-compare: setup  ## compare revisions: make compare A=main B=workspace [C=... to F=...] or REVS="main b c"
-	@$(if $(or $(REVS),$(and $(A),$(B))),,{ echo 'say which: make compare A=REVISION B=REVISION [C=REVISION ...], or REVS="REVISION REVISION ..."' >&2; exit 1; })
-	@set -f; $(PY) -m flows.compare $(if $(HERE),--here) -- $(foreach name,A B C D E F,$(if $($(name)),"$$$(name)")) $${REVS-}
+compare: setup  ## compare revisions: make compare A=REVISION B=REVISION [C=REVISION] [REVS="REVISION ..."] [HERE=1]
+	@$(if $(or $(REVS),$(and $(A),$(B))),,{ echo 'say which: make compare A=REVISION B=REVISION [C=REVISION], or REVS="REVISION REVISION ..."' >&2; exit 1; })
+	@set -f; $(PY) -m flows.compare $(if $(HERE),--here) -- $(if $(A),"$$A") $(if $(B),"$$B") $(if $(C),"$$C") $(if $(REVS),$$REVS)
 
 graph: setup  ## draw docs/graph.svg, the graph by groups of stages, from dvc.yaml
 	@$(PY) -m flows.draw

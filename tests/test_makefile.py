@@ -52,11 +52,6 @@ SAID = {  # variable: target, other variables, and the words that hold its value
         ("NAME=smoke", "SPACE=s"),
         "-m flows.search --space=s --minutes={} -- smoke",
     ),
-    "F": (
-        "compare",
-        ("A=main", "B=b", "C=c", "D=d", "E=e", "HERE=1"),
-        "-m flows.compare --here -- main b c d e {}",
-    ),
     "WORLD": ("behaviors", (), "-m tasks.behaviors --world={}"),
     "SRC": ("import", ("NAME=x",), f"{IMPORTING} --source={{}} --name=x"),
     "MAP": (
@@ -116,7 +111,7 @@ def clone(tmp_path: Path) -> Path:
 def made(clone: Path, *words: str, **variables: str) -> tuple[int, list[list[str]]]:
     """The exit code of make, and the arguments of every command but of set-up."""
     (clone / "said").unlink(missing_ok=True)
-    names = {*SAID, "TARGETS", "LOCAL", "LINK", "DRY"}
+    names = {*SAID, "TARGETS", "REVS", "HERE", "LOCAL", "LINK", "DRY"}
     env = {k: v for k, v in os.environ.items() if k not in names} | variables
     ended = subprocess.run(
         ["make", *words], cwd=clone, env=env, capture_output=True, check=False
@@ -146,6 +141,20 @@ def test_targets_are_words_and_nothing_else(clone: Path, value: str):
     code, commands = made(clone, "flow", f"TARGETS=report {value}", "LOCAL=1")
     assert code == 0
     assert commands[0] == ["-m", "flows", "--local", "--", "report", *value.split()]
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_revisions_are_words_and_nothing_else(clone: Path, value: str):
+    code, commands = made(clone, "compare", f"REVS=main {value}", "HERE=1")
+    assert code == 0
+    assert commands[0] == [
+        "-m",
+        "flows.compare",
+        "--here",
+        "--",
+        "main",
+        *value.split(),
+    ]
 
 
 @pytest.mark.parametrize(

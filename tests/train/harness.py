@@ -70,7 +70,6 @@ def make(
     data: Any = None,
     **override: Any,
 ) -> Any:
-    """A fresh learner."""
     settle()
     asked, of = block(name, **override), spaces(data or transitions())
     return build(asked, f"{room(name)}.{name}", spaces=of, seeds=seeds, updates=updates)
