@@ -119,7 +119,7 @@ class Repository:
         self.run("git", "checkout", "-q", "-b", name)
         self.dvc("checkout", "-q", "--force")
         shift(self.root, GPTQ4, points)
-        put_network(self.root, GPTQ4, 0, network(4.0))
+        put_network(self.root, GPTQ4, 0, network(4.0), timed=False)
         self.commit(f"Lose {-points} points")
 
     def edit_params(self, old: str, new: str) -> None:

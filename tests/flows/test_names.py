@@ -28,7 +28,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     dvc = [sys.executable, "-m", "dvc", "init", "--no-scm", "-q"]
     subprocess.run(dvc, check=True)
     shutil.copy(ROOT / "dvc.yaml", tmp_path)
-    for name in ("tasks", "params"):
+    for name in ("tasks", "params", "offcut"):
         shutil.copytree(ROOT / name, tmp_path / name)
     text = (ROOT / "params.yaml").read_text(encoding="utf-8")
     named = text.replace("\n  halfcheetah_medium_replay:", f"\n  {HOSTILE}:")

@@ -113,7 +113,7 @@ def begin(folder: Path, params: Any) -> None:
     for world in {block["world"]["name"] for block in params["dataset"].values()}:
         if (ROOT / "data/behaviors" / world).exists():
             shutil.copytree(ROOT / "data/behaviors" / world, behaviors / world)
-    for name in ("params", "tasks"):
+    for name in ("params", "tasks", "offcut"):
         (folder / name).symlink_to(ROOT / name)
     for name in ("dvc.yaml", ".dvcignore"):
         shutil.copy(ROOT / name, folder / name)
