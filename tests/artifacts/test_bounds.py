@@ -33,7 +33,8 @@ def unbounded(cls: type[Params]) -> Iterator[str]:
 
 def test_every_number_has_an_upper_end():
     for module in pkgutil.walk_packages(tasks.__path__, "tasks."):
-        importlib.import_module(module.name)
+        if not module.name.startswith("tasks.loggers."):  # which import extras
+            importlib.import_module(module.name)
     ours = {cls for cls in classes() if cls.__module__.startswith("tasks.")}
     assert len(ours) > 60
     assert [name for cls in ours for name in unbounded(cls)] == []

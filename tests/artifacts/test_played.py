@@ -56,4 +56,4 @@ def test_the_graph_plays_only_those():
         if "dataset" in stage.get("matrix", {})
     }
     plays = {name for name, what in over.items() if what == "${study.played}"}
-    assert plays == {"learning", "evaluate", "evaluate_sampled"}
+    assert plays == {"learn", "learning", "evaluate", "evaluate_sampled"}
