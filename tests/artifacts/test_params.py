@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
-from tasks.train.sac import SAC
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import (
@@ -17,6 +16,7 @@ from tasks.artifacts.params import (
     pick,
     resolve,
 )
+from tasks.learn.sac import SAC
 
 
 @dataclass(frozen=True)
@@ -179,7 +179,7 @@ def test_a_name_is_one_of_those_there_are():
 
 
 def test_a_target_of_this_project_is_found():
-    assert resolve("tasks.train.sac.SAC", "train.sac") is SAC
+    assert resolve("tasks.learn.sac.SAC", "train.sac") is SAC
 
 
 @pytest.mark.parametrize(
@@ -191,13 +191,13 @@ def test_a_target_of_this_project_is_found():
         "subprocess.Popen",
         "builtins.eval",
         "tasks",
-        "tasks.train.sac",  # a module
-        "tasks.train.sac.torch",  # a module of another project
-        "tasks.train.sac.Tensor",  # a class of another project
+        "tasks.learn.sac",  # a module
+        "tasks.learn.sac.torch",  # a module of another project
+        "tasks.learn.sac.Tensor",  # a class of another project
         "tasks.train.cores.actor_critic.bellman_loss",  # a function
         "tasks.artifacts.files.shutil.rmtree",
         "tasks.train.nothing.IQL",
-        "tasks.train.sac.Nothing",
+        "tasks.learn.sac.Nothing",
         "tasks..sac.SAC",
         "tasksother.module.Class",
         "tests.artifacts.test_params.Block",
@@ -210,7 +210,7 @@ def test_a_target_elsewhere_is_refused(target: str):
 
 def test_a_target_in_another_room_is_refused():
     with pytest.raises(RefusedError, match=r"a class under tasks\.nets"):
-        resolve("tasks.train.sac.SAC", "policy", package="tasks.nets.")
+        resolve("tasks.learn.sac.SAC", "policy", package="tasks.nets.")
 
 
 def test_a_missing_dependency_is_no_wrong_target(monkeypatch: pytest.MonkeyPatch):

@@ -180,7 +180,7 @@ def test_bytes_that_are_no_safetensors_are_refused(folder: Path):
     "target",
     [
         "os.system",
-        "tasks.train.sac.SAC",
+        "tasks.learn.sac.SAC",
         "tasks.nets.feedforward.resolve",
         "torch.nn.Linear",
     ],

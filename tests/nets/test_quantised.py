@@ -12,7 +12,8 @@ from tests.nets.harness import layer_model, run_layer
 def int8_layer(inputs: int, outputs: int) -> Int8Linear:
     draw = torch.Generator().manual_seed(0)
     layer = Int8Linear(2, inputs, outputs)
-    layer.codes.random_(-127, 128, generator=draw)
+    # 7 bits, as int8_static writes: kernels of AVX2 without VNNI saturate beyond
+    layer.codes.random_(-63, 64, generator=draw)
     layer.scale.copy_(2.0 ** -torch.randint(6, 9, (2, outputs), generator=draw))
     layer.bias.random_(-5000, 5000, generator=draw)
     layer.input_scale.copy_(torch.tensor([1 / 32, 1 / 64]))

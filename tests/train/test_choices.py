@@ -104,10 +104,14 @@ def test_iql_beats_bc_at_walking():
 
 
 def test_who_fits_what():
-    assert {"bc", "iql", "dqn", "discrete_cql"} <= set(fitting("discrete"))
-    assert {"bc", "iql", "td3_bc", "sac"} <= set(fitting("continuous"))
-    assert not {"td3_bc", "sac"} & set(fitting("discrete"))
-    assert not {"dqn", "discrete_cql"} & set(fitting("continuous"))
+    assert {"bc", "iql", "discrete_cql"} <= set(fitting("discrete"))
+    assert {"bc", "iql", "td3_bc"} <= set(fitting("continuous"))
+    assert "td3_bc" not in fitting("discrete")
+    assert "discrete_cql" not in fitting("continuous")
+    assert (fitting("discrete", "learn"), fitting("continuous", "learn")) == (
+        ["dqn"],
+        ["sac"],
+    )
 
 
 @pytest.mark.parametrize(

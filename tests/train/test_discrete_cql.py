@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from tasks.train.engine.loop import train
+from tests.learn.test_dqn import double_q, huber, moved
 
 from . import harness
 from .choose import choices, walk, walk_return
-from .test_dqn import double_q, huber, moved
 
 DATA = choices()
 
