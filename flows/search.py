@@ -270,7 +270,7 @@ def conclusion(searched: Search, kept: Trials) -> list[str]:
     return [
         f"best of {len(kept.done())}: {searched.found(best.number)}, {name}, with "
         f"{shown(best.params)}",
-        f"bring it in with: dvc exp apply {name}",
+        f"bring it in with: dvc exp apply {name} && make report",
         "the best of many looks better than it is; with other seeds: make study "
         f'NAME={searched.base.name} SET="{again}"',
     ]

@@ -21,6 +21,7 @@ from tasks.artifacts.study import Effort, check_steps, stated
 from tasks.code import made_by
 from tasks.code.blocks import checked
 from tasks.learn.engine.parts import Job, Part, write
+from tasks.loggers import check_logger
 from tasks.train.engine.learners import check_kind
 from tasks.train.engine.loop import check_precision, settle
 from tasks.train.engine.processes import side_by_side, split
@@ -43,6 +44,7 @@ def main() -> None:
     effort = Effort.of({**study, "updates": study["steps"]})
     settle()
     check_precision(effort.precision)
+    check_logger()
     output = POLICIES / dataset / name
     check_place(output)
     source = Path("data/datasets") / f"{dataset}-v0"

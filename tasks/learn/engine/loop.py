@@ -100,6 +100,7 @@ def learn(
     moments: Collection[int] = (),
     keep: Callable[[int], None] = lambda _: None,
     precision: str = "float32",
+    watch: Callable[[Curves], None] = lambda _: None,
 ) -> Curves:
     """Let a learner act in a world and learn, on from where it was killed.
 
@@ -115,6 +116,7 @@ def learn(
             it may be called again for one, with the same policy.
         keep: Called with such a number; it may read the learner's policy.
         precision: Of matrix products in updates, ``float32`` or ``bfloat16``.
+        watch: Called after each log with the curves so far, to be read.
 
     Returns:
         One row for each seed and log since the first update; ``update`` counts steps
@@ -157,6 +159,7 @@ def learn(
             returns = torch.from_numpy(worlds.newest_returns()).float()
             rows = [{"return": returns, **metrics} for metrics in recent]
             report(done, log(curves, learner, rows, done))
+            watch(curves)
         recent.clear()
         old = done - saved_at + log_every > spare
         if done == steps or old or time.monotonic() - saved >= every:

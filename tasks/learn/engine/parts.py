@@ -17,14 +17,16 @@ from tasks.artifacts.actions import action_bounds
 from tasks.artifacts.curves import CURVES
 from tasks.artifacts.files import whole_folder, write_text
 from tasks.artifacts.params import build
-from tasks.artifacts.policy import load_policy, save_critic, save_policy
+from tasks.artifacts.policy import save_policy
 from tasks.artifacts.study import Effort
 from tasks.learn import OnlineLearner
 from tasks.learn.engine.loop import check_whole, finished, learn
+from tasks.loggers import Runs
 from tasks.train import Spaces
+from tasks.train.engine.logged import Logged
 from tasks.train.engine.loop import Curves, identity
-from tasks.train.engine.parts import CHECKPOINTS
-from tasks.train.engine.processes import Report, interleave, stack
+from tasks.train.engine.parts import CHECKPOINTS, write_moments, write_policy
+from tasks.train.engine.processes import Report, interleave
 from tasks.worlds import World
 
 
@@ -81,6 +83,7 @@ class Part:
 
     Attributes:
         place: Folder of checkpoint, replay buffer and snapshots.
+        kept: Folder of the snapshots.
     """
 
     def __init__(self, job: Job, seeds: Sequence[int]) -> None:
@@ -102,26 +105,31 @@ class Part:
             effort.device,
         )
         self.place = CHECKPOINTS / key
+        self.kept = self.place / "snapshots"
 
     def learn(self, report: Report) -> None:
         """Learn from the checkpoint, if there is one, to the end."""
         effort, learner = self.job.effort, self.job.learner(self.seeds)
 
         def keep(done: int) -> None:
-            with whole_folder(self.place / "snapshots" / str(done)) as folder:
+            with whole_folder(self.kept / str(done)) as folder:
                 save_policy(folder, deepcopy(learner.policy()), {})
 
-        learn(
-            learner,
-            self.job.world,
-            effort.updates,
-            effort.batch,
-            place=self.place,
-            report=report,
-            moments=effort.moments,
-            keep=keep,
-            precision=effort.precision,
-        )
+        with Runs() as runs:
+            learn(
+                learner,
+                self.job.world,
+                effort.updates,
+                effort.batch,
+                place=self.place,
+                report=report,
+                moments=effort.moments,
+                keep=keep,
+                precision=effort.precision,
+                watch=Logged(
+                    runs, self.job.dataset, [self.job.name], self.seeds, self.place.name
+                ),
+            )
 
     def learned(self) -> tuple[OnlineLearner[Any], Curves]:
         """The learner as the run left it, and its curves."""
@@ -143,20 +151,8 @@ def write(
         folder: Existing and empty.
         origin: What the policy was made of.
     """
-    effort = job.effort
-    learned = [part.learned() for part in parts]
-    whole = job.learner(effort.seeds)
-    policy, final = whole.policy(), {**origin, "updates": effort.updates}
-    stack(policy, [learner.policy() for learner, _ in learned])
-    curves = interleave([curves for _, curves in learned])
-    write_text(folder / CURVES, curves.csv())
-    save_policy(folder, policy, final, CURVES)
-    if critic := whole.critic():
-        stack(critic, [c for learner, _ in learned if (c := learner.critic())])
-        save_critic(folder, critic, final)
-    for done in effort.moments:
-        kept = [load_policy(p.place / "snapshots" / str(done))[0] for p in parts]
-        stack(policy, kept)
-        moment = folder / "snapshots" / str(done)
-        moment.mkdir(parents=True)
-        save_policy(moment, policy, {**origin, "updates": done})
+    learned, whole = [part.learned() for part in parts], job.learner(job.effort.seeds)
+    write_text(folder / CURVES, interleave([curves for _, curves in learned]).csv())
+    learners = [learner for learner, _ in learned]
+    write_policy(folder, whole, learners, job.effort, origin, {})
+    write_moments(folder, whole, [p.kept for p in parts], job.effort, origin)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.artifacts.checkpoint import Checkpoint
-from tasks.artifacts.curves import CURVES, Horizon
+from tasks.artifacts.curves import CURVES
 from tasks.artifacts.files import whole_folder, write_text
 from tasks.artifacts.params import class_of
 from tasks.artifacts.policy import load_policy, save_critic, save_policy
@@ -88,12 +88,6 @@ class Job:
             learner.labels = [f"seed {k} of {p}" for p in policies for k in seeds]
         learner.weights = self.weights
         return learner
-
-    def reached(
-        self, learner: Learner[Any], block: Mapping[str, Any], curves: Curves
-    ) -> Horizon | None:
-        """How far the critics of a trained learner came; None without critics."""
-        return horizon(learner, block, self.data, curves)
 
     def parts(self) -> "list[list[Part]]":
         """The parts, those that share one policy's seeds together."""
@@ -201,22 +195,67 @@ def write(
         share, folder, about = (i, len(policies)), place(name), origin(name)
         curves = [of_share(c, len(learner.seeds), share) for learner, c in trained]
         whole, joined = job.learner([name], effort.seeds), interleave(curves)
-        policy, final = whole.policy(), {**about, "updates": effort.updates}
-        block = {**job.block, **job.tried[name]}
-        if reached := job.reached(whole, block, joined):
-            final["horizon"] = reached
+        block, more = {**job.block, **job.tried[name]}, {}
+        if reached := horizon(whole, block, job.data, joined):
+            more["horizon"] = reached
             lines.append(words(name, reached))
-        stack(policy, [learner.policy() for learner, _ in trained], share)
         write_text(folder / CURVES, joined.csv())
-        save_policy(folder, policy, final, CURVES)
-        if critic := whole.critic():
-            critics = [c for learner, _ in trained if (c := learner.critic())]
-            stack(critic, critics, share)
-            save_critic(folder, critic, final)
-        for done in effort.moments:
-            kept = [load_policy(part.kept / str(done))[0] for part in parts]
-            stack(policy, kept, share)
-            moment = folder / "snapshots" / str(done)
-            moment.mkdir(parents=True)
-            save_policy(moment, policy, {**about, "updates": done})
+        learners = [learner for learner, _ in trained]
+        write_policy(folder, whole, learners, effort, about, more, share)
+        write_moments(folder, whole, [p.kept for p in parts], effort, about, share)
     return lines
+
+
+def write_policy(
+    folder: Path,
+    whole: Learner[Any],
+    learners: Sequence[Learner[Any]],
+    effort: Effort,
+    about: Mapping[str, Any],
+    more: Mapping[str, Any],
+    share: tuple[int, int] = (0, 1),
+) -> None:
+    """Write the policy that some parts trained, and their critics.
+
+    Args:
+        folder: Where its curves lie already.
+        whole: Of all seeds, overwritten.
+        learners: Of some seeds each, in order.
+        effort: How much was trained.
+        about: What the policy was made of.
+        more: What is said of the end of the training alone.
+        share: Which, 0..., of how many equal shares of a part's slices is meant.
+    """
+    policy, final = whole.policy(), {**about, "updates": effort.updates, **more}
+    stack(policy, [learner.policy() for learner in learners], share)
+    save_policy(folder, policy, final, CURVES)
+    if critic := whole.critic():
+        critics = [c for learner in learners if (c := learner.critic())]
+        stack(critic, critics, share)
+        save_critic(folder, critic, final)
+
+
+def write_moments(
+    folder: Path,
+    whole: Learner[Any],
+    kept: Sequence[Path],
+    effort: Effort,
+    about: Mapping[str, Any],
+    share: tuple[int, int] = (0, 1),
+) -> None:
+    """Write the policies of the moments of a training, ``snapshots/<updates>/``.
+
+    Args:
+        folder: Of the policy.
+        whole: Of all seeds; its policy is overwritten.
+        kept: The folders of the parts' snapshots, in order.
+        effort: Says which moments.
+        about: What the policy was made of.
+        share: As of :func:`write_policy`.
+    """
+    policy = whole.policy()
+    for done in effort.moments:
+        stack(policy, [load_policy(part / str(done))[0] for part in kept], share)
+        moment = folder / "snapshots" / str(done)
+        moment.mkdir(parents=True)
+        save_policy(moment, policy, {**about, "updates": done})

@@ -1,5 +1,6 @@
 """A revision that was made elsewhere is run here, as an experiment on its commit."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -7,9 +8,11 @@ import pytest
 from flows.experiments.experiment import git
 from flows.revisions.made_here import experiment, made_here, make_here
 from flows.revisions.mends import again
+from offcut.targets import targets
 from tasks.artifacts.errors import RefusedError
 from tasks.compare import Missing, Source
 from tests.e2e.project import Project
+from tests.house import ROOT
 
 METRICS = Path("data/report/metrics.json")
 LACKS = (Missing("data/onnx/a/b/c", "made on another machine", "make compare"),)
@@ -79,8 +82,10 @@ def test_a_failed_stage_leaves_the_worktree(root: Path):
     [
         (["main", "workspace"], "A=main B=workspace"),
         (["main", "a b", "c"], "A=main B='a b' C=c"),
-        ([*"abcdefg"], "REVS='a b c d e f g'"),
+        ([*"abcd"], "REVS='a b c d'"),
     ],
 )
 def test_the_command_names_every_revision(names: list[str], told: str):
     assert again(names) == f"make compare {told} HERE=1"
+    read = targets(ROOT)["compare"].variables
+    assert set(re.findall(r"[A-Z]+(?==)", again(names))) <= {v.name for v in read}
