@@ -34,22 +34,24 @@ intervals lie apart, and only where [the dataset is alive](beds.md) for such a l
 elsewhere every policy falls at once, and being better says nothing.
 
 {note}CORL's figures are context alone: D4RL's data and physics are others, its networks
-larger, its updates 170 times as many, its numbers tuned for each dataset.
+larger, its updates {times:.0f} times as many, its numbers tuned for each dataset.
 """
 # Until the study has run again; then this goes.
-NOTE = """**This run is from before its critics were given their horizon**, so that no
-horizons were kept, all learners with critics are UNDERTRAINED, and the datasets are
-others: two of them are dead for such learners, and halfcheetah's medium-replay showed a
-robot that lies still in 30 % of its steps. The study has been changed since.
+NOTE = """**This run is from before its critics were given their horizon.** No horizons
+were kept, all learners with critics are UNDERTRAINED, and nothing is said of a score.
+Its scores are interquartile means over all seeds and episodes at once, with intervals
+of a bootstrap, which were narrower than they should be. Two of the datasets are dead
+for learners with critics, and halfcheetah's medium-replay showed a robot that lies
+still in 30 % of its steps; it has been rebuilt since, and the study names others.
 
 """
 REAL = """## At the papers' size
 
-The study [`real_size`](../params/study/real_size.yaml): the same data of
-halfcheetah_medium_replay, networks of two layers of 256, the papers' rates (3e-4),
-polyak 0.005 and batches of 256, {updates:,} updates, {seeds} seeds. Each score is the
-mean over seeds of the interquartile mean over {episodes} episodes, with Student's
-interval. CORL's curves end, after a million updates, at {corl}.
+The study [`real_size`](../params/study/real_size.yaml): halfcheetah_medium_replay as
+it is now, networks of two layers of 256, the papers' rates (3e-4), polyak 0.005 and
+batches of 256, {updates:,} updates, {seeds} seeds. Each score is the mean over seeds of
+the interquartile mean over {episodes} episodes, ± half of Student's interval. CORL's
+curves end, after a million updates, at {corl}.
 
 ![Score over updates, IQL and TD3+BC at the papers' size](baselines.svg)
 """
@@ -90,6 +92,7 @@ def render(
         episodes=evaluate["returns"]["episodes"],
         on_the_way=evaluate["learning"]["episodes"],
         note="" if small["horizons"] else NOTE,
+        times=1_000_000 / study["updates"],
     )
     parts = [head]
     for dataset, learners in small["metrics"].items():
@@ -97,13 +100,17 @@ def render(
         published = corl["scores"].get(dataset, {})
         horizons, rows = small["horizons"], []
         for name in learners:
-            own = row(name, learners, horizons.get(f"{dataset}/{name}"), card, living)
+            reached = horizons.get(f"{dataset}/{name}")
+            told = words(name, learners, reached, card, living) if horizons else ""
+            own = row(learners[name], reached, told)
             theirs = published.get(name)
-            rows.append([*own, "{:.1f} ± {:.1f}".format(*theirs) if theirs else "-"])
+            corl_said = "{:.1f} ± {:.1f}".format(*theirs) if theirs else "-"
+            rows.append([f"`{name}`", *own, corl_said])
         parts += [
             f"## {dataset}",
             f"{card['episodes']} episodes, {card['steps']} steps, mean score "
-            f"{card['score_mean']:.1f}; alive for: {living}.",
+            f"{card['score_mean']:.1f}"
+            + (f"; alive for: {living}." if horizons else "."),
             table(
                 "learner | score | | last | best | horizon | value | int8 file | CORL",
                 rows,
@@ -112,28 +119,18 @@ def render(
     return "\n\n".join(part.strip("\n") for part in [*parts, real_size(real, corl)])
 
 
-def row(
-    name: str,
-    learners: Mapping[str, Any],
-    reached: Horizon | None,
-    card: Mapping[str, Any],
-    living: str,
-) -> list[str]:
-    """The row of one learner on one dataset.
+def row(own: Mapping[str, Any], reached: Horizon | None, told: str) -> list[str]:
+    """The row of one learner on one dataset, but for its name and CORL's figure.
 
     Args:
-        name: The learner.
-        learners: Figures of all learners of the dataset.
+        own: The learner's figures.
         reached: How far its critics came; None without critics.
-        card: What is said of the dataset.
-        living: What the dataset is alive for.
+        told: What may be said of the score.
     """
-    own = learners[name]
     score = own["float32"]
     return [
-        f"`{name}`",
         f"{score['score']:.1f} [{score['score_low']:.1f}, {score['score_high']:.1f}]",
-        words(name, learners, reached, card, living),
+        told,
         f"{own['last']['score']:.1f}",
         f"{own['best']['score']:.1f}",
         f"{reached['share']:.1f}" if reached else "",
@@ -151,7 +148,12 @@ def words(
 ) -> str:
     """What may be said of a score: nothing where the bed is dead for its learner.
 
-    Args: as :func:`row`.
+    Args:
+        name: The learner.
+        learners: Figures of all learners of the dataset.
+        reached: How far its critics came; None without critics.
+        card: What is said of the dataset.
+        living: What the dataset is alive for.
     """
     if reached and undertrained(reached):
         return "UNDERTRAINED"

@@ -13,6 +13,7 @@ from tasks.artifacts.policy import load_policy
 from tasks.artifacts.sealed import write_sealed
 from tasks.code import made_by
 from tasks.learn.__main__ import main
+from tasks.loggers import LOGGERS, VARIABLE
 from tests.learn.online import SMALL
 from tests.train import harness
 from tests.variant_files import WORLDS
@@ -84,6 +85,19 @@ def test_twice_writes_the_same_bytes(run: Run):
         return {file.name: file.read_bytes() for file in folder.iterdir()}
 
     assert files() == files()
+
+
+def test_a_logger_gets_the_curves_and_changes_no_byte(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+):
+    curves = (run("sac") / "curves.csv").read_bytes()
+    monkeypatch.setitem(LOGGERS, "recording", ("tests.loggers.recording", "json"))
+    monkeypatch.setenv(VARIABLE, "recording")
+    assert (run("sac") / "curves.csv").read_bytes() == curves
+    files = sorted(Path(".offcut/logs/recording").rglob("*.txt"))
+    assert [file.name.split("-")[1] for file in files] == ["1", "3"]
+    rows = [line.split(",")[0] for line in curves.decode().split() if ",1," in line]
+    assert [line.split()[0] for line in files[0].read_text().split("\n")[:-2]] == rows
 
 
 def test_processes_share_the_seeds(run: Run):
