@@ -31,7 +31,7 @@ from tasks.artifacts.files import (
 )
 from tasks.artifacts.params import PARAMS
 
-REPORT, PAGE = Path("data/report"), "index.html"
+REPORT, PAGE, TABLE = Path("data/report"), "index.html", "table.json"
 MARK = Path(".offcut/study.json")  # in a worktree that is whole
 
 
@@ -76,7 +76,9 @@ def perform(
                 f"on there, git worktree remove --force {place} gives it up",
             ) from None
         brought, commands = bring(study.folder, study.root)
-        if brought:  # the page was written without them
+        report = study.folder / REPORT
+        # the page was written without them, or is not there where all was cached
+        if brought or ((report / TABLE).exists() and not (report / PAGE).exists()):
             _run_module(study.folder, "tasks.report")
         for line in said(brought, commands):
             tell(line)
@@ -85,9 +87,9 @@ def perform(
         if logs.exists():
             kept = study.root / LOGS / study.experiment
             shutil.copytree(logs, kept, dirs_exist_ok=True)
-        if (study.folder / REPORT / PAGE).exists():
+        if (report / PAGE).exists():
             with whole_folder(study.root / PAGES / study.experiment, 0) as folder:
-                shutil.copytree(study.folder / REPORT, folder, dirs_exist_ok=True)
+                shutil.copytree(report, folder, dirs_exist_ok=True)
                 store(study.folder, folder / "profiles")
             tell(f"report: {study.root / PAGES / study.experiment / PAGE}")
         if not keep:

@@ -18,7 +18,8 @@ def run_stage(main: Callable[[], None]) -> int:
 
     A disk that turns out full or read-only in the middle of the work is refused too:
     outputs are written beside their place and renamed, so nothing half-written is left.
-    Ctrl-C ends it with that word. Every other error is a fault of the code and keeps
+    Ctrl-C ends it with that word; where what reads its output has ended, as `head` does,
+    it ends without one. Every other error is a fault of the code and keeps
     its traceback. Started by DVC, it ends with DVC: killed, or ended by SIGTERM, DVC
     leaves its commands to themselves, and so does the shell between the two. A stage
     that dvc.lock does not have may be new, or the file was cut short by a kill, which
@@ -28,7 +29,8 @@ def run_stage(main: Callable[[], None]) -> int:
         main: The command.
 
     Returns:
-        The exit code: 0, 1 after a refusal, 130 after Ctrl-C.
+        The exit code: 0, 1 after a refusal, 130 after Ctrl-C, 141 without a reader, as
+        shells have it.
     """
     if isinstance(sys.stdout, TextIOWrapper):  # whatever its encoding lacks
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -41,12 +43,17 @@ def run_stage(main: Callable[[], None]) -> int:
             if not has_entry(stage):
                 check_lock()
         main()
+        sys.stdout.flush()
     except RefusedError as error:
         print(f"refused: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        # the interpreter flushes once more when it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except OSError as error:
         if not _is_of_disk(error):
             raise

@@ -36,6 +36,22 @@ def test_refused_input_is_one_line_and_exit_code_one(
     )
 
 
+def test_without_a_reader_it_ends_without_a_word():
+    program = (
+        "import sys; from tasks.artifacts.stage import run_stage\n"
+        "sys.exit(run_stage(lambda: [print('row') for _ in range(100_000)]))"
+    )
+    command = [sys.executable, "-c", program]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
+
+
 def full_disk() -> None:
     with open("/dev/full", "w") as stream:  # noqa: PTH123
         stream.write("x")
