@@ -1,15 +1,19 @@
 """Learn: a world and an online learner become a policy, many seeds in one stack.
 
 This file is what a method must keep to. An online learner is a learner like those of
-``tasks/train`` that also says how it acts while it learns. Its batches come from a
-replay buffer of what it did. The loop, the worlds, the buffer, curves and checkpoints
-are in ``engine/``.
+``tasks/train`` that also says how it acts while it learns. There are two kinds:
 
-Each seed has worlds of its own, all stepped together. What is random is drawn by the
-engine, so that ``act`` and ``update`` depend on the learner's tensors, their arguments
+| kind | learns from |
+|---|---|
+| :class:`ReplayLearner` | batches of a replay buffer of what it did, by ``update`` |
+| :class:`StreamingLearner` | each step once, when it is taken, by ``learn`` |
+
+The loop, the worlds, the buffer, curves and checkpoints are in ``engine/``. Each seed
+has worlds of its own, all stepped together. What is random is drawn by the engine, so
+that ``act``, ``update`` and ``learn`` depend on the learner's tensors, their arguments
 and the step alone.
 
-Shapes: S seeds, N worlds of a seed, O observation, A action.
+Shapes: S seeds, N worlds of a seed, B batch, O observation, A action.
 """
 
 from abc import ABC, abstractmethod
@@ -23,22 +27,31 @@ from torch import Tensor
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.method import P
 from tasks.artifacts.params import MEND, PARAMS, Params, Range
-from tasks.train import Learner
+from tasks.train import Batch, Learner
 
 
 @dataclass(frozen=True)
 class OnlineParams(Params):
-    """How a learner meets its world; every online learner's parameters are of it.
+    """What every online learner's parameters say.
 
     Attributes:
         worlds: N, sub-environments of each seed that are stepped together.
         warm_up: Steps of each seed before its first update.
+    """
+
+    worlds: Annotated[int, Range(1, 4096)]
+    warm_up: Annotated[int, Range(0, 10**9)]
+
+
+@dataclass(frozen=True)
+class ReplayParams(OnlineParams):
+    """How a learner draws from what it did.
+
+    Attributes:
         replay: Newest steps of each seed that batches are drawn of.
         updates_per_step: Updates for each step of a seed after the warm-up.
     """
 
-    worlds: Annotated[int, Range(1, 4096)]
-    warm_up: Annotated[int, Range(1, 10**9)]
     replay: Annotated[int, Range(1, 10**9)]
     updates_per_step: Annotated[float, Range(0, 64, open=True)]
 
@@ -48,6 +61,19 @@ class OnlineParams(Params):
         if self.replay < self.warm_up:
             expected = f"at least warm_up, {self.warm_up}"
             raise RefusedError(PARAMS, "replay", self.replay, expected, MEND)
+
+
+@dataclass(frozen=True)
+class StreamingParams(OnlineParams):
+    """What a learner without a buffer says: it learns from its first step on."""
+
+    def __post_init__(self) -> None:
+        """Refuse worlds side by side and a warm-up."""
+        super().__post_init__()
+        for name, least in (("worlds", 1), ("warm_up", 0)):
+            if getattr(self, name) != least:
+                expected = f"{least}, as it learns from each step when it is taken"
+                raise RefusedError(PARAMS, name, getattr(self, name), expected, MEND)
 
 
 @dataclass(frozen=True)
@@ -89,3 +115,62 @@ class OnlineLearner(Learner[P], ABC):
         Returns:
             (S, N, A), as a batch will have it: in [-1, 1], or one-hot.
         """
+
+
+class ReplayLearner(OnlineLearner[P], ABC):
+    """A learner whose batches are drawn of a replay buffer.
+
+    Attributes:
+        Parameters: Of :class:`ReplayParams`.
+    """
+
+    Parameters: ClassVar[type[ReplayParams]]
+
+
+@dataclass(frozen=True)
+class Transition:
+    """One step of each seed's world.
+
+    Attributes:
+        observation: (S, O), units of the world.
+        action: (S, A), as ``act`` gave it.
+        reward: (S,).
+        next_observation: (S, O); the last one of an episode that ended.
+        terminated: (S,), 1.0 where the episode terminated.
+        truncated: (S,), 1.0 where it was cut short.
+        next_legal: (S, A), what is allowed after it; None without a mask.
+    """
+
+    observation: Tensor
+    action: Tensor
+    reward: Tensor
+    next_observation: Tensor
+    terminated: Tensor
+    truncated: Tensor
+    next_legal: Tensor | None
+
+
+class StreamingLearner(OnlineLearner[P], ABC):
+    """A learner without a buffer: each step is learned from once, and thrown away.
+
+    Attributes:
+        Parameters: Of :class:`StreamingParams`.
+    """
+
+    Parameters: ClassVar[type[StreamingParams]]
+
+    @abstractmethod
+    def learn(self, transition: Transition, step: int) -> dict[str, Tensor]:
+        """Learn from a step.
+
+        Args:
+            transition: What ``act`` led to.
+            step: Steps of each seed before this one, 0...
+
+        Returns:
+            Losses and estimates for the curves, each (S,).
+        """
+
+    def update(self, batch: Batch, step: int) -> dict[str, Tensor]:
+        """Never called: there are no batches."""
+        raise NotImplementedError

@@ -21,13 +21,13 @@ from torch import Tensor
 
 from tasks.artifacts.actions import pick_legal
 from tasks.artifacts.params import Range
-from tasks.learn import Chance, OnlineLearner, OnlineParams
+from tasks.learn import Chance, ReplayLearner, ReplayParams
 from tasks.train import Batch
 from tasks.train.cores.double_q import QLearner, QParams
 
 
 @dataclass(frozen=True)
-class DQNParams(QParams, OnlineParams):
+class DQNParams(QParams, ReplayParams):
     """Parameters of DQN; units and ranges stand in params/learn/dqn.yaml."""
 
     epsilon_start: Annotated[float, Range(0, 1)]
@@ -35,7 +35,7 @@ class DQNParams(QParams, OnlineParams):
     epsilon_share: Annotated[float, Range(0, 1, open=True)]
 
 
-class DQN(QLearner[DQNParams], OnlineLearner[DQNParams]):
+class DQN(QLearner[DQNParams], ReplayLearner[DQNParams]):
     """Double Q-learning, greedy but for a share of random actions."""
 
     def act(

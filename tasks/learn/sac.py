@@ -20,17 +20,17 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from tasks.learn import Chance, OnlineLearner, OnlineParams
+from tasks.learn import Chance, ReplayLearner, ReplayParams
 from tasks.nets.feedforward import Feedforward
 from tasks.train.cores.soft_actor_critic import SoftActorCritic, SoftParams
 
 
 @dataclass(frozen=True)
-class SACParams(SoftParams, OnlineParams):
+class SACParams(SoftParams, ReplayParams):
     """Parameters of SAC; units and ranges stand in params/learn/sac.yaml."""
 
 
-class SAC(SoftActorCritic[SACParams], OnlineLearner[SACParams]):
+class SAC(SoftActorCritic[SACParams], ReplayLearner[SACParams]):
     """Soft actor-critic with twin critics: the core just as it is."""
 
     def act(
