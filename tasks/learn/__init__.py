@@ -5,13 +5,13 @@ This file is what a method must keep to. An online learner is a learner like tho
 
 | kind | learns from |
 |---|---|
-| :class:`ReplayLearner` | batches of a replay buffer of what it did, by ``update`` |
-| :class:`StreamingLearner` | each step once, when it is taken, by ``learn`` |
+| :class:`ReplayLearner` | batches of a replay buffer of what it did |
+| :class:`StreamingLearner` | each step once, when it is taken |
 
 The loop, the worlds, the buffer, curves and checkpoints are in ``engine/``. Each seed
 has worlds of its own, all stepped together. What is random is drawn by the engine, so
-that ``act``, ``update`` and ``learn`` depend on the learner's tensors, their arguments
-and the step alone.
+that ``act`` and ``update`` depend on the learner's tensors, their arguments and the
+step alone.
 
 Shapes: S seeds, N worlds of a seed, B batch, O observation, A action.
 """
@@ -27,7 +27,7 @@ from torch import Tensor
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.method import P
 from tasks.artifacts.params import MEND, PARAMS, Params, Range
-from tasks.train import Batch, Learner
+from tasks.train import Learner
 
 
 @dataclass(frozen=True)
@@ -127,50 +127,14 @@ class ReplayLearner(OnlineLearner[P], ABC):
     Parameters: ClassVar[type[ReplayParams]]
 
 
-@dataclass(frozen=True)
-class Transition:
-    """One step of each seed's world.
-
-    Attributes:
-        observation: (S, O), units of the world.
-        action: (S, A), as ``act`` gave it.
-        reward: (S,).
-        next_observation: (S, O); the last one of an episode that ended.
-        terminated: (S,), 1.0 where the episode terminated.
-        truncated: (S,), 1.0 where it was cut short.
-        next_legal: (S, A), what is allowed after it; None without a mask.
-    """
-
-    observation: Tensor
-    action: Tensor
-    reward: Tensor
-    next_observation: Tensor
-    terminated: Tensor
-    truncated: Tensor
-    next_legal: Tensor | None
-
-
 class StreamingLearner(OnlineLearner[P], ABC):
     """A learner without a buffer: each step is learned from once, and thrown away.
+
+    Its batches hold one row of each seed, the step that ``act`` has just led to. It may
+    ask for the column ``truncated``, (S, 1, 1), 1.0 where the episode was cut short.
 
     Attributes:
         Parameters: Of :class:`StreamingParams`.
     """
 
     Parameters: ClassVar[type[StreamingParams]]
-
-    @abstractmethod
-    def learn(self, transition: Transition, step: int) -> dict[str, Tensor]:
-        """Learn from a step.
-
-        Args:
-            transition: What ``act`` led to.
-            step: Steps of each seed before this one, 0...
-
-        Returns:
-            Losses and estimates for the curves, each (S,).
-        """
-
-    def update(self, batch: Batch, step: int) -> dict[str, Tensor]:
-        """Never called: there are no batches."""
-        raise NotImplementedError

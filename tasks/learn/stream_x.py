@@ -38,12 +38,12 @@ from torch import Tensor
 from tasks.artifacts.actions import pick_legal
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import MEND, PARAMS, OneOf, Range
-from tasks.learn import Chance, Transition
+from tasks.learn import Chance
 from tasks.learn.cores.stream import Stream, StreamParams
 from tasks.learn.cores.streaming_network import entropy, log_likelihood, softplus
 from tasks.nets.policy import Policy
 from tasks.nets.streaming import FORBIDDEN
-from tasks.train import Spaces
+from tasks.train import Batch, Spaces
 
 Luck = NDArray[np.float32]
 
@@ -87,6 +87,7 @@ class StreamX(Stream[StreamXParams]):
         super().__init__(params, spaces, seeds, updates)
         s, a, self.actor_critic = len(seeds), spaces.action, params.algorithm == "ac"
         check(params.algorithm, spaces)
+        self.columns = ("truncated", *(("next_legal",) if spaces.masked else ()))
         self.value = self.network(1 if self.actor_critic else a, "value")
         if self.actor_critic:
             self.actor = self.network(a if spaces.discrete else 2 * a, "actor")
@@ -142,21 +143,23 @@ class StreamX(Stream[StreamXParams]):
         done = min(1.0, step / (p.epsilon_share * self.updates))
         return p.epsilon_start + done * (p.epsilon_end - p.epsilon_start)
 
-    def learn(self, transition: Transition, step: int) -> dict[str, Tensor]:
+    def update(self, batch: Batch, step: int) -> dict[str, Tensor]:
         """Take one step along the trace; the next observation becomes the present."""
         del step
-        p, t = self.params, transition
-        ended = (t.terminated + t.truncated).clamp(max=1)
-        reward = self.scale(t.reward, ended) if p.scale_rewards else t.reward
+        p, reward, terminated = self.params, batch.reward[:, 0], batch.terminated[:, 0]
+        ended = (terminated + batch.columns["truncated"][:, 0, 0]).clamp(max=1)
+        reward = self.scale(reward, ended) if p.scale_rewards else reward
         self.steps = self.steps + 1
         every, over = torch.ones_like(self.begins), ended.bool()
-        there = self.prepared(t.next_observation, every)
-        discount = p.discount * (1 - (ended if p.clock else t.terminated))
+        there = self.prepared(batch.next_observation[:, 0], every)
+        discount = p.discount * (1 - (ended if p.clock else terminated))
         if self.actor_critic:
             told = self.learn_actor_critic(reward, discount, there, over)
         else:
+            mask = batch.columns.get("next_legal")
+            mask = None if mask is None else mask[:, 0]
             # of sarsa only where the episode is over, without an action after it
-            target = reward + discount * self.values(there, t.next_legal).amax(1)
+            target = reward + discount * self.values(there, mask).amax(1)
             sarsa = p.algorithm == "sarsa"
             seeds = over if sarsa else every
             told = self.learn_value(self.here, self.drawn, target, seeds)

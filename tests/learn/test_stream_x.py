@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional
 
 from tasks.artifacts.errors import RefusedError
-from tasks.learn import Chance, Transition
+from tasks.learn import Chance
 from tasks.learn.cores import obgd
 from tasks.learn.cores.running import RewardScale, Running
 from tasks.learn.cores.streaming_network import (
@@ -18,6 +18,7 @@ from tasks.learn.cores.streaming_network import (
     entropy,
     log_likelihood,
 )
+from tasks.train import Batch
 from tests.learn.online import make, run
 from tests.worlds.harness import load
 
@@ -110,12 +111,14 @@ def test_the_actors_likelihood_and_entropy_are_torchs():
     torch.testing.assert_close(entropy(outputs, True), choice.entropy())
 
 
-def transition(agent: Any, reward: float, ended: float = 0.0) -> Transition:
+def taken(agent: Any, reward: float, ended: float = 0.0) -> Batch:
+    """A step of two seeds."""
     width = agent.spaces.observation
-    o = torch.arange(2 * width).reshape(2, width) / 7.0
-    nothing, end = torch.zeros(2), torch.full((2,), ended)
-    action = agent.drawn
-    return Transition(o, action, torch.full((2,), reward), o + 1, end, nothing, None)
+    o = torch.arange(2 * width).reshape(2, 1, width) / 7.0
+    end, columns = torch.full((2, 1), ended), {"truncated": torch.zeros(2, 1, 1)}
+    return Batch(
+        o, agent.drawn[:, None], torch.full((2, 1), reward), o + 1, end, columns
+    )
 
 
 def chance(greedy: bool = True) -> Chance:
@@ -125,13 +128,13 @@ def chance(greedy: bool = True) -> Chance:
 
 def test_a_step_of_q_is_the_equations():
     agent = learner(scale_rewards=False, clock=20)
-    t = transition(agent, 2.0)
-    agent.act(t.observation[:, None], None, chance(), 99)
+    t = taken(agent, 2.0)
+    agent.act(t.observation, None, chance(), 99)
     x, action = agent.here.clone(), agent.drawn.clone()
     assert (x[:, -1] == -0.5).all()  # the time at a reset
     before, trace = agent.value.weights.clone(), agent.value.trace.clone()
     assert not trace.any()
-    agent.learn(t, 99)
+    agent.update(t, 99)
     assert (agent.here[:, -1] == -0.5).all()  # and once more after the first step
     weights = before.clone().requires_grad_()
     q = agent.value(x[:, None], weights)[:, 0]
@@ -150,22 +153,22 @@ def test_traces_end_with_episodes_and_actions_that_are_not_greedy(
     greedy: bool, ended: float
 ):
     agent = learner(epsilon_start=1.0, epsilon_end=0.5)
-    t = transition(agent, 1.0, ended)
-    agent.act(t.observation[:, None], None, chance(greedy), 99)
+    t = taken(agent, 1.0, ended)
+    agent.act(t.observation, None, chance(greedy), 99)
     agent.greedy[0] = greedy
-    agent.learn(t, 0)
+    agent.update(t, 0)
     assert agent.value.trace[0].any() == (greedy and not ended)
     assert (agent.begins == bool(ended)).all()
 
 
 def test_sarsa_waits_for_the_next_action():
     agent = learner(algorithm="sarsa", scale_rewards=False)
-    t = transition(agent, 2.0)
-    agent.act(t.observation[:, None], None, chance(), 99)
+    t = taken(agent, 2.0)
+    agent.act(t.observation, None, chance(), 99)
     before, x, action = agent.value.weights.clone(), agent.here, agent.drawn
-    agent.learn(t, 0)
+    agent.update(t, 0)
     assert torch.equal(agent.value.weights, before)
-    agent.act(t.next_observation[:, None], None, chance(), 99)
+    agent.act(t.next_observation, None, chance(), 99)
     ahead = (agent.value(agent.here[:, None], before)[:, 0] * agent.drawn).sum(1)
     delta = 2.0 + 0.99 * ahead - (agent.value(x[:, None], before)[:, 0] * action).sum(1)
     moved = agent.value.weights - before
@@ -179,11 +182,11 @@ def test_sarsa_waits_for_the_next_action():
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 def test_the_entropy_of_an_actor_carries_the_errors_sign(sign: float):
     agent = learner("pendulum", algorithm="ac", scale_rewards=False, entropy=0.5)
-    t = transition(agent, 50.0 * sign)
+    t = taken(agent, 50.0 * sign)
     noise = Chance(np.ones((2, 1, 1), np.float32), np.zeros((2, 1, 2), np.float32))
-    agent.act(t.observation[:, None], None, noise, 0)
+    agent.act(t.observation, None, noise, 0)
     x, drawn, before = agent.here, agent.drawn, agent.actor.weights.clone()
-    agent.learn(t, 0)
+    agent.update(t, 0)
     weights = before.clone().requires_grad_()
     outputs = agent.actor(x[:, None], weights)[:, 0]
     goal = log_likelihood(outputs, drawn, False) + 0.5 * sign * entropy(outputs, False)

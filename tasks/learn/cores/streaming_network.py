@@ -64,7 +64,7 @@ class StreamingNetwork(nn.Module):
     def split(self, weights: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Weight (S, inputs, outputs) and bias (S, 1, outputs) of each layer."""
         sizes = [n for i, o in self.shapes for n in (i * o, o)]
-        parts = weights.split(sizes, dim=1)
+        parts = torch.split(weights, sizes, dim=1)
         return [
             (parts[2 * at].view(-1, *shape), parts[2 * at + 1][:, None])
             for at, shape in enumerate(self.shapes)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tasks.learn import ReplayLearner, StreamingLearner, Transition
+from tasks.learn import ReplayLearner, StreamingLearner
 from tasks.learn.engine.replay import Replay
 from tasks.learn.engine.worlds import Step
 from tasks.train import Batch
@@ -120,20 +120,18 @@ class Streamed:
 
     def learn(self, step: Step, done: int) -> Metrics:
         """Hand the step on."""
-
-        def only(values: Any) -> Tensor:
-            return torch.from_numpy(np.asarray(values[:, 0], np.float32))
-
-        transition = Transition(
-            only(step.observation),
-            only(step.action),
-            only(step.reward),
-            only(step.next_observation),
-            only(step.terminated),
-            only(step.truncated),
-            None if step.next_legal is None else only(step.next_legal),
+        masks: dict[str, Any] = {"legal": step.legal, "next_legal": step.next_legal}
+        masks["truncated"] = step.truncated[..., None]
+        o, a, r, o2, d, *more = (
+            torch.from_numpy(np.asarray(x, np.float32))
+            for x in (
+                *(step.observation, step.action, step.reward),
+                *(step.next_observation, step.terminated),
+                *(masks[name] for name in self.learner.columns),
+            )
         )
-        return [self.learner.learn(transition, done - 1)]
+        columns = dict(zip(self.learner.columns, more, strict=True))
+        return [self.learner.update(Batch(o, a, r, o2, d, columns), done - 1)]
 
     def resume(self, done: int) -> None:
         """Nothing is kept."""
