@@ -17,6 +17,7 @@ Shapes: S seeds, N worlds of a seed, B batch, O observation, A action.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -50,17 +51,27 @@ class ReplayParams(OnlineParams):
     Attributes:
         replay: Newest steps of each seed that batches are drawn of.
         updates_per_step: Updates for each step of a seed after the warm-up.
+        updates_per_episode: And for each of its episodes that ends after the warm-up.
+        data_share: Share of each batch that is drawn of the dataset's rows instead.
     """
 
     replay: Annotated[int, Range(1, 10**9)]
-    updates_per_step: Annotated[float, Range(0, 64, open=True)]
+    updates_per_step: Annotated[float, Range(0, 64)]
+    updates_per_episode: Annotated[int, Range(0, 10**6)]
+    data_share: Annotated[float, Range(0, 1)]
 
     def __post_init__(self) -> None:
-        """Also refuse a buffer that could not hold the steps of the warm-up."""
+        """Also refuse a buffer less than the warm-up, no updates and no replay."""
         super().__post_init__()
         if self.replay < self.warm_up:
             expected = f"at least warm_up, {self.warm_up}"
             raise RefusedError(PARAMS, "replay", self.replay, expected, MEND)
+        if not self.updates_per_step and not self.updates_per_episode:
+            expected = "more than 0, or updates_per_episode above 0"
+            raise RefusedError(PARAMS, "updates_per_step", 0.0, expected, MEND)
+        if self.data_share == 1:
+            expected = "less: of a dataset alone a learner of stage train learns"
+            raise RefusedError(PARAMS, "data_share", self.data_share, expected, MEND)
 
 
 @dataclass(frozen=True)
@@ -90,15 +101,19 @@ class Chance:
 
 
 class OnlineLearner(Learner[P], ABC):
-    """A learner that acts in a world and learns from what it replays.
+    """A learner that acts in a world and learns there.
 
     Its ``updates`` are the steps of each seed, so that schedules count them.
 
     Attributes:
         Parameters: Of :class:`OnlineParams`.
+        starts: Learners of ``tasks/train`` whose policies it can begin from.
+        started: Whether it began from a policy, which the warm-up then acts by.
     """
 
     Parameters: ClassVar[type[OnlineParams]]
+    starts: ClassVar[Sequence[str]] = ()
+    started: bool = False
 
     @abstractmethod
     def act(
@@ -114,6 +129,13 @@ class OnlineLearner(Learner[P], ABC):
 
         Returns:
             (S, N, A), as a batch will have it: in [-1, 1], or one-hot.
+        """
+
+    def start(self) -> None:
+        """Follow a policy of one of ``starts``, such as by copies to target networks.
+
+        Its numbers, and those of its critics where :meth:`critic` leaves some, have
+        just been put into what :meth:`policy` and :meth:`critic` give.
         """
 
 

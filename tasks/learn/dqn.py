@@ -22,6 +22,7 @@ from torch import Tensor
 from tasks.artifacts.actions import pick_legal
 from tasks.artifacts.params import Range
 from tasks.learn import Chance, ReplayLearner, ReplayParams
+from tasks.nets.optimisers import polyak
 from tasks.train import Batch
 from tasks.train.cores.double_q import QLearner, QParams
 
@@ -38,6 +39,8 @@ class DQNParams(QParams, ReplayParams):
 class DQN(QLearner[DQNParams], ReplayLearner[DQNParams]):
     """Double Q-learning, greedy but for a share of random actions."""
 
+    starts = ("discrete_cql",)  # whose policy's logits are Q as well
+
     def act(
         self, observation: Tensor, legal: Tensor | None, chance: Chance, step: int
     ) -> Tensor:
@@ -47,7 +50,7 @@ class DQN(QLearner[DQNParams], ReplayLearner[DQNParams]):
         allowed = torch.ones(*lead, count) if legal is None else legal
         luck = chance.uniform.reshape(-1, chance.uniform.shape[-1])
         action = pick_legal(luck[:, 1], allowed.reshape(-1, count).numpy())
-        if step >= p.warm_up:
+        if step >= p.warm_up or self.started:
             best = self.policy()(observation, legal=allowed).numpy().reshape(-1)
             action = np.where(luck[:, 0] < self.epsilon(step), action, best)
         return torch.eye(count)[torch.from_numpy(action)].view(*lead, count)
@@ -76,3 +79,7 @@ class DQN(QLearner[DQNParams], ReplayLearner[DQNParams]):
             "critic_loss": loss.detach(),
             "value": q.detach().amax(-1).mean(-1),
         }
+
+    def start(self) -> None:
+        """Let the target begin where Q does."""
+        polyak(self.target.layers, self.q.layers, 1.0)

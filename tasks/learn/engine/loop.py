@@ -11,7 +11,7 @@ Shapes: S seeds, N worlds of a seed, B batch, O observation, A action.
 import time
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -34,10 +34,14 @@ from tasks.train.engine.loop import (
 from tasks.train.engine.minibatches import BLOCK
 from tasks.worlds import World
 
+if TYPE_CHECKING:
+    from tasks.artifacts.transitions import Transitions
+
 LOGS = 100  # rows of the curves for each seed
 SPARE_LOGS = 10  # a checkpoint is taken at least this often
 NORMAL, UNIFORM = 1000, 1001  # streams of what a learner acts by
-STATE = "worlds."  # before the names of the worlds' state in a checkpoint
+# before the names of what a checkpoint holds beside the learner
+STATE, SOURCE = "worlds.", "source."
 
 
 class Draws:
@@ -80,11 +84,13 @@ def learn(
     keep: Callable[[int], None] = lambda _: None,
     precision: str = "float32",
     watch: Callable[[Curves], None] = lambda _: None,
+    data: "Transitions | None" = None,
 ) -> Curves:
     """Let a learner act in a world and learn, on from where it was killed.
 
     Args:
-        learner: Freshly built, of ``steps`` updates; trained in place.
+        learner: Freshly built, of ``steps`` updates, or brought to where it begins;
+            trained in place.
         world: Where it acts.
         steps: Of each seed, over all its worlds.
         batch: B, rows an update and seed.
@@ -96,6 +102,7 @@ def learn(
         keep: Called with such a number; it may read the learner's policy.
         precision: Of matrix products in updates, ``float32`` or ``bfloat16``.
         watch: Called after each log with the curves so far, to be read.
+        data: Of which a share of each batch is drawn where the learner says so.
 
     Returns:
         One row for each seed and log since the first update; ``update`` counts steps
@@ -103,8 +110,9 @@ def learn(
 
     Raises:
         RefusedError: If ``steps`` or a moment is no multiple of N, the disk has no room
-            for the buffer, the world does not repeat itself after a kill, or a metric
-            or weight stops being finite; the last checkpoint then stays.
+            for the buffer, the data are of other spaces, the world does not repeat
+            itself after a kill, or a metric or weight stops being finite; the last
+            checkpoint then stays.
     """
     n = learner.params.worlds
     check_whole(n, [steps, *moments], learner.method()[1])
@@ -112,9 +120,8 @@ def learn(
     spare = SPARE_LOGS * log_every
     worlds, draws = Worlds(world, learner.seeds, n), Draws(learner)
     checkpoint = Checkpoint(place / "state")
-    done, curves = resume(learner, worlds, checkpoint)
-    source = source_of(learner, place / "replay", steps, spare, batch)
-    source.resume(done)
+    source = source_of(learner, place / "replay", steps, spare, batch, data)
+    done, curves = resume(learner, worlds, source, checkpoint)
     recent: list[dict[str, Tensor]] = []
     saved, saved_at = time.monotonic(), done
     while done < steps:
@@ -137,14 +144,19 @@ def learn(
             tensors = learner.tensors()
             check_weights(learner, tensors, done)
             source.flush()
-            save(checkpoint, done, tensors, worlds, curves)
+            save(checkpoint, done, tensors, worlds, source, curves)
             saved, saved_at = time.monotonic(), done
     worlds.env.close()
     return curves
 
 
 def source_of(
-    learner: OnlineLearner[Any], file: Path, steps: int, spare: int, batch: int
+    learner: OnlineLearner[Any],
+    file: Path,
+    steps: int,
+    spare: int,
+    batch: int,
+    data: "Transitions | None",
 ) -> Source:
     """What the learner learns from.
 
@@ -154,11 +166,12 @@ def source_of(
         steps: Of the whole run, of each seed.
         spare: Steps between two checkpoints, at most.
         batch: B.
+        data: What batches may be mixed with.
     """
     if isinstance(learner, StreamingLearner):
         return Streamed(learner)
     if isinstance(learner, ReplayLearner):
-        return Replayed(learner, file, steps, spare, batch)
+        return Replayed(learner, file, steps, spare, batch, data)
     raise TypeError(f"{type(learner).__name__} neither replays nor streams")
 
 
@@ -205,19 +218,24 @@ def save(
     done: int,
     tensors: dict[str, Tensor],
     worlds: Worlds,
+    source: Source,
     curves: Curves,
 ) -> None:
     """Keep everything a run needs to go on."""
     more = {f"{STATE}{name}": value for name, value in worlds.state().items()}
+    more |= {f"{SOURCE}{name}": value for name, value in source.tensors().items()}
     if curves.rows:
         more["curves"] = torch.from_numpy(np.stack(curves.rows))
     checkpoint.save(done, {**tensors, **more}, curves.columns)
 
 
 def resume(
-    learner: OnlineLearner[Any], worlds: Worlds, checkpoint: Checkpoint
+    learner: OnlineLearner[Any],
+    worlds: Worlds,
+    source: Source,
+    checkpoint: Checkpoint,
 ) -> tuple[int, Curves]:
-    """Bring learner and worlds to the state of a checkpoint, if there is one.
+    """Bring learner, worlds and source to a checkpoint's state, if there is one.
 
     Returns:
         Steps of a seed done, 0 without a checkpoint, and the curves so far.
@@ -225,9 +243,15 @@ def resume(
     state = checkpoint.load()
     if state is None:
         return 0, Curves()
-    names = [name for name in state.tensors if name.startswith(STATE)]
-    worlds.restore({name[len(STATE) :]: state.tensors[name] for name in names})
+    worlds.restore(_named(state, STATE))
+    source.resume(state.step, _named(state, SOURCE))
     return state.step, restored(learner, state)
+
+
+def _named(state: State, prefix: str) -> dict[str, Tensor]:
+    """The tensors of a state whose names begin so, without that beginning."""
+    names = [name for name in state.tensors if name.startswith(prefix)]
+    return {name[len(prefix) :]: state.tensors[name] for name in names}
 
 
 def restored(learner: OnlineLearner[Any], state: State) -> Curves:
@@ -237,7 +261,7 @@ def restored(learner: OnlineLearner[Any], state: State) -> Curves:
         {
             name: tensor
             for name, tensor in state.tensors.items()
-            if name != "curves" and not name.startswith(STATE)
+            if name != "curves" and not name.startswith((STATE, SOURCE))
         }
     )
     return Curves(state.columns, list(curves.numpy()))
