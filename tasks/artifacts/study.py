@@ -91,6 +91,14 @@ class Weighted(Params):
 
 
 @dataclass(frozen=True)
+class Tuned(Params):
+    """Online learners that begin from a policy."""
+
+    learners: Names
+    policies: Names
+
+
+@dataclass(frozen=True)
 class Chains(Params):
     """Compressors, and others that run on what each of them left."""
 
@@ -118,6 +126,7 @@ class Study(Effort):
     estimators: Names
     sampled: Sampled
     weighted: Weighted
+    tuned: Tuned
     measured: Names
     gate: str
     undertrained: bool
@@ -158,3 +167,8 @@ def check_steps(steps: int, block: Mapping[str, Any], name: str) -> None:
     if steps <= least:
         expected = f"more than learn.{name}.warm_up, {least}"
         raise RefusedError(PARAMS, "study.steps", steps, expected, "raise study.steps")
+    rate = block.get("updates_per_step", 1.0)
+    if (steps - least) * rate < 1 and not block.get("updates_per_episode"):
+        field, expected = f"learn.{name}.updates_per_step", "an update in all steps"
+        found = f"{rate}, none in the {steps - least} steps after the warm-up"
+        raise RefusedError(PARAMS, field, found, expected, "raise it or study.steps")

@@ -38,6 +38,7 @@ def check(params: Mapping[str, Any]) -> None:
     check_makers(params)
     study.check_device()
     trained = [*_trained(params, study), *_learned(params, study)]
+    trained += _tuned(params, study, trained)
     trained += _adopted(params, study)
     made = _made(params, study)
     _check_lists(params, study, trained, made)
@@ -95,6 +96,18 @@ def _learned(params: Mapping[str, Any], study: Study) -> tuple[str, ...]:
             raise RefusedError(PARAMS, where, name, expected, MEND)
         check_steps(study.steps, blocks[name], name)
     return study.learned
+
+
+def _tuned(
+    params: Mapping[str, Any], study: Study, trained: Iterable[str]
+) -> list[str]:
+    """Names of the policies that are learned in a world from others on."""
+    tuned = study.tuned
+    _check_all(tuned.learners, params["learn"], "study.tuned.learners")
+    _check_all(tuned.policies, trained, "study.tuned.policies")
+    for name in tuned.learners:
+        check_steps(study.steps, params["learn"][name], name)
+    return [f"{a}-{b}" for a in tuned.learners for b in tuned.policies]
 
 
 def _adopted(params: Mapping[str, Any], study: Study) -> tuple[str, ...]:

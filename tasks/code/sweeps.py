@@ -28,6 +28,9 @@ def check_sweep(params: Mapping[str, Any], study: Study) -> None:
     """
     check_mapping(params["sweep"], "sweep")
     taken = {f"{a}-{b}": "a weighted learner" for a, b in _weighted(study)}
+    tuned = study.tuned
+    names = [f"{a}-{b}" for a in tuned.learners for b in tuned.policies]
+    taken |= dict.fromkeys(names, "a learner that begins from a policy")
     for learner in params["sweep"]:
         check_known(learner, study.learners, "sweep")
         where = f"sweep.{learner}"

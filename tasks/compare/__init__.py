@@ -104,6 +104,11 @@ def wanted(params: Mapping[str, Any], where: object = "params.yaml") -> list[Wan
     played = names(params, "played" if states else "datasets", where)
     swept = {policy for tried in _swept(params) for policy in tried}
     adopted = names(params, "adopted", where, needed=False)
+    both = {"study": (study or {}).get("tuned") if states else None}
+    firsts, seconds = (
+        names(both, key, where, needed=False) for key in ("learners", "policies")
+    )
+    tuned = {f"{learner}-{policy}" for learner in firsts for policy in seconds}
     for dataset in names(params, "datasets", where):
         data = f"data/datasets/{dataset}-v0"
         stage = f"{MAKERS[group_of(params, dataset)]}@{dataset}"
@@ -119,6 +124,7 @@ def wanted(params: Mapping[str, Any], where: object = "params.yaml") -> list[Wan
             trained = "train" if plain else "train_weighted"
             online = names(params, "learned", where, needed=False)
             trained = "learn" if learner in online else trained
+            trained = "learn_tuned" if learner in tuned else trained
             stage = f"{'cut' if learner in swept else trained}@{branch}"
             if learner not in adopted:  # nothing was trained
                 outputs.append(Wanted(policy, ("curves.csv", "policy.json"), stage))

@@ -1,18 +1,23 @@
 """Learn: a world and an online learner become a policy, many seeds in one stack.
 
 This file is what a method must keep to. An online learner is a learner like those of
-``tasks/train`` that also says how it acts while it learns. Its batches come from a
-replay buffer of what it did. The loop, the worlds, the buffer, curves and checkpoints
-are in ``engine/``.
+``tasks/train`` that also says how it acts while it learns. There are two kinds:
 
-Each seed has worlds of its own, all stepped together. What is random is drawn by the
-engine, so that ``act`` and ``update`` depend on the learner's tensors, their arguments
-and the step alone.
+| kind | learns from |
+|---|---|
+| :class:`ReplayLearner` | batches of a replay buffer of what it did |
+| :class:`StreamingLearner` | each step once, when it is taken |
 
-Shapes: S seeds, N worlds of a seed, O observation, A action.
+The loop, the worlds, the buffer, curves and checkpoints are in ``engine/``. Each seed
+has worlds of its own, all stepped together. What is random is drawn by the engine, so
+that ``act`` and ``update`` depend on the learner's tensors, their arguments and the
+step alone.
+
+Shapes: S seeds, N worlds of a seed, B batch, O observation, A action.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -28,26 +33,58 @@ from tasks.train import Learner
 
 @dataclass(frozen=True)
 class OnlineParams(Params):
-    """How a learner meets its world; every online learner's parameters are of it.
+    """What every online learner's parameters say.
 
     Attributes:
         worlds: N, sub-environments of each seed that are stepped together.
         warm_up: Steps of each seed before its first update.
-        replay: Newest steps of each seed that batches are drawn of.
-        updates_per_step: Updates for each step of a seed after the warm-up.
     """
 
     worlds: Annotated[int, Range(1, 4096)]
-    warm_up: Annotated[int, Range(1, 10**9)]
+    warm_up: Annotated[int, Range(0, 10**9)]
+
+
+@dataclass(frozen=True)
+class ReplayParams(OnlineParams):
+    """How a learner draws from what it did.
+
+    Attributes:
+        replay: Newest steps of each seed that batches are drawn of.
+        updates_per_step: Updates for each step of a seed after the warm-up.
+        updates_per_episode: And for each of its episodes that ends after the warm-up.
+        data_share: Share of each batch that is drawn of the dataset's rows instead.
+    """
+
     replay: Annotated[int, Range(1, 10**9)]
-    updates_per_step: Annotated[float, Range(0, 64, open=True)]
+    updates_per_step: Annotated[float, Range(0, 64)]
+    updates_per_episode: Annotated[int, Range(0, 10**6)]
+    data_share: Annotated[float, Range(0, 1)]
 
     def __post_init__(self) -> None:
-        """Also refuse a buffer that could not hold the steps of the warm-up."""
+        """Also refuse a buffer less than the warm-up, no updates and no replay."""
         super().__post_init__()
         if self.replay < self.warm_up:
             expected = f"at least warm_up, {self.warm_up}"
             raise RefusedError(PARAMS, "replay", self.replay, expected, MEND)
+        if not self.updates_per_step and not self.updates_per_episode:
+            expected = "more than 0, or updates_per_episode above 0"
+            raise RefusedError(PARAMS, "updates_per_step", 0.0, expected, MEND)
+        if self.data_share == 1:
+            expected = "less: of a dataset alone a learner of stage train learns"
+            raise RefusedError(PARAMS, "data_share", self.data_share, expected, MEND)
+
+
+@dataclass(frozen=True)
+class StreamingParams(OnlineParams):
+    """What a learner without a buffer says: it learns from its first step on."""
+
+    def __post_init__(self) -> None:
+        """Refuse worlds side by side and a warm-up."""
+        super().__post_init__()
+        for name, least in (("worlds", 1), ("warm_up", 0)):
+            if getattr(self, name) != least:
+                expected = f"{least}, as it learns from each step when it is taken"
+                raise RefusedError(PARAMS, name, getattr(self, name), expected, MEND)
 
 
 @dataclass(frozen=True)
@@ -64,15 +101,19 @@ class Chance:
 
 
 class OnlineLearner(Learner[P], ABC):
-    """A learner that acts in a world and learns from what it replays.
+    """A learner that acts in a world and learns there.
 
     Its ``updates`` are the steps of each seed, so that schedules count them.
 
     Attributes:
         Parameters: Of :class:`OnlineParams`.
+        starts: Learners of ``tasks/train`` whose policies it can begin from.
+        started: Whether it began from a policy, which the warm-up then acts by.
     """
 
     Parameters: ClassVar[type[OnlineParams]]
+    starts: ClassVar[Sequence[str]] = ()
+    started: bool = False
 
     @abstractmethod
     def act(
@@ -89,3 +130,33 @@ class OnlineLearner(Learner[P], ABC):
         Returns:
             (S, N, A), as a batch will have it: in [-1, 1], or one-hot.
         """
+
+    def start(self) -> None:
+        """Follow a policy of one of ``starts``, such as by copies to target networks.
+
+        Its numbers, and those of its critics where :meth:`critic` leaves some, have
+        just been put into what :meth:`policy` and :meth:`critic` give.
+        """
+
+
+class ReplayLearner(OnlineLearner[P], ABC):
+    """A learner whose batches are drawn of a replay buffer.
+
+    Attributes:
+        Parameters: Of :class:`ReplayParams`.
+    """
+
+    Parameters: ClassVar[type[ReplayParams]]
+
+
+class StreamingLearner(OnlineLearner[P], ABC):
+    """A learner without a buffer: each step is learned from once, and thrown away.
+
+    Its batches hold one row of each seed, the step that ``act`` has just led to. It may
+    ask for the column ``truncated``, (S, 1, 1), 1.0 where the episode was cut short.
+
+    Attributes:
+        Parameters: Of :class:`StreamingParams`.
+    """
+
+    Parameters: ClassVar[type[StreamingParams]]

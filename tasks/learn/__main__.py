@@ -1,8 +1,10 @@
 """Learn in a world: ``python -m tasks.learn --dataset D --learner L``.
 
-D is a dataset whose world is played; its rows are not learned from. Writes
-``data/policies/<D>/<L>/`` as ``tasks.train`` does. Killed and run again, it goes on
-where it was and ends with the same bytes.
+D is a dataset whose world is played; its rows are learned from only where the learner's
+``data_share`` says so. Writes ``data/policies/<D>/<L>/`` as ``tasks.train`` does, and
+the learner's state. With ``--start P`` the learner begins from the policy
+``data/policies/<D>/<P>``, and its own is called ``<L>-<P>``. Killed and run again, it
+goes on where it was and ends with the same bytes.
 """
 
 import argparse
@@ -13,14 +15,16 @@ from tasks.artifacts.files import read_json, sha256, whole_folder
 from tasks.artifacts.makers import known_dataset
 from tasks.artifacts.names import add_name
 from tasks.artifacts.ownership import check_place
-from tasks.artifacts.params import load
+from tasks.artifacts.params import class_of, load
 from tasks.artifacts.processes import usable_cores
 from tasks.artifacts.progress import Progress
+from tasks.artifacts.rows import load_transitions
 from tasks.artifacts.stage import run_stage
 from tasks.artifacts.study import Effort, check_steps, stated
 from tasks.code import made_by
 from tasks.code.blocks import checked
 from tasks.learn.engine.parts import Job, Part, write
+from tasks.learn.engine.start import read_start
 from tasks.loggers import check_logger
 from tasks.train.engine.learners import check_kind
 from tasks.train.engine.loop import check_precision, settle
@@ -33,8 +37,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tasks.learn", description=__doc__)
     add_name(parser, "--dataset", required=True, help="a name in study.datasets")
     add_name(parser, "--learner", required=True, help="a name in study.learned")
+    add_name(parser, "--start", help="a name in study.tuned.policies")
     arguments = parser.parse_args()
-    dataset, name = arguments.dataset, arguments.learner
+    dataset, name, begin = arguments.dataset, arguments.learner, arguments.start
+    policy = f"{name}-{begin}" if begin else name
 
     params = load()
     block = checked(params, "learn", name)
@@ -45,14 +51,23 @@ def main() -> None:
     settle()
     check_precision(effort.precision)
     check_logger()
-    output = POLICIES / dataset / name
+    output = POLICIES / dataset / policy
     check_place(output)
     source = Path("data/datasets") / f"{dataset}-v0"
     world, about = recorded_world(source), read_checked(source)
     check_kind(name, block, world.discrete, dataset, "learn")
-    job = Job(name, block, world, dataset, sha256(source / "world.json"), effort)
-    parts = [Part(job, some) for some in split(effort.seeds, effort.processes)]
-    with Progress(f"{dataset} {name}", effort.updates) as progress:
+    start = None
+    if begin:
+        start = read_start(dataset, name, class_of(block, f"learn.{name}"), begin)
+    data = load_transitions(source) if block.get("data_share") else None
+    world_sha256 = sha256(source / "world.json")
+    job = Job(name, block, world, dataset, world_sha256, effort, policy, start, data)
+    job.check_room()
+    # seeds whose episodes bring updates take theirs at other steps than the others
+    alone = bool(block.get("updates_per_episode"))
+    count = len(effort.seeds) if alone else effort.processes
+    parts = [Part(job, some) for some in split(effort.seeds, count)]
+    with Progress(f"{dataset} {policy}", effort.updates) as progress:
 
         def report(done: int, metrics: dict[str, float]) -> None:
             progress(done, "  ".join(f"{k} {v:.4g}" for k, v in metrics.items()))
@@ -62,6 +77,7 @@ def main() -> None:
             side_by_side(len(parts), lambda i, say: parts[i].learn(say), report, cores)
         else:
             parts[0].learn(report)
+    before = start.origin["made_by"] if start else []
     origin = {
         "seeds": list(effort.seeds),
         "dataset": dataset,
@@ -69,9 +85,9 @@ def main() -> None:
         "world": about["world"]["name"],
         "env_id": about["world"]["env_id"],
         "step_seconds": about["step_seconds"],
-        "learner": name,
+        "learner": policy,
         "learned": {"steps": effort.updates},
-        "made_by": [made_by("learn", name, block)],
+        "made_by": [*before, made_by("learn", name, block)],
     }
     with whole_folder(output) as folder:
         write(job, parts, folder, origin)

@@ -21,13 +21,14 @@ from torch import Tensor
 
 from tasks.artifacts.actions import pick_legal
 from tasks.artifacts.params import Range
-from tasks.learn import Chance, OnlineLearner, OnlineParams
+from tasks.learn import Chance, ReplayLearner, ReplayParams
+from tasks.nets.optimisers import polyak
 from tasks.train import Batch
 from tasks.train.cores.double_q import QLearner, QParams
 
 
 @dataclass(frozen=True)
-class DQNParams(QParams, OnlineParams):
+class DQNParams(QParams, ReplayParams):
     """Parameters of DQN; units and ranges stand in params/learn/dqn.yaml."""
 
     epsilon_start: Annotated[float, Range(0, 1)]
@@ -35,8 +36,10 @@ class DQNParams(QParams, OnlineParams):
     epsilon_share: Annotated[float, Range(0, 1, open=True)]
 
 
-class DQN(QLearner[DQNParams], OnlineLearner[DQNParams]):
+class DQN(QLearner[DQNParams], ReplayLearner[DQNParams]):
     """Double Q-learning, greedy but for a share of random actions."""
+
+    starts = ("discrete_cql",)  # whose policy's logits are Q as well
 
     def act(
         self, observation: Tensor, legal: Tensor | None, chance: Chance, step: int
@@ -47,7 +50,7 @@ class DQN(QLearner[DQNParams], OnlineLearner[DQNParams]):
         allowed = torch.ones(*lead, count) if legal is None else legal
         luck = chance.uniform.reshape(-1, chance.uniform.shape[-1])
         action = pick_legal(luck[:, 1], allowed.reshape(-1, count).numpy())
-        if step >= p.warm_up:
+        if step >= p.warm_up or self.started:
             best = self.policy()(observation, legal=allowed).numpy().reshape(-1)
             action = np.where(luck[:, 0] < self.epsilon(step), action, best)
         return torch.eye(count)[torch.from_numpy(action)].view(*lead, count)
@@ -76,3 +79,7 @@ class DQN(QLearner[DQNParams], OnlineLearner[DQNParams]):
             "critic_loss": loss.detach(),
             "value": q.detach().amax(-1).mean(-1),
         }
+
+    def start(self) -> None:
+        """Let the target begin where Q does."""
+        polyak(self.target.layers, self.q.layers, 1.0)

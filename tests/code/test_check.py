@@ -53,6 +53,8 @@ def test_every_study_passes_and_fits_the_graph(name: str):
         ("study.compressors", ["int8"], "did you mean int8_static"),
         ("study.weighted.learners", ["ikl"], "weighted.learners.ikl: .*mean iql"),
         ("study.weighted.weightings", ["aw"], "study.weighted.weightings.aw: found"),
+        ("study.tuned.learners", ["sak"], "tuned.learners.sak: "),
+        ("study.tuned.policies", ["ikl"], "tuned.policies.ikl: .*did you mean iql"),
         ("study.policies", ["td3_bc-aw"], "study.policies.td3_bc-aw: .*mean td3_bc"),
         ("study.measured", ["hopper"], "study.measured.hopper: .*mean hopper_medium"),
         ("study.measured", ["hopper_medium_replay"], "measure.qdc_metrics: found an"),

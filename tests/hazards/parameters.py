@@ -113,6 +113,7 @@ LISTS: dict[str, tuple[Any, ...]] = {
     "study.chains": (None, [], {"first": ["nope"], "then": []}),
     "study.sampled": (None, [], {"steps": ["five"]}),
     "study.weighted": (None, [], "x"),
+    "study.tuned": (None, [], "x", {"learners": ["nope"], "policies": []}),
 }
 DEEP = "[" * 3000 + "]" * 3000
 LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(

@@ -18,9 +18,9 @@ SMALL = {"warm_up": 30, "replay": 1000, "updates_per_step": 0.5}
 
 def sac(world: World, seeds: tuple[int, ...], steps: int = 90, **more: Any) -> Any:
     """A small SAC that learns fast."""
-    rates = {"actor_rate": 0.01, "critic_rate": 0.01}
-    hidden = {"actor_hidden": [8], "critic_hidden": [8]}
-    return make("sac", world, seeds, steps, **rates, **hidden, **more)
+    own: dict[str, Any] = {"actor_rate": 0.01, "critic_rate": 0.01}
+    own |= {"actor_hidden": [8], "critic_hidden": [8]}
+    return make("sac", world, seeds, steps, **(own | more))
 
 
 def dqn(world: World, seeds: tuple[int, ...], steps: int = 90, **more: Any) -> Any:
@@ -33,8 +33,10 @@ def make(
 ) -> OnlineLearner[Any]:
     """An online learner with what the test changes."""
     harness.settle()
-    block = harness.block(name, **(SMALL | more))
-    about = {"spaces": spaces(world), "seeds": seeds, "updates": steps}
+    small = {} if name == "stream_x" else SMALL  # which has no buffer
+    of = more.pop("spaces", None) or spaces(world)
+    block = harness.block(name, **(small | more))
+    about = {"spaces": of, "seeds": seeds, "updates": steps}
     learner: OnlineLearner[Any] = build(block, f"learn.{name}", **about)
     return learner
 

@@ -1,19 +1,27 @@
 """The command of the stage: what it writes, and what it refuses."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
+from safetensors.torch import load_file
 
+from tasks.artifacts.dataset import write_dataset
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.policy import load_policy
 from tasks.artifacts.sealed import write_sealed
 from tasks.code import made_by
+from tasks.generate.engine.recording import Plan, collect
 from tasks.learn.__main__ import main
+from tasks.learn.engine import replay
 from tasks.loggers import LOGGERS, VARIABLE
+from tasks.worlds.engine.behaviors import open_behavior
+from tasks.worlds.engine.recorded import recorded_world
 from tests.learn.online import SMALL
 from tests.train import harness
 from tests.variant_files import WORLDS
@@ -32,14 +40,17 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     (source / "card.json").write_text(json.dumps({"sha256": "ab" * 32}))
 
     def of(learner: str, **changes: Any) -> Path:
+        start, block = changes.pop("start", ""), changes.pop("block", {})
         study = {"seeds": [3, 1], "updates": 1, "batch": 8, "snapshots": 0, "steps": 60}
-        study |= {"precision": "float32", "processes": 1, "device": "cpu"} | changes
-        params = {"study": study, "dataset": {"tiny": {}}, "learn": blocks()}
+        study |= {"precision": "float32", "processes": 1, "device": "cpu"}
+        study |= changes
+        params = {"study": study, "dataset": {"tiny": {}}, "learn": blocks(**block)}
         Path("params.yaml").write_text(yaml.safe_dump(params))
         arguments = ["learn", "--dataset", "tiny", "--learner", learner]
+        arguments += ["--start", start] if start else []
         monkeypatch.setattr("sys.argv", arguments)
         main()
-        return Path("data/policies/tiny") / learner
+        return Path("data/policies/tiny") / (f"{learner}-{start}" if start else learner)
 
     return of
 
@@ -47,13 +58,14 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 STEP = {"step_seconds": 0.05}
 
 
-def blocks() -> dict[str, Any]:
-    return {name: harness.block(name, **SMALL) for name in ("sac", "dqn")}
+def blocks(**block: Any) -> dict[str, Any]:
+    return {name: harness.block(name, **(SMALL | block)) for name in ("sac", "dqn")}
 
 
 def test_it_writes_a_policy_with_curves_and_where_it_learned(run: Run):
     folder = run("sac", snapshots=2)
     names = {"policy.json", "policy.safetensors", "curves.csv", "snapshots"}
+    names |= {"critic.json", "critic.safetensors", "state.json", "state.safetensors"}
     assert {file.name for file in folder.iterdir()} == names
     policy, origin = load_policy(folder)
     assert policy.seeds == 2
@@ -119,3 +131,74 @@ def test_no_steps_to_learn_in_are_refused(run: Run):
         RefusedError, match=r"study.steps: found 30, expected more than"
     ):
         run("sac", steps=30)
+
+
+def test_a_run_goes_on_from_another(run: Run):
+    """Its first updates begin where the last of the other ended."""
+    first = run("sac")
+    folder = run("sac", start="sac", steps=32)
+    policy, origin = load_policy(folder)
+    assert origin["learner"] == "sac-sac"
+    assert [maker["method"] for maker in origin["made_by"]] == ["learn.sac"] * 2
+    before, after = (load_file(f / "state.safetensors") for f in (first, folder))
+    assert before["3/optimiser/actor/step"] == 15
+    assert after["3/optimiser/actor/step"] == 16
+    near = before["3/actor.layers.0.weight"] - after["3/actor.layers.0.weight"]
+    assert 0 < near.abs().max() < 1e-3  # one step of Adam
+    assert run("sac", start="sac", steps=32) == folder
+    assert policy.seeds == 2
+
+
+def test_a_run_may_begin_with_some_of_the_seeds(run: Run):
+    run("sac")
+    assert load_policy(run("sac", start="sac", seeds=[1]))[1]["seeds"] == [1]
+    with pytest.raises(RefusedError, match="seeds: found 1, 3, expected 2 among them"):
+        run("sac", start="sac", seeds=[1, 2])
+
+
+def test_episodes_bring_updates_seed_by_seed(run: Run):
+    """Of 20 steps each: two of the three end after the warm-up."""
+    block = {"updates_per_step": 0.0, "updates_per_episode": 2}
+    folder = run("sac", block=block)
+    state = load_file(folder / "state.safetensors")
+    assert state["3/optimiser/actor/step"] == state["1/optimiser/actor/step"] == 4
+    alone = load_file(run("sac", block=block, seeds=[1]) / "state.safetensors")
+    for name, tensor in alone.items():
+        assert torch.equal(tensor, state[name]), name
+
+
+def test_batches_are_mixed_with_the_dataset(run: Run):
+    plain = (run("sac") / "policy.safetensors").read_bytes()
+    make_dataset()
+    mixed = run("sac", block={"data_share": 0.5})
+    assert (mixed / "policy.safetensors").read_bytes() != plain
+    with pytest.raises(RefusedError, match="a row of either kind"):
+        run("sac", block={"data_share": 0.01})
+
+
+def make_dataset() -> None:
+    """Two episodes of random actions in the world of the tiny dataset."""
+    folder = Path("data/datasets/tiny-v0")
+    world = recorded_world(folder)
+    block = json.loads((folder / "world.json").read_text())["world"]
+    shutil.rmtree(folder)
+    random = open_behavior(Path(), world, "random", 0.0)
+    episodes = collect(world, [(random, Plan(0, 0, 2, None, 2))], lambda *_: None)
+    write_dataset(folder, folder.name, episodes, world, block)
+
+
+def test_no_updates_to_be_taken_are_refused(run: Run):
+    with pytest.raises(RefusedError, match=r"updates_per_step: found 0.01, none in "):
+        run("sac", block={"updates_per_step": 0.01})
+    block = {"updates_per_step": 0.0, "updates_per_episode": 1}
+    with pytest.raises(RefusedError, match="31, in which no episode ended, expected"):
+        run("sac", block=block, steps=31)
+
+
+def test_a_buffer_that_does_not_fit_is_refused_before_anything_is_made(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(replay, "memory", lambda: 2 * 60 * 9 * 4 - 1)
+    with pytest.raises(RefusedError, match="what the memory has"):
+        run("sac", processes=2)  # either half would fit
+    assert not Path(".offcut/checkpoints").exists()

@@ -12,6 +12,7 @@ from tasks.artifacts.errors import RefusedError
 from tasks.learn.engine.worlds import APART, FIRST_START
 from tasks.worlds import World, require
 from tests.learn.online import dqn, rows, run, sac
+from tests.learn.test_mixed import data as rows_of_a_dataset
 from tests.worlds.harness import load
 
 
@@ -90,6 +91,36 @@ def test_the_share_of_updates_begins_after_the_warm_up(tmp_path: Path):
     assert updates == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.parametrize("worlds", [1, 2])
+def test_an_episode_that_ends_brings_updates(worlds: int, tmp_path: Path):
+    """Of 20 steps each; those that end in the warm-up bring none."""
+    world, at = load("pendulum", max_steps=20), list[tuple[int, int]]()
+    asked = {"updates_per_step": 0.0, "updates_per_episode": 3, "worlds": worlds}
+    learner = sac(world, (3,), 100, warm_up=50, **asked)
+    steps, real, act = list[int](), learner.update, learner.act
+    learner.act = lambda *a: steps.append(a[-1]) or act(*a)
+
+    def update(batch: Any, step: int) -> Any:
+        at.append((steps[-1] + worlds, step))
+        return real(batch, step)
+
+    learner.update = update
+    run(learner, world, tmp_path)
+    ends = [60, 80, 100] if worlds == 1 else [80, 80]
+    done = [end for end in ends for _ in range(3)]
+    assert at == list(zip(done, range(len(done)), strict=True))
+
+
+def test_updates_that_cannot_be_are_refused(tmp_path: Path):
+    world = load("pendulum", max_steps=200)
+    none = {"updates_per_step": 0.0}
+    with pytest.raises(RefusedError, match=r"updates_per_step: found 0.0, expected mo"):
+        sac(world, (3,), **none)
+    learner = sac(world, (3, 1), updates_per_episode=1, **none)
+    with pytest.raises(ValueError, match="several seeds in one stack"):
+        run(learner, world, tmp_path / "two")
+
+
 @pytest.mark.parametrize("worlds", [1, 3])
 @pytest.mark.parametrize("make", [sac, dqn])
 def test_a_seed_alone_is_the_seed_in_a_stack(make: Any, worlds: int, tmp_path: Path):
@@ -124,14 +155,30 @@ class KilledError(Exception):
     """In place of a signal."""
 
 
+def mixed(world: World, seeds: tuple[int, ...], **more: Any) -> Any:
+    """Half of each batch from a dataset, and a state to begin from."""
+    learner = sac(world, seeds, data_share=0.5, **more)
+    learner.started = True
+    with torch.no_grad():
+        learner.log_temperature.fill_(-1)
+    return learner
+
+
+def episodic(world: World, seeds: tuple[int, ...], **more: Any) -> Any:
+    """Updates when an episode ends, and some between."""
+    rates = {"updates_per_step": 0.1, "updates_per_episode": 3}
+    return sac(world, seeds[:1], **rates, **more)
+
+
 @pytest.mark.parametrize("kill", [29, 31, 57, 88, 89])
-@pytest.mark.parametrize("make", [sac, dqn])
+@pytest.mark.parametrize("make", [sac, dqn, mixed, episodic])
 def test_killed_at_any_step_it_ends_with_the_same_bits(
     make: Any, kill: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    world = load("hopper" if make is sac else "taxi", max_steps=20)
+    world = load("taxi" if make is dqn else "hopper", max_steps=20)
+    more = {"data": rows_of_a_dataset(world)} if make is mixed else {}
     whole = make(world, (0, 1), replay=40)
-    curves = run(whole, world, tmp_path / "whole")
+    curves = run(whole, world, tmp_path / "whole", **more)
     cut = make(world, (0, 1), replay=40)
     acts, real = list[int](), cut.act
 
@@ -143,9 +190,9 @@ def test_killed_at_any_step_it_ends_with_the_same_bits(
 
     monkeypatch.setattr(cut, "act", act)
     with pytest.raises(KilledError):  # with a checkpoint each 10 steps at least
-        run(cut, world, tmp_path / "cut")
+        run(cut, world, tmp_path / "cut", **more)
     again = make(world, (0, 1), replay=40)
-    resumed = run(again, world, tmp_path / "cut")
+    resumed = run(again, world, tmp_path / "cut", **more)
     assert resumed.csv() == curves.csv()
     for name, tensor in whole.tensors().items():
         assert torch.equal(tensor, again.tensors()[name]), name

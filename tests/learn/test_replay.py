@@ -51,3 +51,15 @@ def test_a_full_disk_is_seen_before(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(RefusedError, match=r"replay.*GiB.*lower replay"):
         filled(tmp_path, 0)
     assert not (tmp_path / "replay").exists()
+
+
+def test_more_than_memory_holds_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    filled(tmp_path, 0)
+    (tmp_path / "replay").unlink()
+    monkeypatch.setattr(module, "memory", lambda: 79)  # of 2 seeds, 5 rows of 2 floats
+    with pytest.raises(RefusedError, match=r"replay: found .* what the memory has"):
+        filled(tmp_path, 0)
+    monkeypatch.setattr(module, "memory", lambda: 80)
+    filled(tmp_path, 0)

@@ -11,19 +11,19 @@ Shapes: S seeds, N worlds of a seed, B batch, O observation, A action.
 import time
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from tasks.artifacts.checkpoint import Checkpoint, State
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import PARAMS
-from tasks.learn import Chance, OnlineLearner
-from tasks.learn.engine.replay import Replay
+from tasks.learn import Chance, OnlineLearner, ReplayLearner, StreamingLearner
+from tasks.learn.engine.sources import Replayed, Source, Streamed
 from tasks.learn.engine.worlds import Worlds
-from tasks.train import Batch
 from tasks.train.engine.loop import (
     CHECKPOINT_SECONDS,
     Curves,
@@ -31,61 +31,44 @@ from tasks.train.engine.loop import (
     log,
     products,
 )
-from tasks.train.engine.minibatches import BLOCK, Noises
-from tasks.worlds import Floats, World
+from tasks.train.engine.minibatches import BLOCK
+from tasks.worlds import World
+
+if TYPE_CHECKING:
+    from tasks.artifacts.transitions import Transitions
 
 LOGS = 100  # rows of the curves for each seed
 SPARE_LOGS = 10  # a checkpoint is taken at least this often
 NORMAL, UNIFORM = 1000, 1001  # streams of what a learner acts by
-STATE = "worlds."  # before the names of the worlds' state in a checkpoint
+# before the names of what a checkpoint holds beside the learner
+STATE, SOURCE = "worlds.", "source."
 
 
 class Draws:
-    """What a stack of seeds draws at random while it acts and learns.
+    """What a stack of seeds acts by, drawn a block of steps at a time.
 
     Args:
-        learner: Whose seeds and noises.
-        batch: B.
+        learner: Whose seeds.
     """
 
-    def __init__(self, learner: OnlineLearner[Any], batch: int) -> None:
-        self.seeds, self.batch = learner.seeds, batch
-        width = learner.spaces.action
-        self.shape = (learner.params.worlds, width)
-        self.wide = (learner.params.worlds, max(width, 2))
-        self.noises = Noises(learner, batch)
-        self.acting, self.updating = -1, -1  # which block was drawn
+    def __init__(self, learner: OnlineLearner[Any]) -> None:
+        self.seeds, width = learner.seeds, learner.spaces.action
+        self.shape = (BLOCK, learner.params.worlds, width)
+        self.wide = (BLOCK, learner.params.worlds, max(width, 2))
+        self.block = -1  # which was drawn
 
-    def chance(self, number: int) -> Chance:
+    def __call__(self, number: int) -> Chance:
         """Of the number-th step of all worlds."""
         block, i = divmod(number, BLOCK)
-        if block != self.acting:
-            self.acting = block
+        if block != self.block:
+            self.block = block
             draws = [np.random.default_rng([k, block, NORMAL]) for k in self.seeds]
-            lead = (BLOCK, *self.shape)
-            drawn = [g.standard_normal(lead, np.float32) for g in draws]
+            drawn = [g.standard_normal(self.shape, np.float32) for g in draws]
             self.normal = np.stack(drawn, axis=1)
             draws = [np.random.default_rng([k, block, UNIFORM]) for k in self.seeds]
-            lead = (BLOCK, *self.wide)
-            self.uniform = np.stack([g.random(lead, np.float32) for g in draws], axis=1)
+            drawn = [g.random(self.wide, np.float32) for g in draws]
+            self.uniform = np.stack(drawn, axis=1)
         return Chance(self.normal[i], self.uniform[i])
-
-    def batch_of(
-        self, update: int, learner: OnlineLearner[Any], replay: Replay
-    ) -> Batch:
-        """The rows and noises of an update."""
-        block, i = divmod(update, BLOCK)
-        if block != self.updating:
-            self.updating = block
-            draws = [np.random.default_rng([k, block, 0]) for k in self.seeds]
-            shape = (BLOCK, self.batch)
-            self.places = np.stack([g.random(shape) for g in draws], axis=1)
-        o, a, r, o2, d, *more = replay.sample(self.places[i])
-        columns = dict(zip(learner.columns, more, strict=True))
-        mean, std = learner.spaces.observation_mean, learner.spaces.observation_std
-        o, o2 = (o - mean) / std, (o2 - mean) / std
-        noise = self.noises(update)
-        return Batch(o, a, r[..., 0], o2, d[..., 0], columns, noise)
 
 
 def learn(
@@ -101,11 +84,13 @@ def learn(
     keep: Callable[[int], None] = lambda _: None,
     precision: str = "float32",
     watch: Callable[[Curves], None] = lambda _: None,
+    data: "Transitions | None" = None,
 ) -> Curves:
     """Let a learner act in a world and learn, on from where it was killed.
 
     Args:
-        learner: Freshly built, of ``steps`` updates; trained in place.
+        learner: Freshly built, of ``steps`` updates, or brought to where it begins;
+            trained in place.
         world: Where it acts.
         steps: Of each seed, over all its worlds.
         batch: B, rows an update and seed.
@@ -117,6 +102,7 @@ def learn(
         keep: Called with such a number; it may read the learner's policy.
         precision: Of matrix products in updates, ``float32`` or ``bfloat16``.
         watch: Called after each log with the curves so far, to be read.
+        data: Of which a share of each batch is drawn where the learner says so.
 
     Returns:
         One row for each seed and log since the first update; ``update`` counts steps
@@ -124,33 +110,25 @@ def learn(
 
     Raises:
         RefusedError: If ``steps`` or a moment is no multiple of N, the disk has no room
-            for the buffer, the world does not repeat itself after a kill, or a metric
-            or weight stops being finite; the last checkpoint then stays.
+            for the buffer, the data are of other spaces, the world does not repeat
+            itself after a kill, or a metric or weight stops being finite; the last
+            checkpoint then stays.
     """
-    p, n = learner.params, learner.params.worlds
+    n = learner.params.worlds
     check_whole(n, [steps, *moments], learner.method()[1])
     log_every = max(steps // LOGS // n, 1) * n
     spare = SPARE_LOGS * log_every
-    widths = [learner.spaces.observation, learner.spaces.action, 1]
-    widths += [learner.spaces.observation, 1]
-    widths += [learner.spaces.action for _ in learner.columns]
-    capacity = min(p.replay, steps)
-    replay = Replay(place / "replay", len(learner.seeds), capacity, spare, widths)
-    worlds, draws = Worlds(world, learner.seeds, n), Draws(learner, batch)
+    worlds, draws = Worlds(world, learner.seeds, n), Draws(learner)
     checkpoint = Checkpoint(place / "state")
-    done, updates, curves = resume(learner, worlds, checkpoint)
-    replay.count = done
+    source = source_of(learner, place / "replay", steps, spare, batch, data)
+    done, curves = resume(learner, worlds, source, checkpoint)
     recent: list[dict[str, Tensor]] = []
     saved, saved_at = time.monotonic(), done
     while done < steps:
-        play(learner, worlds, replay, draws.chance(done // n), done)
+        action = chosen(learner, worlds, draws(done // n), done)
         done += n
-        due = int(max(0, done - p.warm_up) * p.updates_per_step)
         with products(precision, learner.device.type):
-            while updates < due:
-                drawn = draws.batch_of(updates, learner, replay)
-                recent.append(learner.update(drawn, updates))
-                updates += 1
+            recent += source.learn(worlds.step(action), done)
         if done in moments:
             keep(done)
         if done % log_every and done != steps:
@@ -165,11 +143,36 @@ def learn(
         if done == steps or old or time.monotonic() - saved >= every:
             tensors = learner.tensors()
             check_weights(learner, tensors, done)
-            replay.flush()
-            save(checkpoint, done, updates, tensors, worlds, curves)
+            source.flush()
+            save(checkpoint, done, tensors, worlds, source, curves)
             saved, saved_at = time.monotonic(), done
     worlds.env.close()
     return curves
+
+
+def source_of(
+    learner: OnlineLearner[Any],
+    file: Path,
+    steps: int,
+    spare: int,
+    batch: int,
+    data: "Transitions | None",
+) -> Source:
+    """What the learner learns from.
+
+    Args:
+        learner: One of the two kinds.
+        file: Of a replay buffer.
+        steps: Of the whole run, of each seed.
+        spare: Steps between two checkpoints, at most.
+        batch: B.
+        data: What batches may be mixed with.
+    """
+    if isinstance(learner, StreamingLearner):
+        return Streamed(learner)
+    if isinstance(learner, ReplayLearner):
+        return Replayed(learner, file, steps, spare, batch, data)
+    raise TypeError(f"{type(learner).__name__} neither replays nor streams")
 
 
 def check_whole(worlds: int, numbers: Collection[int], name: str) -> None:
@@ -191,73 +194,76 @@ def check_whole(worlds: int, numbers: Collection[int], name: str) -> None:
             )
 
 
-def play(
-    learner: OnlineLearner[Any],
-    worlds: Worlds,
-    replay: Replay,
-    chance: Chance,
-    done: int,
-) -> None:
-    """Step all worlds once and store what came of it.
+def chosen(
+    learner: OnlineLearner[Any], worlds: Worlds, chance: Chance, done: int
+) -> NDArray[np.float32]:
+    """The actions of all worlds, (S, N, A).
 
     Args:
         learner: Says how to act.
-        worlds: Stepped.
-        replay: Gets a row of each world.
+        worlds: Where they are.
         chance: Of this step.
         done: Steps of a seed before.
     """
-    observation, legal = worlds.observation, worlds.legal
-    masks = None if legal is None else torch.from_numpy(legal)
+    legal = None if worlds.legal is None else torch.from_numpy(worlds.legal)
+    observation = torch.from_numpy(worlds.observation)
     with torch.no_grad():
-        own = torch.from_numpy(observation)
-        action = learner.act(own, masks, chance, done).numpy()
-    step = worlds.step(action)
-    stored = {"legal": legal, "next_legal": step.legal}
-    more = [cast(Floats, stored[name]) for name in learner.columns]
-    reward, ended = step.reward[..., None], step.terminated[..., None]
-    replay.add(observation, action, reward, step.observation, ended, *more)
+        action: NDArray[np.float32]
+        action = learner.act(observation, legal, chance, done).numpy()
+    return action
 
 
 def save(
     checkpoint: Checkpoint,
     done: int,
-    updates: int,
     tensors: dict[str, Tensor],
     worlds: Worlds,
+    source: Source,
     curves: Curves,
 ) -> None:
     """Keep everything a run needs to go on."""
     more = {f"{STATE}{name}": value for name, value in worlds.state().items()}
-    more["updates"] = torch.tensor([updates])
+    more |= {f"{SOURCE}{name}": value for name, value in source.tensors().items()}
     if curves.rows:
         more["curves"] = torch.from_numpy(np.stack(curves.rows))
     checkpoint.save(done, {**tensors, **more}, curves.columns)
 
 
 def resume(
-    learner: OnlineLearner[Any], worlds: Worlds, checkpoint: Checkpoint
-) -> tuple[int, int, Curves]:
-    """Bring learner and worlds to the state of a checkpoint, if there is one.
+    learner: OnlineLearner[Any],
+    worlds: Worlds,
+    source: Source,
+    checkpoint: Checkpoint,
+) -> tuple[int, Curves]:
+    """Bring learner, worlds and source to a checkpoint's state, if there is one.
 
     Returns:
-        Steps of a seed and updates done, 0 without a checkpoint, and the curves so far.
+        Steps of a seed done, 0 without a checkpoint, and the curves so far.
     """
     state = checkpoint.load()
     if state is None:
-        return 0, 0, Curves()
-    names = [name for name in state.tensors if name.startswith(STATE)]
-    worlds.restore({name[len(STATE) :]: state.tensors[name] for name in names})
-    updates = int(state.tensors["updates"])
-    return state.step, updates, restored(learner, state)
+        return 0, Curves()
+    worlds.restore(_named(state, STATE))
+    source.resume(state.step, _named(state, SOURCE))
+    return state.step, restored(learner, state)
+
+
+def _named(state: State, prefix: str) -> dict[str, Tensor]:
+    """The tensors of a state whose names begin so, without that beginning."""
+    names = [name for name in state.tensors if name.startswith(prefix)]
+    return {name[len(prefix) :]: state.tensors[name] for name in names}
 
 
 def restored(learner: OnlineLearner[Any], state: State) -> Curves:
     """Bring a learner to a state; returns the curves so far."""
     curves = state.tensors.get("curves", torch.zeros(0, 0))
-    more = ("updates", "curves")
-    own = {n: t for n, t in state.tensors.items() if not n.startswith(STATE)}
-    learner.restore({name: t for name, t in own.items() if name not in more})
+    learner.restore(
+        {
+            name: tensor
+            for name, tensor in state.tensors.items()
+            if name != "curves" and not name.startswith((STATE, SOURCE))
+        }
+    )
     return Curves(state.columns, list(curves.numpy()))
 
 

@@ -8,19 +8,25 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from tasks.artifacts.actions import action_bounds
 from tasks.artifacts.curves import CURVES
+from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import whole_folder, write_text
-from tasks.artifacts.params import build
+from tasks.artifacts.params import PARAMS, build
 from tasks.artifacts.policy import save_policy
 from tasks.artifacts.study import Effort
-from tasks.learn import OnlineLearner
+from tasks.learn import OnlineLearner, ReplayLearner
 from tasks.learn.engine.loop import check_whole, finished, learn
+from tasks.learn.engine.mixed import rows_of
+from tasks.learn.engine.replay import check_room
+from tasks.learn.engine.sources import row_widths
+from tasks.learn.engine.start import Start
+from tasks.learn.engine.state import write_state
 from tasks.loggers import Runs
 from tasks.train import Spaces
 from tasks.train.engine.logged import Logged
@@ -28,6 +34,9 @@ from tasks.train.engine.loop import Curves, identity
 from tasks.train.engine.parts import CHECKPOINTS, write_moments, write_policy
 from tasks.train.engine.processes import Report, interleave
 from tasks.worlds import World
+
+if TYPE_CHECKING:
+    from tasks.artifacts.transitions import Transitions
 
 
 def spaces(world: World) -> Spaces:
@@ -49,6 +58,9 @@ class Job:
         dataset: Whose world that is.
         sha256: Of what the dataset says of its world.
         effort: How much the study trains; its ``updates`` are steps of a seed.
+        policy: What the policy is called.
+        start: What the learner begins from; None for nothing.
+        data: The dataset, where batches are mixed with it.
     """
 
     name: str
@@ -57,21 +69,45 @@ class Job:
     dataset: str
     sha256: str
     effort: Effort
+    policy: str
+    start: Start | None = None
+    data: "Transitions | None" = None
 
-    def learner(self, seeds: Sequence[int]) -> OnlineLearner[Any]:
-        """A fresh learner of some seeds.
+    def fresh(self, seeds: Sequence[int]) -> OnlineLearner[Any]:
+        """A learner of some seeds that has not begun yet.
 
         Raises:
             RefusedError: If parameters or the world's spaces are.
         """
+        own = spaces(self.world)
         learner: OnlineLearner[Any] = build(
             dict(self.block),
             f"learn.{self.name}",
-            spaces=spaces(self.world),
+            spaces=self.start.spaces(own) if self.start else own,
             seeds=tuple(seeds),
             updates=self.effort.updates,
         )
         return learner
+
+    def learner(self, seeds: Sequence[int]) -> OnlineLearner[Any]:
+        """The same where it begins.
+
+        Raises:
+            RefusedError: Also if it cannot begin from that policy.
+        """
+        learner = self.fresh(seeds)
+        if self.start:
+            self.start.begin(learner, self.fresh(seeds[:1]))
+        return learner
+
+    def check_room(self) -> None:
+        """Refuse replay buffers of all seeds that would not fit, before any is made."""
+        learner, steps = self.fresh(self.effort.seeds[:1]), self.effort.updates
+        if isinstance(learner, ReplayLearner):
+            rows_of(learner.params.data_share, self.effort.batch, self.name)
+            count, width = len(self.effort.seeds), sum(row_widths(learner))
+            rows = min(learner.params.replay, steps)
+            check_room(CHECKPOINTS / "replay", 4 * rows * width * count, count)
 
 
 class Part:
@@ -95,8 +131,10 @@ class Part:
             {
                 **job.block,
                 # two that are alike may run at once, each in a place of its own
-                "policy": [job.dataset, job.name],
+                "policy": [job.dataset, job.policy],
                 "moments": effort.moments,
+                "start": job.start.sha256 if job.start else "",
+                "data": job.data.sha256 if job.data else "",
             },
             job.sha256,
             effort.updates,
@@ -108,7 +146,11 @@ class Part:
         self.kept = self.place / "snapshots"
 
     def learn(self, report: Report) -> None:
-        """Learn from the checkpoint, if there is one, to the end."""
+        """Learn from the checkpoint, if there is one, to the end.
+
+        Raises:
+            RefusedError: As :func:`learn`, or if nothing led to an update.
+        """
         effort, learner = self.job.effort, self.job.learner(self.seeds)
 
         def keep(done: int) -> None:
@@ -116,7 +158,7 @@ class Part:
                 save_policy(folder, deepcopy(learner.policy()), {})
 
         with Runs() as runs:
-            learn(
+            curves = learn(
                 learner,
                 self.job.world,
                 effort.updates,
@@ -127,9 +169,16 @@ class Part:
                 keep=keep,
                 precision=effort.precision,
                 watch=Logged(
-                    runs, self.job.dataset, [self.job.name], self.seeds, self.place.name
+                    *(runs, self.job.dataset, [self.job.policy]),
+                    *(self.seeds, self.place.name),
                 ),
+                data=self.job.data,
             )
+        if not curves.rows:
+            steps = effort.updates
+            found, expected = f"{steps}, in which no episode ended", "enough for one"
+            mend = "raise study.steps"
+            raise RefusedError(PARAMS, "study.steps", found, expected, mend)
 
     def learned(self) -> tuple[OnlineLearner[Any], Curves]:
         """The learner as the run left it, and its curves."""
@@ -143,7 +192,7 @@ class Part:
 def write(
     job: Job, parts: Sequence[Part], folder: Path, origin: Mapping[str, Any]
 ) -> None:
-    """Write what the parts left: policy, critics, curves, snapshots.
+    """Write what the parts left: policy, critics, state, curves, snapshots.
 
     Args:
         job: What was learned.
@@ -155,4 +204,6 @@ def write(
     write_text(folder / CURVES, interleave([curves for _, curves in learned]).csv())
     learners = [learner for learner, _ in learned]
     write_policy(folder, whole, learners, job.effort, origin, {})
+    about = {"learner": job.name, "steps": job.effort.updates}
+    write_state(folder, learners, job.fresh(job.effort.seeds[:1]), about)
     write_moments(folder, whole, [p.kept for p in parts], job.effort, origin)

@@ -7,6 +7,7 @@ are still there, as long as no more than the spare ones were written since.
 Shapes: S seeds, N worlds of a seed, B batch, W width of a row.
 """
 
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +23,36 @@ from tasks.artifacts.errors import RefusedError
 SPARE = 0.1  # of the disk, that must stay free
 
 
+def memory() -> int:
+    """Bytes of this machine's memory."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def check_room(file: Path, size: int, seeds: int) -> None:
+    """Refuse a buffer that the disk has no room for, or that memory cannot hold.
+
+    Rows are drawn at random. Were they more than memory holds, each batch would wait
+    for the disk.
+
+    Args:
+        file: Where it is to lie; its folder need not be there yet.
+        size: Bytes of the whole.
+        seeds: Whose rows these are.
+    """
+    there = next(folder for folder in file.absolute().parents if folder.is_dir())
+    disk = shutil.disk_usage(there)
+    free = {"disk": disk.free - SPARE * disk.total, "memory": memory()}
+    for kind, room in free.items():
+        if size > room:
+            raise RefusedError(
+                file,
+                "replay",
+                f"{size / 2**30:.1f} GiB for {seeds} seeds",
+                f"at most {max(room, 0) / 2**30:.1f} GiB, what the {kind} has",
+                "lower replay, or the number of study.seeds",
+            )
+
+
 class Replay:
     """A ring of rows for each seed.
 
@@ -33,7 +64,7 @@ class Replay:
         widths: Of the columns of a row; they add up to W.
 
     Raises:
-        RefusedError: If the disk has no room for it.
+        RefusedError: If disk or memory have no room for it.
 
     Attributes:
         count: Rows of each seed that were added, ever.
@@ -53,19 +84,11 @@ class Replay:
         size = 4 * int(np.prod(shape, dtype=np.int64))
         file.parent.mkdir(parents=True, exist_ok=True)
         there = file.is_file() and file.stat().st_size == size
-        disk = shutil.disk_usage(file.parent)
-        if not there and size > disk.free - SPARE * disk.total:
-            raise RefusedError(
-                file,
-                "replay",
-                f"{size / 2**30:.1f} GiB for {seeds} seeds",
-                f"less than the disk has free, {disk.free / 2**30:.1f} GiB",
-                "lower replay, or the number of study.seeds",
-            )
-        if there:
-            self.rows = np.memmap(file, np.float32, "r+", shape=shape)
-        else:
-            self.rows = np.memmap(file, np.float32, "w+", shape=shape)
+        if not there:
+            check_room(file, size, seeds)
+            with file.open("wb") as blank:  # a disk that fills up would end the process
+                os.posix_fallocate(blank.fileno(), 0, size)
+        self.rows = np.memmap(file, np.float32, "r+", shape=shape)
 
     @property
     def size(self) -> int:

@@ -25,19 +25,27 @@ FIRST_START, APART = 2**20, 100_003  # the evaluator's start seeds lie below the
 
 @dataclass(frozen=True)
 class Step:
-    """What came of one step.
+    """One step of all worlds.
 
     Attributes:
-        observation: (S, N, O), after it; the last one of an episode that ended.
+        observation: (S, N, O), before it.
+        action: (S, N, A), in [-1, 1] or one-hot.
         reward: (S, N).
+        next_observation: (S, N, O), after it; the last one of an episode that ended.
         terminated: (S, N).
-        legal: (S, N, A), what is allowed after it; None without a mask.
+        truncated: (S, N).
+        legal: (S, N, A), what was allowed before it; None without a mask.
+        next_legal: (S, N, A), and after it.
     """
 
     observation: Floats
+    action: NDArray[np.float32]
     reward: Floats
+    next_observation: Floats
     terminated: Flags
+    truncated: Flags
     legal: Floats | None
+    next_legal: Floats | None
 
 
 class Worlds:
@@ -101,9 +109,13 @@ class Worlds:
         self.returns += reward
         legal = infos.get("legal")
         step = Step(
-            observation.reshape(*self.shape, -1).astype(np.float32),
+            self.observation,
+            action,
             reward.reshape(self.shape),
+            observation.reshape(*self.shape, -1).astype(np.float32),
             terminated.reshape(self.shape),
+            truncated.reshape(self.shape),
+            self.legal,
             None if legal is None else legal.reshape(*self.shape, -1),
         )
         if (ended := terminated | truncated).any():

@@ -189,4 +189,8 @@ def trained(
     if policy in swept:
         return f"{command}{swept[policy]}"
     learner, _, weighting = policy.partition("-")
+    tuned = study.get("tuned") or {}
+    if learner in tuned.get("learners", ()) and weighting in tuned.get("policies", ()):
+        command = f"python -m tasks.learn --dataset {dataset} --learner {learner}"
+        return f"{command} --start {weighting}"
     return f"{command}{learner}" + (f" --weighting {weighting}" if weighting else "")

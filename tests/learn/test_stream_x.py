@@ -1,0 +1,266 @@
+"""Stream-x: its steps by hand, its statistics, its start, and the policy it leaves."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from tasks.artifacts.errors import RefusedError
+from tasks.learn import Chance
+from tasks.learn.cores import obgd
+from tasks.learn.cores.running import RewardScale, Running
+from tasks.learn.cores.streaming_network import (
+    StreamingNetwork,
+    entropy,
+    log_likelihood,
+)
+from tasks.train import Batch
+from tests.learn.online import make, run
+from tests.worlds.harness import load
+
+SEEDS = (3, 5)
+
+
+def learner(world: str = "cartpole", seeds: Any = SEEDS, **more: Any) -> Any:
+    streaming = {"hidden": [8, 8], "worlds": 1, "warm_up": 0}
+    return make("stream_x", load(world, max_steps=20), seeds, 100, **streaming, **more)
+
+
+def test_a_bounded_step_by_hand():
+    trace = torch.tensor([[1.0, -2.0], [0.1, 0.1]])
+    delta = torch.tensor([-3.0, 0.5])
+    size = obgd.bounded(trace, delta, rate=1.0, kappa=2.0)
+    # |z| is 3 and 0.2; max(|delta|, 1) is 3 and 1
+    torch.testing.assert_close(size, torch.tensor([1 / 18, 1.0]))
+    weights = torch.zeros(2, 2)
+    obgd.step(weights, trace, delta, size)
+    expected = torch.tensor([[-1 / 6, 1 / 3], [0.05, 0.05]])
+    torch.testing.assert_close(weights, expected)
+    obgd.decay(trace, torch.ones(2, 2), 0.5)
+    torch.testing.assert_close(trace, torch.tensor([[1.5, 0.0], [1.05, 1.05]]))
+
+
+@pytest.mark.parametrize(("kappa", "least", "most"), [(2.0, 0, 0.02), (0.0, 0.3, 1)])
+def test_a_bounded_step_does_not_overshoot(kappa: float, least: float, most: float):
+    """After a step its error on the same target has kept its sign."""
+    g = torch.Generator().manual_seed(0)
+    network = StreamingNetwork(range(200), (4, 8, 8, 1), True, 0.9, "value")
+    x, target = (torch.randn(200, 1, n, generator=g) for n in (4, 1))
+    weights = network.weights.clone().requires_grad_()
+    value = network(x, weights)[:, 0, 0]
+    (gradient,) = torch.autograd.grad(value.sum(), weights)
+    delta = 5 * target[:, 0, 0] - value.detach()
+    size = obgd.bounded(gradient, delta, 1.0, kappa)
+    obgd.step(network.weights, gradient, delta, size)
+    after = 5 * target[:, 0, 0] - network(x)[:, 0, 0]
+    share = float((after.sign() != delta.sign()).float().mean())
+    assert least <= share <= most
+
+
+def test_the_start_is_sparse_and_without_bias():
+    network = StreamingNetwork(SEEDS, (11, 8, 3), True, 0.9, "value")
+    for weight, bias in network.split(network.weights):
+        inputs = weight.shape[1]
+        zeros = (weight == 0).sum(1)
+        assert (zeros == math.ceil(0.9 * inputs)).all()
+        assert weight.abs().max() <= 1 / math.sqrt(inputs)
+        assert not bias.any()
+    alone = StreamingNetwork((5,), (11, 8, 3), True, 0.9, "value")
+    assert torch.equal(network.weights[1:], alone.weights)
+
+
+def test_running_statistics_are_those_of_all_samples():
+    g = np.random.default_rng(0)
+    rows = 5 + 3 * g.standard_normal((50, 2, 4))
+    of_second = g.random(50) < 0.5
+    running = Running(2, 4)
+    np.testing.assert_allclose(running.std, 1)
+    for row, whose in zip(rows, of_second, strict=True):
+        running.add(torch.from_numpy(row), torch.tensor([True, bool(whose)]))
+    for k, own in enumerate((rows[:, 0], rows[of_second, 1])):
+        np.testing.assert_allclose(running.mean[k], own.mean(0))
+        np.testing.assert_allclose(running.std[k], own.std(0, ddof=1), rtol=1e-6)
+
+
+def test_rewards_are_scaled_by_their_discounted_sum_and_not_centred():
+    scale, sums, u = RewardScale(1, 0.9), [], 0.0
+    for t, (r, ended) in enumerate([(1.0, 0), (2.0, 0), (4.0, 1), (3.0, 0)]):
+        u = 0.9 * (1 - ended) * u + r
+        sums.append(u)
+        scaled = scale(torch.tensor([r]), torch.tensor([float(ended)]))
+        std = np.std(sums, ddof=1) if t else 1.0
+        assert scaled.item() == pytest.approx(r / math.sqrt(std**2 + 1e-8), rel=1e-6)
+
+
+def test_the_actors_likelihood_and_entropy_are_torchs():
+    g = torch.Generator().manual_seed(0)
+    outputs, action = torch.randn(5, 6, generator=g), torch.randn(5, 3, generator=g)
+    mean, raw = outputs.chunk(2, dim=1)
+    normal = torch.distributions.Normal(mean, functional.softplus(raw))
+    own = log_likelihood(outputs, action, False)
+    torch.testing.assert_close(own, normal.log_prob(action).sum(1))
+    torch.testing.assert_close(entropy(outputs, False), normal.entropy().sum(1))
+    choice = torch.distributions.Categorical(logits=outputs)
+    one_hot = torch.eye(6)[torch.tensor([0, 5, 2, 2, 1])]
+    own = log_likelihood(outputs, one_hot, True)
+    torch.testing.assert_close(own, choice.log_prob(one_hot.argmax(1)))
+    torch.testing.assert_close(entropy(outputs, True), choice.entropy())
+
+
+def taken(agent: Any, reward: float, ended: float = 0.0) -> Batch:
+    """A step of two seeds."""
+    width = agent.spaces.observation
+    o = torch.arange(2 * width).reshape(2, 1, width) / 7.0
+    end, columns = torch.full((2, 1), ended), {"truncated": torch.zeros(2, 1, 1)}
+    return Batch(
+        o, agent.drawn[:, None], torch.full((2, 1), reward), o + 1, end, columns
+    )
+
+
+def chance(greedy: bool = True) -> Chance:
+    uniform = np.full((2, 1, 2), 0.999 if greedy else 0.0, np.float32)
+    return Chance(np.zeros((2, 1, 1), np.float32), uniform)
+
+
+def test_a_step_of_q_is_the_equations():
+    agent = learner(scale_rewards=False, clock=20)
+    t = taken(agent, 2.0)
+    agent.act(t.observation, None, chance(), 99)
+    x, action = agent.here.clone(), agent.drawn.clone()
+    assert (x[:, -1] == -0.5).all()  # the time at a reset
+    before, trace = agent.value.weights.clone(), agent.value.trace.clone()
+    assert not trace.any()
+    agent.update(t, 99)
+    assert (agent.here[:, -1] == -0.5).all()  # and once more after the first step
+    weights = before.clone().requires_grad_()
+    q = agent.value(x[:, None], weights)[:, 0]
+    ahead = agent.value(agent.here[:, None], before)[:, 0].amax(1)
+    delta = 2.0 + 0.99 * ahead - (q * action).sum(1)
+    (gradient,) = torch.autograd.grad((q * action).sum(), weights)
+    bound = 2.0 * delta.abs().clamp(min=1) * gradient.abs().sum(1)
+    size = 1 / bound.clamp(min=1)
+    stepped = before + (size * delta)[:, None].detach() * gradient
+    torch.testing.assert_close(agent.value.weights, stepped)
+    torch.testing.assert_close(agent.value.trace, gradient)
+
+
+@pytest.mark.parametrize(("greedy", "ended"), [(True, 0.0), (False, 0.0), (True, 1.0)])
+def test_traces_end_with_episodes_and_actions_that_are_not_greedy(
+    greedy: bool, ended: float
+):
+    agent = learner(epsilon_start=1.0, epsilon_end=0.5)
+    t = taken(agent, 1.0, ended)
+    agent.act(t.observation, None, chance(greedy), 99)
+    agent.greedy[0] = greedy
+    agent.update(t, 0)
+    assert agent.value.trace[0].any() == (greedy and not ended)
+    assert (agent.begins == bool(ended)).all()
+
+
+def test_sarsa_waits_for_the_next_action():
+    agent = learner(algorithm="sarsa", scale_rewards=False)
+    t = taken(agent, 2.0)
+    agent.act(t.observation, None, chance(), 99)
+    before, x, action = agent.value.weights.clone(), agent.here, agent.drawn
+    agent.update(t, 0)
+    assert torch.equal(agent.value.weights, before)
+    agent.act(t.next_observation, None, chance(), 99)
+    ahead = (agent.value(agent.here[:, None], before)[:, 0] * agent.drawn).sum(1)
+    delta = 2.0 + 0.99 * ahead - (agent.value(x[:, None], before)[:, 0] * action).sum(1)
+    moved = agent.value.weights - before
+    assert moved.any(1).all()
+    after = (agent.value(x[:, None])[:, 0] * action).sum(1)
+    assert (
+        (after - (agent.value(x[:, None], before)[:, 0] * action).sum(1)) * delta > 0
+    ).all()
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_the_entropy_of_an_actor_carries_the_errors_sign(sign: float):
+    agent = learner("pendulum", algorithm="ac", scale_rewards=False, entropy=0.5)
+    t = taken(agent, 50.0 * sign)
+    noise = Chance(np.ones((2, 1, 1), np.float32), np.zeros((2, 1, 2), np.float32))
+    agent.act(t.observation, None, noise, 0)
+    x, drawn, before = agent.here, agent.drawn, agent.actor.weights.clone()
+    agent.update(t, 0)
+    weights = before.clone().requires_grad_()
+    outputs = agent.actor(x[:, None], weights)[:, 0]
+    goal = log_likelihood(outputs, drawn, False) + 0.5 * sign * entropy(outputs, False)
+    (gradient,) = torch.autograd.grad(goal.sum(), weights)
+    torch.testing.assert_close(agent.actor.trace, gradient)
+    moved = agent.actor.weights - before
+    along = (moved * gradient).sum(1) / gradient.square().sum(1)
+    torch.testing.assert_close(moved, along[:, None] * gradient)
+    assert (along * sign > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("world", "more"),
+    [
+        ("cartpole", {"algorithm": "q", "clock": 20}),
+        ("cartpole", {"algorithm": "sarsa"}),
+        ("cartpole", {"algorithm": "ac"}),
+        ("taxi", {"algorithm": "q"}),
+        ("pendulum", {"algorithm": "ac", "clock": 20, "layer_norm": False}),
+    ],
+)
+def test_the_policy_acts_as_the_learner_does_and_a_seed_is_its_own(
+    world: str, more: dict[str, Any], tmp_path: Path
+):
+    """One float32 network, its statistics in the first layer, and the clock carried."""
+    both, alone = learner(world, **more), learner(world, (5,), **more)
+    place = load(world, max_steps=20)
+    curves = [run(a, place, tmp_path / str(i)) for i, a in enumerate((both, alone))]
+    rows = [row[2:] for row in curves[0].rows if row[1] == 5]
+    np.testing.assert_allclose(rows, [row[2:] for row in curves[1].rows], rtol=1e-3)
+    policy, carry = both.policy(), {}
+    for name, entry in policy.carry().items():
+        carry[name] = torch.full((2, 1, *entry.shape), entry.reset)
+    network = both.actor if both.actor_critic else both.value
+    both.begins, both.steps = torch.zeros(2, dtype=torch.bool), torch.zeros(2).long()
+    g = torch.Generator().manual_seed(1)
+    for _ in range(3):
+        o = both.seen.mean.float() + torch.randn(
+            2, both.spaces.observation, generator=g
+        )
+        inputs = {"observation": o[:, None]}
+        if both.spaces.masked:
+            inputs["legal"] = torch.ones(2, 1, both.spaces.action)
+        outputs, carry = policy.step(inputs, carry)
+        x = both.prepared(o, torch.zeros(2, dtype=torch.bool))
+        own = network(x[:, None])[..., : both.spaces.action]
+        if both.spaces.discrete:
+            torch.testing.assert_close(outputs["logits"], own, atol=1e-4, rtol=1e-4)
+        else:
+            torch.testing.assert_close(
+                outputs["action"], 2 * own.clamp(-1, 1), atol=1e-4, rtol=0
+            )
+        both.steps = both.steps + 1
+
+
+def test_it_learns_to_balance(tmp_path: Path):
+    """In 6,000 steps episodes grow; untrained ones last some 10 to 20 steps."""
+    world = load("cartpole", max_steps=200)
+    agent = make("stream_x", world, (0, 1, 2), 6000, worlds=1, warm_up=0, clock=200)
+    curves = run(agent, world, tmp_path)
+    last = [row[2] for row in curves.rows[-3:]]
+    assert np.mean(last) > 60
+
+
+def test_what_it_cannot_do_is_refused():
+    with pytest.raises(RefusedError, match="ac, as q and sarsa choose"):
+        learner("pendulum")
+    with pytest.raises(RefusedError, match="keeps to no mask"):
+        learner("taxi", algorithm="ac")
+    for name, value in (("worlds", 2), ("warm_up", 5)):
+        with pytest.raises(RefusedError, match=f"stream_x.{name}.*when it is taken"):
+            make("stream_x", load("cartpole"), (0,), 9, **{name: value})
+    for name, value in (("trace", 1.5), ("discount", -0.1), ("hidden", [1])):
+        with pytest.raises(RefusedError, match=f"stream_x.{name}"):
+            make("stream_x", load("cartpole"), (0,), 9, **{name: value})
+    with pytest.raises(RefusedError, match="replay"):
+        make("stream_x", load("cartpole"), (0,), 9, replay=100)
