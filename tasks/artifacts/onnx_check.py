@@ -34,7 +34,11 @@ TYPES: dict[str, tuple[type, ...]] = {
     "weights_sha256": (str,),
     "statistics_sha256": (str,),
 }
+# of a predictor's contract, which has no world
+PREDICTOR, OF_WORLDS = "predictor", ("world", "env_id", "step_seconds")
 OPTIONAL: dict[str, tuple[type, ...]] = {
+    "kind": (str,),
+    "solve": (dict,),
     "made_by": (list,),
     "parity": (dict,),
     "adopted": (dict,),
@@ -110,7 +114,13 @@ def read_contract(path: Path) -> dict[str, Any]:
     contract = read_json(path, "dvc repro", dict)
     if contract.get("schema") != SCHEMA:
         raise RefusedError(path, "schema", contract.get("schema"), SCHEMA, MEND)
+    kind = contract.get("kind")
+    if kind not in (None, PREDICTOR):
+        raise RefusedError(path, "kind", f"{kind!r:.80}", f"{PREDICTOR} or none", MEND)
     _check_types(path, contract)
+    if kind == PREDICTOR:
+        _check_predictor(path, contract)
+        return dict(contract)
     for field, name in (("inputs", "observation"), ("outputs", "action")):
         _check_entries(path, field, contract[field])
         if name not in contract[field]:
@@ -124,10 +134,25 @@ def read_contract(path: Path) -> dict[str, Any]:
     return dict(contract)
 
 
+def _check_predictor(path: Path, contract: Mapping[str, Any]) -> None:
+    """Refuse a predictor's contract whose arrays are not described."""
+    for field in ("inputs", "outputs", "carry"):
+        entries = contract[field]
+        _check_entries(path, field, entries)
+        if bool(entries) == (field == "carry"):
+            expected = "none" if field == "carry" else "one array at least"
+            raise RefusedError(path, field, len(entries), expected, MEND)
+        for name, entry in entries.items():
+            if entry.get("dtype") not in ("float32", "int64"):
+                where, found = f"{field}.{name}.dtype", entry.get("dtype")
+                raise RefusedError(path, where, found, "float32 or int64", MEND)
+
+
 def _check_types(path: Path, contract: Mapping[str, Any]) -> None:
     """Refuse a contract that lacks a key, or has a value of another type."""
+    free = OF_WORLDS if contract.get("kind") == PREDICTOR else ()
     for key, kinds in (TYPES | OPTIONAL).items():
-        if key not in contract and key in OPTIONAL:
+        if key not in contract and (key in OPTIONAL or key in free):
             continue
         if key not in contract:
             raise RefusedError(path, key, "nothing", "a value", MEND)
