@@ -104,8 +104,8 @@ def check_arrays(data: Arrays, where: object) -> None:
 
     Raises:
         RefusedError: If there is no array, a name is none, a type is neither float32
-            nor int64, lengths differ, a number is not finite, or the splits overlap, are
-            empty, reach beyond the end or lack ``train`` or ``test``.
+            nor int64, lengths differ, a number is not finite, or the splits overlap,
+            are empty, reach beyond the end or lack ``train`` or ``test``.
     """
     if not data.arrays:
         raise RefusedError(where, "arrays", "nothing", "at least one array", MEND)

@@ -26,7 +26,7 @@ from tasks.evaluate import Evaluator, Metric
 from tasks.evaluate.engine import measuring, playing
 from tasks.loggers import check_logger
 
-Run = Callable[[Any, str, Variant, Mapping[str, Any]], None]
+Run = Callable[[Any, str, Variant, Mapping[str, Any]], str]
 # by kind of artefact: the contract of the methods that judge it, and what runs them
 JUDGES: dict[str, tuple[type[Any], Run]] = {
     "policy": (Evaluator, playing.evaluate),
@@ -57,7 +57,7 @@ def main() -> None:
         found = f"a {kind}, of which {name} says nothing"
         where, expected = next(iter(variant.files().values())), _judged(method)
         raise RefusedError(where, "kind", found, expected, mend)
-    run(method, name, variant, params)
+    print(run(method, name, variant, params))
 
 
 def _judged(method: Any) -> str:

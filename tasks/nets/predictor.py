@@ -1,4 +1,4 @@
-"""Named arrays in, named arrays out: what is judged by a metric and never by a return."""
+"""Named arrays in, named arrays out: judged by a metric and never by a return."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping

@@ -94,8 +94,8 @@ def measured(
 
 def evaluate(
     metric: Metric[Any], name: str, variant: Variant, params: Mapping[str, Any]
-) -> None:
-    """Measure the files of one variant and write what came out.
+) -> str:
+    """Measure the files of one variant and write what came out; says it in a line.
 
     Args:
         metric: Which.
@@ -138,7 +138,7 @@ def evaluate(
         title = f"{variant.dataset}-{variant.learner}/{variant.variant}"
         numbers = {f"evaluate/{name}": value["mean"]}
         runs.log(title, params["study"].get("updates", 0), numbers)
-    print(
+    return (
         f"{variant.dataset} {variant.learner} {variant.variant}: {name} "
         f"{value['mean']:.4g} [{value['low']:.4g}, {value['high']:.4g}] {metric.unit}, "
         f"{metric.better} is better"

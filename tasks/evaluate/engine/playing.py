@@ -73,8 +73,8 @@ def log(variant: Variant, updates: int, metrics: Mapping[str, Any]) -> None:
 
 def evaluate(
     evaluator: Evaluator[Any], name: str, variant: Variant, params: Mapping[str, Any]
-) -> None:
-    """Play the files of one variant and write what came out.
+) -> str:
+    """Play the files of one variant and write what came out; says it in a line.
 
     Args:
         evaluator: How they are played.
@@ -114,7 +114,7 @@ def evaluate(
         write_evaluation(folder, episodes, metrics)
     log(variant, params["study"].get("updates", 0), metrics)
     score = metrics["score"]
-    print(
+    return (
         f"{title}: return {metrics['return']['iqm']:.1f}, score {score['iqm']:.1f} "
         f"[{score['low']:.1f}, {score['high']:.1f}], "
         f"{metrics['terminated']:.0%} terminated"
