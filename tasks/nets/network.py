@@ -45,6 +45,10 @@ class Network(nn.Module, ABC):
         return {}
 
     @abstractmethod
+    def outputs(self) -> Mapping[str, Any]:
+        """Names of what comes out of a step, the first of which matters most."""
+
+    @abstractmethod
     def step(
         self, inputs: Mapping[str, Tensor], carry: Mapping[str, Tensor]
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
