@@ -74,7 +74,7 @@ class Latency(Profiler[LatencyParams]):
 
 
 def _time(policy: Timed, inputs: dict[str, Any], calls: int) -> list[int]:
-    """Nanoseconds of each call, which gives the action and the next carry, or all answers."""
+    """Nanoseconds of each call, which gives action and next carry, or all answers."""
     run, clock, taken = policy.session.run, time.perf_counter_ns, []
     outputs = ["action", *(f"next_{name}" for name in policy.contract["carry"])]
     if "action" not in policy.contract["outputs"]:

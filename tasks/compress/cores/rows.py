@@ -125,7 +125,7 @@ class ArrayRows(Rows):
         return len(next(iter(self.arrays.values())))
 
     def situation(self, policy: Predictor) -> Situation:
-        """What the predictor reads on these rows, (S, N, ...) each; it carries nothing."""
+        """What the predictor reads on these rows, (S, N, ...) each, and no carry."""
         read = policy.reading(self.arrays)
         return {n: x.expand(policy.seeds, *x.shape) for n, x in read.items()}, {}
 
