@@ -34,11 +34,13 @@ TYPES: dict[str, tuple[type, ...]] = {
     "weights_sha256": (str,),
     "statistics_sha256": (str,),
 }
+DTYPES = {"float32": "FLOAT", "float64": "DOUBLE", "int64": "INT64"}
 # of a predictor's contract, which has no world
 PREDICTOR, OF_WORLDS = "predictor", ("world", "env_id", "step_seconds")
 OPTIONAL: dict[str, tuple[type, ...]] = {
     "kind": (str,),
     "solve": (dict,),
+    "evaluations": (int,),
     "made_by": (list,),
     "parity": (dict,),
     "adopted": (dict,),
@@ -96,7 +98,7 @@ def _check_shapes(
         for v in values:
             kind = contract[field].get(v.name, {}).get("dtype", "float32")
             dtype = TensorProto.DataType.Name(v.type.tensor_type.elem_type)
-            expected = {"float32": "FLOAT", "int64": "INT64"}.get(kind, kind)
+            expected = DTYPES.get(kind, kind)
             if dtype != expected:
                 where = f"{field}.{v.name}.dtype"
                 raise RefusedError(path, where, dtype, expected, MEND)
@@ -143,9 +145,9 @@ def _check_predictor(path: Path, contract: Mapping[str, Any]) -> None:
             expected = "none" if field == "carry" else "one array at least"
             raise RefusedError(path, field, len(entries), expected, MEND)
         for name, entry in entries.items():
-            if entry.get("dtype") not in ("float32", "int64"):
+            if entry.get("dtype") not in DTYPES:
                 where, found = f"{field}.{name}.dtype", entry.get("dtype")
-                raise RefusedError(path, where, found, "float32 or int64", MEND)
+                raise RefusedError(path, where, found, " or ".join(DTYPES), MEND)
 
 
 def _check_types(path: Path, contract: Mapping[str, Any]) -> None:

@@ -27,8 +27,16 @@ if TYPE_CHECKING:  # opening a file must not cost the import of torch
     from tasks.nets.predictor import Predictor, Value
 
 Arrays = Mapping[str, NDArray[Any]]
-ONNX_TYPES = {"float32": TensorProto.FLOAT, "int64": TensorProto.INT64}
-NUMPY_TYPES: dict[str, type[np.generic]] = {"float32": np.float32, "int64": np.int64}
+ONNX_TYPES = {
+    "float32": TensorProto.FLOAT,
+    "float64": TensorProto.DOUBLE,
+    "int64": TensorProto.INT64,
+}
+NUMPY_TYPES: dict[str, type[np.generic]] = {
+    "float32": np.float32,
+    "float64": np.float64,
+    "int64": np.int64,
+}
 
 
 def build_predictor(predictor: "Predictor", k: int) -> onnx.ModelProto:

@@ -15,7 +15,7 @@ class Value:
 
     Attributes:
         shape: Of one row; empty of one number.
-        dtype: ``float32`` or ``int64``.
+        dtype: ``float32``, ``float64`` or ``int64``.
     """
 
     shape: tuple[int, ...]
