@@ -74,14 +74,13 @@ def predictor_contract(
         }
         for side in (predictor.inputs(), predictor.outputs())
     )
-    solve = predictor.solved()
     return {
         "schema": SCHEMA,
         "kind": PREDICTOR,
         "inputs": inputs,
         "outputs": outputs,
         "carry": {},
-        **({} if solve is None else {"solve": solve}),
+        **predictor.told(),
         "dataset": {"name": origin["dataset"], "sha256": origin["dataset_sha256"]},
         "learner": origin["learner"],
         "variant": origin.get("variant", "float32"),

@@ -34,9 +34,10 @@ from tasks.code import made_by
 from tasks.code.blocks import checked
 from tasks.compress import Compressor
 from tasks.compress.cores.layer_inputs import acted
-from tasks.compress.cores.rows import ArrayRows, Rows
+from tasks.compress.cores.rows import ArrayRows, Rows, arrays_of
 from tasks.nets.network import Network
 from tasks.nets.policy import Logged, Policy
+from tasks.nets.predictor import Predictor
 
 if TYPE_CHECKING:
     from tasks.worlds import World
@@ -57,12 +58,13 @@ def action_error(before: Network, after: Network, rows: Rows) -> dict[str, float
             is played with noise gets the same in both.
         rows: Not those of the calibration.
     """
-    situation = rows.situation(before)
     with torch.no_grad():
-        now, then = acted(after, situation), acted(before, situation)
-        if not isinstance(before, Policy):
+        if isinstance(before, Predictor) and isinstance(after, Predictor):
+            now, then = (x.answer(arrays_of(rows)) for x in (after, before))
             error = (now - then).abs() / then.std().clamp(min=1e-12)
             return {"mean": float(error.mean()), "max": float(error.max())}
+        situation = rows.situation(before)
+        now, then = acted(after, situation), acted(before, situation)
         if before.discrete:
             share = (now != then).float().mean(1)  # (S,)
             return {"mean": float(share.mean()), "max": float(share.max())}

@@ -4,7 +4,7 @@
     logits  = W_3 u(end) + b_3          u(0) the image
 
 An adaptive solver cannot be put into an ONNX graph, so the file holds f and the last
-layer, and whoever reads it solves (``solved``). Inside the file numbers are float64, as
+layer, and whoever reads it solves (``told``). Inside the file numbers are float64, as
 tolerances below 1e-6 are out of reach of float32.
 
 Shapes: S seeds, B batch, D numbers in an image, K classes.
@@ -19,6 +19,9 @@ from torch import Tensor, nn
 from tasks.nets.graph import Graph
 from tasks.nets.network import build_layer
 from tasks.nets.predictor import Predictor, Value
+from tasks.nets.tsit5 import Floats, Tolerance, solve
+
+BATCH = 32  # rows that are one system to the solver
 
 
 class OdeClassifier(Predictor):
@@ -65,11 +68,38 @@ class OdeClassifier(Predictor):
         t = torch.linspace(0, self.end, len(u), dtype=torch.float64)
         return {"u": u, "t": t[:, None]}
 
-    def solved(self) -> dict[str, object]:
+    def answer(self, rows: Mapping[str, Tensor]) -> Tensor:
+        """Logits at the end of the flow, (S, N, K), by the solver its file asks for."""
+        image = rows["image"].flatten(1).double().expand(self.seeds, -1, -1)
+        atol, rtol = self.tolerance
+        self.double()
+        try:
+            parts = [
+                self._solved(part, Tolerance(atol, rtol))
+                for part in image.split(BATCH, dim=1)
+            ]
+        finally:
+            self.float()
+        return torch.cat(parts, 1).float()
+
+    def _solved(self, image: Tensor, tolerance: Tolerance) -> Tensor:
+        """Logits of rows that are one system to the solver."""
+        shape = image.shape
+
+        def field(u: Tensor, t: Floats) -> Tensor:
+            when = torch.from_numpy(t)[:, None, None].expand(*shape[:2], 1)
+            return self.field(u.view(shape), when).flatten(1)
+
+        end = solve(field, image.flatten(1), (0.0, self.end), tolerance).state
+        logits: Tensor = self.layers[2](end.view(shape))
+        return logits
+
+    def told(self) -> dict[str, object]:
         """That its file is the field of an ODE, from where to where, how exactly."""
         atol, rtol = self.tolerance
-        begin = {"reads": "image", "state": "u", "time": "t", "derivative": "du"}
-        return {"kind": "ode", **begin, "end": self.end, "atol": atol, "rtol": rtol}
+        names = {"reads": "image", "state": "u", "time": "t", "derivative": "du"}
+        exactly = {"end": self.end, "atol": atol, "rtol": rtol}
+        return {"solve": {"kind": "ode", **names, **exactly}}
 
     def field(self, u: Tensor, t: Tensor) -> Tensor:
         """f: (S, B, D), (S, B, 1) -> (S, B, D)."""

@@ -47,10 +47,22 @@ class Predictor(Network, ABC):
         """
         return {name: rows[name] for name in self.inputs()}
 
-    def solved(self) -> dict[str, object] | None:
-        """How its file is driven where one call of it is no prediction; None as a rule.
+    def answer(self, rows: Mapping[str, Tensor]) -> Tensor:
+        """Its prediction for rows of its dataset, (S, N, ...): the first output.
 
-        Whoever reads the file finds it in the contract, as ``solve``: an adaptive
-        solver, say, calls the file as often as it needs.
+        Args:
+            rows: The dataset's arrays, (N, ...) each.
         """
-        return None
+        read = self.reading(rows)
+        inputs = {n: x.expand(self.seeds, *x.shape) for n, x in read.items()}
+        return self.step(inputs, {})[0][next(iter(self.outputs()))]
+
+    def told(self) -> dict[str, object]:
+        """What else its contract says; nothing as a rule.
+
+        | key | of |
+        |---|---|
+        | ``solve`` | a file that one call of is no prediction: how it is driven |
+        | ``evaluations`` | a file that evaluates its field several times a call |
+        """
+        return {}

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from tasks.artifacts.params import Distinct, Params, Range
 from tasks.artifacts.transitions import divisor
-from tasks.nets.layers import MLP, parameters_of
+from tasks.nets.layers import MLP
 from tasks.nets.optimisers import Adam
 from tasks.nets.plain_predictor import PlainPredictor
 from tasks.train import PredictorLearner, Rows
@@ -58,8 +58,8 @@ class Classifier(PredictorLearner[ClassifierParams]):
         statistics = torch.from_numpy(mean), torch.from_numpy(std)
         reads = ("image", image.shape[1:])
         self.net = PlainPredictor(list(net.layers), reads, "logits", *statistics)
-        tensors = parameters_of(list(self.net.layers))
-        self.optimisers["net"] = Adam(tensors, params.rate, params.decay)
+        own = self.net.layers.parameters()
+        self.optimisers["net"] = Adam(own, params.rate, params.decay)
 
     def update(self, batch: Rows, step: int) -> dict[str, Tensor]:
         """One step of Adam."""

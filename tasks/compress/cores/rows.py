@@ -130,6 +130,11 @@ class ArrayRows(Rows):
         return {n: x.expand(policy.seeds, *x.shape) for n, x in read.items()}, {}
 
 
+def arrays_of(rows: Rows) -> Mapping[str, Tensor]:
+    """The named arrays of rows that have some; none of a policy's."""
+    return rows.arrays if isinstance(rows, ArrayRows) else {}
+
+
 def check_rows(policy: Policy, observations: Tensor) -> None:
     """Refuse calibration rows that a policy cannot read.
 

@@ -82,7 +82,7 @@ class LocalRegNde(PredictorLearner[LocalRegNdeParams]):
             layer.initialise([generator(k, f"local_reg_nde/{i}") for k in self.seeds])
         test = p.test_tolerance, p.test_tolerance
         self.net = OdeClassifier(layers, p.end, test)
-        self.optimisers["net"] = Adam(parameters_of(layers), p.rate)
+        self.optimisers["net"] = Adam(self.net.layers.parameters(), p.rate)
         self.tolerance = Tolerance(p.tolerance, p.tolerance, p.most_steps)
         own = parameters_of(layers[:2])
         self.solver = Solver(self.net.field, own, p.end, self.tolerance)

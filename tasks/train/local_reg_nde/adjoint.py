@@ -3,13 +3,13 @@
 Of u' = f(u, t) from u(0) to u(T) and a loss L of u(T), with a = dL/du(T) at the end,
 backwards in time
 
-    u' = f(u, t)     a' = -a^T df/du     g' = -a^T df/dtheta     g(T) = 0, dL/dtheta = g(0)
+    u' = f(u, t)     a' = -a^T df/du     g' = -a^T df/dtheta, g(T) = 0
 
-by the same adaptive solver. As is usual, u and a alone hold its steps to the tolerance:
-g is a sum along the way and feeds back on nothing.
+by the same adaptive solver, and dL/dtheta = g(0). As is usual, u and a alone hold its
+steps to the tolerance: g is a sum along the way and feeds back on nothing.
 
-Source: Chen et al. 2018, "Neural Ordinary Differential Equations", arXiv 1806.07366; the
-error without g, Kidger, Chen, Lyons 2021, arXiv 2009.09457.
+Source: Chen et al. 2018, "Neural Ordinary Differential Equations", arXiv 1806.07366;
+the error without g, Kidger, Chen, Lyons 2021, arXiv 2009.09457.
 
 Shapes: S seeds, B batch, D numbers of a row's state, P parameters of a seed.
 """
