@@ -19,7 +19,9 @@ MAKERS = {
     "imported": "import",
     "corruption": "corrupt",
     "attack": "attack",
+    "arrays": "collect",
 }
+ARRAYS = "arrays"  # a block, of datasets of named arrays
 IMPORTED = "imported"  # a block, and the one method that its datasets are made by
 
 

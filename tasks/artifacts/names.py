@@ -25,6 +25,7 @@ INNER: Mapping[str, tuple[str, ...]] = {
     "imported": ("method", "world.name", "generate.source"),
     "corruption": ("source",),
     "attack": ("source", "attacker"),
+    "arrays": ("method",),
     "cut": ("dataset", "learner", "policy"),
     "adopted": ("method", "dataset"),
 }

@@ -34,7 +34,13 @@ TYPES: dict[str, tuple[type, ...]] = {
     "weights_sha256": (str,),
     "statistics_sha256": (str,),
 }
+DTYPES = {"float32": "FLOAT", "float64": "DOUBLE", "int64": "INT64"}
+# of a predictor's contract, which has no world
+PREDICTOR, OF_WORLDS = "predictor", ("world", "env_id", "step_seconds")
 OPTIONAL: dict[str, tuple[type, ...]] = {
+    "kind": (str,),
+    "solve": (dict,),
+    "evaluations": (int,),
     "made_by": (list,),
     "parity": (dict,),
     "adopted": (dict,),
@@ -92,7 +98,7 @@ def _check_shapes(
         for v in values:
             kind = contract[field].get(v.name, {}).get("dtype", "float32")
             dtype = TensorProto.DataType.Name(v.type.tensor_type.elem_type)
-            expected = {"float32": "FLOAT", "int64": "INT64"}.get(kind, kind)
+            expected = DTYPES.get(kind, kind)
             if dtype != expected:
                 where = f"{field}.{v.name}.dtype"
                 raise RefusedError(path, where, dtype, expected, MEND)
@@ -110,7 +116,13 @@ def read_contract(path: Path) -> dict[str, Any]:
     contract = read_json(path, "dvc repro", dict)
     if contract.get("schema") != SCHEMA:
         raise RefusedError(path, "schema", contract.get("schema"), SCHEMA, MEND)
+    kind = contract.get("kind")
+    if kind not in (None, PREDICTOR):
+        raise RefusedError(path, "kind", f"{kind!r:.80}", f"{PREDICTOR} or none", MEND)
     _check_types(path, contract)
+    if kind == PREDICTOR:
+        _check_predictor(path, contract)
+        return dict(contract)
     for field, name in (("inputs", "observation"), ("outputs", "action")):
         _check_entries(path, field, contract[field])
         if name not in contract[field]:
@@ -124,10 +136,25 @@ def read_contract(path: Path) -> dict[str, Any]:
     return dict(contract)
 
 
+def _check_predictor(path: Path, contract: Mapping[str, Any]) -> None:
+    """Refuse a predictor's contract whose arrays are not described."""
+    for field in ("inputs", "outputs", "carry"):
+        entries = contract[field]
+        _check_entries(path, field, entries)
+        if bool(entries) == (field == "carry"):
+            expected = "none" if field == "carry" else "one array at least"
+            raise RefusedError(path, field, len(entries), expected, MEND)
+        for name, entry in entries.items():
+            if entry.get("dtype") not in DTYPES:
+                where, found = f"{field}.{name}.dtype", entry.get("dtype")
+                raise RefusedError(path, where, found, " or ".join(DTYPES), MEND)
+
+
 def _check_types(path: Path, contract: Mapping[str, Any]) -> None:
     """Refuse a contract that lacks a key, or has a value of another type."""
+    free = OF_WORLDS if contract.get("kind") == PREDICTOR else ()
     for key, kinds in (TYPES | OPTIONAL).items():
-        if key not in contract and key in OPTIONAL:
+        if key not in contract and (key in OPTIONAL or key in free):
             continue
         if key not in contract:
             raise RefusedError(path, key, "nothing", "a value", MEND)

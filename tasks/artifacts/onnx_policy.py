@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import onnx
-import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
@@ -21,7 +20,13 @@ from tasks.artifacts.actions import check_legal
 from tasks.artifacts.density import HEAD
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import sha256, write_json
-from tasks.artifacts.onnx_check import KEY, MEND, SCHEMA, check_model, read_contract
+from tasks.artifacts.onnx_check import KEY, MEND, SCHEMA, read_contract
+from tasks.artifacts.onnx_session import (
+    checked_bytes,
+    checked_mode,
+    session_info,
+    session_of,
+)
 from tasks.nets.graph import Graph
 from tasks.nets.tidy import tidied
 
@@ -29,7 +34,6 @@ if TYPE_CHECKING:  # opening a file must not cost the import of torch
     from tasks.nets.policy import Policy
 
 OPSET, IR = 21, 10  # onnxruntime 1.31 takes at most opset 26 and IR 13
-MODES = ("exact", "native")
 
 Floats = NDArray[np.float32]
 
@@ -49,6 +53,15 @@ def build_model(policy: "Policy", k: int, *, folds: bool = True) -> onnx.ModelPr
         for name, width in policy.outputs().items()
     ]
     outputs += [_value(f"next_{name}", shape) for name, shape in carry.items()]
+    return model_of(graph, inputs, outputs)
+
+
+def model_of(
+    graph: Graph,
+    inputs: list[onnx.ValueInfoProto],
+    outputs: list[onnx.ValueInfoProto],
+) -> onnx.ModelProto:
+    """The model of a graph that holds all nodes."""
     ends, kept = ([value.name for value in values] for values in (outputs, inputs))
     nodes, initialisers = tidied(graph, ends, [*kept, *HEAD], OPSET)
     body = helper.make_graph(nodes, "policy", inputs, outputs, initialisers)
@@ -163,16 +176,7 @@ class OnnxPolicy:
     def __init__(
         self, model: bytes, contract: Mapping[str, Any], mode: str, threads: int = 1
     ) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        if mode == "exact":
-            options.add_session_config_entry("session.disable_quant_qdq", "1")
-        self.session = onnxruntime.InferenceSession(
-            model, options, providers=["CPUExecutionProvider"]
-        )
+        self.session = session_of(model, mode, threads)
         self.contract, self.mode, self.threads = dict(contract), mode, threads
         self._carry = contract["carry"]
         self._outputs = [output.name for output in self.session.get_outputs()]
@@ -201,16 +205,10 @@ class OnnxPolicy:
                 domain, or needs a newer opset than onnxruntime runs.
         """
         contract = read_contract(path.with_suffix(".json"))
-        present = sha256(path) if path.exists() else "nothing"
-        if present != contract["onnx_sha256"]:
-            raise RefusedError(path, "sha256", present, contract["onnx_sha256"], MEND)
-        data = path.read_bytes()
-        check_model(path, data, contract)
+        data = checked_bytes(path, contract)
         if distribution:
             data = _with_head(data)
-        mode = mode or contract["mode"]
-        if mode not in MODES:
-            raise RefusedError(path, "mode", mode, " or ".join(MODES), MEND)
+        mode = checked_mode(path, mode or contract["mode"])
         try:
             return cls(data, contract, mode, threads)
         except Exception as error:  # onnxruntime raises several kinds
@@ -291,10 +289,4 @@ class OnnxPolicy:
 
     def session_info(self) -> dict[str, Any]:
         """How the session runs, for the record."""
-        return {
-            "onnxruntime": onnxruntime.__version__,
-            "provider": "CPUExecutionProvider",
-            "mode": self.mode,
-            "threads": self.threads,
-            "optimisation": "all",
-        }
+        return session_info(self.mode, self.threads)

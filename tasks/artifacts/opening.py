@@ -6,7 +6,7 @@ from typing import Any
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import read_json, sha256
 from tasks.artifacts.hashes import remembered_sha256
-from tasks.artifacts.recorded import maker_of
+from tasks.artifacts.recorded import check_episodes, maker_of
 from tasks.artifacts.sealed import read_sealed
 
 MAIN, METADATA = Path("data/main_data.hdf5"), Path("data/metadata.json")
@@ -28,6 +28,7 @@ def check_card(folder: Path, *, opens_main: bool) -> tuple[dict[str, Any], str]:
         RefusedError: If a file is missing, has another hash than the card says, the
             card itself included, or another id than the folder.
     """
+    check_episodes(folder)
     command = maker_of(folder)
     figures = read_sealed(folder / "card.json", command)
     hash_main = sha256 if opens_main else remembered_sha256

@@ -112,9 +112,10 @@ def check_place(place: Path) -> None:
 
 def _says_its_makers(folder: Path) -> bool:
     """Whether a folder is a dataset that says which methods made it."""
-    with suppress(OSError, ValueError, TypeError, KeyError):
-        world = json.loads((folder / "world.json").read_text(encoding="utf-8"))
-        return bool(world["made_by"])
+    for name in ("world.json", "card.json"):  # of episodes, of named arrays
+        with suppress(OSError, ValueError, TypeError, KeyError):
+            content = json.loads((folder / name).read_text(encoding="utf-8"))
+            return bool(content["made_by"])
     return False
 
 

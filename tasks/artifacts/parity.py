@@ -119,7 +119,7 @@ def check_parity(
         if clear is not None:
             chosen = np.concatenate([part["action"] for part in parts])
             others += int(((chosen != ours["action"][picked]) & clear[picked]).sum())
-    result = _result(path, len(probes), worst, differences, tolerance)
+    result = parity_result(path, len(probes), worst, differences, tolerance)
     if others:
         raise RefusedError(
             path,
@@ -187,7 +187,7 @@ def check_carried_parity(
         parts += _rollout_differences(alone, onnx_policy, inputs)
         steps += at.size
     differences = np.concatenate(parts)
-    return _result(path, steps, float(differences.max()), differences, tolerance)
+    return parity_result(path, steps, float(differences.max()), differences, tolerance)
 
 
 def _rollout_differences(
@@ -223,7 +223,7 @@ def _difference(theirs: NDArray[np.float32], ours: NDArray[np.float32]) -> Any:
     return difference.reshape(len(theirs), -1).max(axis=1)
 
 
-def _result(
+def parity_result(
     path: Path,
     rows: int,
     worst: float,

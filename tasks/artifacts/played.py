@@ -1,7 +1,9 @@
 """Which datasets of a study have a world to play in: ``${played:datasets}`` in params/.
 
-The others are logs: what is trained on them is estimated and never played, so the
-stages that play have no instance there.
+Of the others some are logs: what is trained on them is estimated and never played, so
+the stages that play have no instance there. The rest are named arrays,
+``${played:arrays}``:
+what is trained on them predicts, and is judged by a metric.
 """
 
 from collections.abc import Mapping
@@ -24,7 +26,11 @@ def played(params: Mapping[str, Any]) -> list[str]:
     for group in ("attack", "corruption", "imported", "dataset"):
         blocks |= _mapping(params.get(group))
 
+    arrays = _mapping(params.get("arrays"))
+
     def is_played(name: object) -> bool:
+        if str(name) in arrays:
+            return False
         block = _mapping(blocks.get(str(name)))
         if "world" not in block and block.get("source") in blocks:
             block = _mapping(blocks[block["source"]])
@@ -36,6 +42,17 @@ def played(params: Mapping[str, Any]) -> list[str]:
     )
 
 
+def predicted(params: Mapping[str, Any]) -> list[str]:
+    """Names of ``study.datasets`` that are named arrays, in their order.
+
+    Args:
+        params: The parameters.
+    """
+    arrays = _mapping(params.get("arrays"))
+    names = _mapping(params.get("study")).get("datasets")
+    return [n for n in names if str(n) in arrays] if isinstance(names, list) else []
+
+
 def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
@@ -44,12 +61,13 @@ def register() -> None:
     """Let ``${played:datasets}`` be used in params/."""
 
     def derive(what: str, *, _root_: DictConfig) -> Any:
-        del what
-        groups = ("dataset", "corruption", "attack", "imported")
+        groups = ("dataset", "corruption", "attack", "imported", "arrays")
         blocks = {g: _plain(_root_.get(g)) for g in groups}
         study = _root_.get("study")
         names = study.get("datasets") if OmegaConf.is_dict(study) else None
-        return OmegaConf.create(played(blocks | {"study": {"datasets": _plain(names)}}))
+        params = blocks | {"study": {"datasets": _plain(names)}}
+        chosen = predicted(params) if what == "arrays" else played(params)
+        return OmegaConf.create(chosen)
 
     OmegaConf.register_new_resolver("played", derive, replace=True)
 

@@ -25,7 +25,7 @@ from tasks.artifacts.sealed import read_sealed, write_sealed
 
 if TYPE_CHECKING:
     from tasks.nets.critic import Critic
-    from tasks.nets.policy import Policy
+    from tasks.nets.network import Network
 
 SCHEMA = 1
 MEND = "make it again with: dvc repro"
@@ -41,6 +41,8 @@ ORIGIN: dict[str, tuple[type, ...]] = {
     "env_id": (str,),
     "step_seconds": (int, float),
 }
+PREDICTOR = "predictor"  # the kind an origin states of what has no world
+OF_WORLDS = ("world", "env_id", "step_seconds")
 NUMBERS_PER_BYTE = 64  # of a network to be filled from a file; packed ones have most
 # what making a network of a spec may fail with
 SPECLESS = (
@@ -50,26 +52,33 @@ SPECLESS = (
 STATISTICS = ("observation_mean", "observation_std")
 
 
-def statistics_sha256(policy: "Policy | Critic") -> str:
+def statistics_sha256(policy: "Network | Critic") -> str:
     """Hash of the normaliser alone: the same weights with another one differ."""
     digest = hashlib.sha256()
-    for name in STATISTICS:
+    for name in _statistics(policy):
         digest.update(getattr(policy, name).numpy().tobytes())
     return digest.hexdigest()
 
 
-def weights_sha256(policy: "Policy | Critic") -> str:
+def weights_sha256(policy: "Network | Critic") -> str:
     """Hash of every tensor but the normaliser's: names, types, shapes and values."""
-    digest = hashlib.sha256()
+    digest, statistics = hashlib.sha256(), _statistics(policy)
     for name, tensor in sorted(policy.state_dict().items()):
-        if name not in STATISTICS:
+        if name not in statistics:
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
             digest.update(tensor.detach().contiguous().numpy().tobytes())
     return digest.hexdigest()
 
 
+def _statistics(net: "Network | Critic") -> tuple[str, ...]:
+    """Names of the normaliser's tensors; of a predictor, those that are no layer's."""
+    if all(hasattr(net, name) for name in STATISTICS):
+        return STATISTICS
+    return tuple(sorted(name for name, _ in net.named_buffers() if "." not in name))
+
+
 def save_policy(
-    folder: Path, policy: "Policy", origin: Mapping[str, Any], *beside: str
+    folder: Path, policy: "Network", origin: Mapping[str, Any], *beside: str
 ) -> None:
     """Write a policy into a folder that :func:`files.whole_folder` will put in place.
 
@@ -99,7 +108,7 @@ def save_critic(folder: Path, critic: "Critic", origin: Mapping[str, Any]) -> No
 def _save(
     folder: Path,
     kind: str,
-    net: "Policy | Critic",
+    net: "Network | Critic",
     origin: Mapping[str, Any],
     *beside: str,
 ) -> None:
@@ -119,11 +128,11 @@ def _save(
     write_sealed(folder / f"{kind}.json", spec)
 
 
-def load_policy(folder: Path) -> tuple["Policy", dict[str, Any]]:
+def load_policy(folder: Path) -> tuple[Any, dict[str, Any]]:
     """Read a policy after checking its hashes.
 
     Returns:
-        The policy and its origin.
+        The policy, or the predictor, and its origin.
 
     Raises:
         RefusedError: If a file is missing, policy.json lacks a key or names a class
@@ -160,8 +169,9 @@ def makers_of(folder: Path, origin: Mapping[str, Any]) -> list[dict[str, str]]:
         RefusedError: If its origin does not say, or lacks another key that later
             stages read.
     """
+    free = OF_WORLDS if origin.get("kind") == PREDICTOR else ()
     for key in ORIGIN:
-        if key not in origin:
+        if key not in origin and key not in free:
             where = folder / "policy.json"
             raise RefusedError(where, f"origin.{key}", "nothing", "a value", MEND)
     return list(origin["made_by"])
@@ -199,7 +209,7 @@ def _load(folder: Path, what: str) -> tuple[Any, dict[str, Any]]:
     try:
         kind = resolve(spec[what]["class"], f"{what}.class", package="tasks.nets.")
         with Bounded(NUMBERS_PER_BYTE * weights.stat().st_size):
-            net: Policy | Critic = kind.from_spec(spec[what])
+            net: Network | Critic = kind.from_spec(spec[what])
     except TooLargeError as error:
         found = f"{error} in a file of {weights.stat().st_size} bytes"
         where, expected = folder / f"{what}.json", "sizes of the tensors in the file"
@@ -234,7 +244,7 @@ def _load(folder: Path, what: str) -> tuple[Any, dict[str, Any]]:
     return net, spec["origin"]
 
 
-def _check_finite(path: Path, net: "Policy | Critic") -> None:
+def _check_finite(path: Path, net: "Network | Critic") -> None:
     """Refuse weights that are no numbers, as of a training that diverged."""
     for name, tensor in net.state_dict().items():
         if not bool(tensor.isfinite().all()):

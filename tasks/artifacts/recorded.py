@@ -1,5 +1,6 @@
 """world.json of a dataset: the world it was recorded in, and the code that made it."""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from tasks.artifacts.typed_json import check_typed
 
 SCHEMA = 2
 FILE = "world.json"
+KIND = "arrays"  # what card.json of a dataset without episodes calls it
 CLOSEST = 1e-6  # between the references, units of the world
 
 
@@ -63,6 +65,23 @@ def maker_of(folder: Path) -> str:
     return f"python -m tasks.generate --dataset {name}"
 
 
+def has_arrays(folder: Path) -> bool:
+    """Whether a dataset is one of named arrays, as far as its card can be read."""
+    try:
+        card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(card, dict) and card.get("kind") == KIND
+
+
+def check_episodes(folder: Path) -> None:
+    """Refuse a dataset of named arrays where episodes are needed."""
+    if has_arrays(folder):
+        found, expected = "named arrays", "episodes of a world, which have a return"
+        mend = "ask a metric of a predictor, or name a dataset of episodes"
+        raise RefusedError(folder / "card.json", "kind", found, expected, mend)
+
+
 def read_world(folder: Path) -> dict[str, Any]:
     """Read world.json, of which ``world`` is the world's block.
 
@@ -73,6 +92,7 @@ def read_world(folder: Path) -> dict[str, Any]:
         RefusedError: If it is missing, not the file that was written, of another
             schema, or speaks of no world.
     """
+    check_episodes(folder)
     path, command = folder / FILE, maker_of(folder)
     content = read_sealed(path, command)
     block, mend = content.get("world"), f"make it again with: {command}"

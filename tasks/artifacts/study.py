@@ -114,6 +114,8 @@ class Study(Effort):
     title: str
     datasets: Some
     played: Names
+    predicted: Names
+    metrics: Names
     learners: Names
     learned: Names
     steps: Annotated[int, Range(0, 10**9)]

@@ -9,6 +9,7 @@ from typing import Any, Self
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.names import add_name
 from tasks.artifacts.params import check_known
+from tasks.artifacts.strict_json import parse_json
 from tasks.artifacts.study import stated
 
 PARENT = "float32"  # the variant that all others are made from, and judged against
@@ -129,6 +130,19 @@ class Variant:
     def folder(self, kind: str) -> Path:
         """The folder ``data/<kind>/<dataset>/<learner>/<variant>``."""
         return Path("data") / kind / self.dataset / self.learner / self.variant
+
+    def kind(self) -> str:
+        """What its files are, as the first one's contract says; unsaid: a policy.
+
+        A file that cannot be read is refused by whoever opens it.
+        """
+        path = self.folder("onnx") / f"seed-{self.seeds[0]}.json"
+        try:
+            contract = parse_json(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return "policy"
+        kind = contract.get("kind") if isinstance(contract, dict) else None
+        return "policy" if kind is None else str(kind)
 
     def files(self) -> dict[int, Path]:
         """The ONNX file of each training seed.

@@ -14,6 +14,7 @@ from typing import Any
 from tasks.artifacts.by_dataset import named_datasets, of_dataset
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.fields import shown
+from tasks.artifacts.makers import ARRAYS
 from tasks.artifacts.method import Method
 from tasks.artifacts.nearest import listed
 from tasks.artifacts.params import (
@@ -57,7 +58,7 @@ class Group:
 
 ADOPTED = "adopted"  # blocks of it have the user's names, and say their method
 GROUPS = {
-    "train": Group("train", ("Learner",)),
+    "train": Group("train", ("Learner", "PredictorLearner")),
     "learn": Group("learn", ("OnlineLearner",)),
     "compress": Group("compress", ("Compressor",)),
     "export": Group("export", ("Exporter", "Sampler"), needed=("feedforward",)),
@@ -80,6 +81,7 @@ DATASETS = {
     "imported": (Group("generate", ("Generator",)), ("world", "method")),
     "corruption": (Group("generate", ("Corruption",), named=False), ("source",)),
     "attack": (Group("generate", ("Corruption",), named=False), ("source", "attacker")),
+    ARRAYS: (Group("generate", ("ArrayMaker",)), ("method",)),
 }
 
 
@@ -167,6 +169,7 @@ def _check_dataset(name: str, key: str, block: Any) -> None:
         _check_block(
             f"{where}.world", block["world"], WORLD, block["world"].get("name")
         )
+    if "method" in more:
         check_known(method, methods("generate"), f"{where}.method")
     _check_block(f"{where}.generate", block["generate"], group, method)
 

@@ -16,6 +16,7 @@ from tasks.artifacts.played import played
 from tasks.artifacts.study import Study, check_steps
 from tasks.artifacts.sweep import grid
 from tasks.code.blocks import check_blocks, check_shape
+from tasks.code.predictors import check_predicted
 from tasks.code.sweeps import check_sweep
 
 NO_BED = "data/beds/README.md"
@@ -44,6 +45,7 @@ def check(params: Mapping[str, Any]) -> None:
     _check_lists(params, study, trained, made)
     _check_sampled(params, study)
     _check_played(params, study)
+    check_predicted(params, study)
     _check_measured(params, study)
     _check_paths(params, study, trained)
 

@@ -23,6 +23,7 @@ from tasks.artifacts.params import OneOf, Params, Range
 from tasks.compress.cores.rows import NO_WORLD, STATES, Rows, check_rows
 from tasks.compress.engine.measures import layer_errors, parameters, stored_bytes
 from tasks.nets.layers import Linear
+from tasks.nets.network import Network
 from tasks.nets.policy import Policy
 
 
@@ -64,9 +65,9 @@ class Result:
         bits: Nominal bits a weight, where they are not those of the compressor.
     """
 
-    policy: Policy
+    policy: Network
     calibration: str | None
-    reference: Policy | None = None
+    reference: Network | None = None
     course: Sequence[Mapping[str, float]] | None = None
     bits: float | None = None
 
@@ -81,7 +82,7 @@ class Compressor(Method[P], ABC):
     """
 
     takes: ClassVar[tuple[type[nn.Module], ...]] = (Linear,)
-    policies: ClassVar[tuple[type[Policy], ...]] = (Policy,)
+    policies: ClassVar[tuple[type[Network], ...]] = (Policy,)
     shrinks: ClassVar[bool] = True
 
     @property
@@ -103,7 +104,7 @@ class Compressor(Method[P], ABC):
             rows: What the method may look at, checked.
         """
 
-    def compress(self, policy: Policy, rows: Rows) -> tuple[Policy, dict[str, Any]]:
+    def compress(self, policy: Network, rows: Rows) -> tuple[Network, dict[str, Any]]:
         """Compress a policy.
 
         Args:
@@ -122,7 +123,7 @@ class Compressor(Method[P], ABC):
                 weights did not shrink.
         """
         self._check_policy(policy)
-        if isinstance(self.params, CalibratedParams):
+        if isinstance(self.params, CalibratedParams) and isinstance(policy, Policy):
             check_rows(policy, rows.observations)
         with torch.no_grad():
             if isinstance(self.params, VisitingParams):
@@ -140,7 +141,7 @@ class Compressor(Method[P], ABC):
             )
         return result.policy.requires_grad_(requires_grad=False), report
 
-    def _check_policy(self, policy: Policy) -> None:
+    def _check_policy(self, policy: Network) -> None:
         """Refuse a policy or a layer of a kind this method cannot take."""
         name = type(self).__name__
         if not isinstance(policy, self.policies):
@@ -172,7 +173,7 @@ class Compressor(Method[P], ABC):
         alone = isinstance(self.params, VisitingParams) and states == "both"
         return NO_WORLD if alone else ""
 
-    def _report(self, policy: Policy, result: Result, rows: Rows) -> dict[str, Any]:
+    def _report(self, policy: Network, result: Result, rows: Rows) -> dict[str, Any]:
         """What compression.json says of the result."""
         compressed: dict[str, Any] = result.policy.linears()
         errors: Mapping[str, list[float] | None] = dict.fromkeys(compressed)
@@ -195,7 +196,7 @@ class Compressor(Method[P], ABC):
         calibration = result.calibration and {
             "dataset": rows.dataset,
             "sha256": rows.sha256,
-            "rows": len(rows.observations),
+            "rows": rows.count,
             "what": result.calibration + self._states(rows),
         }
         return {

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tasks.artifacts.arrays import TRAIN, load_arrays
 from tasks.artifacts.files import whole_folder
 from tasks.artifacts.names import add_name
 from tasks.artifacts.ownership import check_place
@@ -33,8 +34,10 @@ from tasks.code import made_by
 from tasks.code.blocks import checked
 from tasks.compress import Compressor
 from tasks.compress.cores.layer_inputs import acted
-from tasks.compress.cores.rows import Rows
+from tasks.compress.cores.rows import ArrayRows, Rows, arrays_of
+from tasks.nets.network import Network
 from tasks.nets.policy import Logged, Policy
+from tasks.nets.predictor import Predictor
 
 if TYPE_CHECKING:
     from tasks.worlds import World
@@ -42,11 +45,12 @@ if TYPE_CHECKING:
 DRAW = 0  # seed of the draw of calibration and held-out rows
 
 
-def action_error(before: Policy, after: Policy, rows: Rows) -> dict[str, float]:
+def action_error(before: Network, after: Network, rows: Rows) -> dict[str, float]:
     """Difference of the actions in units of half their range: mean and max.
 
     Of discrete actions the share that changed: the mean over seeds, and of the seed
-    that changed most.
+    that changed most. Of a predictor the difference of its first output, in units of
+    that output's deviation over the rows.
 
     Args:
         before: The input policy.
@@ -54,8 +58,12 @@ def action_error(before: Policy, after: Policy, rows: Rows) -> dict[str, float]:
             is played with noise gets the same in both.
         rows: Not those of the calibration.
     """
-    situation = rows.situation(before)
     with torch.no_grad():
+        if isinstance(before, Predictor) and isinstance(after, Predictor):
+            now, then = (x.answer(arrays_of(rows)) for x in (after, before))
+            error = (now - then).abs() / then.std().clamp(min=1e-12)
+            return {"mean": float(error.mean()), "max": float(error.max())}
+        situation = rows.situation(before)
         now, then = acted(after, situation), acted(before, situation)
         if before.discrete:
             share = (now != then).float().mean(1)  # (S,)
@@ -115,6 +123,38 @@ def read_rows(
     return calibration, held_out
 
 
+def read_array_rows(
+    dataset: str, count: int, origin: Mapping[str, Any]
+) -> tuple[Rows, Rows]:
+    """Calibration rows of named arrays and as many others, held out.
+
+    All are of the split ``train``.
+
+    Args:
+        dataset: Its name.
+        count: Rows of each; as many as the split has halves of, if that is fewer.
+        origin: Of the predictor; its dataset must be this one.
+
+    Raises:
+        RefusedError: If the dataset is broken or another one.
+    """
+    folder = Path("data/datasets") / f"{dataset}-v0"
+    present = check_trained_on(folder, origin)
+    arrays = load_arrays(folder).split(TRAIN)
+    n = len(next(iter(arrays.values())))
+    at = np.random.default_rng(DRAW).permutation(n)[: 2 * min(count, n // 2 or 1)]
+    halves = np.array_split(at, 2) if len(at) > 1 else (at, at)
+    seeds, none = tuple(origin["seeds"]), torch.empty(0)
+    calibration, held_out = (
+        ArrayRows(
+            *(none, dataset, present, seeds),
+            arrays={name: torch.from_numpy(x[half]) for name, x in arrays.items()},
+        )
+        for half in halves
+    )
+    return calibration, held_out
+
+
 def run(arguments: argparse.Namespace, params: dict[str, Any]) -> Path:
     """Compress and write; returns the folder written."""
     name = arguments.compressor
@@ -130,14 +170,18 @@ def run(arguments: argparse.Namespace, params: dict[str, Any]) -> Path:
     policy, origin = load_policy(source)
     makers = [*makers_of(source, origin), made_by("compress", name, block)]
     world = None
-    if compressor.visits_world:
+    predicts = not isinstance(policy, Policy)
+    if compressor.visits_world and not predicts:
         # here, as most compressors need no simulator
         from tasks.worlds.engine.recorded import recorded_world
 
         world = recorded_world(Path("data/datasets") / f"{arguments.dataset}-v0")
         world = world if world.playable else None
     count = getattr(compressor.params, "rows", 1000)
-    rows, held_out = read_rows(arguments.dataset, count, policy, origin, world)
+    if predicts:
+        rows, held_out = read_array_rows(arguments.dataset, count, origin)
+    else:
+        rows, held_out = read_rows(arguments.dataset, count, policy, origin, world)
     small, report = compressor.compress(policy, rows)
     report |= {
         "schema": 1,
@@ -151,8 +195,8 @@ def run(arguments: argparse.Namespace, params: dict[str, Any]) -> Path:
         write_sealed(folder / "compression.json", report)
     ratio = report["bytes_weights"] / report["bytes_weights_before"]
     error = report["action_error"]["mean"]
-    words = f"actions differ by {error:.2g} on average"
-    if policy.discrete:
+    words = f"{'answers' if predicts else 'actions'} differ by {error:.2g} on average"
+    if not predicts and policy.discrete:
         words = f"{error:.2%} of the actions changed"
     print(
         f"{target}: {report['bytes_weights']} bytes of weights a seed, {ratio:.2f} of "

@@ -7,7 +7,7 @@ from torch import nn
 from tasks.artifacts.params import Params
 from tasks.compress import Compressor, Result
 from tasks.compress.cores.rows import Rows
-from tasks.nets.policy import Policy
+from tasks.nets.network import Network
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,10 @@ class Float32(Compressor[Float32Params]):
     """Leaves the policy as it is, so that it takes the same way as the others."""
 
     takes = (nn.Module,)
+    policies = (Network,)
     shrinks = False
 
-    def work(self, policy: Policy, rows: Rows) -> Result:
+    def work(self, policy: Network, rows: Rows) -> Result:
         """The same policy."""
         del rows
         return Result(policy, None, policy)

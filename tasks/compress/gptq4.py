@@ -22,7 +22,7 @@ from tasks.artifacts.params import Range
 from tasks.compress import Compressor, Result, VisitingParams
 from tasks.compress.cores.gptq import bits_by_layer, check_storage, solve
 from tasks.compress.cores.rows import Rows
-from tasks.nets.policy import Policy
+from tasks.nets.network import Network
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,9 @@ class Gptq4(Compressor[Gptq4Params]):
     """GPTQ, seed by seed."""
 
     bits = 4
+    policies = (Network,)
 
-    def work(self, policy: Policy, rows: Rows) -> Result:
+    def work(self, policy: Network, rows: Rows) -> Result:
         """Quantise each layer on what the quantised ones before give it."""
         p = self.params
         bits = bits_by_layer(policy, p.edge_bits)

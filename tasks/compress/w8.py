@@ -22,7 +22,7 @@ from tasks.artifacts.params import PARAMS, Params, Range
 from tasks.compress import Compressor, Result
 from tasks.compress.cores.rounding import nearest
 from tasks.compress.cores.rows import Rows
-from tasks.nets.policy import Policy
+from tasks.nets.network import Network
 
 BITS = 8
 
@@ -45,8 +45,9 @@ class W8(Compressor[W8Params]):
     """Weights rounded to nearest."""
 
     bits = BITS
+    policies = (Network,)
 
-    def work(self, policy: Policy, rows: Rows) -> Result:
+    def work(self, policy: Network, rows: Rows) -> Result:
         """Round each layer's weights; no row is looked at."""
         del rows
         layers: dict[str, Any] = policy.linears()

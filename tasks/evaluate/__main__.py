@@ -1,128 +1,69 @@
-"""Play files: ``python -m tasks.evaluate --dataset D --learner L --variant V``.
+"""Judge files: ``python -m tasks.evaluate --dataset D --learner L --variant V``.
 
-Writes ``data/evaluations/<D>/<L>/<V>/``: ``episodes.parquet``, a row an episode, and
-``metrics.json``. The world is the one the dataset was recorded in. Of a compressed
-variant metrics.json also says how far its actions are from its float32 files'.
+What can be asked of a file is decided by what it is, which its contract says:
+
+| kind | what is asked | writes below ``data/evaluations/<D>/<L>/<V>/`` |
+|---|---|---|
+| policy | its return in the dataset's world | ``episodes.parquet``, ``metrics.json`` |
+| predictor | a metric, ``--metric M`` | ``<M>/rows.parquet``, ``<M>/metrics.json`` |
+
+Of a compressed policy metrics.json also says how far its actions are from its float32
+files'.
 """
 
-from collections.abc import Mapping
-from pathlib import Path
+import argparse
+import sys
+from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
-
-from tasks.artifacts.evaluation import Episodes, write_evaluation
-from tasks.artifacts.files import whole_folder
-from tasks.artifacts.onnx_policy import OnnxPolicy
-from tasks.artifacts.ownership import check_place
+from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.names import add_name
 from tasks.artifacts.params import build, load
-from tasks.artifacts.progress import Progress
 from tasks.artifacts.stage import run_stage
 from tasks.artifacts.variants import Variant
 from tasks.code.blocks import checked
-from tasks.evaluate import Evaluator
-from tasks.evaluate.engine.agreement import Watched, errors, logged
-from tasks.evaluate.engine.compatibility import check_fits
-from tasks.evaluate.engine.world import world_of
-from tasks.loggers import Runs, check_logger
-from tasks.worlds import World
+from tasks.evaluate import Evaluator, Metric
+from tasks.evaluate.engine import measuring, playing
+from tasks.loggers import check_logger
 
-METHOD = "returns"
-LOGGED = {"score": "iqm", "score_low": "low", "score_high": "high"}
-
-
-def open_policies(
-    variant: Variant, world: World, mode: str | None
-) -> dict[int, Watched]:
-    """Open every training seed's file, after all checks.
-
-    Raises:
-        RefusedError: If a file is missing, or does not fit its hash, the variant or the
-            world.
-    """
-    policies = {}
-    for seed, path in variant.files().items():
-        policy = Watched.open(path, mode)
-        variant.check(path, seed, policy.contract)
-        check_fits(path, policy.contract, world)
-        policies[seed] = policy
-    return policies
-
-
-def played(
-    evaluator: Evaluator[Any],
-    world: World,
-    policies: Mapping[int, OnnxPolicy],
-    title: str,
-) -> Episodes:
-    """Run the evaluator behind a progress bar."""
-    finished: dict[int, Any] = {}
-    limit = world.params.max_steps
-    with Progress(title, len(policies) * limit) as progress:
-
-        def tell(seed: int, step: int, returns: Any, live: int) -> None:
-            finished[seed] = returns
-            ended = np.concatenate(list(finished.values()))
-            mean = f"{ended.mean():.1f}" if len(ended) else "-"
-            words = f"seed {seed} step {step}: {live} live, mean return {mean}"
-            # episodes are played together, so steps tell more than ended episodes
-            progress((len(finished) - 1) * limit + (step if live else limit), words)
-
-        return evaluator.run(world, policies, tell)
-
-
-def log(variant: Variant, updates: int, metrics: Mapping[str, Any]) -> None:
-    """Pass on what came out to a logger, if there is one."""
-    numbers = {key: metrics["score"][end] for key, end in LOGGED.items()}
-    numbers |= {"return": metrics["return"]["iqm"], "length": metrics["length_mean"]}
-    with Runs() as runs:
-        name = f"{variant.dataset}-{variant.learner}/{variant.variant}"
-        runs.log(name, updates, {f"evaluate/{k}": v for k, v in numbers.items()})
+Run = Callable[[Any, str, Variant, Mapping[str, Any]], str]
+# by kind of artefact: the contract of the methods that judge it, and what runs them
+JUDGES: dict[str, tuple[type[Any], Run]] = {
+    "policy": (Evaluator, playing.evaluate),
+    "predictor": (Metric, measuring.evaluate),
+}
+RETURNS = "returns"  # what is asked where no metric is named
 
 
 def main() -> None:
-    """Play the files of one variant and write what came out."""
+    """Read the command line, and judge."""
     check_logger()
     params = load()
-    variant = Variant.parse(params, __doc__ or "")
-    where = f"evaluate.{METHOD}"
-    evaluator: Evaluator[Any] = build(checked(params, "evaluate", METHOD), where)
-    out = variant.folder("evaluations")
-    check_place(out)
-    world = world_of(variant.dataset)
-    mode = evaluator.params.mode
-    opened = None if mode == "auto" else mode
-    policies = open_policies(variant, world, opened)
-    parents: dict[int, Watched] = {}
-    if variant.float32:
-        parents = open_policies(variant.float32, world, opened)
-        rows = logged(Path("data/datasets") / f"{variant.dataset}-v0")
-    with whole_folder(out) as folder:
-        title = f"{variant.dataset} {variant.learner} {variant.variant}"
-        episodes = played(evaluator, world, policies, title)
-        session = next(iter(policies.values())).session_info()
-        metrics = {
-            "schema": 1,
-            "dataset": variant.dataset,
-            "learner": variant.learner,
-            "variant": variant.variant,
-            "world": world.params.name,
-            "mode": session["mode"],
-            "episodes": evaluator.params.episodes,
-            "seeds": list(variant.seeds),
-            "session": session,
-            **evaluator.summary(world, episodes),
-        }
-        if parents:
-            metrics["action_error"] = errors(policies, parents, rows)
-        write_evaluation(folder, episodes, metrics)
-    log(variant, params["study"].get("updates", 0), metrics)
-    score = metrics["score"]
-    print(
-        f"{title}: return {metrics['return']['iqm']:.1f}, score {score['iqm']:.1f} "
-        f"[{score['low']:.1f}, {score['high']:.1f}], "
-        f"{metrics['terminated']:.0%} terminated"
-    )
+    parser = argparse.ArgumentParser(add_help=False)
+    add_name(parser, "--metric")
+    known, rest = parser.parse_known_args(sys.argv[1:])
+    variant = Variant.parse(params, __doc__ or "", rest)
+    kind, name = variant.kind(), known.metric or RETURNS
+    if kind not in JUDGES:
+        where, known = next(iter(variant.files().values())), " or ".join(JUDGES)
+        mend = "make it again with: dvc repro"
+        raise RefusedError(where, "kind", kind, known, mend)
+    method = build(checked(params, "evaluate", name), f"evaluate.{name}")
+    contract, run = JUDGES[kind]
+    if not isinstance(method, contract):
+        mend = "leave --metric out"
+        if kind == "predictor":
+            mend = "name a metric of study.metrics, as in --metric accuracy"
+        found = f"a {kind}, of which {name} says nothing"
+        where, expected = next(iter(variant.files().values())), _judged(method)
+        raise RefusedError(where, "kind", found, expected, mend)
+    print(run(method, name, variant, params))
+
+
+def _judged(method: Any) -> str:
+    """What a method judges, in words."""
+    kinds = [kind for kind, (of, _) in JUDGES.items() if isinstance(method, of)]
+    return f"a {' or '.join(kinds)}" if kinds else "another method"
 
 
 if __name__ == "__main__":

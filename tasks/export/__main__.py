@@ -19,6 +19,7 @@ import torch
 
 from offcut.card import card
 from offcut.policy import Policy as Runtime
+from tasks.artifacts.arrays import load_arrays
 from tasks.artifacts.files import read_entry, whole_folder, write_text
 from tasks.artifacts.onnx_policy import OnnxPolicy, contract_of, write_onnx
 from tasks.artifacts.ownership import check_place
@@ -37,7 +38,9 @@ from tasks.artifacts.variants import Variant
 from tasks.code import made_by
 from tasks.code.blocks import checked
 from tasks.export import Exporter
+from tasks.export.engine.predictors import export_predictor
 from tasks.nets.policy import Policy
+from tasks.nets.predictor import Predictor
 
 
 def main() -> None:
@@ -62,6 +65,11 @@ def main() -> None:
     draw = np.random.default_rng(0)
     dataset = Path("data/datasets") / f"{variant.dataset}-v0"
     check_trained_on(dataset, origin)
+    if isinstance(policy, Predictor):
+        rows_of = load_arrays(dataset).arrays
+        for line in export_predictor(out, policy, origin, mode, rows_of, exporter):
+            print(line)
+        return
     if policy.carry():
         data = load_transitions(dataset)
         rows: tuple[Any, ...] = (data.observation, data.reward)

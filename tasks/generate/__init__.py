@@ -1,7 +1,8 @@
 """Generate: a world and behaviour policies become a dataset, or another dataset does.
 
-A method's file defines one :class:`Generator`, which makes episodes, or one
-:class:`Corruption`, which makes a dataset out of another.
+A method's file defines one :class:`Generator`, which makes episodes, one
+:class:`Corruption`, which makes a dataset out of another, or one :class:`ArrayMaker`,
+which needs no world and makes named arrays for predictors.
 
 Which episodes a generator makes is a pure function of its parameters. An episode's
 start seed and its noise depend on the seed, the part and the episode's own number
@@ -22,6 +23,7 @@ from tasks.worlds.engine.behaviors import BEHAVIORS
 if TYPE_CHECKING:
     from gymnasium.spaces import Box, Discrete
 
+    from tasks.artifacts.arrays import Arrays
     from tasks.artifacts.checkpoint import Checkpoint
     from tasks.generate.corrupt.attack import Attacker
     from tasks.worlds import World
@@ -106,3 +108,17 @@ class Corruption(Method[P], ABC):
             infos (``tasks.artifacts.readings`` says how), and what the card says of
             the corruption: at least ``field``, ``mode``, ``rate``.
         """
+
+
+class ArrayMaker(Method[P], ABC):
+    """One way of making a dataset of named arrays.
+
+    Attributes:
+        description: In words, what it holds, for the card.
+    """
+
+    description: str
+
+    @abstractmethod
+    def arrays(self) -> "Arrays":
+        """Make the arrays and their splits; a pure function of the parameters."""

@@ -2,7 +2,8 @@
 
 From a world and behaviours; of the block ``imported`` from a source that others
 recorded; of ``corruption`` and ``attack`` from another dataset. Writes
-``data/datasets/<D>-v0/``: Minari HDF5, card.json, world.json.
+``data/datasets/<D>-v0/``: Minari HDF5, card.json, world.json. Of the block ``arrays``
+there is no world: it writes an ``.npy`` file for each named array, and card.json.
 """
 
 import argparse
@@ -11,8 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tasks.artifacts.arrays import write_arrays
 from tasks.artifacts.dataset import check_id, write_dataset
-from tasks.artifacts.makers import IMPORTED, group_of, known_dataset
+from tasks.artifacts.makers import ARRAYS, IMPORTED, group_of, known_dataset
 from tasks.artifacts.names import add_name
 from tasks.artifacts.ownership import check_place
 from tasks.artifacts.params import build, load
@@ -41,6 +43,9 @@ def main() -> None:
     folder = DATASETS / f"{name}-v0"
     check_id(folder, folder.name)
     check_place(folder)
+    if group == ARRAYS:
+        print(named(folder, name, block))
+        return
     make = collected if group in ("dataset", IMPORTED) else corrupted
     card = make(folder, f"{group}.{name}", block)
     print(
@@ -48,6 +53,24 @@ def main() -> None:
         f"{card['return']['mean']:.1f} ({card['return']['min']:.1f} to "
         f"{card['return']['max']:.1f}), sha256 {card['sha256'][:12]}"
     )
+
+
+def named(folder: Path, name: str, block: Mapping[str, Any]) -> str:
+    """Make a dataset of named arrays and write it; returns a line on it.
+
+    Args:
+        folder: Where the dataset goes.
+        name: Of the dataset.
+        block: Of ``arrays`` in params.yaml.
+    """
+    maker = build(block["generate"], f"{ARRAYS}.{name}.generate")
+    makers = [made_by("generate", block["method"], block["generate"])]
+    card = write_arrays(folder, maker.arrays(), maker.description, makers)
+    arrays = ", ".join(
+        f"{key} {entry['dtype']} {tuple(entry['shape'])}"
+        for key, entry in card["arrays"].items()
+    )
+    return f"{folder}: {card['rows']} {card['replicate']}s: {arrays}"
 
 
 def collected(folder: Path, where: str, block: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,32 +1,15 @@
-"""What every stage after training speaks of: a policy."""
+"""What every stage after training speaks of where somebody acts: a policy."""
 
-from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from abc import ABC
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self, TypeVar
+from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from tasks.artifacts.params import resolve
-from tasks.nets.graph import Graph
+from tasks.nets.network import Carried, Network, build_layer, stack, stacked, take
 
-AnyPolicy = TypeVar("AnyPolicy", bound="Policy")
-
-
-@dataclass(frozen=True)
-class Carried:
-    """A tensor a policy hands from one step of an episode to the next.
-
-    In the ONNX graph it is an input of this name and an output ``next_<name>``.
-
-    Attributes:
-        shape: Of one episode, without the batch axis.
-        reset: What fills it when an episode begins.
-    """
-
-    shape: tuple[int, ...]
-    reset: float = 0.0
+__all__ = ["Carried", "Logged", "Policy", "build_layer", "stack", "stacked", "take"]
 
 
 @dataclass(frozen=True)
@@ -50,7 +33,7 @@ class Logged:
     time: Tensor
 
 
-class Policy(nn.Module, ABC):
+class Policy(Network, ABC):
     """Observation -> action, with everything between them inside.
 
     The normaliser, the squashing and the scaling to the world's bounds belong to it.
@@ -95,11 +78,6 @@ class Policy(nn.Module, ABC):
         self.register_buffer("action_offset", ((action_high + action_low) / 2).float())
 
     @property
-    @abstractmethod
-    def seeds(self) -> int:
-        """S, the length of the stack."""
-
-    @property
     def observation_width(self) -> int:
         """O."""
         return len(self.observation_mean)
@@ -142,42 +120,6 @@ class Policy(nn.Module, ABC):
         """Whether ``action`` is the number of one of A."""
         return self.outputs()["action"] is None
 
-    def carry(self) -> dict[str, Carried]:
-        """What it hands to its next step; nothing by default."""
-        return {}
-
-    @abstractmethod
-    def step(
-        self, inputs: Mapping[str, Tensor], carry: Mapping[str, Tensor]
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """One step of B episodes, just as the ONNX file does it.
-
-        Args:
-            inputs: By the names of :meth:`inputs`, (S, B, width) each.
-            carry: By the names of :meth:`carry`, (S, B, *shape) each.
-
-        Returns:
-            By the names of :meth:`outputs`, (S, B, width) each or (S, B), and the
-            next carry.
-        """
-
-    def linears(self) -> dict[str, nn.Module]:
-        """Its layers of weights that a compressor may replace, in the order they run.
-
-        By the names of ``get_submodule``; none by default.
-        """
-        return {}
-
-    @property
-    def calls(self) -> int:
-        """How often each of :meth:`linears` runs at a step."""
-        return 1
-
-    def replace_linears(self, layers: Mapping[str, nn.Module]) -> None:
-        """Put others in the places of :meth:`linears`."""
-        for name, layer in layers.items():
-            self.set_submodule(name, layer)
-
     @property
     def memory(self) -> int:
         """How many steps before the present one :meth:`recall` needs."""
@@ -193,74 +135,3 @@ class Policy(nn.Module, ABC):
             Inputs and carry of :meth:`step`, without the axis [S].
         """
         return {"observation": logged.observation[:, -1]}, {}
-
-    @abstractmethod
-    def spec(self) -> dict[str, Any]:
-        """Class and arguments, for policy.json; the tensors go to safetensors."""
-
-    @classmethod
-    @abstractmethod
-    def from_spec(cls, spec: Mapping[str, Any]) -> Self:
-        """A policy of the right shape, its tensors still zero.
-
-        Args:
-            spec: What :meth:`spec` gave.
-
-        Raises:
-            RefusedError: If it names a class outside ``tasks.nets``.
-        """
-
-    @abstractmethod
-    def emit(self, graph: Graph, k: int) -> None:
-        """Add seed slice ``k`` to an ONNX graph that has its inputs and its carry.
-
-        Afterwards the graph has a value for every name of :meth:`outputs`, and
-        ``next_<name>`` for every name of :meth:`carry`.
-        """
-
-
-def build_layer(entry: Mapping[str, Any], stack: int) -> nn.Module:
-    """A layer of what its ``spec`` gave, its tensors still zero.
-
-    Raises:
-        RefusedError: If it names a class outside ``tasks.nets``.
-    """
-    arguments = {k: v for k, v in entry.items() if k != "class"}
-    kind = resolve(entry["class"], "policy.layers", package="tasks.nets.")
-    layer: nn.Module = kind(stack, **arguments)
-    return layer
-
-
-def take(policy: AnyPolicy, k: int) -> AnyPolicy:
-    """Slice ``k`` as a policy of one seed, its tensors copied."""
-    alone = policy.from_spec({**policy.spec(), "stack": 1})
-    alone.load_state_dict(
-        {
-            name: tensor[k : k + 1] if stacked(name) else tensor
-            for name, tensor in policy.state_dict().items()
-        }
-    )
-    return alone.requires_grad_(requires_grad=False)
-
-
-def stack(policies: Sequence[AnyPolicy]) -> AnyPolicy:
-    """Policies of one seed each, of the same shape, as one stack."""
-    states = [policy.state_dict() for policy in policies]
-    together = policies[0].from_spec({**policies[0].spec(), "stack": len(policies)})
-    together.load_state_dict(
-        {
-            name: torch.cat([state[name] for state in states])
-            if stacked(name)
-            else tensor
-            for name, tensor in states[0].items()
-        }
-    )
-    return together.requires_grad_(requires_grad=False)
-
-
-def stacked(name: str) -> bool:
-    """Whether a tensor of a policy's state has a slice a seed.
-
-    Those of its layers have; statistics and bounds are the policy's own.
-    """
-    return "." in name

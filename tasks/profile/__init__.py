@@ -11,16 +11,51 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from tasks.artifacts.method import Method, P
 
 if TYPE_CHECKING:
     import onnx
 
-    from tasks.artifacts.onnx_policy import OnnxPolicy
-
 BITS = {"FLOAT": 32, "DOUBLE": 64, "BOOL": 8}  # others have them in their name
+
+
+class Timed(Protocol):
+    """An ONNX file, opened: a policy's or a predictor's."""
+
+    contract: dict[str, Any]
+    mode: str
+    threads: int
+    session: Any
+
+    def session_info(self) -> dict[str, Any]:
+        """How the session runs."""
+
+
+def feed(contract: Mapping[str, Any], batch: int) -> dict[str, NDArray[Any]]:
+    """Standard normal inputs, zeros that count; a mask allows all; a reset's carry.
+
+    Args:
+        contract: Of a file.
+        batch: Rows.
+    """
+    draw, made = np.random.default_rng(0), {}
+    for name, entry in contract["inputs"].items():
+        shape = (batch, *entry["shape"][1:])
+        if entry.get("dtype") == "int64":
+            made[name] = np.zeros(shape, np.int64)
+        elif name == "legal":
+            made[name] = np.ones(shape, np.float32)
+        else:
+            made[name] = draw.standard_normal(shape, np.float32)
+    for name, entry in contract["carry"].items():
+        shape = (batch, *entry["shape"][1:])
+        made[name] = np.full(shape, entry["reset"], np.float32)
+    return made
 
 
 class Profiler(Method[P], ABC):
@@ -31,9 +66,7 @@ class Profiler(Method[P], ABC):
     """
 
     @abstractmethod
-    def measure(
-        self, policies: Mapping[str, "OnnxPolicy"]
-    ) -> dict[str, dict[str, Any]]:
+    def measure(self, policies: Mapping[str, Timed]) -> dict[str, dict[str, Any]]:
         """The figures of each variant's ``latency.json``, measured side by side.
 
         Args:

@@ -12,15 +12,18 @@ from typing import Any
 import numpy as np
 
 from tasks.artifacts.actions import check_played
+from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import check_writable, sha256
+from tasks.artifacts.onnx_check import PREDICTOR
 from tasks.artifacts.onnx_policy import OnnxPolicy
+from tasks.artifacts.onnx_predictor import OnnxPredictor
 from tasks.artifacts.ownership import check_place
 from tasks.artifacts.params import build, load
 from tasks.artifacts.sealed import write_sealed
 from tasks.artifacts.stage import run_stage
 from tasks.artifacts.variants import Variant
 from tasks.code.blocks import checked
-from tasks.profile import Profiler, static, words
+from tasks.profile import Profiler, Timed, feed, static, words
 
 METHOD = "latency"
 ROWS = 8  # with which a file is tried before it is timed
@@ -43,6 +46,22 @@ def check_acts(path: Path, policy: OnnxPolicy) -> None:
     check_played(outputs["action"], stated, str(path), 0)
 
 
+def check_answers(path: Path, predictor: OnnxPredictor) -> None:
+    """Refuse a file that answers with what is no number.
+
+    Args:
+        path: The file, for errors.
+        predictor: The file, opened. It sees standard normal inputs once.
+
+    Raises:
+        RefusedError: If an output is not finite.
+    """
+    for name, values in predictor(feed(predictor.contract, ROWS)).items():
+        if not np.isfinite(values).all():
+            mend = "make it again with: dvc repro"
+            raise RefusedError(path, name, "NaN or infinity", "finite numbers", mend)
+
+
 def main() -> None:
     """Measure all variants of one learner, side by side, and write what came out."""
     params = load()
@@ -51,14 +70,20 @@ def main() -> None:
     profiler: Profiler[Any] = build(checked(params, "profile", METHOD), where)
     check_place(variants[0].folder("profiles").parent)
     mode = None if profiler.params.mode == "auto" else profiler.params.mode
-    firsts: dict[str, OnnxPolicy] = {}
+    firsts: dict[str, Timed] = {}
     for variant in variants:
+        predicts = variant.kind() == PREDICTOR
         for seed, path in variant.files().items():
             # opening checks the hash and the contract
-            policy = OnnxPolicy.open(path, mode, profiler.params.threads)
-            variant.check(path, seed, policy.contract)
-            check_acts(path, policy)
-            firsts.setdefault(variant.variant, policy)
+            opened: Timed
+            if predicts:
+                opened = OnnxPredictor.open(path, mode, profiler.params.threads)
+                check_answers(path, opened)
+            else:
+                opened = OnnxPolicy.open(path, mode, profiler.params.threads)
+                check_acts(path, opened)
+            variant.check(path, seed, opened.contract)
+            firsts.setdefault(variant.variant, opened)
     measured = profiler.measure(firsts)
     for variant in variants:
         folder, timed = variant.folder("profiles"), measured[variant.variant]

@@ -13,15 +13,12 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from tasks.artifacts.params import Distinct, OneOf, Params, Range
-from tasks.profile import Profiler
-
-if TYPE_CHECKING:
-    from tasks.artifacts.onnx_policy import OnnxPolicy
+from tasks.profile import Profiler, Timed, feed
 
 
 @dataclass(frozen=True)
@@ -49,13 +46,11 @@ class LatencyParams(Params):
 class Latency(Profiler[LatencyParams]):
     """Time calls of all variants in turns, and keep percentiles."""
 
-    def measure(
-        self, policies: Mapping[str, "OnnxPolicy"]
-    ) -> dict[str, dict[str, Any]]:
+    def measure(self, policies: Mapping[str, Timed]) -> dict[str, dict[str, Any]]:
         """Warm every policy up, then time all of them in rounds."""
         params = self.params
         turns = [(name, b) for name in policies for b in params.batches]
-        feeds = {(name, b): _feed(policies[name], b) for name, b in turns}
+        feeds = {(name, b): feed(policies[name].contract, b) for name, b in turns}
         taken: dict[tuple[str, int], list[list[int]]] = {turn: [] for turn in turns}
         for turn in turns:
             _time(policies[turn[0]], feeds[turn], params.warm_up)
@@ -78,31 +73,17 @@ class Latency(Profiler[LatencyParams]):
         }
 
 
-def _time(policy: "OnnxPolicy", feed: dict[str, Any], calls: int) -> list[int]:
-    """Nanoseconds of each call, which gives the action and the next carry."""
+def _time(policy: Timed, inputs: dict[str, Any], calls: int) -> list[int]:
+    """Nanoseconds of each call, which gives action and next carry, or all answers."""
     run, clock, taken = policy.session.run, time.perf_counter_ns, []
     outputs = ["action", *(f"next_{name}" for name in policy.contract["carry"])]
+    if "action" not in policy.contract["outputs"]:
+        outputs = list(policy.contract["outputs"])
     for _ in range(calls):
         begin = clock()
-        run(outputs, feed)
+        run(outputs, inputs)
         taken.append(clock() - begin)
     return taken
-
-
-def _feed(policy: "OnnxPolicy", batch: int) -> dict[str, Any]:
-    """Standard normal inputs, a mask that allows all; the carry of a reset."""
-    draw = np.random.default_rng(0)
-    shapes = {
-        name: (batch, *entry["shape"][1:])
-        for name, entry in policy.contract["inputs"].items()
-    }
-    inputs = {
-        name: np.ones(shape, np.float32)
-        if name == "legal"
-        else draw.standard_normal(shape, np.float32)
-        for name, shape in shapes.items()
-    }
-    return inputs | policy.reset(batch)
 
 
 def _split(total: int, parts: int) -> list[int]:

@@ -11,7 +11,7 @@ Discrete actions are one-hot rows of width A, the number of actions.
 Shapes: S seeds, B batch, N transitions, O observation, A action.
 """
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -19,23 +19,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
-from tasks.artifacts.method import Method, P
-from tasks.nets.critic import Critic
-from tasks.nets.optimisers import (
-    PREFIX,
-    Adam,
-    clip_by_seed,
-    optimiser_tensors,
-    restore_optimisers,
-)
+from tasks.artifacts.method import P
 from tasks.nets.policy import Policy
+from tasks.nets.predictor import Predictor
+from tasks.train.engine.stack import Stack
 
 if TYPE_CHECKING:
     from tasks.artifacts.transitions import Transitions
 
-ROOMS = ("train", "learn")  # whose methods are learners
 # What a learner may ask for in ``columns``, beside the fields of a batch; (S, B, A)
 # each, but for attacked, (S, B, 1):
 COLUMNS = (
@@ -152,8 +145,8 @@ class Draw:
         return generator.standard_normal(shape, np.float32)
 
 
-class Learner(nn.Module, Method[P], ABC):
-    """One training method on a stack of seeds.
+class Learner(Stack[P]):
+    """One method that trains a policy on transitions, on a stack of seeds.
 
     Every tensor that training changes is a parameter or buffer of this module, or
     belongs to one of ``optimisers``: that is what a checkpoint holds.
@@ -169,10 +162,6 @@ class Learner(nn.Module, Method[P], ABC):
         actions: Kinds of actions it can learn: ``continuous``, ``discrete`` or both.
         columns: Names of ``COLUMNS`` it needs in a batch.
         noise: Names of the standard normal noises (S, B, A) it needs in a batch.
-        labels: What each slice is called in an error.
-        weights: How likely each transition is to be drawn, (N,), adding up to 1; None,
-            the default, for evenly. Set before the first update; a method's own code
-            never looks at it.
     """
 
     actions: ClassVar[Sequence[str]] = ("continuous",)
@@ -182,25 +171,8 @@ class Learner(nn.Module, Method[P], ABC):
     def __init__(
         self, params: P, spaces: Spaces, seeds: Sequence[int], updates: int
     ) -> None:
-        super().__init__()
-        self.params = params
-        self.spaces, self.seeds, self.updates = spaces, tuple(seeds), updates
-        self.optimisers: dict[str, Adam] = {}
-        self.labels = [f"seed {seed}" for seed in self.seeds]
-        self.weights: NDArray[np.float64] | None = None
-
-    @property
-    def device(self) -> torch.device:
-        """Where its tensors are; batches have to be there too."""
-        return next(self.parameters()).device
-
-    @classmethod
-    def method(cls) -> tuple[str, str]:
-        """Room and name; of a test's or a bed's own learner, train and its module."""
-        modules = [base.__module__.split(".") for base in cls.__mro__]
-        inside = [m[:3] for m in modules if m[0] == "tasks" and len(m) > 2]
-        own = [(r, n) for _, r, n in inside if r in ROOMS and n != "cores"]
-        return own[0] if own else ("train", modules[0][-1])
+        super().__init__(params, seeds, updates)
+        self.spaces = spaces
 
     @abstractmethod
     def update(self, batch: Batch, step: int) -> dict[str, Tensor]:
@@ -217,14 +189,6 @@ class Learner(nn.Module, Method[P], ABC):
     @abstractmethod
     def policy(self) -> Policy:
         """The trained policy, sharing this learner's tensors."""
-
-    def critic(self) -> Critic | None:
-        """The trained critics, sharing this learner's tensors; None to keep none.
-
-        They are kept beside the policy for who needs them later, such as attacks on a
-        dataset.
-        """
-        return None
 
     def draws(self) -> dict[str, Draw]:
         """The random numbers ``update`` needs, by name; by default those of ``noise``.
@@ -266,30 +230,66 @@ class Learner(nn.Module, Method[P], ABC):
         del data, batch
         return None
 
-    def descend(self, name: str, loss: Tensor, clip: float = 0.0) -> None:
-        """Step one optimiser down the gradient of the losses, summed over seeds.
 
-        Seeds share no parameter, so the sum's gradient is each seed's own. Only this
-        optimiser's parameters get a gradient.
+@dataclass
+class Rows:
+    """One minibatch of a dataset of named arrays for each seed.
+
+    Attributes:
+        arrays: By the names of ``PredictorLearner.reads``, (S, B, ...) each.
+        noise: By the names of ``PredictorLearner.draws()``, (S, *shape) each.
+    """
+
+    arrays: Mapping[str, Tensor]
+    noise: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+class PredictorLearner(Stack[P]):
+    """One method that trains a predictor on named arrays, on a stack of seeds.
+
+    It sees the split ``train`` and nothing else.
+
+    Args:
+        params: The method's parameters.
+        data: The arrays of the split, (N, ...) each; those of ``reads`` are there. Its
+            shapes, statistics and numbers of classes are for the constructor; batches
+            come to ``update``.
+        seeds: As of every learner.
+        updates: How many updates there will be, for schedules.
+
+    Attributes:
+        reads: Arrays of the dataset that it needs.
+    """
+
+    reads: ClassVar[Sequence[str]] = ()
+
+    def __init__(
+        self,
+        params: P,
+        data: Mapping[str, NDArray[Any]],
+        seeds: Sequence[int],
+        updates: int,
+    ) -> None:
+        super().__init__(params, seeds, updates)
+        self.rows = len(next(iter(data.values())))
+
+    @abstractmethod
+    def update(self, batch: Rows, step: int) -> dict[str, Tensor]:
+        """Take one gradient step of every network, as every learner does."""
+
+    @abstractmethod
+    def predictor(self) -> Predictor:
+        """The trained predictor, sharing this learner's tensors."""
+
+    def policy(self) -> Predictor:
+        """What policy.json keeps: the predictor."""
+        return self.predictor()
+
+    def draws(self, batch: int) -> dict[str, tuple[int, ...]]:
+        """Shapes of the numbers of [0, 1) that a seed's ``update`` needs, by name.
 
         Args:
-            name: Which of ``optimisers``.
-            loss: (S,).
-            clip: Largest norm of a seed's gradient; longer ones are shortened. 0 for no
-                limit.
+            batch: B.
         """
-        optimiser = self.optimisers[name]
-        gradients = torch.autograd.grad(loss.sum(), optimiser.parameters)
-        if clip:
-            gradients, _ = clip_by_seed(gradients, clip, len(self.seeds))
-        optimiser.step(gradients)
-
-    def tensors(self) -> dict[str, Tensor]:
-        """The full state for resuming: module tensors and optimiser moments."""
-        return {**self.state_dict(), **optimiser_tensors(self.optimisers)}
-
-    def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Put back the state that :meth:`tensors` gave."""
-        own = {k: v for k, v in state.items() if not k.startswith(PREFIX)}
-        self.load_state_dict(own)
-        restore_optimisers(self.optimisers, state)
+        del batch
+        return {}

@@ -1,5 +1,7 @@
 """Train a learner on a dataset: ``python -m tasks.train --dataset D --learner L``.
 
+Of a dataset of episodes comes a policy, of one of named arrays a predictor.
+
 Writes ``data/policies/<D>/<L>/``: policy.json and policy.safetensors (all seeds
 stacked), curves.csv, critic.json and critic.safetensors where the learner leaves its
 critics, and the policies of a few moments of the training in ``snapshots/<updates>/``.
@@ -14,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tasks.artifacts.arrays import Arrays, load_arrays
 from tasks.artifacts.by_dataset import of_dataset
 from tasks.artifacts.cut import POLICIES
 from tasks.artifacts.files import whole_folder
@@ -21,16 +24,19 @@ from tasks.artifacts.makers import known_dataset
 from tasks.artifacts.names import add_name
 from tasks.artifacts.ownership import check_place
 from tasks.artifacts.params import load
+from tasks.artifacts.policy import PREDICTOR
 from tasks.artifacts.processes import usable_cores
 from tasks.artifacts.progress import Progress
+from tasks.artifacts.recorded import has_arrays
 from tasks.artifacts.rows import load_transitions
 from tasks.artifacts.stage import run_stage
 from tasks.artifacts.study import Effort
+from tasks.artifacts.transitions import Transitions
 from tasks.code import made_by
 from tasks.code.blocks import checked
 from tasks.code.sweeps import checked_sweep
 from tasks.loggers import check_logger
-from tasks.train.engine.learners import check_kind
+from tasks.train.engine.learners import check_kind, check_reads
 from tasks.train.engine.loop import check_precision, settle
 from tasks.train.engine.parts import Job, Part, write
 from tasks.train.engine.processes import side_by_side
@@ -65,19 +71,10 @@ def main() -> None:
     swept = {} if weighting else checked_sweep(params, name, len(effort.seeds))
     output = POLICIES / dataset / policy
     check_place(output)
-    data = load_transitions(source)
-    check_kind(name, block, data.discrete, dataset)
-    world = read_checked(source)
-    about = {
-        "seeds": list(effort.seeds),
-        "dataset": dataset,
-        "dataset_sha256": data.sha256,
-        "world": world["world"]["name"],
-        "env_id": world["world"]["env_id"],
-        "step_seconds": world["step_seconds"],
-    }
+    data, told = read_data(source, name, block, arrays=not weighting)
+    about = {"seeds": list(effort.seeds), "dataset": dataset, **told}
     weights = None
-    if weighting:
+    if weighting and isinstance(data, Transitions):
         weights, sha256 = read_weights(WEIGHTS / dataset / weighting, data)
         about |= {"weighting": weighting, "draws_sha256": sha256}
     job = Job(name, block, data, effort, swept or {policy: {}}, weights)
@@ -103,6 +100,33 @@ def main() -> None:
     for some in parts:
         for part in some:
             part.remove()
+
+
+def read_data(
+    source: Path, name: str, block: Mapping[str, Any], *, arrays: bool
+) -> tuple[Transitions | Arrays, dict[str, Any]]:
+    """The dataset, which the learner can learn from, and what an origin says of it.
+
+    Args:
+        source: Its folder.
+        name: Of the learner.
+        block: Its block.
+        arrays: Whether named arrays will do.
+    """
+    if arrays and has_arrays(source):
+        named = load_arrays(source)
+        check_reads(name, block, named)
+        return named, {"dataset_sha256": named.sha256, "kind": PREDICTOR}
+    data = load_transitions(source)
+    dataset = source.name.removesuffix("-v0")
+    check_kind(name, block, data.discrete, dataset)
+    world = read_checked(source)
+    return data, {
+        "dataset_sha256": data.sha256,
+        "world": world["world"]["name"],
+        "env_id": world["world"]["env_id"],
+        "step_seconds": world["step_seconds"],
+    }
 
 
 def _weighted_by(block: Mapping[str, Any]) -> dict[str, str]:

@@ -12,6 +12,7 @@ from tasks.artifacts.curves import read_curves
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.evaluation import TABLE, Episodes, read_evaluation
 from tasks.artifacts.formats import Bed, Number
+from tasks.artifacts.measured import read_measured
 from tasks.artifacts.params import PARAMS
 from tasks.artifacts.recorded import World, scored_world
 from tasks.artifacts.typed_json import check_typed, read_typed
@@ -102,6 +103,25 @@ class Results:
                 folder / TABLE, "seed", episodes.seeds, sorted(self.seeds), mend
             )
         return episodes
+
+    def metric(self, dataset: str, policy: str, variant: str, metric: str) -> Floats:
+        """A metric of a predictor's files on every replicate, (S, R), in its unit.
+
+        Raises:
+            RefusedError: If the study did not measure it.
+        """
+        folder = self.root / "evaluations" / dataset / policy / variant / metric
+        if not folder.exists():
+            missing = f"no {metric} of {policy} / {variant} on {dataset}"
+            mend = "take it into the study, or the claim out of its defaults"
+            raise RefusedError(
+                PARAMS, "study", missing, "what the claim compares", mend
+            )
+        rows, told = read_measured(folder, "dvc repro")
+        if told["seeds"] != self.seeds:
+            mend = "make it again with: dvc repro"
+            raise RefusedError(folder, "seeds", told["seeds"], self.seeds, mend)
+        return rows.table()
 
     def data_score(self, dataset: str) -> float:
         """Mean score of a dataset's episodes.

@@ -14,7 +14,7 @@ from tasks.artifacts.params import PARAMS
 from tasks.compress.cores.layer_inputs import Situation, layer_inputs
 from tasks.compress.cores.rounding import block_scales, round_to_nearest
 from tasks.compress.cores.visits import cut
-from tasks.nets.policy import AnyPolicy, Policy, stack, take
+from tasks.nets.network import AnyNetwork, Network, stack, take
 from tasks.nets.quantised import BlockLinear
 
 
@@ -27,19 +27,19 @@ def check_storage(block: int, edge_bits: int) -> None:
         raise RefusedError(PARAMS, "edge_bits", edge_bits, "4 or 8", "change edge_bits")
 
 
-def bits_by_layer(policy: Policy, edge_bits: int) -> dict[str, int]:
+def bits_by_layer(policy: Network, edge_bits: int) -> dict[str, int]:
     """4 by the name of each layer, and ``edge_bits`` of the first and the last."""
     names = list(policy.linears())
     return {n: edge_bits if n in (names[0], names[-1]) else 4 for n in names}
 
 
 def solve(
-    policy: AnyPolicy,
+    policy: AnyNetwork,
     situation: Situation,
     bits: Mapping[str, int],
     block: int,
     damping: float,
-) -> AnyPolicy:
+) -> AnyNetwork:
     """A policy of ``BlockLinear`` layers, seed by seed.
 
     Args:
@@ -57,12 +57,12 @@ def solve(
 
 
 def _of_seed(
-    policy: AnyPolicy,
+    policy: AnyNetwork,
     situation: Situation,
     bits: Mapping[str, int],
     block: int,
     damping: float,
-) -> AnyPolicy:
+) -> AnyNetwork:
     """Replace the layers of a policy of one seed."""
     layers: dict[str, Any] = policy.linears()
     for name, linear in layers.items():

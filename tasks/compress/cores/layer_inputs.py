@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tasks.nets.policy import Policy
+from tasks.nets.network import Network
 
 # inputs and carry of a policy's step, (S, N, ...) each, by name
 Situation = tuple[Mapping[str, Tensor], Mapping[str, Tensor]]
@@ -21,7 +21,7 @@ class _EnoughError(Exception):
 
 
 def layer_inputs(
-    policy: Policy, situation: Situation, only: str | None = None
+    policy: Network, situation: Situation, only: str | None = None
 ) -> dict[str, Tensor]:
     """Inputs of each layer at one step of the policy.
 
@@ -38,7 +38,7 @@ def layer_inputs(
 
 
 def inputs_during(
-    policy: Policy, call: Callable[[], Tensor], only: str | None = None
+    policy: Network, call: Callable[[], Tensor], only: str | None = None
 ) -> dict[str, Tensor]:
     """Inputs of each layer while ``call`` does something with the policy's layers.
 
@@ -75,6 +75,9 @@ def inputs_during(
     return {name: torch.cat(parts, 1) for name, parts in inputs.items() if parts}
 
 
-def acted(policy: Policy, situation: Situation) -> Tensor:
-    """Actions (S, N, A); without noise, unless the situation has some."""
-    return policy.step(*situation)[0]["action"]
+def acted(policy: Network, situation: Situation) -> Tensor:
+    """Actions (S, N, A), without noise unless the situation has some; or answers.
+
+    Of a predictor the first of its outputs counts.
+    """
+    return policy.step(*situation)[0][next(iter(policy.outputs()))]

@@ -1,7 +1,8 @@
 """What a compressor may look at: dataset rows, and states the policy visits itself."""
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from tasks.artifacts.seeding import generator
 from tasks.compress.cores.layer_inputs import Situation
 from tasks.compress.cores.visits import cut, mixed, visits
 from tasks.nets.policy import Logged, Policy
+from tasks.nets.predictor import Predictor
 
 if TYPE_CHECKING:
     from tasks.worlds import World
@@ -46,7 +48,12 @@ class Rows:
     legal: Tensor | None = None
     visited: Situation | None = None
 
-    def situation(self, policy: Policy) -> Situation:
+    @property
+    def count(self) -> int:
+        """How many rows there are."""
+        return len(self.observations)
+
+    def situation(self, policy: Any) -> Situation:
         """Inputs and carry of the policy's step on these rows, (S, N, ...) each.
 
         A policy that is played with noise gets the same noise each time.
@@ -100,6 +107,32 @@ class Rows:
             wide = (len(self.observations), policy.inputs()["noise"])
             inputs["noise"] = torch.randn(wide, generator=generator(0, "rows' noise"))
         return inputs, {}
+
+
+@dataclass(frozen=True)
+class ArrayRows(Rows):
+    """What a compressor of predictors may look at: rows of named arrays.
+
+    Attributes:
+        arrays: By name, (N, ...) each; ``observations`` is empty.
+    """
+
+    arrays: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def count(self) -> int:
+        """How many rows there are."""
+        return len(next(iter(self.arrays.values())))
+
+    def situation(self, policy: Predictor) -> Situation:
+        """What the predictor reads on these rows, (S, N, ...) each, and no carry."""
+        read = policy.reading(self.arrays)
+        return {n: x.expand(policy.seeds, *x.shape) for n, x in read.items()}, {}
+
+
+def arrays_of(rows: Rows) -> Mapping[str, Tensor]:
+    """The named arrays of rows that have some; none of a policy's."""
+    return rows.arrays if isinstance(rows, ArrayRows) else {}
 
 
 def check_rows(policy: Policy, observations: Tensor) -> None:

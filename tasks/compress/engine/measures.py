@@ -5,11 +5,11 @@ from typing import Any
 from torch import nn
 
 from tasks.compress.cores.layer_inputs import Situation, layer_inputs
-from tasks.nets.policy import Policy, stacked
+from tasks.nets.network import Network, stacked
 
 
 def layer_errors(
-    reference: Policy, policy: Policy, situation: Situation
+    reference: Network, policy: Network, situation: Situation
 ) -> dict[str, list[float]]:
     """Relative output error of each layer: ||y - y_ref|| / ||y_ref||.
 
@@ -41,11 +41,11 @@ def stored_bytes(module: nn.Module) -> int:
     return sum(
         t.numel() * t.element_size()
         for name, t in module.state_dict().items()
-        if stacked(name) or not isinstance(module, Policy)
+        if stacked(name) or not isinstance(module, Network)
     )
 
 
-def parameters(policy: Policy) -> int:
+def parameters(policy: Network) -> int:
     """Weights and biases of one seed, whatever their storage."""
     layers: dict[str, Any] = policy.linears()
     others = sum(

@@ -13,6 +13,7 @@
 | sampler plans, as ``sampled.py`` lists them | each of study.sampled |
 | ``data/qdc/<D>/metrics.json`` | each of study.measured |
 | ``data/weights/<D>/<W>/weights.json`` | each of study.weighted.weightings |
+| what ``predicted.py`` lists | each of study.predicted |
 | ``environment.json`` | the machine |
 
 Only ``latency.json`` and ``environment.json`` may be missing: they are no outputs of
@@ -38,6 +39,7 @@ from tasks.artifacts.recorded import World, scored_world
 from tasks.artifacts.sweep import Numbers
 from tasks.artifacts.typed_json import read_typed
 from tasks.report.engine import read, sampled
+from tasks.report.engine.predicted import Predicted, predicted
 from tasks.report.engine.result import Files, Result, files, played
 from tasks.report.engine.sampled import Sampled
 
@@ -105,6 +107,7 @@ class Study:
         block: The block ``study`` of params.yaml.
         datasets: Those that are played, one each, in the order of the study.
         logs: Those without a world, of which there are estimates alone.
+        predicted: Those of named arrays, whose predictors have metrics.
         confidence: Of every interval, e.g. 0.95.
         acting: Noise that files were played with, of evaluate.returns.
         environment: environment.json, or None where it is missing.
@@ -115,6 +118,7 @@ class Study:
     block: dict[str, Any]
     datasets: tuple[Data, ...]
     logs: tuple[Data, ...]
+    predicted: tuple[Predicted, ...]
     confidence: float
     acting: str
     environment: Environment | None
@@ -144,11 +148,13 @@ def collect(
     swept = {name: tried for name, tried in params.get("grid", {}).items() if tried}
     of = {policy: learner for learner, tried in swept.items() for policy in tried}
     names = study["datasets"]
-    there = study.get("played", names)
+    there, arrays = study.get("played", names), study.get("predicted", ())
+    logs = [name for name in names if name not in (*there, *arrays)]
     return Study(
         block=study,
         datasets=tuple(_data(root, n, study, of, True) for n in names if n in there),
-        logs=tuple(_data(root, n, study, of, False) for n in names if n not in there),
+        logs=tuple(_data(root, n, study, of, False) for n in logs),
+        predicted=tuple(predicted(root, n, study) for n in names if n in arrays),
         confidence=evaluation["confidence"],
         acting=evaluation["acting"],
         environment=(read_environment(environment) if environment.exists() else None),

@@ -12,6 +12,7 @@ import pandas as pd
 
 from tasks.report.engine.collect import Data, Learned, Study
 from tasks.report.engine.judge import Row, answer, best_of, kept
+from tasks.report.engine.predicted import Predicted, difference
 from tasks.statistics.verdict import WORDS
 
 DIGITS = 6  # after the point: less than any difference that means something
@@ -27,10 +28,15 @@ def metrics(study: Study, rows: Sequence[Row]) -> dict[str, Any]:
     compressed variants got each verdict, ``held`` and so on. Of several datasets the
     figures are means, without an interval, and ``ship`` says on how many of them a file
     can be shipped.
-    Where there is no world, the number of variants stands alone, ``files``.
+    Where there is no world, the number of variants stands alone, ``files``; with
+    predictors, beside it for each dataset the best learner by the study's first metric,
+    that metric's ``name``, ``value``, ``low``, ``high``, ``unit``, and which is
+    ``better``.
     """
     if not study.datasets:
-        return {"files": sum(len(data.unplayed) for data in study.logs)}
+        alone = (*study.logs, *study.predicted)
+        files = {"files": sum(len(data.unplayed) for data in alone)}
+        return files | {data.name: _leading(study, data) for data in study.predicted}
     best = [best_of(data) for data in study.datasets]
     choices = [answer([r for r in rows if r.data is data]) for data in study.datasets]
     ship = [choice for choice in choices if choice]
@@ -101,7 +107,54 @@ def table(study: Study, rows: Sequence[Row]) -> dict[str, Any]:
                 }
                 for moment, figures in moments.items()
             }
-    return numbers | {data.name: _estimated(data) for data in study.logs}
+    numbers |= {data.name: _estimated(data) for data in study.logs}
+    return numbers | {data.name: _answered(study, data) for data in study.predicted}
+
+
+def _leading(study: Study, data: Predicted) -> dict[str, Any]:
+    """The best float32 files by the first metric."""
+    name = study.block["metrics"][0]
+    best = data.best(name)
+    told = best.measured[name]
+    ends = {"value": told["value"]["mean"]}
+    ends |= {end: told["value"][end] for end in ("low", "high")}
+    return {
+        "best": best.learner,
+        "name": name,
+        "unit": told["unit"],
+        "better": told["better"],
+        **{key: _round(value) for key, value in ends.items()},
+    }
+
+
+def _answered(study: Study, data: Predicted) -> dict[str, Any]:
+    """Numbers by learner and variant of predictors.
+
+    Of each metric under its own name ``value``, ``low``, ``high``, ``unit``, which is
+    ``better``, and of compressed variants ``difference``: the paired mean against
+    float32.
+    """
+    learners: dict[str, Any] = {}
+    for row in kept(data):
+        result = data.results[row.result.learner, row.result.variant]
+        parent = data.results[row.parent.learner, row.parent.variant]
+        numbers: dict[str, Any] = {
+            "bytes": _round(result.bytes),
+            "ratio": _round(row.ratio),
+        }
+        for name, told in result.measured.items():
+            whole = told["value"]
+            apart = difference(result, parent, name, study.confidence)
+            numbers[name] = {
+                "value": _round(whole["mean"]),
+                "low": _round(whole["low"]),
+                "high": _round(whole["high"]),
+                "unit": told["unit"],
+                "better": told["better"],
+                **({} if row.is_parent else {"difference": _round(apart.value)}),
+            }
+        learners.setdefault(result.learner, {})[result.variant] = numbers
+    return learners
 
 
 def _estimated(data: Data) -> dict[str, Any]:
@@ -136,10 +189,10 @@ def plots(study: Study, rows: Sequence[Row]) -> dict[str, str]:
         named = [label, a.dataset, a.learner, a.variant]
         table.append([*named, _round(a.bytes), score, low, high])
     files = {"pareto.csv": _csv(head, table)}
-    for data in (*study.datasets, *study.logs):
+    for data in (*study.datasets, *study.logs, *study.predicted):
         for learner, curves in data.curves.items():
             drawn = dict(bands(curves))
-            if learner in data.learning:
+            if isinstance(data, Data) and learner in data.learning:
                 drawn |= bands(scores(data, data.learning[learner]))
             for name, band in drawn.items():
                 lines = [

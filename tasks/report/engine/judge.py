@@ -17,6 +17,7 @@ from tasks.artifacts.formats import ActionError
 from tasks.artifacts.params import PARAMS
 from tasks.artifacts.variants import PARENT
 from tasks.report.engine.collect import Data, Study
+from tasks.report.engine.predicted import Predicted
 from tasks.report.engine.result import Files, Result
 from tasks.statistics.rule import VerdictParams
 from tasks.statistics.verdict import GOOD, Verdict, judge_scores, of_compressor
@@ -26,7 +27,7 @@ WHERE: tuple[Literal["data", "visited"], ...] = ("data", "visited")
 
 @dataclass(frozen=True)
 class Kept:
-    """One variant of one learner, played or not.
+    """One variant of one learner, played, measured or neither.
 
     Attributes:
         data: The dataset it is of.
@@ -35,7 +36,7 @@ class Kept:
         ratio: Bytes against the parent's.
     """
 
-    data: Data
+    data: Data | Predicted
     result: Files
     parent: Files
     ratio: float
@@ -56,12 +57,14 @@ class Row(Kept):
     """One variant that was played, judged.
 
     Attributes:
+        data: The dataset it is of.
         result: What was found of it.
         parent: The same learner's float32 variant; itself where it is that one.
         verdict: Against the parent.
         against_best: Against the best learner's float32 variant.
     """
 
+    data: Data
     result: Result
     parent: Result
     verdict: Verdict
@@ -80,8 +83,8 @@ class Row(Kept):
         return {where: known[where] for where in WHERE if where in known}
 
 
-def kept(data: Data) -> list[Kept]:
-    """Every variant on logs without a world, in the study's order."""
+def kept(data: Data | Predicted) -> list[Kept]:
+    """Every variant on data without a world, in the study's order."""
     pairs = [
         (what, data.unplayed[what.learner, PARENT]) for what in data.unplayed.values()
     ]

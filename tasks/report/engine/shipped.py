@@ -61,4 +61,5 @@ def write_shipped(folder: Path, study: Study, rows: Sequence[Row]) -> None:
                 "score_high": high,
                 "verdict": choice.verdict.word,
             }
+    said |= {data.name: None for data in study.predicted}  # nothing acts
     write_json(folder / "ship.json", said)

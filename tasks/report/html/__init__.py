@@ -22,6 +22,7 @@ from tasks.report.html.films import films
 from tasks.report.html.logs import drawn_estimates, log_section
 from tasks.report.html.measured import compositions
 from tasks.report.html.picking import pickings
+from tasks.report.html.predicted import predicted_section
 from tasks.report.html.sweeps import sweeps
 
 
@@ -49,12 +50,14 @@ class Html(Report[HtmlParams]):
             for data in study.datasets
         ]
         choices = [section.choice for section in sections if section.choice]
-        every = [*rows, *(row for data in study.logs for row in kept(data))]
+        alone = (*study.logs, *study.predicted)
+        every = [*rows, *(row for data in alone for row in kept(data))]
         return template.render(
             study=study,
             sections=sections,
             films=films(choices, self.params.film, study.acting),
             logs=[log_section(study, data) for data in study.logs],
+            predicted=[predicted_section(study, data) for data in study.predicted],
             estimated=partial(drawn_estimates, study),
             compositions=compositions((*study.datasets, *study.logs)),
             sweeps=sweeps(study, rows),

@@ -1,20 +1,23 @@
 """Which learners there are, and which kind of actions each can learn."""
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tasks.artifacts.arrays import Arrays
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import PARAMS, class_of
 from tasks.code import methods
-from tasks.train import Learner
+from tasks.train import Learner, PredictorLearner
+
+ARRAYS = "named arrays"
 
 
 def fitting(kind: str, room: str = "train") -> list[str]:
     """Names of the methods that can learn actions of a kind, in order.
 
     Args:
-        kind: ``continuous`` or ``discrete``.
+        kind: ``continuous`` or ``discrete`` actions, or ``arrays``.
         room: Folder of ``tasks/`` whose learners are meant.
     """
     names = set()
@@ -22,9 +25,40 @@ def fitting(kind: str, room: str = "train") -> list[str]:
         module = importlib.import_module(f"tasks.{room}.{name}")
         for member in vars(module).values():
             own = getattr(member, "__module__", "") == module.__name__
-            if isinstance(member, type) and own and issubclass(member, Learner):
-                names |= {name} if kind in member.actions else set()
+            if isinstance(member, type) and own and kind in kinds(member):
+                names.add(name)
     return sorted(names)
+
+
+def kinds(learner: type) -> Sequence[str]:
+    """What a class can learn: kinds of actions, named arrays, or nothing."""
+    if issubclass(learner, Learner):
+        return learner.actions
+    return (ARRAYS,) if issubclass(learner, PredictorLearner) else ()
+
+
+def check_reads(name: str, block: Mapping[str, Any], data: Arrays) -> None:
+    """Refuse a learner that cannot learn from a dataset of named arrays.
+
+    Args:
+        name: Of the learner in params.yaml.
+        block: Its block there.
+        data: The dataset.
+
+    Raises:
+        RefusedError: If it learns policies, or needs an array that there is not.
+    """
+    learner = class_of(block, f"train.{name}")
+    if ARRAYS not in kinds(learner):
+        raise RefusedError(
+            PARAMS,
+            f"train.{name}",
+            f"a learner of {' and '.join(kinds(learner))} actions",
+            f"one of named arrays, as {data.dataset_id} has no actions: "
+            + ", ".join(fitting(ARRAYS)),
+            "change study.learners or study.datasets",
+        )
+    data.check_has(learner.reads, f"train.{name}")
 
 
 def check_kind(
@@ -44,11 +78,12 @@ def check_kind(
     """
     kind = "discrete" if discrete else "continuous"
     learner = class_of(block, f"{room}.{name}")
-    if kind not in learner.actions:
+    if kind not in kinds(learner):
+        learns = " and ".join(kinds(learner))
         raise RefusedError(
             PARAMS,
             f"{room}.{name}",
-            f"a learner of {' and '.join(learner.actions)} actions",
+            f"a learner of {learns}{'' if learns == ARRAYS else ' actions'}",
             f"one that can learn the {kind} actions of {data}: "
             + ", ".join(fitting(kind, room)),
             "change study.learners, study.learned or study.datasets",

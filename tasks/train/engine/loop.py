@@ -21,10 +21,11 @@ from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import canonical
 from tasks.artifacts.params import PARAMS
 from tasks.code import digest, of_method
-from tasks.train import Learner
-from tasks.train.engine.minibatches import batches
+from tasks.train.engine.array_batches import drawn
+from tasks.train.engine.stack import Stack
 
 if TYPE_CHECKING:
+    from tasks.artifacts.arrays import Arrays
     from tasks.artifacts.transitions import Transitions
 
 COMPUTING = ("torch", "numpy", "numba", "scipy")  # another version, other bits
@@ -92,7 +93,7 @@ def check_precision(precision: str, device: str = "cpu") -> None:
 
 
 def identity(
-    learner: Learner[Any],
+    learner: Stack[Any],
     block: Mapping[str, Any],
     dataset: str,
     updates: int,
@@ -136,8 +137,8 @@ def identity(
 
 
 def train(
-    learner: Learner[Any],
-    data: "Transitions",
+    learner: Stack[Any],
+    data: "Transitions | Arrays",
     updates: int,
     batch: int,
     *,
@@ -157,7 +158,7 @@ def train(
 
     Args:
         learner: Freshly built; trained in place.
-        data: The transitions.
+        data: The transitions, or the named arrays.
         updates: Number of updates.
         batch: B, rows an update and seed.
         checkpoint: Where the state is kept meanwhile; None for nowhere.
@@ -180,7 +181,7 @@ def train(
         RefusedError: If the data cannot be trained on, or a metric or weight stops
             being finite; the last checkpoint then stays.
     """
-    sample = sample or batches(learner, data, batch)
+    sample = sample or drawn(learner, data, batch)
     log_every = min(max(updates // 100, 1), 1000)
     start, curves = resume(learner, checkpoint) if checkpoint else (0, Curves())
     recent: list[dict[str, Tensor]] = []
@@ -221,7 +222,7 @@ def products(precision: str, device: str) -> AbstractContextManager[object]:
     return torch.autocast(device, torch.bfloat16, cache_enabled=False)
 
 
-def resume(learner: Learner[Any], checkpoint: Checkpoint) -> tuple[int, Curves]:
+def resume(learner: Stack[Any], checkpoint: Checkpoint) -> tuple[int, Curves]:
     """Bring a learner to the state of a checkpoint, if there is one.
 
     Args:
@@ -241,7 +242,7 @@ def resume(learner: Learner[Any], checkpoint: Checkpoint) -> tuple[int, Curves]:
 
 def log(
     curves: Curves,
-    learner: Learner[Any],
+    learner: Stack[Any],
     recent: Sequence[Mapping[str, Tensor]],
     done: int,
 ) -> dict[str, float]:
@@ -262,7 +263,7 @@ def log(
 
 
 def check_weights(
-    learner: Learner[Any], tensors: Mapping[str, Tensor], done: int
+    learner: Stack[Any], tensors: Mapping[str, Tensor], done: int
 ) -> None:
     """Refuse weights or moments of optimisers that are not finite."""
     for name, tensor in tensors.items():
@@ -275,7 +276,7 @@ def check_weights(
             _refuse(learner, name, k, done)
 
 
-def _refuse(learner: Learner[Any], what: str, k: int, step: int) -> None:
+def _refuse(learner: Stack[Any], what: str, k: int, step: int) -> None:
     """Say that training has diverged, and what may help."""
     room, name = learner.method()
     raise RefusedError(

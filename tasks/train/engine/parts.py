@@ -18,6 +18,7 @@ from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tasks.artifacts.arrays import TRAIN, Arrays
 from tasks.artifacts.checkpoint import Checkpoint
 from tasks.artifacts.curves import CURVES
 from tasks.artifacts.files import whole_folder, write_text
@@ -26,12 +27,13 @@ from tasks.artifacts.policy import load_policy, save_critic, save_policy
 from tasks.artifacts.study import Effort
 from tasks.artifacts.sweep import Numbers
 from tasks.loggers import Runs
-from tasks.train import Learner, Spaces
+from tasks.train import Spaces
 from tasks.train.engine.horizon import horizon, words
 from tasks.train.engine.logged import Logged
 from tasks.train.engine.loop import Curves, identity, resume, train
 from tasks.train.engine.processes import Report, interleave, of_share, split, stack
 from tasks.train.engine.slices import in_slices
+from tasks.train.engine.stack import Stack
 from tasks.train.engine.table import spaces
 from tasks.weigh import Doubles
 
@@ -58,7 +60,7 @@ class Job:
 
     name: str
     block: Mapping[str, Any]
-    data: "Transitions"
+    data: "Transitions | Arrays"
     effort: Effort
     tried: Mapping[str, Numbers]
     weights: Doubles | None = None
@@ -66,9 +68,18 @@ class Job:
     @cached_property
     def spaces(self) -> Spaces:
         """Widths, statistics and bounds of the dataset."""
+        if isinstance(self.data, Arrays):
+            raise TypeError("named arrays have no spaces")
         return spaces(self.data)
 
-    def learner(self, policies: Sequence[str], seeds: Sequence[int]) -> Learner[Any]:
+    @cached_property
+    def seen(self) -> dict[str, Any]:
+        """What a learner is told of the dataset before it sees a batch."""
+        if isinstance(self.data, Arrays):
+            return {"data": self.data.split(TRAIN)}
+        return {"spaces": self.spaces}
+
+    def learner(self, policies: Sequence[str], seeds: Sequence[int]) -> Stack[Any]:
         """A fresh learner whose slices are some policies with some seeds each.
 
         Raises:
@@ -78,9 +89,9 @@ class Job:
         cls = class_of(self.block, where)
         blocks = [{**self.block, **self.tried[policy]} for policy in policies]
         params = [cls.Parameters.parse(block, where) for block in blocks]
-        learner: Learner[Any] = cls(
+        learner: Stack[Any] = cls(
             params=in_slices(params, len(seeds)),
-            spaces=self.spaces,
+            **self.seen,
             seeds=tuple(seeds) * len(policies),
             updates=self.effort.updates,
         )
@@ -160,7 +171,7 @@ class Part:
                 watch=Logged(runs, dataset, self.policies, self.seeds, place),
             )
 
-    def trained(self) -> tuple[Learner[Any], Curves]:
+    def trained(self) -> tuple[Stack[Any], Curves]:
         """The learner as the training left it, and its curves."""
         learner = self.job.learner(self.policies, self.seeds)
         return learner, resume(learner, self.checkpoint)[1]
@@ -196,7 +207,11 @@ def write(
         curves = [of_share(c, len(learner.seeds), share) for learner, c in trained]
         whole, joined = job.learner([name], effort.seeds), interleave(curves)
         block, more = {**job.block, **job.tried[name]}, {}
-        if reached := horizon(whole, block, job.data, joined):
+        # a predictor has no critics
+        reached = None
+        if not isinstance(job.data, Arrays):
+            reached = horizon(whole, block, job.data, joined)
+        if reached:
             more["horizon"] = reached
             lines.append(words(name, reached))
         write_text(folder / CURVES, joined.csv())
@@ -208,8 +223,8 @@ def write(
 
 def write_policy(
     folder: Path,
-    whole: Learner[Any],
-    learners: Sequence[Learner[Any]],
+    whole: Stack[Any],
+    learners: Sequence[Stack[Any]],
     effort: Effort,
     about: Mapping[str, Any],
     more: Mapping[str, Any],
@@ -237,7 +252,7 @@ def write_policy(
 
 def write_moments(
     folder: Path,
-    whole: Learner[Any],
+    whole: Stack[Any],
     kept: Sequence[Path],
     effort: Effort,
     about: Mapping[str, Any],
