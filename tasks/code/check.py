@@ -76,7 +76,23 @@ def _learned(params: Mapping[str, Any], study: Study) -> tuple[str, ...]:
             expected = "another name: a learner of datasets has it"
             raise RefusedError(PARAMS, where, name, expected, MEND)
         check_steps(study.steps, blocks[name], name)
+        if not hasattr(class_of(blocks[name], f"learn.{name}"), "update"):
+            _check_table(study, name)
     return study.learned
+
+
+def _check_table(study: Study, name: str) -> None:
+    """Refuse what cannot be done to a learner of tables."""
+    squeezed = [made for made in study.compressors if made != "float32"]
+    if squeezed:
+        found = f"{', '.join(squeezed)} beside {name}, a learner of tables"
+        expected = "float32 alone, as in a table there is nothing to compress"
+        mend = "make a study of learners of tables alone"
+        raise RefusedError(PARAMS, "study.compressors", found, expected, mend)
+    if name in study.curves:
+        found = f"{name}, a learner of tables"
+        expected = "others, as it keeps no policy on the way"
+        raise RefusedError(PARAMS, "study.curves", found, expected, "leave it out")
 
 
 def _adopted(params: Mapping[str, Any], study: Study) -> tuple[str, ...]:

@@ -2,7 +2,8 @@
 
 Writes ``data/evaluations/<D>/<L>/<V>/``: ``episodes.parquet``, a row an episode, and
 ``metrics.json``. The world is the one the dataset was recorded in. Of a compressed
-variant metrics.json also says how far its actions are from its float32 files'.
+variant metrics.json also says how far its actions are from its float32 files', of
+tables also their regret.
 """
 
 from collections.abc import Mapping
@@ -23,6 +24,7 @@ from tasks.code.blocks import checked
 from tasks.evaluate import Evaluator
 from tasks.evaluate.engine.agreement import Watched, errors, logged
 from tasks.evaluate.engine.compatibility import check_fits
+from tasks.evaluate.engine.regret import regret
 from tasks.evaluate.engine.world import world_of
 from tasks.loggers import Runs, check_logger
 from tasks.worlds import World
@@ -115,6 +117,8 @@ def main() -> None:
         }
         if parents:
             metrics["action_error"] = errors(policies, parents, rows)
+        if lost := regret(world, policies, variant.files()):
+            metrics["regret"] = lost
         write_evaluation(folder, episodes, metrics)
     log(variant, params["study"].get("updates", 0), metrics)
     score = metrics["score"]

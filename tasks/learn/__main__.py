@@ -2,7 +2,7 @@
 
 D is a dataset whose world is played; its rows are not learned from. Writes
 ``data/policies/<D>/<L>/`` as ``tasks.train`` does. Killed and run again, it goes on
-where it was and ends with the same bytes.
+where it was and ends with the same bytes; a learner of tables begins again.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from tasks.artifacts.study import Effort, check_steps, stated
 from tasks.code import made_by
 from tasks.code.blocks import checked
 from tasks.learn.engine.parts import Job, Part, write
+from tasks.learn.engine.tables import is_table, learn_tables
 from tasks.loggers import check_logger
 from tasks.train.engine.learners import check_kind
 from tasks.train.engine.loop import check_precision, settle
@@ -49,6 +50,9 @@ def main() -> None:
     check_place(output)
     source = Path("data/datasets") / f"{dataset}-v0"
     world, about = recorded_world(source), read_checked(source)
+    if is_table(block, name):
+        learn_tables(name, block, world, dataset, effort)
+        return
     check_kind(name, block, world.discrete, dataset, "learn")
     job = Job(name, block, world, dataset, sha256(source / "world.json"), effort)
     parts = [Part(job, some) for some in split(effort.seeds, effort.processes)]
