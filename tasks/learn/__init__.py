@@ -11,10 +11,10 @@ and one that is no network:
 | :class:`TableLearner` | a world of finitely many states or arms, in whole arrays |
 
 A table learner has a loop of its own and is held to the rest of this room by
-``engine/tables.py``. Of the others the loop, the worlds, the buffer, curves and checkpoints are in ``engine/``. Each seed
-has worlds of its own, all stepped together. What is random is drawn by the engine, so
-that ``act`` and ``update`` depend on the learner's tensors, their arguments and the
-step alone.
+``engine/tables.py``. Of the others the loop, the worlds, the buffer, curves and
+checkpoints are in ``engine/``. Each seed has worlds of its own, all stepped together.
+What is random is drawn by the engine, so that ``act`` and ``update`` depend on the
+learner's tensors, their arguments and the step alone.
 
 Shapes: S seeds, N worlds of a seed, B batch, O observation, A action. Of tables: S
 trials, N states, M moments.

@@ -1,4 +1,4 @@
-"""DynLin-UCB: hold an arm until the hidden state has settled, learn from the last reward.
+"""DynLin-UCB: hold an arm until the hidden state has settled, and learn from the end.
 
 Paper: Mussi, Metelli, Restelli 2023, "Dynamical Linear Bandits" (ICML 2023, PMLR
 202:25563); its authors' code is github.com/marcomussi/DLB. Epoch m = 1, 2, ... plays

@@ -1,4 +1,4 @@
-"""A bandit whose arms push a hidden linear system: pay comes late, and by what was done.
+"""A bandit whose arms push a hidden linear system: pay comes late.
 
 | | shape | meaning |
 |---|---|---|
@@ -8,7 +8,7 @@
 With the state x, never shown, and the arm's vector u of numbers in [0, 1] that sum to
 the budget, spent greedily:
 
-    y_t = <omega, x_t> + <theta, u_t> + eta_t,   x_{t+1} = A x_t + B u_t + eps_t,  x_1 = 0
+    y_t = <omega, x_t> + <theta, u_t> + eta_t,  x_{t+1} = A x_t + B u_t + eps_t, x_1 = 0
 
 The reward is y_t, before the action has moved the state. Outputs of several channels
 are summed, omega = C' 1 and theta = D' 1; noise is N(0, sigma^2) on every state and
@@ -232,7 +232,7 @@ class DynamicalLinearBanditBatch(Batch):
         return self.reward[:, None].astype(np.float32)
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """``x`` (N, n), last ``reward``, start ``seed`` and ``number`` of steps (N,)."""
+        """``x`` (N, n), last ``reward``, ``seed`` and ``number`` of steps (N,)."""
         return {
             "x": self.x.copy(),
             "reward": self.reward.copy(),
@@ -305,8 +305,13 @@ class DynamicalLinearBanditEnv(gymnasium.Env[Any, Any]):
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012
 
     def __init__(self, **numbers: Any) -> None:
-        named = {k: tuple(v) if isinstance(v, list) else v for k, v in numbers.items()}
-        about = {"env_id": "DynamicalLinearBandit-v0", "max_steps": 10**6}
+        named: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in numbers.items()
+        }
+        about: dict[str, Any] = {
+            "env_id": "DynamicalLinearBandit-v0",
+            "max_steps": 10**6,
+        }
         about |= {"name": "env", "ref_min": 0.0, "ref_max": 1.0, "measured": ""}
         world = DynamicalLinearBandit(DynamicalLinearBanditParams(**about, **named))
         self.observation_space = world.observation_space

@@ -9,7 +9,7 @@ Shapes: S trials, K arms, M moments.
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +36,7 @@ class Bandit(TableLearner[P]):
         draws: A generator a trial.
     """
 
-    needs = ("stream",)
+    needs: ClassVar[tuple[str, ...]] = ("stream",)
 
     def __init__(self, params: P, world: World, seeds: Any, steps: int) -> None:
         super().__init__(params, world, seeds, steps)

@@ -23,6 +23,7 @@ from math import e, log, sqrt
 from typing import Annotated, Any, ClassVar, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tasks.artifacts.params import Params, Range
 from tasks.learn.cores.bandits import Arms, Array, Bandit, best
@@ -118,7 +119,7 @@ class LinearBandit(Bandit[AnyParams]):
             return np.array([draw.integers(self.arms) for draw in self.draws])
         inverse = np.linalg.inv(self.V)
         widths = np.einsum("sde,kd,ke->sk", inverse, self.vectors, self.vectors)
-        return best(self.values(inverse) + self.beta(step) * np.sqrt(widths))
+        return best(self.estimates(inverse) + self.beta(step) * np.sqrt(widths))
 
     def see(self, arm: Arms, rewards: Array) -> None:
         """Learn from the last reward of a choice."""
@@ -126,9 +127,12 @@ class LinearBandit(Bandit[AnyParams]):
         self.V += u[:, :, None] * u[:, None, :]
         self.b += u * rewards[:, -1:]
 
-    def values(self, inverse: Array | None = None) -> Array:
+    def values(self) -> Array:
         """<h, u> of every arm, (S, K)."""
-        if inverse is None:
-            inverse = np.linalg.inv(self.V)
+        return self.estimates(np.linalg.inv(self.V))
+
+    def estimates(self, inverse: NDArray[Any]) -> Array:
+        """The same, of V's inverse."""
         h = np.einsum("sde,se->sd", inverse, self.b)
-        return np.einsum("sd,kd->sk", h, self.vectors)
+        means: Array = np.einsum("sd,kd->sk", h, self.vectors)
+        return means
