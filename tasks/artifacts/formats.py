@@ -51,6 +51,27 @@ class SeedMean(TypedDict):
     mean: Number
 
 
+class SeedRegret(TypedDict):
+    """How much less one trial's file is worth than the best policy."""
+
+    seed: Seed
+    regret: Size
+
+
+class Regret(TypedDict):
+    """How much less files are worth than the best policy: smaller is better."""
+
+    unit: str
+    replicate: str
+    n: Least
+    computed: str
+    optimum: Number
+    mean: Size
+    low: Number
+    high: Number
+    per_seed: list[SeedRegret]
+
+
 _Played = TypedDict("_Played", {"return": Middle})
 
 
@@ -66,6 +87,7 @@ class Evaluation(_Played):
     score: Middle
     per_seed: list[SeedMean]
     action_error: NotRequired[ActionErrors]  # of compressed variants
+    regret: NotRequired[Regret]  # of tables
     episodes_sha256: str
     kind: NotRequired[str]  # of estimates, which evaluations do not call themselves
     method: NotRequired[str]
@@ -213,6 +235,7 @@ class Learned(TypedDict):
     """What a contract says of a policy that learned in its world, of no dataset."""
 
     steps: Size
+    states: NotRequired[Least]  # of a table
 
 
 class Contract(TypedDict):

@@ -165,7 +165,7 @@ def check_steps(steps: int, block: Mapping[str, Any], name: str) -> None:
         block: Of the learner.
         name: Of the learner.
     """
-    least = block["warm_up"]
+    least = block.get("warm_up", 0)  # a learner of tables has none
     if steps <= least:
         expected = f"more than learn.{name}.warm_up, {least}"
         raise RefusedError(PARAMS, "study.steps", steps, expected, "raise study.steps")

@@ -59,7 +59,7 @@ class Group:
 ADOPTED = "adopted"  # blocks of it have the user's names, and say their method
 GROUPS = {
     "train": Group("train", ("Learner", "PredictorLearner")),
-    "learn": Group("learn", ("OnlineLearner",)),
+    "learn": Group("learn", ("OnlineLearner", "TableLearner")),
     "compress": Group("compress", ("Compressor",)),
     "export": Group("export", ("Exporter", "Sampler"), needed=("feedforward",)),
     "evaluate": Group("evaluate", needed=("returns",)),

@@ -97,6 +97,8 @@ def _learned(params: Mapping[str, Any], study: Study) -> tuple[str, ...]:
             expected = "another name: a learner of datasets has it"
             raise RefusedError(PARAMS, where, name, expected, MEND)
         check_steps(study.steps, blocks[name], name)
+        if _is_table(params, name):
+            _check_table(study, name)
     return study.learned
 
 
@@ -108,8 +110,32 @@ def _tuned(
     _check_all(tuned.learners, params["learn"], "study.tuned.learners")
     _check_all(tuned.policies, trained, "study.tuned.policies")
     for name in tuned.learners:
+        if _is_table(params, name):
+            expected = "a learner of networks, as tables begin from nothing"
+            raise RefusedError(
+                PARAMS, "study.tuned.learners", name, expected, "leave it out"
+            )
         check_steps(study.steps, params["learn"][name], name)
     return [f"{a}-{b}" for a in tuned.learners for b in tuned.policies]
+
+
+def _is_table(params: Mapping[str, Any], name: str) -> bool:
+    """Whether a learner of a world is one of tables, which has no updates."""
+    return not hasattr(class_of(params["learn"][name], f"learn.{name}"), "update")
+
+
+def _check_table(study: Study, name: str) -> None:
+    """Refuse what cannot be done to a learner of tables."""
+    squeezed = [made for made in study.compressors if made != "float32"]
+    if squeezed:
+        found = f"{', '.join(squeezed)} beside {name}, a learner of tables"
+        expected = "float32 alone, as in a table there is nothing to compress"
+        mend = "make a study of learners of tables alone"
+        raise RefusedError(PARAMS, "study.compressors", found, expected, mend)
+    if name in study.curves:
+        found = f"{name}, a learner of tables"
+        expected = "others, as it keeps no policy on the way"
+        raise RefusedError(PARAMS, "study.curves", found, expected, "leave it out")
 
 
 def _adopted(params: Mapping[str, Any], study: Study) -> tuple[str, ...]:

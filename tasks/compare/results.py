@@ -23,6 +23,8 @@ class Cell:
         error: Mean distance to the float32 file's actions on the states that it visits,
             if it was told.
         error_before: The baseline's.
+        regret: Of a table, what is missing to the best policy: smaller is better.
+        regret_before: The baseline's.
     """
 
     pair: Pair | None
@@ -31,6 +33,8 @@ class Cell:
     ratio: float | None
     error: float | None
     error_before: float | None
+    regret: float | None
+    regret_before: float | None
 
 
 @dataclass(frozen=True)
@@ -119,14 +123,16 @@ def _cell(
     """One variant in one other revision, and in the baseline."""
     pair = versus.pair(key)
     result = versus.revision.results.get(key)
-    size, before = result.bytes if result else None, baseline.bytes
+    size, whole = result.bytes if result else None, baseline.bytes
     drawn = Markup()
     if pair:
         verdict = pair.verdict
         value = (verdict.low, verdict.difference, verdict.high)
         drawn = strip(span, [0.0, -verdict.margin], value, colour % COLOURS)
-    ratio = size / before if size and before else None
-    return Cell(pair, drawn, size, ratio, _error(result), _error(baseline))
+    ratio = size / whole if size and whole else None
+    errors, regrets = _error(result), _regret(result)
+    before = _error(baseline), _regret(baseline)
+    return Cell(pair, drawn, size, ratio, errors, before[0], regrets, before[1])
 
 
 def _error(result: Result | None) -> float | None:
@@ -134,6 +140,12 @@ def _error(result: Result | None) -> float | None:
     metrics = result.metrics if result else None
     told = metrics.get("action_error", {}).get("visited") if metrics else None
     return told["mean"] if told else None
+
+
+def _regret(result: Result | None) -> float | None:
+    """A table's regret, if it was told."""
+    metrics = result.metrics if result else None
+    return metrics["regret"]["mean"] if metrics and "regret" in metrics else None
 
 
 def reasons(versus: Sequence[Versus]) -> Iterable[tuple[str, str, tuple[Key, ...]]]:

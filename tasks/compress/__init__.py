@@ -153,6 +153,14 @@ class Compressor(Method[P], ABC):
                 f"one {name} can take: {known}",
                 "leave this compressor out of study.compressors, or the learner",
             )
+        if self.shrinks and not policy.linears():
+            raise RefusedError(
+                "policy.json",
+                "policy.class",
+                f"{type(policy).__name__}, in which there is nothing to compress",
+                "a policy with layers",
+                "leave float32 alone in study.compressors, or the learner out",
+            )
         for at, layer in policy.linears().items():
             if not isinstance(layer, self.takes):
                 names = ", ".join(cls.__name__ for cls in self.takes)

@@ -8,7 +8,7 @@ What can be asked of a file is decided by what it is, which its contract says:
 | predictor | a metric, ``--metric M`` | ``<M>/rows.parquet``, ``<M>/metrics.json`` |
 
 Of a compressed policy metrics.json also says how far its actions are from its float32
-files'.
+files', of tables also their regret.
 """
 
 import argparse

@@ -1,23 +1,27 @@
 """Learn: a world and an online learner become a policy, many seeds in one stack.
 
 This file is what a method must keep to. An online learner is a learner like those of
-``tasks/train`` that also says how it acts while it learns. There are two kinds:
+``tasks/train`` that also says how it acts while it learns. There are two kinds of it,
+and one that is no network:
 
 | kind | learns from |
 |---|---|
 | :class:`ReplayLearner` | batches of a replay buffer of what it did |
 | :class:`StreamingLearner` | each step once, when it is taken |
+| :class:`TableLearner` | a world of finitely many states or arms, in whole arrays |
 
-The loop, the worlds, the buffer, curves and checkpoints are in ``engine/``. Each seed
-has worlds of its own, all stepped together. What is random is drawn by the engine, so
-that ``act`` and ``update`` depend on the learner's tensors, their arguments and the
-step alone.
+A table learner has a loop of its own and is held to the rest of this room by
+``engine/tables.py``. Of the others the loop, the worlds, the buffer, curves and
+checkpoints are in ``engine/``. Each seed has worlds of its own, all stepped together.
+What is random is drawn by the engine, so that ``act`` and ``update`` depend on the
+learner's tensors, their arguments and the step alone.
 
-Shapes: S seeds, N worlds of a seed, B batch, O observation, A action.
+Shapes: S seeds, N worlds of a seed, B batch, O observation, A action. Of tables: S
+trials, N states, M moments.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -26,9 +30,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tasks.artifacts.errors import RefusedError
-from tasks.artifacts.method import P
+from tasks.artifacts.method import Method, P
 from tasks.artifacts.params import MEND, PARAMS, Params, Range
 from tasks.train import Learner
+from tasks.worlds import World, require
+from tasks.worlds.cores.exact import Exact
 
 
 @dataclass(frozen=True)
@@ -160,3 +166,60 @@ class StreamingLearner(OnlineLearner[P], ABC):
     """
 
     Parameters: ClassVar[type[StreamingParams]]
+
+
+@dataclass(frozen=True)
+class Trials:
+    """What a table learner leaves.
+
+    Attributes:
+        values: (S, N, A), of each state and action; the policy takes the largest.
+        steps: (M,), steps after which the curves say something, the last at the end.
+        curves: By name (M, S) each. ``regret`` is one of them, the sum so far of how
+            much less was earned than the best policy earns in the end.
+    """
+
+    values: NDArray[np.float64]
+    steps: NDArray[np.int64]
+    curves: Mapping[str, NDArray[np.float64]]
+
+
+class TableLearner(Method[P], ABC):
+    """A learner without a network, in a world that knows its optimum.
+
+    Its trials are the study's seeds, one trial a seed: a study that wants more trials
+    lists more seeds. All are learned side by side in arrays, and what becomes of one
+    depends on its own seed alone. Nothing is kept on the way. A run that was killed
+    begins again, so it should take minutes and not hours.
+
+    Args:
+        params: Its own.
+        world: Where it learns.
+        seeds: S.
+        steps: Of each trial.
+
+    Raises:
+        RefusedError: If the world lacks ``exact``, or another capability of ``needs``.
+
+    Attributes:
+        needs: Capabilities of the world beside ``exact``.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(
+        self, params: P, world: World, seeds: Sequence[int], steps: int
+    ) -> None:
+        super().__init__(params)
+        self.world, self.seeds, self.steps = world, tuple(seeds), steps
+        self.exact: Exact = require(world, "exact")()
+        for capability in self.needs:
+            require(world, capability)
+
+    @abstractmethod
+    def learn(self, tell: Callable[[int], None]) -> Trials:
+        """Learn to the end.
+
+        Args:
+            tell: Called now and then with the steps done.
+        """

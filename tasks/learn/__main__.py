@@ -4,7 +4,7 @@ D is a dataset whose world is played; its rows are learned from only where the l
 ``data_share`` says so. Writes ``data/policies/<D>/<L>/`` as ``tasks.train`` does, and
 the learner's state. With ``--start P`` the learner begins from the policy
 ``data/policies/<D>/<P>``, and its own is called ``<L>-<P>``. Killed and run again, it
-goes on where it was and ends with the same bytes.
+goes on where it was and ends with the same bytes; a learner of tables begins again.
 """
 
 import argparse
@@ -25,6 +25,7 @@ from tasks.code import made_by
 from tasks.code.blocks import checked
 from tasks.learn.engine.parts import Job, Part, write
 from tasks.learn.engine.start import read_start
+from tasks.learn.engine.tables import is_table, learn_tables
 from tasks.loggers import check_logger
 from tasks.train.engine.learners import check_kind
 from tasks.train.engine.loop import check_precision, settle
@@ -55,6 +56,9 @@ def main() -> None:
     check_place(output)
     source = Path("data/datasets") / f"{dataset}-v0"
     world, about = recorded_world(source), read_checked(source)
+    if is_table(block, name):
+        learn_tables(name, block, world, dataset, effort)
+        return
     check_kind(name, block, world.discrete, dataset, "learn")
     start = None
     if begin:

@@ -15,6 +15,7 @@ from tasks.artifacts.variants import Variant
 from tasks.evaluate import Evaluator
 from tasks.evaluate.engine.agreement import Watched, errors, logged
 from tasks.evaluate.engine.compatibility import check_fits
+from tasks.evaluate.engine.regret import regret
 from tasks.evaluate.engine.world import world_of
 from tasks.loggers import Runs
 from tasks.worlds import World
@@ -111,6 +112,8 @@ def evaluate(
         }
         if parents:
             metrics["action_error"] = errors(policies, parents, rows)
+        if lost := regret(world, policies, variant.files()):
+            metrics["regret"] = lost
         write_evaluation(folder, episodes, metrics)
     log(variant, params["study"].get("updates", 0), metrics)
     score = metrics["score"]

@@ -13,6 +13,7 @@ import pandas as pd
 from tasks.report.engine.collect import Data, Learned, Study
 from tasks.report.engine.judge import Row, answer, best_of, kept
 from tasks.report.engine.predicted import Predicted, difference
+from tasks.report.engine.result import Result
 from tasks.statistics.verdict import WORDS
 
 DIGITS = 6  # after the point: less than any difference that means something
@@ -71,7 +72,8 @@ def table(study: Study, rows: Sequence[Row]) -> dict[str, Any]:
     ``return``: IQM, units of the world; ``difference``: paired mean against float32,
     normalised score, with the ``verdict`` on it; ``action_error_data`` and
     ``action_error_visited``: mean distance to float32's actions on logged states and on
-    those the variant visits, where it was told. Where the policies on the way were
+    those the variant visits, where it was told; ``regret`` with its ends, of tables, in
+    units of the world, the smaller the better. Where the policies on the way were
     played, a learner also has ``last`` and ``best``, scores with their intervals.
     Where there is no world, a variant has its size and the error on logged states as
     its compressor told it, and its learner ``estimates``: by estimator the discounted
@@ -95,6 +97,7 @@ def table(study: Study, rows: Sequence[Row]) -> dict[str, Any]:
                 f"action_error_{where}": _round(error["mean"])
                 for where, error in row.action_errors.items()
             },
+            **_regret(result),
         }
         if result.learner in row.data.learning:
             learning = row.data.learning[result.learner].metrics
@@ -155,6 +158,18 @@ def _answered(study: Study, data: Predicted) -> dict[str, Any]:
             }
         learners.setdefault(result.learner, {})[result.variant] = numbers
     return learners
+
+
+def _regret(result: Result) -> dict[str, float]:
+    """Of a table, what is missing to the best policy: smaller is better."""
+    if "regret" not in result.metrics:
+        return {}
+    lost = result.metrics["regret"]
+    return {
+        "regret": _round(lost["mean"]),
+        "regret_low": _round(lost["low"]),
+        "regret_high": _round(lost["high"]),
+    }
 
 
 def _estimated(data: Data) -> dict[str, Any]:

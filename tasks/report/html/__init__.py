@@ -23,6 +23,7 @@ from tasks.report.html.logs import drawn_estimates, log_section
 from tasks.report.html.measured import compositions
 from tasks.report.html.picking import pickings
 from tasks.report.html.predicted import predicted_section
+from tasks.report.html.regrets import regrets
 from tasks.report.html.sweeps import sweeps
 
 
@@ -62,6 +63,7 @@ class Html(Report[HtmlParams]):
             compositions=compositions((*study.datasets, *study.logs)),
             sweeps=sweeps(study, rows),
             pickings=pickings(study, rows),
+            regrets=regrets(study.datasets),
             unmeasured=costs.unmeasured(every),
             digits=self.params.hash_digits,
             symbol=symbol,

@@ -1,0 +1,335 @@
+"""A bandit whose arms push a hidden linear system: pay comes late.
+
+| | shape | meaning |
+|---|---|---|
+| observation | (1,) | reward of the step before, 0 when an episode begins |
+| action | one of K | an arm, all orders in which the budget can be spent |
+
+With the state x, never shown, and the arm's vector u of numbers in [0, 1] that sum to
+the budget, spent greedily:
+
+    y_t = <omega, x_t> + <theta, u_t> + eta_t,  x_{t+1} = A x_t + B u_t + eps_t, x_1 = 0
+
+The reward is y_t, before the action has moved the state. Outputs of several channels
+are summed, omega = C' 1 and theta = D' 1; noise is N(0, sigma^2) on every state and
+every channel. An arm that is held for good earns <h, u> a step in the end,
+h = theta + B' (I - A')^-1 omega, which is what the regret is measured against.
+
+One step has no duration, the control step is called 1 s. Never terminates; truncated
+after 1,000 steps. All episodes start alike and differ by their noise.
+
+Source: Mussi, Metelli, Restelli 2023, "Dynamical Linear Bandits" (ICML 2023, PMLR
+202:25563), with the matrices of its authors' code. ``real`` was identified from data of
+advertising; ``synthetic`` stands in params/dataset/bandit_synthetic.yaml.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import permutations
+from math import comb, floor, isqrt
+from typing import Annotated, Any
+
+import gymnasium
+import numpy as np
+from gymnasium.envs.registration import EnvSpec
+from gymnasium.spaces import Box, Discrete
+from numpy.typing import NDArray
+
+from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.params import MEND, PARAMS, Range
+from tasks.worlds import Actions, Batch, Flags, Floats, World, WorldParams
+from tasks.worlds.cores.endless import Endless
+from tasks.worlds.cores.exact import Exact, check_solvable
+
+BLOCK = 1024  # steps whose noise is drawn at once
+POWERS = 100  # of A that are looked at
+MOST_ARMS = 10_000
+Array = NDArray[np.float64]
+Number = Annotated[float, Range(-1e6, 1e6)]
+
+
+@dataclass(frozen=True)
+class DynamicalLinearBanditParams(WorldParams):
+    """Units and ranges stand in params/world/dynamical_linear_bandit.yaml."""
+
+    transition: Annotated[tuple[float, ...], Range(-1e3, 1e3)]
+    control: Annotated[tuple[float, ...], Range(-1e3, 1e3)]
+    readout: Annotated[tuple[float, ...], Range(-1e3, 1e3)]
+    direct: Annotated[tuple[float, ...], Range(-1e3, 1e3)]
+    budget: Annotated[float, Range(0, 100, open=True)]
+    sigma: Annotated[float, Range(0, 1e3)]
+
+
+class System:
+    """The numbers of one system, and its step.
+
+    Shapes: n states, d numbers of an arm, p channels, K arms, N copies.
+
+    Raises:
+        RefusedError: If matrices do not fit each other, the system is not stable, or
+            there is no arm or more than ten thousand.
+
+    Attributes:
+        arms: (K, d), sorted, largest first.
+        effect: h, (d,).
+        values: <h, u> of every arm, (K,).
+        rho: Spectral radius of A.
+        given: What each arm adds to the state and to the reward, (K, n + 1).
+    """
+
+    def __init__(self, params: DynamicalLinearBanditParams) -> None:
+        n = isqrt(len(params.transition))
+        d, p = (len(x) // max(n, 1) for x in (params.control, params.readout))
+        sizes = {"transition": n * n, "control": n * d, "readout": n * p}
+        for name, size in (sizes | {"direct": p * d}).items():
+            if not size or len(getattr(params, name)) != size:
+                found = f"{len(getattr(params, name))} numbers"
+                expected = f"{size or 'some'}, for n = {n}, d = {d} and p = {p}"
+                raise RefusedError(PARAMS, name, found, expected, MEND)
+        self.A = np.array(params.transition).reshape(n, n)
+        self.B = np.array(params.control).reshape(n, d)
+        self.omega = np.array(params.readout).reshape(p, n).sum(0)
+        self.theta = np.array(params.direct).reshape(p, d).sum(0)
+        self.n, self.channels, self.sigma = n, p, params.sigma
+        self.rho = float(np.abs(np.linalg.eigvals(self.A)).max())
+        if not self.rho < 1:
+            found = f"a spectral radius of {self.rho:.4g}"
+            expected = "below 1, as the state would grow for ever"
+            raise RefusedError(PARAMS, "transition", found, expected, MEND)
+        self.arms = arms(params.name, params.budget, d)
+        inverse = np.linalg.inv(np.eye(n) - self.A)
+        self.effect = self.theta + self.B.T @ inverse.T @ self.omega
+        self.values = self.arms @ self.effect
+        self.both = np.vstack([self.A, self.omega])  # (n + 1, n), state and reward
+        # what each arm adds to them, (K, n + 1)
+        self.given = np.column_stack([self.arms @ self.B.T, self.arms @ self.theta])
+
+    @property
+    def phi(self) -> float:
+        """The largest of ||A^t||_2 / rho^t, by which transients outgrow rho^t; >= 1.
+
+        A system without memory has 1.
+        """
+        if self.rho < 1e-9:
+            return 1.0
+        power, largest = np.eye(self.n), 1.0
+        for _ in range(POWERS):
+            power = power @ self.A / self.rho  # of A / rho, or powers would vanish
+            largest = max(largest, float(np.linalg.norm(power, 2)))
+        return largest
+
+    def noise(self, seed: int, block: int) -> Array:
+        """Noise of a block of steps, by seed and block alone, (BLOCK, n + 1).
+
+        Of each state, and last of the reward, the sum of its channels'.
+        """
+        drawn = np.random.default_rng([seed, block])
+        each = self.sigma * drawn.standard_normal((BLOCK, self.n + self.channels))
+        return np.column_stack([each[:, : self.n], each[:, self.n :].sum(1)])
+
+    def step(self, x: Array, given: Array, noise: Array) -> tuple[Array, Array]:
+        """One step of N copies.
+
+        Args:
+            x: (N, n).
+            given: Rows of :attr:`given` of the arms that are pulled, (N, n + 1).
+            noise: (N, n + 1), of :meth:`noise`.
+
+        Returns:
+            Rewards (N,), and the states after it, (N, n).
+        """
+        # not a matrix product, whose last bits may depend on the number of rows
+        after = np.einsum("ni,ji->nj", x, self.both) + given + noise
+        return after[:, -1], after[:, :-1]
+
+
+def arms(world: str, budget: float, width: int) -> Array:
+    """All orders of a budget that is spent greedily, at most 1 each, (K, width).
+
+    Args:
+        world: Its name, for errors.
+        budget: Above 0.
+        width: d, numbers of an arm.
+    """
+    whole = floor(budget)
+    if budget > width:
+        expected = f"at most {width}, 1 for each number of an arm"
+        raise RefusedError(PARAMS, "budget", budget, expected, MEND)
+    rest = budget - whole
+    count = comb(width, whole) * (width - whole if rest else 1)
+    check_solvable(world, "control", count, MOST_ARMS)
+    places = permutations(range(width), whole + bool(rest))
+    amounts = [1.0] * whole + [rest] * bool(rest)
+    spent = {tuple(sorted(zip(at, amounts, strict=True))) for at in places}
+    table = np.zeros((len(spent), width))
+    for row, entries in zip(table, spent, strict=True):
+        for at, amount in entries:
+            row[at] = amount
+    return table[np.lexsort(-table.T[::-1])]
+
+
+class Stream:
+    """Copies of a system that go on for ever, without episodes.
+
+    Args:
+        system: Which.
+        seeds: N of them, of the noises; a copy's depends on its own alone.
+    """
+
+    def __init__(self, system: System, seeds: Sequence[int]) -> None:
+        self.system, self.seeds, self.steps = system, tuple(seeds), 0
+        self.x = np.zeros((len(self.seeds), system.n))
+        self.noise: Array = np.zeros(0)  # (N, BLOCK, n + 1)
+
+    def hold(self, arm: Actions, steps: int) -> Array:
+        """Pull an arm of each copy (N,) for some steps; rewards (N, steps)."""
+        rewards = np.empty((len(self.seeds), steps))
+        given = self.system.given[arm]
+        for i in range(steps):
+            block, at = divmod(self.steps, BLOCK)
+            if at == 0:
+                drawn = [self.system.noise(seed, block) for seed in self.seeds]
+                self.noise = np.stack(drawn)
+            now = self.noise[:, at]
+            rewards[:, i], self.x = self.system.step(self.x, given, now)
+            self.steps += 1
+        return rewards
+
+
+class DynamicalLinearBanditBatch(Batch):
+    """Copies of the system with episodes."""
+
+    world: "DynamicalLinearBandit"
+
+    def __init__(self, world: "DynamicalLinearBandit", num_envs: int) -> None:
+        super().__init__(world, num_envs)
+        system = world.system
+        self.x = np.zeros((num_envs, system.n))
+        self.reward = np.zeros(num_envs)
+        self.seed: NDArray[np.int64] = np.zeros(num_envs, np.int64)
+        self.number: NDArray[np.int64] = np.zeros(num_envs, np.int64)
+        self.block = np.full(num_envs, -1)
+        self.noise = np.zeros((num_envs, BLOCK, system.n + 1))
+
+    def _reset_one(self, i: int, seed: int) -> None:
+        self.x[i], self.reward[i], self.block[i] = 0, 0, -1
+        self.seed[i], self.number[i] = seed, 0
+
+    def _step(self, actions: Actions, live: Flags) -> tuple[Floats, Flags]:
+        block, at = np.divmod(self.number, BLOCK)
+        for i in map(int, np.flatnonzero(block != self.block)):
+            self.noise[i] = self.world.system.noise(int(self.seed[i]), int(block[i]))
+            self.block[i] = block[i]
+        now = self.noise[np.arange(self.num_envs), at]
+        given = self.world.system.given[actions.astype(np.int64)]
+        reward, moved = self.world.system.step(self.x, given, now)
+        self.x = np.where(live[:, None], moved, self.x)
+        self.reward = np.where(live, reward, self.reward)
+        self.number[live] += 1
+        return np.where(live, reward, 0.0), np.zeros(self.num_envs, bool)
+
+    def _observe(self) -> Floats:
+        return self.reward[:, None].astype(np.float32)
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """``x`` (N, n), last ``reward``, ``seed`` and ``number`` of steps (N,)."""
+        return {
+            "x": self.x.copy(),
+            "reward": self.reward.copy(),
+            "seed": self.seed.copy(),
+            "number": self.number.copy(),
+        }
+
+    def reset_to(self, state: Mapping[str, NDArray[Any]]) -> Floats:
+        """Go on from a :meth:`state`, with the noise that would have come."""
+        self.x, self.reward = np.array(state["x"]), np.array(state["reward"])
+        self.seed = np.array(state["seed"], np.int64)
+        self.number, self.block[:] = np.array(state["number"], np.int64), -1
+        return self._restarted()
+
+
+class DynamicalLinearBandit(Endless, World):
+    """A bandit with a hidden state; the module says what it observes and earns.
+
+    Attributes:
+        system: Its numbers.
+    """
+
+    Parameters = DynamicalLinearBanditParams
+    env_ids = ("DynamicalLinearBandit-v0",)
+    params: DynamicalLinearBanditParams
+
+    def __init__(self, params: DynamicalLinearBanditParams) -> None:
+        super().__init__(params)
+        self.system = System(params)
+        self.observation_space = Box(-np.inf, np.inf, (1,), np.float32)
+        self.action_space = Discrete(len(self.system.arms))
+        self.step_seconds = 1.0
+
+    def make(self, num_envs: int) -> DynamicalLinearBanditBatch:
+        """A batch of sub-environments, to be reset before the first step."""
+        return DynamicalLinearBanditBatch(self, num_envs)
+
+    def stream(self, seeds: Sequence[int]) -> Stream:
+        """Copies without episodes, a seed each: what a bandit learns from."""
+        return Stream(self.system, seeds)
+
+    def exact(self) -> Exact:
+        """What an arm is worth that is held for good."""
+        values = self.system.values
+        return Exact(
+            sizes=(1,),
+            actions=len(values),
+            optimum=float(values.max()),
+            value=lambda table: float(values[table[0]]),
+            unit="reward a step",
+            computed="steady state of the linear system, in closed form",
+        )
+
+    def env_spec(self) -> EnvSpec:
+        """Gymnasium has no such environment, so its recipe names our own class."""
+        p = self.params
+        names = ("transition", "control", "readout", "direct")
+        matrices = {name: list(getattr(p, name)) for name in names}
+        return EnvSpec(
+            p.env_id,
+            entry_point=f"{__name__}:{DynamicalLinearBanditEnv.__name__}",
+            max_episode_steps=p.max_steps,
+            kwargs={**matrices, "budget": p.budget, "sigma": p.sigma},
+        )
+
+
+class DynamicalLinearBanditEnv(gymnasium.Env[Any, Any]):
+    """One such environment; what a recorded dataset's environment is made of."""
+
+    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012
+
+    def __init__(self, **numbers: Any) -> None:
+        named: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in numbers.items()
+        }
+        about: dict[str, Any] = {
+            "env_id": "DynamicalLinearBandit-v0",
+            "max_steps": 10**6,
+        }
+        about |= {"name": "env", "ref_min": 0.0, "ref_max": 1.0, "measured": ""}
+        world = DynamicalLinearBandit(DynamicalLinearBanditParams(**about, **named))
+        self.observation_space = world.observation_space
+        self.action_space = world.action_space
+        self.batch = world.make(1)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """An episode of the seed; without one, of a seed Gymnasium draws."""
+        super().reset(seed=seed, options=options)
+        drawn = int(self.np_random.integers(2**31))
+        observation, _ = self.batch.reset(seed=[drawn if seed is None else seed])
+        return observation[0], {}
+
+    def step(
+        self, action: int
+    ) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+        """Pull an arm; the time limit is Gymnasium's."""
+        observation, reward, *_ = self.batch.step(np.array([action]))
+        return observation[0], float(reward[0]), False, False, {}
