@@ -1,6 +1,6 @@
 """The usual policy: one forward pass through a stack of layers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -16,12 +16,16 @@ from tasks.nets.policy import Policy, build_layer
 LOG_STD_RANGE = (-5.0, 2.0)
 HEADS = ("tanh", "clip", "gaussian", "categorical")
 # what lies between layers: its function and its ONNX operator
-ACTIVATIONS = {"relu": (torch.relu, "Relu"), "tanh": (torch.tanh, "Tanh")}
+ACTIVATIONS: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
+    "relu": (torch.relu, "Relu"),
+    "tanh": (torch.tanh, "Tanh"),
+    "gelu": (nn.functional.gelu, "Gelu"),
+}
 FORBIDDEN = -1e9  # logit of an action the mask forbids
 
 
 class Feedforward(Policy):
-    """Normaliser -> layers with ReLU, or tanh, between -> head.
+    """Normaliser -> layers with ReLU, tanh or GELU between -> head.
 
     | head | last layer | action |
     |---|---|---|
@@ -49,7 +53,7 @@ class Feedforward(Policy):
         action_high: (A,), upper action bounds; categorical: ones.
         log_std_range: Lowest and highest log std of a gaussian head; others ignore it.
         masked: The world forbids actions at times; of a categorical head alone.
-        activation: Between layers, ``relu`` or ``tanh``.
+        activation: Between layers, one of :data:`ACTIVATIONS`.
         observation_limit: Normalised observations are clipped to this size, above 0;
             None: they are not.
         limit: Of a tanh head alone: z is clipped to this size, above 0; None: not.

@@ -165,8 +165,15 @@ def in_double(
     return tuple({name: x.float() for name, x in side.items()} for side in results)
 
 
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": torch.relu_,
+    "mish": functional.mish,
+    "gelu": functional.gelu,
+}
+
+
 class MLP(nn.Module):
-    """Stacked multi-layer perceptron with ReLU, or Mish, between its layers.
+    """Stacked multi-layer perceptron with ReLU, Mish or GELU between its layers.
 
     | norm | after each hidden layer |
     |---|---|
@@ -180,7 +187,7 @@ class MLP(nn.Module):
         widths: (inputs, hidden..., outputs).
         members: Ensemble size E; the stack is then S*E, seed by seed.
         norm: Where its hidden layers are normalised.
-        activation: ``relu`` or ``mish``.
+        activation: ``relu``, ``mish`` or ``gelu``.
     """
 
     def __init__(
@@ -195,7 +202,7 @@ class MLP(nn.Module):
         super().__init__()
         if norm not in ("none", "before", "after"):
             raise ValueError(f"unknown norm {norm!r}")
-        if activation not in ("relu", "mish"):
+        if activation not in ACTIVATIONS:
             raise ValueError(f"unknown activation {activation!r}")
         self.members, self.norm, self.activation = members, norm, activation
         layers = [Linear(len(seeds) * members, i, o) for i, o in pairwise(widths)]
@@ -259,7 +266,7 @@ class MLP(nn.Module):
             if self.norm == "before":
                 gain, shift = self._norm(i, cut)
                 x = torch.addcmul(shift, standardise(x), gain)
-            x = torch.relu_(x) if self.activation == "relu" else functional.mish(x)
+            x = ACTIVATIONS[self.activation](x)
             if self.norm == "after":
                 x = standardise(x)
         return x.float()  # already, but for autocast's products

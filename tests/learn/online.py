@@ -28,6 +28,13 @@ def dqn(world: World, seeds: tuple[int, ...], steps: int = 90, **more: Any) -> A
     return make("dqn", world, seeds, steps, critic_hidden=[8], **more)
 
 
+def dsac_t(world: World, seeds: tuple[int, ...], steps: int = 90, **more: Any) -> Any:
+    """A small DSAC-T that learns fast."""
+    own = {"actor_rate": 0.01, "critic_rate": 0.01, "worlds": 1}
+    small = {"actor_hidden": [8], "critic_hidden": [8]}
+    return make("dsac_t", world, seeds, steps, **(own | small | more))
+
+
 def make(
     name: str, world: World, seeds: tuple[int, ...], steps: int, **more: Any
 ) -> OnlineLearner[Any]:

@@ -11,7 +11,7 @@ import torch
 from tasks.artifacts.errors import RefusedError
 from tasks.learn.engine.worlds import APART, FIRST_START
 from tasks.worlds import World, require
-from tests.learn.online import dqn, rows, run, sac
+from tests.learn.online import dqn, dsac_t, rows, run, sac
 from tests.learn.test_mixed import data as rows_of_a_dataset
 from tests.worlds.harness import load
 
@@ -171,7 +171,7 @@ def episodic(world: World, seeds: tuple[int, ...], **more: Any) -> Any:
 
 
 @pytest.mark.parametrize("kill", [29, 31, 57, 88, 89])
-@pytest.mark.parametrize("make", [sac, dqn, mixed, episodic])
+@pytest.mark.parametrize("make", [sac, dqn, dsac_t, mixed, episodic])
 def test_killed_at_any_step_it_ends_with_the_same_bits(
     make: Any, kill: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -37,7 +37,8 @@ def by_seed(stack: OnlineLearner[Any], alone: OnlineLearner[Any]) -> Tensors:
         stack: Of some seeds.
         alone: A learner of one of them, for the shapes.
     """
-    found, shapes, count = {}, alone.tensors(), len(stack.seeds)
+    found: Tensors = {}
+    shapes, count = alone.tensors(), len(stack.seeds)
     for name, tensor in stack.tensors().items():
         shared = tensor.shape == shapes[name].shape
         parts = [tensor] * count if shared else tensor.chunk(count)
@@ -127,9 +128,9 @@ def take_up(
         parts = [state[f"{seed}/{name}"] for seed in learner.seeds]
         for part in parts:
             if part.shape != like.shape or part.dtype != like.dtype:
-                found, expected = list(part.shape), f"{list(like.shape)}, as params say"
+                expected = f"{list(like.shape)}, as params say"
                 mend = "start from a learner of the same widths"
-                raise RefusedError(where, name, found, expected, mend)
+                raise RefusedError(where, name, list(part.shape), expected, mend)
             if not bool(part.isfinite().all()):
                 mend = "learn it again, e.g. with a lower rate"
                 raise RefusedError(where, name, "nan or inf", "finite numbers", mend)
