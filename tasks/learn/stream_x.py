@@ -41,8 +41,8 @@ from tasks.artifacts.params import MEND, PARAMS, OneOf, Range
 from tasks.learn import Chance
 from tasks.learn.cores.stream import Stream, StreamParams
 from tasks.learn.cores.streaming_network import entropy, log_likelihood, softplus
+from tasks.nets.ends import FORBIDDEN
 from tasks.nets.policy import Policy
-from tasks.nets.streaming import FORBIDDEN
 from tasks.train import Batch, Spaces
 
 Luck = NDArray[np.float32]

@@ -223,6 +223,7 @@ def test_the_policy_acts_as_the_learner_does_and_a_seed_is_its_own(
     network = both.actor if both.actor_critic else both.value
     both.begins, both.steps = torch.zeros(2, dtype=torch.bool), torch.zeros(2).long()
     g = torch.Generator().manual_seed(1)
+    assert torch.equal(policy.seen.mean[:, 0], both.seen.mean.float())
     for _ in range(3):
         o = both.seen.mean.float() + torch.randn(
             2, both.spaces.observation, generator=g
@@ -264,3 +265,41 @@ def test_what_it_cannot_do_is_refused():
             make("stream_x", load("cartpole"), (0,), 9, **{name: value})
     with pytest.raises(RefusedError, match="replay"):
         make("stream_x", load("cartpole"), (0,), 9, replay=100)
+
+
+def test_a_clock_of_another_time_limit_is_refused(tmp_path: Path):
+    with pytest.raises(RefusedError, match="stream_x.clock: found 30.*max_steps, 20"):
+        run(learner(clock=30), load("cartpole", max_steps=20), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_rewards_that_are_not_finite_are_refused(tmp_path: Path):
+    class Spoilt(type(load("cartpole"))):
+        def make(self, count: int) -> Any:
+            env = super().make(count)
+            real = env.step
+
+            def step(actions: Any) -> Any:
+                after = real(actions)
+                return after[0], np.full_like(after[1], np.nan), *after[2:]
+
+            env.step = step
+            return env
+
+    world = Spoilt(load("cartpole", max_steps=20).params)
+    with pytest.raises(RefusedError, match="not finite"):
+        run(learner(clock=20), world, tmp_path)
+
+
+def test_each_step_is_learned_from_once_and_nothing_of_it_is_kept(tmp_path: Path):
+    agent, seen = learner(clock=20), list[tuple[int, tuple[int, ...]]]()
+    real = agent.update
+
+    def update(batch: Batch, step: int) -> Any:
+        seen.append((step, tuple(batch.observation.shape)))
+        return real(batch, step)
+
+    agent.update = update
+    run(agent, load("cartpole", max_steps=20), tmp_path)
+    assert seen == [(step, (2, 1, 4)) for step in range(100)]
+    assert [path.name for path in tmp_path.iterdir()] == ["state"]  # and no buffer
