@@ -8,6 +8,7 @@ as many steps, and none is played afterwards: what counts is the return while le
 | ``plain`` | Q(lambda): dense start, no LayerNorm, nothing scaled, a fixed step |
 | ``stream_x`` | stream Q(lambda), with all that the method adds |
 | ``fixed`` | the same but for its step, which is fixed |
+| ``traced`` | ``plain`` with the lambda of ``stream_x`` and a step for it |
 | ``again`` | ``plain`` with other seeds, the negative control |
 | ``replay`` | DQN, the positive control: it may learn from a step many times |
 
@@ -36,7 +37,7 @@ from tasks.train.engine.loop import Curves
 from tasks.worlds import World
 from tasks.worlds.cartpole import CartPole
 
-ARMS = ("plain", "stream_x", "fixed", "again", "replay")
+ARMS = ("plain", "stream_x", "fixed", "traced", "again", "replay")
 OTHERS = 1000  # between a seed and that of the negative control
 FIFTHS = 5
 EARLY = 100  # steps, and as much return: an episode that ends sooner has fallen
@@ -51,6 +52,7 @@ class StreamXBedParams(BedParams):
         streaming: Parameters of stream Q, with its class.
         fixed: What differs from them without ObGD.
         plain: What differs from them of plain Q(lambda).
+        traced: And what differs from those.
         replaying: Parameters of DQN, with its class.
         batch: Rows an update of DQN.
     """
@@ -59,6 +61,7 @@ class StreamXBedParams(BedParams):
     streaming: dict[str, Any]
     fixed: dict[str, Any]
     plain: dict[str, Any]
+    traced: dict[str, Any]
     replaying: dict[str, Any]
     seeds: Annotated[tuple[int, ...], Range(0, OTHERS - 1), Distinct(1)]
     steps: Annotated[int, Range(100, 10**9)]
@@ -76,12 +79,16 @@ class StreamXBed(Bed[StreamXBedParams]):
 
     def jobs(self) -> Sequence[Job]:
         """An arm each; what decides comes first."""
-        unused = {"plain": ("streaming", "plain"), "again": ("streaming", "plain")}
-        unused |= {"stream_x": ("streaming",), "fixed": ("streaming", "fixed")}
-        unused |= {"replay": ("replaying", "batch")}
-        own = {"streaming", "fixed", "plain", "replaying", "batch"}
+        used = {
+            "stream_x": {"streaming"},
+            "fixed": {"streaming", "fixed"},
+            "traced": {"streaming", "plain", "traced"},
+            "replay": {"replaying", "batch"},
+        }
+        own = {"streaming", "fixed", "plain", "traced", "replaying", "batch"}
+        plain = {"streaming", "plain"}
         return [
-            Job(arm, {"arm": arm}, tuple(sorted(own - set(unused[arm]))))
+            Job(arm, {"arm": arm}, tuple(sorted(own - used.get(arm, plain))))
             for arm in ARMS
         ]
 
@@ -118,8 +125,8 @@ class StreamXBed(Bed[StreamXBedParams]):
         p = self.params
         if arm == "replay":
             return p.replaying
-        changed = {"fixed": p.fixed, "plain": p.plain, "again": p.plain}
-        return {**p.streaming, **changed.get(arm, {})}
+        changed = {"stream_x": {}, "fixed": p.fixed, "traced": {**p.plain, **p.traced}}
+        return {**p.streaming, **changed.get(arm, p.plain)}
 
 
 def returns(curves: Curves, seeds: Sequence[int]) -> np.ndarray:

@@ -4,7 +4,8 @@ arXiv 2410.14606. The primary: return over the last fifth of the steps in CartPo
 stream Q(lambda) minus that of plain Q(lambda), seed by seed. The positive control is
 DQN, which takes as many steps but keeps and replays them; it has to beat random
 actions. The negative control is plain Q(lambda) minus itself with other seeds. Stream Q
-without its bounded step, ObGD, stands among the figures.
+without its bounded step, ObGD, and plain Q(lambda) with stream Q's lambda stand among
+the figures.
 """
 
 from typing import TypedDict
@@ -90,6 +91,7 @@ class StreamXClaim(Claim[ClaimParams]):
         others = [
             gap(last, "stream_x", "fixed"),
             gap(last, "fixed", "plain"),
+            gap(last, "stream_x", "traced"),
             gap(last, "replay", "stream_x"),
             *(
                 of_replicates(f"{arm}, fifth {i + 1} of the steps", part, RETURN)

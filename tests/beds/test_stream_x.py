@@ -19,11 +19,12 @@ def test_arms_differ_in_what_they_say_and_in_nothing_else():
     assert (full["algorithm"], full["step"], full["clock"]) == ("q", "bounded", 500)
     differ = {
         arm: {key for key in full if made.block(arm)[key] != full[key]}
-        for arm in ("fixed", "plain", "again")
+        for arm in ("fixed", "plain", "traced", "again")
     }
     assert differ["fixed"] == {"step", "rate"}
     scaled = {"layer_norm", "sparsity", "normalise", "scale_rewards"}
-    assert differ["plain"] == differ["again"] == {"step", "rate"} | scaled
+    assert differ["traced"] == {"step", "rate"} | scaled
+    assert differ["plain"] == differ["again"] == {"step", "rate", "trace"} | scaled
     assert [job.name for job in made.jobs()] == list(ARMS)
 
 
