@@ -164,7 +164,8 @@ class StreamX(Stream[StreamXParams]):
             seeds = over if sarsa else every
             told = self.learn_value(self.here, self.drawn, target, seeds)
             self.value.trace[over if sarsa else over | ~self.greedy] = 0
-            if sarsa:
+            if sarsa:  # told of the greedy action after it, its own is not drawn yet
+                told.pop("step_size")
                 self.waits, self.gain = ~over, reward
                 self.before, self.taken = self.here, self.drawn
         self.arrive(there, over)

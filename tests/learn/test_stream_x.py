@@ -157,6 +157,25 @@ def test_the_policy_acts_as_the_learner_does_and_a_seed_is_its_own(
         both.steps = both.steps + 1
 
 
+@pytest.mark.parametrize("algorithm", ["q", "sarsa", "ac"])
+def test_killed_it_ends_with_the_same_bits(algorithm: str, tmp_path: Path):
+    """Between a step and the action after it, which sarsa waits for, too."""
+    world = load("cartpole", max_steps=20)
+    whole = learner(algorithm=algorithm, clock=20)
+    curves = run(whole, world, tmp_path / "whole")
+
+    def stop(done: int) -> None:
+        raise KeyboardInterrupt
+
+    cut = learner(algorithm=algorithm, clock=20)
+    with pytest.raises(KeyboardInterrupt):  # with a checkpoint each step
+        run(cut, world, tmp_path / "cut", every=0, moments=[58], keep=stop)
+    again = learner(algorithm=algorithm, clock=20)
+    assert run(again, world, tmp_path / "cut").csv() == curves.csv()
+    for name, tensor in whole.tensors().items():
+        assert torch.equal(tensor, again.tensors()[name]), name
+
+
 def test_it_learns_to_balance(tmp_path: Path):
     """In 6,000 steps episodes grow; untrained ones last some 10 to 20 steps."""
     world = load("cartpole", max_steps=200)
