@@ -90,7 +90,8 @@ class Rows:
 
     def _logged(self, policy: Policy) -> Situation:
         """The rows' inputs and carry, without the axis [S]."""
-        inputs, carry = {"observation": self.observations}, {}
+        inputs = {"observation": self.observations}
+        carry: dict[str, Tensor] = {}
         if self.logged is not None:
             inputs, carry = policy.recall(self.logged)
         if "legal" in policy.inputs():
