@@ -144,6 +144,13 @@ class OnlineLearner(Learner[P], ABC):
         just been put into what :meth:`policy` and :meth:`critic` give.
         """
 
+    def check_world(self, world: World) -> None:
+        """Refuse a world that it cannot learn in, before anything is done there.
+
+        Raises:
+            RefusedError: If it cannot.
+        """
+
 
 class ReplayLearner(OnlineLearner[P], ABC):
     """A learner whose batches are drawn of a replay buffer.
