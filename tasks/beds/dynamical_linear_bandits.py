@@ -22,7 +22,8 @@ from tasks.artifacts.params import Distinct, Range, build
 from tasks.beds import Bed, BedParams, Job, Report, check_inner
 from tasks.learn.dynlin_ucb import DynLinUCB
 from tasks.learn.linucb import LinUCB
-from tasks.worlds.dynamical_linear_bandit import DynamicalLinearBandit, System
+from tasks.worlds.cores.linear_system import System
+from tasks.worlds.dynamical_linear_bandit import DynamicalLinearBandit
 
 LEARNERS = {"dynlin_ucb": DynLinUCB, "linucb": LinUCB}
 FACTORS = (0.5, 1.3)  # of the spectral radius

@@ -22,6 +22,7 @@ What a world can do beyond stepping is a capability, asked for with :func:`requi
 | ``termination_fn`` | world | whether (s, a, s') ends an episode, no simulator |
 | ``descriptor`` | world | what an episode did, D numbers |
 | ``maze`` | world | walls and sizes of a maze's cells |
+| ``exact`` | world | what a table of actions is worth, and the most there is |
 
 ``descriptor(episode)`` gives (D,) of a whole episode with its infos, units of the
 world, between its ``descriptor_low`` and ``descriptor_high``, (D,) each.

@@ -8,7 +8,7 @@ import pytest
 
 from tasks.artifacts.errors import RefusedError
 from tasks.worlds import require
-from tasks.worlds.dynamical_linear_bandit import BLOCK
+from tasks.worlds.cores.linear_system import BLOCK
 from tests.worlds.harness import WorldTests, actions, load
 
 NAME = "dynamical_linear_bandit"
