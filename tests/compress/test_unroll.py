@@ -1,4 +1,4 @@
-"""Fixed steps in place of a solver: as many as the error asks for, and a file of them."""
+"""Fixed steps in place of a solver: as few as the error allows, and their file."""
 
 from pathlib import Path
 from typing import Any

@@ -102,7 +102,7 @@ def test_a_jump_makes_it_reject_steps():
 
 def test_the_first_size_is_hairers():
     t, u = np.zeros(1), np.array([[2.0]])
-    field = lambda u, t: -3 * u  # noqa: E731
+    field = lambda u, _: -3 * u  # noqa: E731
     h = first_size(field, t, u, field(u, t), np.ones(1), Tolerance(1e-3, 1e-3))
     scale = 1e-3 + 1e-3 * 2
     d0, d1 = 2 / scale, 6 / scale
@@ -123,7 +123,7 @@ def test_the_first_size_is_hairers():
             {"tolerance": Tolerance(1e-9, 1e-9, 3)},
             "found 3 steps, and t = 0.* with ste",
         ),
-        ({"f": lambda u, t: u / 0 * np.nan}, "found NaN or infinity at t = 0"),
+        ({"f": lambda u, _: u / 0 * np.nan}, "found NaN or infinity at t = 0"),
     ],
 )
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")

@@ -91,7 +91,7 @@ def test_the_estimate_is_the_solvers_own_by_hand(estimate: str):
 
 def test_stiffness_is_0_where_nothing_moves():
     t, u = np.zeros(1), torch.zeros(1, 3)
-    still = lambda u, t: 0 * u  # noqa: E731
+    still = lambda u, _: 0 * u  # noqa: E731
     given = still, t, u, np.full(1, 0.1), u, Tolerance(1e-3, 1e-3)
     assert float(of_step(*given, "stiffness")) == 0
     assert float(of_step(*given, "error")) == 0
@@ -130,7 +130,7 @@ def test_k_1_and_the_size_are_constants():
 
 def test_biased_draws_where_steps_began_and_no_where_else():
     learner = make(tolerance=1e-7)
-    flat, image = solved(learner)
+    _, image = solved(learner)
     starts = [begun(learner.way, k) for k in range(2)]
     times = [{t for t, _ in points} for points in starts]
     assert min(map(len, times)) > 2
@@ -190,7 +190,7 @@ def test_a_large_weight_makes_the_solver_ask_less():
     data = dots()
     learner = LocalRegNde(in_slices(params, 1), data.split("train"), (0, 0), 60)
     train(learner, data, 60, 8)
-    _, image = solved(learner)
+    solved(learner)
     plain, eased = learner.way.evaluations
     assert eased < plain
 
