@@ -52,7 +52,9 @@ class LocalRegNdeClaim(Claim[LocalRegNdeClaimParams]):
         gap = of_replicates(f"none - weight {p.weight:g}", ln[0.0] - ln[p.weight], LN)
         cost = hit[p.weight] - hit[0.0]
         room = ln[0.0] - ln[p.control]
-        halves = np.log(asked[0.0][:, ::2].mean(1)) - np.log(asked[0.0][:, 1::2].mean(1))
+        halves = np.log(asked[0.0][:, ::2].mean(1)) - np.log(
+            asked[0.0][:, 1::2].mean(1)
+        )
         gates = [
             competence(of_replicates("accuracy of none", hit[0.0], SHARE), TRIVIAL),
             within(
@@ -86,7 +88,9 @@ class LocalRegNdeClaim(Claim[LocalRegNdeClaimParams]):
         self, results: Results, data: str, weight: float, metric: str
     ) -> Floats:
         """A metric of an arm's float32 files, (S, R)."""
-        return results.metric(data, policy_of(results.params, weight), "float32", metric)
+        return results.metric(
+            data, policy_of(results.params, weight), "float32", metric
+        )
 
     def unrolled(self, results: Results, data: str) -> Mapping[float, Floats]:
         """Evaluations in the graphs of fixed steps by weight, (S,)."""

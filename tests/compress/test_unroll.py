@@ -91,9 +91,9 @@ def test_the_file_is_the_network(unrolled: bool, tmp_path: Path):
         file = OnnxPredictor(model, contract, "exact")
         draw = np.random.default_rng(0)
         told = check_predictor_parity(
-            Path("x.onnx"), policy, k, file, given, draw, 1e-5
+            Path("x.onnx"), policy, k, file, given, draw, 1e-4
         )
-        assert told["max"] < (1e-5 if unrolled else 1e-12)
+        assert told["max"] < (1e-4 if unrolled else 1e-12)
         assert ("evaluations" in contract) == unrolled
     alone = take(policy, 1).answer(rows().arrays)
     assert torch.allclose(alone[0], policy.answer(rows().arrays)[1], atol=1e-6)

@@ -86,7 +86,7 @@ def test_the_estimate_is_the_solvers_own_by_hand(estimate: str):
         else:
             top = (k[6] - k[5])[seed].square().mean().sqrt()
             right = top / (u_new - before)[seed].square().mean().sqrt() / 3.5068
-        assert float(value[seed]) == pytest.approx(float(right), rel=1e-4)
+        assert float(value[seed]) == pytest.approx(right.item(), rel=1e-4)
 
 
 def test_stiffness_is_0_where_nothing_moves():
