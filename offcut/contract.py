@@ -64,6 +64,11 @@ def read_contract(path: Path, data: bytes, model: Model) -> Contract:
         if keys:
             differing = f"other values for {', '.join(sorted(keys))}"
             raise RefusedError(path, KEY, differing, "those beside it", MEND)
+    if kind := inside.get("kind"):
+        mend = "open it with onnxruntime; the README.md beside it says how"
+        raise RefusedError(
+            path, "kind", f"a {kind}, which acts in no world", "a policy", mend
+        )
     _check_fields(path, inside)
     measured_of = {"opset": model.opset, "ir": model.ir, "producer": model.producer}
     for key, expected in {"producer": PRODUCER, **inside}.items():

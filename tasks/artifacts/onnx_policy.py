@@ -205,6 +205,9 @@ class OnnxPolicy:
                 domain, or needs a newer opset than onnxruntime runs.
         """
         contract = read_contract(path.with_suffix(".json"))
+        if kind := contract.get("kind"):
+            mend = "ask it for a metric: a predictor acts nowhere"
+            raise RefusedError(path, "kind", f"a {kind}", "a policy", mend)
         data = checked_bytes(path, contract)
         if distribution:
             data = _with_head(data)

@@ -112,7 +112,9 @@ def wanted(params: Mapping[str, Any], where: object = "params.yaml") -> list[Wan
     for dataset in names(params, "datasets", where):
         data = f"data/datasets/{dataset}-v0"
         stage = f"{MAKERS[group_of(params, dataset)]}@{dataset}"
-        outputs.append(Wanted(data, ("card.json", "world.json"), stage))
+        arrays = dataset in names(params, "predicted", where, needed=False)
+        if not arrays:  # what named arrays say of themselves nothing here reads
+            outputs.append(Wanted(data, ("card.json", "world.json"), stage))
         if dataset in names(params, "measured", where, needed=False):
             outputs.append(Wanted(f"data/qdc/{dataset}", (), f"measure@{dataset}"))
         # revisions from before a study named its policies trained and kept the same
@@ -135,6 +137,10 @@ def wanted(params: Mapping[str, Any], where: object = "params.yaml") -> list[Wan
                 for kind, stage in made[: 2 if dataset in played else 1]:
                     out = f"data/{kind}/{leaf}/{variant}"
                     outputs.append(Wanted(out, (), f"{stage}@{branch}-{variant}"))
+                for metric in names(params, "metrics", where, needed=False):
+                    out = f"data/evaluations/{leaf}/{variant}/{metric}"
+                    stage = f"evaluate_predictor@{branch}-{variant}-{metric}"
+                    outputs.append(Wanted(out, (), stage))
     return outputs
 
 

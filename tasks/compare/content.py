@@ -9,6 +9,7 @@ from markupsafe import Markup
 from tasks.compare import differences
 from tasks.compare.headline import Headline, alone, headline
 from tasks.compare.made_by import Change, changes
+from tasks.compare.metrics import MetricRow, metrics
 from tasks.compare.onnx_graphs import Graphs, graphs
 from tasks.compare.pair import Estimate, Versus, estimates, union
 from tasks.compare.results import Section, reasons, sections
@@ -65,6 +66,7 @@ class Content:
         sections: Results, one a dataset.
         unpaired: Revision, reason and variants that could not be paired.
         estimates: Variants or estimators whose numbers come from no world.
+        metrics: Of predictors.
         made_by: How variants were made differently.
         params: params.yaml side by side.
         packages: requirements.lock side by side.
@@ -86,6 +88,7 @@ class Content:
     sections: tuple[Section, ...]
     unpaired: tuple[tuple[str, str, tuple[Key, ...]], ...]
     estimates: tuple[Estimate, ...]
+    metrics: tuple[MetricRow, ...]
     made_by: tuple[Change, ...]
     params: differences.Table
     packages: differences.Table
@@ -143,6 +146,7 @@ def content(
         sections=tuple(sections(revisions, versus)),
         unpaired=tuple(reasons(versus)),
         estimates=tuple(estimates(revisions)),
+        metrics=tuple(metrics(revisions)),
         made_by=tuple(
             change
             for revision in revisions[1:]

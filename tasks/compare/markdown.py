@@ -31,6 +31,7 @@ def summary(v: Content) -> str:
     parts += _results(v)
     parts += _unpaired(v)
     parts += _estimates(v)
+    parts += _metrics(v)
     parts += _missing(v)
     parts += _made_by(v)
     parts += _differing("Parameters that differ", v.params, v)
@@ -116,6 +117,22 @@ def _estimates(v: Content) -> list[str]:
     )
     about = "No world was played; these are not comparable with the scores above."
     return ["## Estimates", "", about, "", *lines] if lines else []
+
+
+def _metrics(v: Content) -> list[str]:
+    """Metrics of predictors."""
+    rows = [
+        [
+            plain(named(row.key, v.alone)),
+            plain(row.metric),
+            *(words.short(one["mean"]) if one else "—" for one in row.values),
+        ]
+        for row in v.metrics
+    ]
+    lines = table(
+        ["predictor", "metric", *(revision.name for revision in v.revisions)], rows
+    )
+    return ["## Metrics", "", *lines] if lines else []
 
 
 def _made_by(v: Content) -> list[str]:

@@ -123,6 +123,8 @@ def versus(baseline: Revision, other: Revision, params: VerdictParams) -> Versus
     pairs, unpaired = [], []
     for key in union(baseline.results, other.results):
         both = (revision.results.get(key) for revision in (baseline, other))
+        if any(key == name[:3] for r in (baseline, other) for name in r.metrics):
+            continue  # metrics stand in a table of their own
         if all(result is not None and result.is_estimate for result in both):
             continue  # estimates stand in a table of their own
         reason = obstacle(baseline, other, key)

@@ -17,6 +17,7 @@ from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.evaluation import STATED, TABLE, Episodes
 from tasks.artifacts.files import check_sha256, sha256
 from tasks.artifacts.formats import Batches, Contract, Evaluation
+from tasks.artifacts.measured import Measured, read_measured
 from tasks.artifacts.params import load
 from tasks.artifacts.recorded import World
 from tasks.compare import Missing, Source, Wanted, files, wanted
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 Key = tuple[str, str, str]  # dataset, learner, variant
 T = TypeVar("T")
+MEASURED = 3  # names of a folder in which a metric of a predictor has its own
 ESTIMATED = ("kind", "variant", "discounted.mean", "discounted.low", "discounted.high")
 
 
@@ -89,6 +91,8 @@ class Revision:
         results: Every variant of the study, in its order.
         estimates: metrics.json by dataset, learner and estimator.
         qdc: Quality, diversity and complexity by dataset.
+        metrics: What a predictor's metric came to, by dataset, learner, variant and
+            metric.
         gaps: What is missing or unreadable.
     """
 
@@ -103,6 +107,7 @@ class Revision:
     results: dict[Key, Result] = field(default_factory=dict)
     estimates: dict[Key, Estimate] = field(default_factory=dict)
     qdc: dict[str, Letters] = field(default_factory=dict)
+    metrics: dict[tuple[str, ...], Measured] = field(default_factory=dict)
     gaps: list[Missing] = field(default_factory=list)
 
     @property
@@ -173,6 +178,10 @@ def _read(revision: Revision, out: Wanted) -> None:
         )
         if estimate is not None:
             revision.estimates[names[0], names[1], names[2]] = estimate
+    elif kind == "evaluations" and len(names) > MEASURED:
+        measure = _kept(revision, out, lambda: read_measured(folder, "dvc repro")[1])
+        if measure is not None:
+            revision.metrics[tuple(names)] = measure
     else:
         _read_result(revision, out, kind, (names[0], names[1], names[2]))
 

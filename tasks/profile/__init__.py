@@ -51,7 +51,8 @@ def feed(contract: Mapping[str, Any], batch: int) -> dict[str, NDArray[Any]]:
         elif name == "legal":
             made[name] = np.ones(shape, np.float32)
         else:
-            made[name] = draw.standard_normal(shape, np.float32)
+            kind = np.float64 if entry.get("dtype") == "float64" else np.float32
+            made[name] = draw.standard_normal(shape, np.float32).astype(kind)
     for name, entry in contract["carry"].items():
         shape = (batch, *entry["shape"][1:])
         made[name] = np.full(shape, entry["reset"], np.float32)
