@@ -17,7 +17,9 @@ What a world can do beyond stepping is a capability, asked for with :func:`requi
 | capability | where | meaning |
 |---|---|---|
 | ``reset_to`` | batch | start an episode in a given state |
-| ``set_params`` | batch | change physical parameters |
+| ``set_params`` | batch | change physical parameters of each sub-environment |
+| ``apply_force`` | batch | push each sub-environment for one step |
+| ``simulated`` | world | the twin whose physics is a little wrong |
 | ``answers`` | batch | the right action of each sub-environment, (N,) |
 | ``termination_fn`` | world | whether (s, a, s') ends an episode, no simulator |
 | ``descriptor`` | world | what an episode did, D numbers |
@@ -208,6 +210,7 @@ class World(Method[WorldParams], ABC):
         RefusedError: If the parameters name an environment that is not the class's.
 
     Attributes:
+        batch: The class of its batches.
         env_ids: The Gymnasium ids its parameters may name. Gymnasium imports the module
             that an id names before a colon, and parameters may come with a dataset, so
             no other id is ever handed to it.
@@ -223,6 +226,7 @@ class World(Method[WorldParams], ABC):
     action_space: Box | Discrete
     step_seconds: float
     masked: bool = False
+    batch: ClassVar[type[Batch]]
     env_ids: ClassVar[tuple[str, ...]] = ()
     any_name: ClassVar[bool] = False
     playable: ClassVar[bool] = True
@@ -255,9 +259,14 @@ class World(Method[WorldParams], ABC):
         space = self.action_space
         return int(space.n if isinstance(space, Discrete) else space.shape[0])
 
-    @abstractmethod
     def make(self, num_envs: int) -> Batch:
         """A batch of sub-environments, to be reset before the first step."""
+        return self.batch(self, num_envs)
+
+    @property
+    def real(self) -> "World":
+        """Where policies are judged: this world, unless it is a simulated twin."""
+        return self
 
     def env_spec(self) -> EnvSpec:
         """Gymnasium's recipe for one such environment, with this world's time limit."""
@@ -277,23 +286,15 @@ class World(Method[WorldParams], ABC):
 
 
 def require(owner: World | Batch, capability: str) -> Any:
-    """A capability of a world or batch, usually a method; the module lists them.
-
-    Args:
-        owner: Whose.
-        capability: Its name.
+    """A capability of a world or batch, usually a method, by its name.
 
     Raises:
-        RefusedError: If the owner has none of that name.
+        RefusedError: If the owner has none of that name; names the worlds that have.
     """
     value = getattr(owner, capability, None)
     if value is None:
+        from tasks.worlds.engine.capabilities import missing  # it reads all worlds
+
         world = owner.world if isinstance(owner, Batch) else owner
-        raise RefusedError(
-            PARAMS,
-            "world",
-            f"{world.params.name}, which has no {capability}",
-            f"a world that can {capability}",
-            "choose another world; docs/methods.md lists capabilities",
-        )
+        raise missing(world.params.name, capability)
     return value

@@ -7,7 +7,7 @@
 
 Reward a step: 1, also at the last. Terminates when abs(place) > 2.4 m or
 abs(angle) > 12 degrees. Control step 0.02 s; truncated after 500 steps. Starts at
-U(-0.05, 0.05) each.
+U(-0.05, 0.05) each. An outer force acts on the cart, to the right (N).
 
 Source: Gymnasium 1.x ``CartPole-v1`` (Barto, Sutton, Anderson 1983); the arithmetic
 follows it to the last bit.
@@ -15,16 +15,17 @@ follows it to the last bit.
 
 import math
 from collections.abc import Mapping
-from typing import ClassVar
 
 import numpy as np
 
-from tasks.worlds import Actions, Flags, Floats, World
+from tasks.worlds import Actions, Flags, Floats
 from tasks.worlds.cores.classic_control import (
     ClassicBatch,
     ClassicWorld,
     uniform_start,
 )
+from tasks.worlds.cores.physics import FROM_ZERO, Parameter, PhysicalWorld
+from tasks.worlds.cores.twin import Twin
 
 DT = 0.02
 MAX_PLACE, MAX_ANGLE = 2.4, 12 * 2 * math.pi / 360
@@ -34,16 +35,7 @@ START = np.full(4, 0.05)  # widest start: m, m/s, rad, rad/s
 class CartPoleBatch(ClassicBatch):
     """Carts as arrays: q (N, 4) is place, speed, angle and angular speed."""
 
-    # m/s^2, kg of the cart, kg of the pole, m (half the pole), N
-    nominal: ClassVar[Mapping[str, float]] = {
-        "gravity": 9.8,
-        "cart": 1.0,
-        "mass": 0.1,
-        "length": 0.5,
-        "force": 10.0,
-    }
-
-    def __init__(self, world: World, num_envs: int) -> None:
+    def __init__(self, world: PhysicalWorld, num_envs: int) -> None:
         super().__init__(world, num_envs)
         self.q: Floats = np.zeros((num_envs, 4))
 
@@ -51,10 +43,11 @@ class CartPoleBatch(ClassicBatch):
         self.q[i] = uniform_start(seed, START)
 
     def _step(self, actions: Actions, live: Flags) -> tuple[Floats, Flags]:
-        gravity, cart, mass, length, strength = (self.psi[k] for k in self.nominal)
+        now = (self.constants[name] for name in self.world.physics)
+        gravity, cart, mass, length, strength = now
         total, moment = mass + cart, mass * length
         x, dx, angle, turn = self.q.T
-        force = np.where(actions == 1, strength, -strength)
+        force = np.where(actions == 1, strength, -strength) + self.force[:, 0]
         cos, sin = np.cos(angle), np.sin(angle)
         push = (force + moment * np.square(turn) * sin) / total
         spin = (gravity * sin - cos * push) / (
@@ -90,6 +83,14 @@ class CartPole(ClassicWorld):
 
     batch = CartPoleBatch
     step_seconds = DT
+    physics: Mapping[str, Parameter] = {
+        "gravity": Parameter(9.8, "m/s^2", FROM_ZERO),
+        "cart": Parameter(1.0, "kg"),
+        "mass": Parameter(0.1, "kg"),  # of the pole
+        "length": Parameter(0.5, "m"),  # half the pole's
+        "force": Parameter(10.0, "N"),
+    }
+    force_names = ("cart",)
 
     def termination_fn(
         self, state: Floats, action: Floats, next_state: Floats
@@ -101,6 +102,10 @@ class CartPole(ClassicWorld):
         """
         del state, action
         return _fallen(next_state)
+
+
+class CartPoleTwin(Twin, CartPole):
+    """The cart and its simulated twin; cores/twin.py says what that is."""
 
 
 def _fallen(q: Floats) -> Flags:

@@ -16,12 +16,14 @@ import numpy as np
 from tasks.worlds import Floats
 from tasks.worlds.cores.endless import Endless
 from tasks.worlds.cores.mujoco import MujocoWorld
+from tasks.worlds.cores.twin import Twin
 
 
 class HalfCheetah(Endless, MujocoWorld):
     """A robot that shall run; the module says what it observes and earns."""
 
     env_ids = ("HalfCheetah-v5",)
+    pushed_bodies = ("torso", "bfoot", "ffoot")
 
     def observe(self, qpos: Floats, qvel: Floats) -> Floats:
         """Positions without x, velocities: (N, 17)."""
@@ -34,3 +36,7 @@ class HalfCheetah(Endless, MujocoWorld):
         del qvel
         forward, cost = self.forward_reward(before, qpos, actions)
         return forward - cost
+
+
+class HalfCheetahTwin(Twin, HalfCheetah):
+    """The runner and its simulated twin; cores/twin.py says what that is."""

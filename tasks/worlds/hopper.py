@@ -18,12 +18,14 @@ import numpy as np
 
 from tasks.worlds import Flags, Floats
 from tasks.worlds.cores.mujoco import MujocoWorld
+from tasks.worlds.cores.twin import Twin
 
 
 class Hopper(MujocoWorld):
     """A robot that shall hop; the module says what it observes and earns."""
 
     env_ids = ("Hopper-v5",)
+    pushed_bodies = ("foot",)
 
     def observe(self, qpos: Floats, qvel: Floats) -> Floats:
         """Positions without x, velocities clipped: (N, 11)."""
@@ -59,3 +61,7 @@ class Hopper(MujocoWorld):
             & (np.abs(next_state[:, 1]) < 0.2)
             & np.all(np.abs(next_state[:, 1:]) < 100, axis=1)
         )
+
+
+class HopperTwin(Twin, Hopper):
+    """The hopper and its simulated twin; cores/twin.py says what that is."""

@@ -9,21 +9,25 @@ Reward a step: -(angle^2 + 0.1 speed^2 + 0.001 torque^2), from -16.27 to 0. Neve
 terminates. Control step 0.05 s; truncated after 200 steps. Starts at an angle of
 U(-pi, pi) with a speed of U(-1, 1).
 
+An outer force is a torque at the pivot (N m); what it costs is not paid for.
+
 Source: Gymnasium 1.x ``Pendulum-v1``; the arithmetic follows it to the last bit.
 """
 
 from collections.abc import Mapping
-from typing import ClassVar
 
 import numpy as np
 
-from tasks.worlds import Flags, Floats, World
+from tasks.worlds import Flags, Floats
 from tasks.worlds.cores.classic_control import (
     ClassicBatch,
     ClassicWorld,
+    squared,
     uniform_start,
 )
 from tasks.worlds.cores.endless import Endless
+from tasks.worlds.cores.physics import FROM_ZERO, Parameter, PhysicalWorld
+from tasks.worlds.cores.twin import Twin
 
 MAX_SPEED, MAX_TORQUE, DT = 8.0, 2.0, 0.05
 START = np.array([np.pi, 1.0])  # widest start: rad, rad/s
@@ -32,14 +36,7 @@ START = np.array([np.pi, 1.0])  # widest start: rad, rad/s
 class PendulumBatch(ClassicBatch):
     """Pendulums as arrays: angle (N,) from upright in rad, speed (N,) in rad/s."""
 
-    # m/s^2, kg, m
-    nominal: ClassVar[Mapping[str, float]] = {
-        "gravity": 10.0,
-        "mass": 1.0,
-        "length": 1.0,
-    }
-
-    def __init__(self, world: World, num_envs: int) -> None:
+    def __init__(self, world: PhysicalWorld, num_envs: int) -> None:
         super().__init__(world, num_envs)
         self.angle: Floats = np.zeros(num_envs)
         self.speed: Floats = np.zeros(num_envs)
@@ -48,13 +45,14 @@ class PendulumBatch(ClassicBatch):
         self.angle[i], self.speed[i] = uniform_start(seed, START)
 
     def _step(self, actions: Floats, live: Flags) -> tuple[Floats, Flags]:
-        g, m, length = (self.psi[name] for name in self.nominal)
+        g, m, length = (self.constants[name] for name in self.world.physics)
         torque = np.clip(actions[:, 0], -MAX_TORQUE, MAX_TORQUE)
         wrapped = ((self.angle + np.pi) % (2 * np.pi)) - np.pi
-        cost = wrapped**2 + 0.1 * self.speed**2 + 0.001 * (torque**2)
-        push = (
-            3 * g / (2 * length) * np.sin(self.angle) + 3.0 / (m * length**2) * torque
-        )
+        cost = squared(wrapped) + 0.1 * squared(self.speed) + 0.001 * squared(torque)
+        ease = 3.0 / (m * squared(length))  # of turning it
+        # float32 actions are multiplied in float32, as Gymnasium's numbers are
+        own = ease.astype(torque.dtype) * torque
+        push = 3 * g / (2 * length) * np.sin(self.angle) + own + ease * self.force[:, 0]
         speed = np.clip(self.speed + push * DT, -MAX_SPEED, MAX_SPEED)
         self.angle = np.where(live, self.angle + speed * DT, self.angle)
         self.speed = np.where(live, speed, self.speed)
@@ -85,3 +83,14 @@ class Pendulum(Endless, ClassicWorld):
 
     batch = PendulumBatch
     step_seconds = DT
+    physics: Mapping[str, Parameter] = {
+        "gravity": Parameter(10.0, "m/s^2", FROM_ZERO),
+        "mass": Parameter(1.0, "kg"),
+        "length": Parameter(1.0, "m"),
+    }
+    force_names = ("pivot",)
+    force_unit = "N m"
+
+
+class PendulumTwin(Twin, Pendulum):
+    """The pendulum and its simulated twin; cores/twin.py says what that is."""

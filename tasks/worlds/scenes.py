@@ -184,6 +184,7 @@ class ScenesBatch(Batch):
 class Scenes(Endless, World):
     """Pictures to tell apart; the module says what is drawn."""
 
+    batch = ScenesBatch
     env_ids = ("Scenes-v0",)
 
     def __init__(self, params: WorldParams) -> None:
@@ -191,10 +192,6 @@ class Scenes(Endless, World):
         self.observation_space = Box(0, 1, (WIDTH,), np.float32)
         self.action_space = Discrete(CLASSES)
         self.step_seconds = 1.0
-
-    def make(self, num_envs: int) -> ScenesBatch:
-        """A batch of sub-environments, to be reset before the first step."""
-        return ScenesBatch(self, num_envs)
 
     def env_spec(self) -> EnvSpec:
         """Gymnasium has no such environment, so its recipe names our own class."""

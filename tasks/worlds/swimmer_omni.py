@@ -26,6 +26,7 @@ from tasks.artifacts.episodes import Episode
 from tasks.worlds import Floats
 from tasks.worlds.cores.endless import Endless
 from tasks.worlds.cores.mujoco import MujocoWorld
+from tasks.worlds.cores.twin import Twin
 
 BONUS, COST = 1.0, 0.5
 REACH = 2.0  # m
@@ -35,6 +36,8 @@ class SwimmerOmni(Endless, MujocoWorld):
     """A swimmer whom staying pays; the module says what it observes and earns."""
 
     env_ids = ("Swimmer-v5",)
+    pushed_bodies = ("torso",)
+    plane = (0, 1)
 
     recipe: ClassVar[Mapping[str, Any]] = {
         "exclude_current_positions_from_observation": False,
@@ -59,3 +62,7 @@ class SwimmerOmni(Endless, MujocoWorld):
         del qvel
         forward, cost = self.forward_reward(before, qpos, actions)
         return BONUS + (forward - cost)  # forward counts 0 times
+
+
+class SwimmerOmniTwin(Twin, SwimmerOmni):
+    """The swimmer and its simulated twin; cores/twin.py says what that is."""

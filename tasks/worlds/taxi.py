@@ -110,6 +110,7 @@ class Taxi(World):
         legal: 1.0 where an action is allowed, (500, 6).
     """
 
+    batch = TaxiBatch
     env_ids = ("Taxi-v4",)
 
     masked = True
@@ -132,10 +133,6 @@ class Taxi(World):
     def single(self) -> Any:
         """One bare environment of Gymnasium, without wrappers."""
         return gymnasium.make(self.params.env_id).unwrapped
-
-    def make(self, num_envs: int) -> TaxiBatch:
-        """A batch of sub-environments, to be reset before the first step."""
-        return TaxiBatch(self, num_envs)
 
     def env_spec(self) -> EnvSpec:
         """Gymnasium's recipe, with the wrapper that gives the observation above."""

@@ -18,12 +18,14 @@ import numpy as np
 
 from tasks.worlds import Flags, Floats
 from tasks.worlds.cores.mujoco import MujocoWorld
+from tasks.worlds.cores.twin import Twin
 
 
 class Walker2d(MujocoWorld):
     """A robot that shall walk; the module says what it observes and earns."""
 
     env_ids = ("Walker2d-v5",)
+    pushed_bodies = ("foot", "foot_left")
 
     def observe(self, qpos: Floats, qvel: Floats) -> Floats:
         """Positions without x, velocities clipped: (N, 17)."""
@@ -47,6 +49,10 @@ class Walker2d(MujocoWorld):
         """Which steps (N,) end an episode, from observations (N, 17)."""
         del state, action
         return _outside(next_state[:, 0], next_state[:, 1])
+
+
+class Walker2dTwin(Twin, Walker2d):
+    """The walker and its simulated twin; cores/twin.py says what that is."""
 
 
 def _outside(height: Floats, angle: Floats) -> Flags:

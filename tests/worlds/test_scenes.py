@@ -12,11 +12,14 @@ from tests.worlds.harness import WorldTests, load
 class TestScenes(WorldTests):
     name = "scenes"
     capabilities = ("reset_to", "answers")
+    lacks = "apply_force"
 
     def test_set_params_changes_physics_and_returns(self):
         """It has no such capability, and says so."""
         batch = load(self.name).make(1)
-        with pytest.raises(RefusedError, match="which has no set_params"):
+        with pytest.raises(
+            RefusedError, match=r"no set_params, expected .* cartpole, .* hopper"
+        ):
             require(batch, "set_params")
 
 

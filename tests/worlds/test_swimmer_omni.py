@@ -11,7 +11,6 @@ from tests.worlds.harness import WorldTests, load
 class TestSwimmerOmni(WorldTests):
     name = "swimmer_omni"
     bonus = 1.0
-    capabilities = ("reset_to", "set_params")
 
 
 def test_an_episode_is_described_by_its_end():

@@ -1,4 +1,4 @@
-"""The world a dataset was recorded in, which is where its policies are judged."""
+"""Where policies are judged: the world of a dataset, or the real one of its twin."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from tasks.worlds.engine.recorded import recorded_world
 
 
 def world_of(dataset: str) -> World:
-    """Build the world a dataset was recorded in.
+    """Build the world a dataset was recorded in; of a simulated twin the real one.
 
     Args:
         dataset: A name under ``data/datasets``, without version.
@@ -15,4 +15,4 @@ def world_of(dataset: str) -> World:
     Raises:
         RefusedError: If the dataset is not there, or its world is none of this project.
     """
-    return recorded_world(Path("data/datasets") / f"{dataset}-v0")
+    return recorded_world(Path("data/datasets") / f"{dataset}-v0").real

@@ -145,4 +145,4 @@ def short_world(dataset: Path, steps: int) -> World:
     block = dict(read_world(dataset)["world"])
     if isinstance(limit := block.get("max_steps"), int):
         block["max_steps"] = min(limit, steps)
-    return build_world(block, dataset / FILE)
+    return build_world(block, dataset / FILE).real

@@ -83,6 +83,9 @@ class PointMaze(Endless, World):
         maze: Gymnasium-Robotics' own, with walls and sizes of its cells.
     """
 
+    batch = PointMazeBatch
+    maze: Any
+
     def __init__(self, params: WorldParams) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it announces changes of other worlds
@@ -99,10 +102,6 @@ class PointMaze(Endless, World):
     def single(self) -> Any:
         """One bare environment of Gymnasium-Robotics, without wrappers."""
         return gymnasium.make(self.params.env_id).unwrapped
-
-    def make(self, num_envs: int) -> PointMazeBatch:
-        """A batch of sub-environments, to be reset before the first step."""
-        return PointMazeBatch(self, num_envs)
 
     def env_spec(self) -> EnvSpec:
         """Gymnasium's recipe, with the wrappers that give the observation above."""

@@ -94,6 +94,7 @@ class Gym(World):
     Parameters = GymParams
     params: GymParams
     any_name = True
+    batch = GymBatch
 
     def __init__(self, params: GymParams) -> None:
         super().__init__(params)
@@ -148,10 +149,6 @@ class Gym(World):
                     "an environment that Gymnasium can make",
                     "change kwargs, or install what the environment needs",
                 ) from None
-
-    def make(self, num_envs: int) -> GymBatch:
-        """A batch of sub-environments, to be reset before the first step."""
-        return GymBatch(self, num_envs)
 
     def env_spec(self) -> EnvSpec:
         """Gymnasium's recipe; it flattens what is no list of numbers, as we do.
