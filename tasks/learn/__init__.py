@@ -119,13 +119,6 @@ class OnlineLearner(Learner[P], ABC):
             (S, N, A), as a batch will have it: in [-1, 1], or one-hot.
         """
 
-    def check_world(self, world: "World") -> None:
-        """Refuse a world that it cannot learn in, before anything is done there.
-
-        Raises:
-            RefusedError: If it cannot.
-        """
-
 
 class ReplayLearner(OnlineLearner[P], ABC):
     """A learner whose batches are drawn of a replay buffer.
@@ -148,3 +141,10 @@ class StreamingLearner(OnlineLearner[P], ABC):
     """
 
     Parameters: ClassVar[type[StreamingParams]]
+
+    def check_world(self, world: "World") -> None:
+        """Refuse a world that it cannot learn in, before anything is done there.
+
+        Raises:
+            RefusedError: If it cannot.
+        """
