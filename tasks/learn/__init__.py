@@ -144,13 +144,6 @@ class OnlineLearner(Learner[P], ABC):
         just been put into what :meth:`policy` and :meth:`critic` give.
         """
 
-    def check_world(self, world: World) -> None:
-        """Refuse a world that it cannot learn in, before anything is done there.
-
-        Raises:
-            RefusedError: If it cannot.
-        """
-
 
 class ReplayLearner(OnlineLearner[P], ABC):
     """A learner whose batches are drawn of a replay buffer.
@@ -173,6 +166,13 @@ class StreamingLearner(OnlineLearner[P], ABC):
     """
 
     Parameters: ClassVar[type[StreamingParams]]
+
+    def check_world(self, world: World) -> None:
+        """Refuse a world that it cannot learn in, before anything is done there.
+
+        Raises:
+            RefusedError: If it cannot.
+        """
 
 
 @dataclass(frozen=True)

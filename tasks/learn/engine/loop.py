@@ -110,13 +110,14 @@ def learn(
 
     Raises:
         RefusedError: If ``steps`` or a moment is no multiple of N, the disk has no room
-            for the buffer, the data are of other spaces, the learner cannot learn in
-            the world, the world does not repeat itself after a kill, or a metric or
-            weight stops being finite; the last checkpoint then stays.
+            for the buffer, the data are of other spaces, the world does not repeat
+            itself after a kill, or a metric or weight stops being finite; the last
+            checkpoint then stays.
     """
     n = learner.params.worlds
     check_whole(n, [steps, *moments], learner.method()[1])
-    learner.check_world(world)
+    if isinstance(learner, StreamingLearner):
+        learner.check_world(world)
     log_every = max(steps // LOGS // n, 1) * n
     spare = SPARE_LOGS * log_every
     worlds, draws = Worlds(world, learner.seeds, n), Draws(learner)
