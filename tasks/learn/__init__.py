@@ -59,12 +59,14 @@ class ReplayParams(OnlineParams):
         updates_per_step: Updates for each step of a seed after the warm-up.
         updates_per_episode: And for each of its episodes that ends after the warm-up.
         data_share: Share of each batch that is drawn of the dataset's rows instead.
+        record: Whether all actions are kept, so that the run can become a dataset.
     """
 
     replay: Annotated[int, Range(1, 10**9)]
     updates_per_step: Annotated[float, Range(0, 64)]
     updates_per_episode: Annotated[int, Range(0, 10**6)]
     data_share: Annotated[float, Range(0, 1)]
+    record: bool
 
     def __post_init__(self) -> None:
         """Also refuse a buffer less than the warm-up, no updates and no replay."""

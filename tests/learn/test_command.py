@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -14,11 +15,13 @@ from safetensors.torch import load_file
 from tasks.artifacts.dataset import write_dataset
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.policy import load_policy
+from tasks.artifacts.rows import load_transitions
 from tasks.artifacts.sealed import write_sealed
 from tasks.code import made_by
 from tasks.generate.engine.recording import Plan, collect
 from tasks.learn.__main__ import main
-from tasks.learn.engine import replay
+from tasks.learn.engine import replay, replayed
+from tasks.learn.engine.parts import Part
 from tasks.loggers import LOGGERS, VARIABLE
 from tasks.worlds.engine.behaviors import open_behavior
 from tasks.worlds.engine.recorded import recorded_world
@@ -202,3 +205,55 @@ def test_a_buffer_that_does_not_fit_is_refused_before_anything_is_made(
     with pytest.raises(RefusedError, match="what the memory has"):
         run("sac", processes=2)  # either half would fit
     assert not Path(".offcut/checkpoints").exists()
+
+
+@pytest.mark.parametrize(("worlds", "processes"), [(1, 2), (2, 1)])
+def test_what_it_did_becomes_a_dataset(
+    run: Run,
+    worlds: int,
+    processes: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    """All rows that it learned from, whole episodes but for the last ones."""
+    kept: list[Any] = []
+    real = Part.remove
+
+    def keep(part: Part) -> None:
+        kept.append(part)
+
+    monkeypatch.setattr(Part, "remove", keep)
+    block = {"record": True, "worlds": worlds}
+    run("sac", block=block, processes=processes)
+    out = Path("mine")
+    asked = ["replayed", "--dataset", "tiny", "--policy", "sac", "--seed", "1"]
+    monkeypatch.setattr("sys.argv", [*asked, "--out", str(out)])
+    replayed.main()
+    assert "make import SRC=mine/tiny-sac-1-v0" in capsys.readouterr().out
+    data = load_transitions(out / "tiny-sac-1-v0")
+    rows = np.fromfile(kept[-1].place / "replay", np.float32)
+    rows = rows.reshape(len(kept[-1].seeds), -1, 3 + 1 + 1 + 3 + 1)[-1, :60]
+    rows = rows.reshape(-1, worlds, 9).swapaxes(0, 1).reshape(-1, 9)  # world by world
+    assert np.array_equal(data.observation, rows[:, :3])
+    assert np.array_equal(data.next_observation, rows[:, 5:8])
+    np.testing.assert_allclose(data.action / 2, rows[:, 3:4], atol=1e-6)
+    np.testing.assert_allclose(data.reward, rows[:, 4], rtol=1e-6)
+    lengths = [20, 20, 20] if worlds == 1 else [20, 10, 20, 10]
+    assert np.bincount(data.episode).tolist() == lengths
+    assert not data.terminated.any()
+    with pytest.raises(RefusedError, match="expected nothing there"):
+        replayed.main()
+    monkeypatch.setattr("sys.argv", [*asked[:-1], "2", "--out", "other"])
+    with pytest.raises(RefusedError, match="seed: found 2, expected one of 1, 3"):
+        replayed.main()
+    for part in kept:
+        real(part)
+
+
+def test_a_run_without_record_becomes_none(run: Run, monkeypatch: pytest.MonkeyPatch):
+    run("sac")
+    asked = ["replayed", "--dataset", "tiny", "--policy", "sac", "--seed", "1"]
+    monkeypatch.setattr("sys.argv", [*asked, "--out", "mine"])
+    with pytest.raises(RefusedError, match="set record: true"):
+        replayed.main()
+    assert not Path("mine").exists()

@@ -166,8 +166,8 @@ def mixed(world: World, seeds: tuple[int, ...], **more: Any) -> Any:
 
 def episodic(world: World, seeds: tuple[int, ...], **more: Any) -> Any:
     """Updates when an episode ends, and some between."""
-    rates = {"updates_per_step": 0.1, "updates_per_episode": 3}
-    return sac(world, seeds[:1], **rates, **more)
+    own = {"updates_per_step": 0.1, "updates_per_episode": 3, "record": True}
+    return sac(world, seeds[:1], **own, **more)
 
 
 @pytest.mark.parametrize("kill", [29, 31, 57, 88, 89])
@@ -196,6 +196,9 @@ def test_killed_at_any_step_it_ends_with_the_same_bits(
     assert resumed.csv() == curves.csv()
     for name, tensor in whole.tensors().items():
         assert torch.equal(tensor, again.tensors()[name]), name
+    if make is episodic:
+        did = [tmp_path / place / "actions" for place in ("whole", "cut")]
+        assert did[0].read_bytes() == did[1].read_bytes()
     shutil.rmtree(tmp_path / "cut")
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from tasks.artifacts.actions import action_bounds
+from tasks.artifacts.checkpoint import Checkpoint
 from tasks.artifacts.curves import CURVES
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import whole_folder, write_text
@@ -21,7 +22,8 @@ from tasks.artifacts.params import PARAMS, build
 from tasks.artifacts.policy import save_policy
 from tasks.artifacts.study import Effort
 from tasks.learn import OnlineLearner, ReplayLearner
-from tasks.learn.engine.loop import check_whole, finished, learn
+from tasks.learn.engine.actions import Actions, write_actions
+from tasks.learn.engine.loop import STATE, check_whole, finished, learn
 from tasks.learn.engine.mixed import rows_of
 from tasks.learn.engine.replay import check_room
 from tasks.learn.engine.sources import row_widths
@@ -184,6 +186,16 @@ class Part:
         """The learner as the run left it, and its curves."""
         return finished(self.job.learner(self.seeds), self.place)
 
+    def acted(self) -> tuple[Sequence[Any], Sequence[Any]]:
+        """What each seed did, (T, N, A), and where it came to, (N, O)."""
+        learner, steps = self.job.fresh(self.seeds), self.job.effort.updates
+        n, seeds = learner.params.worlds, len(self.seeds)
+        shape = seeds, steps // n, n, learner.spaces.action
+        state = Checkpoint(self.place / "state").load()
+        assert state is not None  # noqa: S101  # every run ends with a checkpoint
+        ends = state.tensors[f"{STATE}observation"].numpy()
+        return list(Actions(self.place / "actions", shape).rows), list(ends)
+
     def remove(self) -> None:
         """Delete the folder, once the stage's output is in place."""
         shutil.rmtree(self.place, ignore_errors=True)
@@ -192,7 +204,7 @@ class Part:
 def write(
     job: Job, parts: Sequence[Part], folder: Path, origin: Mapping[str, Any]
 ) -> None:
-    """Write what the parts left: policy, critics, state, curves, snapshots.
+    """Write what the parts left: policy, critics, state, actions, curves, snapshots.
 
     Args:
         job: What was learned.
@@ -206,4 +218,9 @@ def write(
     write_policy(folder, whole, learners, job.effort, origin, {})
     about = {"learner": job.name, "steps": job.effort.updates}
     write_state(folder, learners, job.fresh(job.effort.seeds[:1]), about)
+    if job.block.get("record"):
+        acted = [part.acted() for part in parts]
+        rows, ends = ([x for pair in acted for x in pair[i]] for i in (0, 1))
+        said = {"dataset": job.dataset, "world_sha256": job.sha256}
+        write_actions(folder, job.effort.seeds, rows, ends, said)
     write_moments(folder, whole, [p.kept for p in parts], job.effort, origin)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from tasks.learn import ReplayLearner, StreamingLearner
+from tasks.learn.engine.actions import Actions
 from tasks.learn.engine.mixed import Dataset, rows_of
 from tasks.learn.engine.replay import Replay
 from tasks.learn.engine.worlds import Step
@@ -91,6 +92,10 @@ class Replayed:
         capacity = min(p.replay, steps)
         widths = row_widths(learner)
         self.replay = Replay(file, len(learner.seeds), capacity, spare, widths)
+        self.actions: Actions | None = None
+        if p.record:
+            of = len(learner.seeds), steps // p.worlds, p.worlds, learner.spaces.action
+            self.actions = Actions(file.with_name("actions"), of)
         self.noises = Noises(learner, batch)
         self.block = -1  # which was drawn
         self.updates = self.episodes = 0  # episodes: that ended after the warm-up
@@ -108,7 +113,10 @@ class Replayed:
         reward, ended = step.reward[..., None], step.terminated[..., None]
         row = (step.observation, step.action, reward, step.next_observation, ended)
         self.replay.add(*row, *more)
-        if done > self.learner.params.warm_up:
+        p = self.learner.params
+        if self.actions:
+            self.actions.add(done // p.worlds - 1, step.action)
+        if done > p.warm_up:
             self.episodes += int((step.terminated | step.truncated).sum())
         metrics = []
         while self.updates < self.due(done):
@@ -147,8 +155,10 @@ class Replayed:
         self.replay.count, self.updates = done, self.due(done)
 
     def flush(self) -> None:
-        """Write the rows."""
+        """Write rows and actions."""
         self.replay.flush()
+        if self.actions:
+            self.actions.flush()
 
 
 class Streamed:
