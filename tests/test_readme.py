@@ -2,10 +2,14 @@
 
 import json
 import re
+import shlex
 
 import pytest
+import yaml
 
+from tasks.artifacts.compose import composed
 from tasks.code import methods
+from tasks.code.check import check
 from tests.house import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -46,6 +50,15 @@ def test_every_study_is_named():
     files = {path.stem for path in (ROOT / "params/study").glob("*.yaml")}
     smoke = {name for name in files if name.endswith("_smoke")}
     assert named == files - smoke
+
+
+SWEEPS = (ROOT / "docs/sweeps.md").read_text(encoding="utf-8")
+COMMANDS = re.findall(r'make study NAME=(\w+) SET="(.+)"', README + SWEEPS)
+
+
+@pytest.mark.parametrize(("study", "overrides"), sorted(set(COMMANDS)))
+def test_a_study_of_other_parameters_is_one(study: str, overrides: str):
+    check(yaml.safe_load(composed([f"study={study}", *shlex.split(overrides)])))
 
 
 def test_the_answer_is_the_studys():

@@ -18,8 +18,8 @@ def run_stage(main: Callable[[], None]) -> int:
 
     A disk that turns out full or read-only in the middle of the work is refused too:
     outputs are written beside their place and renamed, so nothing half-written is left.
-    Ctrl-C ends it with that word; where what reads its output has ended, as `head` does,
-    it ends without one. Every other error is a fault of the code and keeps
+    Ctrl-C ends it with that word; where what reads its output has ended, as `head`
+    does, it ends without one. Every other error is a fault of the code and keeps
     its traceback. Started by DVC, it ends with DVC: killed, or ended by SIGTERM, DVC
     leaves its commands to themselves, and so does the shell between the two. A stage
     that dvc.lock does not have may be new, or the file was cut short by a kill, which

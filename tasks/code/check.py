@@ -5,6 +5,7 @@ after the first. Here all blocks are parsed at once; nothing is built.
 """
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from tasks.artifacts.errors import RefusedError
@@ -55,11 +56,28 @@ def _check_all(names: Iterable[str], known: Iterable[str], where: str) -> None:
         check_known(name, known, where)
 
 
+def _check_taken(
+    names: Iterable[str], params: Mapping[str, Any], group: str, where: str
+) -> None:
+    """Refuse the first name that the study has no block of.
+
+    Raises:
+        RefusedError: With the word that adds the block, where there is such a method.
+    """
+    blocks = params.get(group, {})
+    for name in names:
+        if name not in blocks and (Path("params") / group / f"{name}.yaml").exists():
+            found, expected = "a name whose parameters are not there", "them"
+            mend = f"add +{group}@{group}.{name}={name} to SET, or to its defaults"
+            raise RefusedError(PARAMS, f"{where}.{name}", found, expected, mend)
+        check_known(name, blocks, where)
+
+
 def _trained(params: Mapping[str, Any], study: Study) -> list[str]:
     """Names of the policies training leaves: of weightings and sweeps too."""
-    _check_all(study.learners, params["train"], "study.learners")
+    _check_taken(study.learners, params, "train", "study.learners")
     weighted = study.weighted
-    _check_all(weighted.learners, params["train"], "study.weighted.learners")
+    _check_taken(weighted.learners, params, "train", "study.weighted.learners")
     schemes = params.get("weighting", {})
     _check_all(weighted.weightings, schemes, "study.weighted.weightings")
     both = [f"{a}-{b}" for a in weighted.learners for b in weighted.weightings]
@@ -72,7 +90,7 @@ def _trained(params: Mapping[str, Any], study: Study) -> list[str]:
 def _learned(params: Mapping[str, Any], study: Study) -> tuple[str, ...]:
     """Names of the policies that are learned in a world."""
     blocks, where = params["learn"], "study.learned"
-    _check_all(study.learned, blocks, where)
+    _check_taken(study.learned, params, "learn", where)
     for name in study.learned:
         if name in params["train"]:
             expected = "another name: a learner of datasets has it"
@@ -109,9 +127,9 @@ def _adopted(params: Mapping[str, Any], study: Study) -> tuple[str, ...]:
 def _made(params: Mapping[str, Any], study: Study) -> list[str]:
     """Names of the variants compression leaves, ``<first>-<then>`` included."""
     first, then = study.chains.first, study.chains.then
-    _check_all(study.compressors, params["compress"], "study.compressors")
+    _check_taken(study.compressors, params, "compress", "study.compressors")
     _check_all(first, study.compressors, "study.chains.first")
-    _check_all(then, params["compress"], "study.chains.then")
+    _check_taken(then, params, "compress", "study.chains.then")
     return [*study.compressors, *(f"{a}-{b}" for a in first for b in then)]
 
 
@@ -123,7 +141,7 @@ def _check_lists(
     with_snapshots = [name for name in study.policies if name not in study.adopted]
     _check_all(study.curves, with_snapshots, "study.curves")
     _check_all(study.variants, made, "study.variants")
-    _check_all(study.estimators, params.get("estimate", {}), "study.estimators")
+    _check_taken(study.estimators, params, "estimate", "study.estimators")
     if "float32" not in study.variants:
         raise RefusedError(
             PARAMS,

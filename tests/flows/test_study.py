@@ -234,7 +234,7 @@ def test_in_prefect_its_stages_are_tasks_of_the_run(
     name = saved(first)[0]
     seen = ["python", "-m", "flows.study", "smoke"]
     page = project.folder / "data/experiments" / name / "index.html"
-    page.unlink()  # though all is cached, it is written again
+    page.unlink(missing_ok=True)  # though all is cached, it is written again
     said = project.run(*seen, CHANGE)
     assert saved(said.splitlines()[-1]) == (name, "the same as before")
     assert page.exists()
