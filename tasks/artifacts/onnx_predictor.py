@@ -51,7 +51,7 @@ def build_predictor(predictor: "Predictor", k: int) -> onnx.ModelProto:
 
 
 def _value_info(name: str, value: "Value") -> onnx.ValueInfoProto:
-    shape = ["batch", *value.shape]
+    shape: list[str | int | None] = ["batch", *value.shape]
     return helper.make_tensor_value_info(name, ONNX_TYPES[value.dtype], shape)
 
 

@@ -88,24 +88,20 @@ class LocalRegNdeClaim(Claim[LocalRegNdeClaimParams]):
         self, results: Results, data: str, weight: float, metric: str
     ) -> Floats:
         """A metric of an arm's float32 files, (S, R)."""
-        return results.metric(
-            data, policy_of(results.params, weight), "float32", metric
-        )
+        return results.metric(data, policy_of(weight), "float32", metric)
 
     def unrolled(self, results: Results, data: str) -> Mapping[float, Floats]:
         """Evaluations in the graphs of fixed steps by weight, (S,)."""
         if "unroll" not in results.params["study"]["variants"]:
             return {}
         tables = {
-            w: results.metric(
-                data, policy_of(results.params, w), "unroll", "evaluations"
-            )
+            w: results.metric(data, policy_of(w), "unroll", "evaluations")
             for w in self.arms
         }
         return {w: table.mean(axis=1) for w, table in tables.items()}
 
 
-def policy_of(params: Mapping[str, object], weight: float) -> str:
+def policy_of(weight: float) -> str:
     """The policy of a weight, as the study's sweep calls it."""
     (name,) = configurations("local_reg_nde", {"weight": [weight]})
     return name

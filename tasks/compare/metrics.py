@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tasks.artifacts.measured import Whole
-from tasks.compare.pair import union
 from tasks.compare.revision import Key, Revision
 
 
@@ -26,7 +25,7 @@ class MetricRow:
 def metrics(revisions: Sequence[Revision]) -> list[MetricRow]:
     """Every metric that some revision has, in the order of the first that has it."""
     rows = []
-    for name in union(*(revision.metrics for revision in revisions)):
+    for name in dict.fromkeys(name for r in revisions for name in r.metrics):
         told = [revision.metrics.get(name) for revision in revisions]
         first = next(one for one in told if one)
         dataset, learner, variant, metric = name

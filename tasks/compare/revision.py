@@ -107,7 +107,7 @@ class Revision:
     results: dict[Key, Result] = field(default_factory=dict)
     estimates: dict[Key, Estimate] = field(default_factory=dict)
     qdc: dict[str, Letters] = field(default_factory=dict)
-    metrics: dict[tuple[str, ...], Measured] = field(default_factory=dict)
+    metrics: dict[tuple[str, str, str, str], Measured] = field(default_factory=dict)
     gaps: list[Missing] = field(default_factory=list)
 
     @property
@@ -181,7 +181,7 @@ def _read(revision: Revision, out: Wanted) -> None:
     elif kind == "evaluations" and len(names) > MEASURED:
         measure = _kept(revision, out, lambda: read_measured(folder, "dvc repro")[1])
         if measure is not None:
-            revision.metrics[tuple(names)] = measure
+            revision.metrics[names[0], names[1], names[2], names[3]] = measure
     else:
         _read_result(revision, out, kind, (names[0], names[1], names[2]))
 

@@ -64,6 +64,8 @@ def action_error(before: Network, after: Network, rows: Rows) -> dict[str, float
             return {"mean": float(error.mean()), "max": float(error.max())}
         situation = rows.situation(before)
         now, then = acted(after, situation), acted(before, situation)
+        if not isinstance(before, Policy):
+            raise TypeError(f"{type(after).__name__} of a predictor")
         if before.discrete:
             share = (now != then).float().mean(1)  # (S,)
             return {"mean": float(share.mean()), "max": float(share.max())}

@@ -43,11 +43,11 @@ def main() -> None:
     add_name(parser, "--metric")
     known, rest = parser.parse_known_args(sys.argv[1:])
     variant = Variant.parse(params, __doc__ or "", rest)
-    kind, name = variant.kind(), known.metric or RETURNS
+    kind, name = variant.kind(), str(known.metric or RETURNS)
     if kind not in JUDGES:
-        where, known = next(iter(variant.files().values())), " or ".join(JUDGES)
+        where, kinds = next(iter(variant.files().values())), " or ".join(JUDGES)
         mend = "make it again with: dvc repro"
-        raise RefusedError(where, "kind", kind, known, mend)
+        raise RefusedError(where, "kind", kind, kinds, mend)
     method = build(checked(params, "evaluate", name), f"evaluate.{name}")
     contract, run = JUDGES[kind]
     if not isinstance(method, contract):

@@ -76,7 +76,7 @@ class OdeClassifier(Predictor):
         try:
             parts = [
                 self._solved(part, Tolerance(atol, rtol))
-                for part in image.split(BATCH, dim=1)
+                for part in torch.split(image, BATCH, dim=1)
             ]
         finally:
             self.float()

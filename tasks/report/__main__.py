@@ -46,9 +46,7 @@ def main() -> None:
     write_json(OUT / "metrics.json", numbers)
     write_json(OUT / TABLE, all_files)
     write_text(OUT / "index.html", page)
-    count = len(judged) + sum(
-        len(data.unplayed) for data in (*study.logs, *study.predicted)
-    )
+    count = len(judged) + sum(len(data.unplayed) for data in study.unplayed)
     print(f"wrote {OUT}: {count} variants, {len(page) / 1e3:.0f} kB")
 
 

@@ -81,7 +81,7 @@ def test_metrics_are_refused_of_policies():
 def test_a_predictors_learner_is_refused_of_episodes():
     params = yaml.safe_load(composed(["study=smoke"]))
     params["train"]["classifier"] = _block("train/classifier")
-    params["grid"] = {"classifier": {}}
+    params["grid"] = {"bc": {}, "classifier": {}}
     params["study"]["learners"] = ["classifier"]
     params["study"]["policies"] = ["classifier"]
     with pytest.raises(RefusedError, match="found classifier, a learner of named arr"):

@@ -72,7 +72,7 @@ class Rows:
             return self.visited[0]["observation"]
         return self.observations.expand(policy.seeds, -1, -1)
 
-    def with_visits(self, policy: Policy, states: str) -> "Rows":
+    def with_visits(self, policy: Any, states: str) -> "Rows":
         """The same with ``states`` of :class:`VisitingParams` obeyed.
 
         Raises:

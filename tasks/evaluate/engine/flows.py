@@ -14,7 +14,7 @@ from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.onnx_predictor import OnnxPredictor
 from tasks.nets.tsit5 import Floats, Solution, Tolerance, solve
 
-KEYS = {
+KEYS: dict[str, Any] = {
     "reads": str, "state": str, "time": str, "derivative": str,
     "end": (int, float), "atol": (int, float), "rtol": (int, float),
 }  # fmt: skip

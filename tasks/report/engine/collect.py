@@ -125,6 +125,11 @@ class Study:
     params_sha256: str | None
     swept: dict[str, dict[str, Numbers]]
 
+    @property
+    def unplayed(self) -> "tuple[Data | Predicted, ...]":
+        """Datasets of which no file was played: logs, then named arrays."""
+        return (*self.logs, *self.predicted)
+
 
 def collect(
     params: Mapping[str, Any],

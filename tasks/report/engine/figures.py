@@ -35,8 +35,8 @@ def metrics(study: Study, rows: Sequence[Row]) -> dict[str, Any]:
     ``better``.
     """
     if not study.datasets:
-        alone = (*study.logs, *study.predicted)
-        files = {"files": sum(len(data.unplayed) for data in alone)}
+        count = sum(len(data.unplayed) for data in study.unplayed)
+        files: dict[str, Any] = {"files": count}
         return files | {data.name: _leading(study, data) for data in study.predicted}
     best = [best_of(data) for data in study.datasets]
     choices = [answer([r for r in rows if r.data is data]) for data in study.datasets]
@@ -204,7 +204,8 @@ def plots(study: Study, rows: Sequence[Row]) -> dict[str, str]:
         named = [label, a.dataset, a.learner, a.variant]
         table.append([*named, _round(a.bytes), score, low, high])
     files = {"pareto.csv": _csv(head, table)}
-    for data in (*study.datasets, *study.logs, *study.predicted):
+    every: tuple[Data | Predicted, ...] = (*study.datasets, *study.unplayed)
+    for data in every:
         for learner, curves in data.curves.items():
             drawn = dict(bands(curves))
             if isinstance(data, Data) and learner in data.learning:

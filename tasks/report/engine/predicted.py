@@ -27,6 +27,8 @@ from tasks.statistics.intervals import interval, mean, t_interval
 if TYPE_CHECKING:
     import pandas as pd
 
+RESAMPLES = 2000  # of a single seed's replicates
+
 
 @dataclass(frozen=True)
 class Answered(Files):
@@ -108,8 +110,15 @@ def difference(
     if len(apart) > 1:
         low, high = t_interval(apart.mean(axis=1), confidence)
     else:
-        draw, how = np.random.default_rng(0), {"resamples": 2000, "seeds": False}
-        low, high = interval(apart, mean, draw, confidence=confidence, **how)
+        draw = np.random.default_rng(0)
+        low, high = interval(
+            apart,
+            mean,
+            draw,
+            resamples=RESAMPLES,
+            confidence=confidence,
+            seeds=False,
+        )
     lower = child.measured[metric]["better"] == "lower"
     worse = low > 0 if lower else high < 0
     return Difference(float(apart.mean()), low, high, worse)

@@ -51,8 +51,7 @@ class Html(Report[HtmlParams]):
             for data in study.datasets
         ]
         choices = [section.choice for section in sections if section.choice]
-        alone = (*study.logs, *study.predicted)
-        every = [*rows, *(row for data in alone for row in kept(data))]
+        every = [*rows, *(row for data in study.unplayed for row in kept(data))]
         return template.render(
             study=study,
             sections=sections,

@@ -27,7 +27,7 @@ from tasks.artifacts.policy import load_policy, save_critic, save_policy
 from tasks.artifacts.study import Effort
 from tasks.artifacts.sweep import Numbers
 from tasks.loggers import Runs
-from tasks.train import Spaces
+from tasks.train import Learner, Spaces
 from tasks.train.engine.horizon import horizon, words
 from tasks.train.engine.logged import Logged
 from tasks.train.engine.loop import Curves, identity, resume, train
@@ -207,9 +207,8 @@ def write(
         curves = [of_share(c, len(learner.seeds), share) for learner, c in trained]
         whole, joined = job.learner([name], effort.seeds), interleave(curves)
         block, more = {**job.block, **job.tried[name]}, {}
-        # a predictor has no critics
         reached = None
-        if not isinstance(job.data, Arrays):
+        if isinstance(whole, Learner) and not isinstance(job.data, Arrays):
             reached = horizon(whole, block, job.data, joined)
         if reached:
             more["horizon"] = reached

@@ -13,7 +13,7 @@ import torch
 from tasks.artifacts.processes import Say
 from tasks.artifacts.processes import side_by_side as run_side_by_side
 from tasks.nets.critic import Critic
-from tasks.nets.policy import Policy
+from tasks.nets.network import Network
 from tasks.train.engine.loop import Curves
 
 Report = Callable[[int, dict[str, float]], None]
@@ -68,8 +68,8 @@ def side_by_side(
 
 
 def stack(
-    whole: Policy | Critic,
-    parts: Sequence[Policy] | Sequence[Critic],
+    whole: Network | Critic,
+    parts: Sequence[Network] | Sequence[Critic],
     share: tuple[int, int] = (0, 1),
 ) -> None:
     """Put the parts' policies, or their critics, together into one of all seeds.

@@ -37,7 +37,8 @@ def test_every_group_has_a_box_that_holds_its_purpose(nodes: dict[str, Node]):
 
 def test_lines_lead_from_what_is_read(nodes: dict[str, Node]):
     reads = {name: set(node.reads) for name, node in nodes.items()}
-    assert reads["data/datasets"] == {"generate", "import", "corrupt", "attack"}
+    makers = {"generate", "import", "corrupt", "attack", "collect"}
+    assert reads["data/datasets"] == makers
     assert reads["train"] == {"data/datasets", "measure"}
     assert reads["compress"] == {"data/policies"}  # datasets follow
     assert reads["evaluate"] == {"data/onnx"}
