@@ -184,16 +184,22 @@ def check_carried_parity(
             legal = generator.random((*at.shape, policy.action_width)) < 0.5
             legal[..., 0] = True
             inputs["legal"] = legal.astype(np.float32)
-        parts += _rollout_differences(alone, onnx_policy, inputs)
+        parts += _rollout_differences(alone, onnx_policy, inputs, tolerance)
         steps += at.size
     differences = np.concatenate(parts)
     return _result(path, steps, float(differences.max()), differences, tolerance)
 
 
 def _rollout_differences(
-    policy: Policy, onnx_policy: OnnxPolicy, inputs: Mapping[str, NDArray[np.float32]]
+    policy: Policy,
+    onnx_policy: OnnxPolicy,
+    inputs: Mapping[str, NDArray[np.float32]],
+    tolerance: float,
 ) -> list[NDArray[np.float32]]:
-    """Differences of each step and episode (B,), the largest of all that comes out."""
+    """Differences of each step and episode (B,), the largest of all that comes out.
+
+    A discrete action counts where one logit is clearly the best.
+    """
     batch, steps = inputs["observation"].shape[:2]
     theirs = onnx_policy.reset(batch)
     ours = {
@@ -211,6 +217,11 @@ def _rollout_differences(
             stacked = {name: torch.from_numpy(x)[None] for name, x in now.items()}
             our_outputs, ours = policy.step(stacked, ours)
         their_outputs, theirs = onnx_policy.step(now, theirs)
+        if policy.discrete:
+            clear = _clear(our_outputs["logits"][0].numpy(), tolerance)
+            ours_acted = our_outputs["action"][0].numpy()
+            acted = np.where(clear, their_outputs["action"], ours_acted)
+            their_outputs = {**their_outputs, "action": acted}
         pairs = [(their_outputs[name], our_outputs[name]) for name in their_outputs]
         pairs += [(theirs[name], ours[name]) for name in theirs]
         worst.append(np.max([_difference(x, y[0].numpy()) for x, y in pairs], axis=0))

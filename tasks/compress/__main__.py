@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from tasks.artifacts.files import whole_folder
 from tasks.artifacts.names import add_name
@@ -73,8 +72,8 @@ def read_rows(
 ) -> tuple[Rows, Rows]:
     """Calibration rows and as many others, held out.
 
-    A policy with a memory sees windows of the episodes, as many as have ``count`` rows
-    in all, and at least 32.
+    A policy that carries something sees windows of the episodes, as many as have
+    ``count`` rows in all, and at least 32.
 
     Args:
         dataset: Its name.
@@ -88,29 +87,26 @@ def read_rows(
     """
     folder = Path("data/datasets") / f"{dataset}-v0"
     draw, length = np.random.default_rng(DRAW), policy.memory + 1
-    halves: list[tuple[Tensor, Logged | None, Tensor | None]]
-    if policy.memory:
+    before: list[Logged | None] = [None, None]
+    if policy.carry():
         count = max(32, count // length)
         data = load_transitions(folder)
         n = len(data.episode)
         at = draw.choice(n, 2 * count, replace=2 * count > n)
-        logged_halves = [windows(data, rows, length) for rows in np.split(at, 2)]
-        halves = [(logged.observation[:, -1], logged, None) for logged in logged_halves]
+        before = [windows(data, rows, length) for rows in np.split(at, 2)]
+        drawn = data.observation[at]
+        masks = None if data.legal is None else data.legal[at]
     else:
         drawn, masks = load_rows(folder, 2 * count, draw)
-        halves = [
-            (
-                torch.from_numpy(drawn[half]),
-                None,
-                None if masks is None else torch.from_numpy(masks[half]),
-            )
-            for half in (slice(count), slice(count, None))
-        ]
     present = check_trained_on(folder, origin)
     seeds = tuple(origin["seeds"])
     calibration, held_out = (
-        Rows(observations, dataset, present, seeds, world, logged, legal)
-        for observations, logged, legal in halves
+        Rows(
+            torch.from_numpy(drawn[half]),
+            *(dataset, present, seeds, world, logged),
+            None if masks is None else torch.from_numpy(masks[half]),
+        )
+        for half, logged in zip((slice(count), slice(count, None)), before, strict=True)
     )
     return calibration, held_out
 

@@ -18,7 +18,7 @@ Shapes: S seeds, N worlds of a seed, B batch, O observation, A action.
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,9 @@ from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.method import P
 from tasks.artifacts.params import MEND, PARAMS, Params, Range
 from tasks.train import Learner
+
+if TYPE_CHECKING:
+    from tasks.worlds import World
 
 
 @dataclass(frozen=True)
@@ -138,3 +141,10 @@ class StreamingLearner(OnlineLearner[P], ABC):
     """
 
     Parameters: ClassVar[type[StreamingParams]]
+
+    def check_world(self, world: "World") -> None:
+        """Refuse a world that it cannot learn in, before anything is done there.
+
+        Raises:
+            RefusedError: If it cannot.
+        """

@@ -41,8 +41,8 @@ from tasks.artifacts.params import MEND, PARAMS, OneOf, Range
 from tasks.learn import Chance
 from tasks.learn.cores.stream import Stream, StreamParams
 from tasks.learn.cores.streaming_network import entropy, log_likelihood, softplus
+from tasks.nets.ends import FORBIDDEN
 from tasks.nets.policy import Policy
-from tasks.nets.streaming import FORBIDDEN
 from tasks.train import Batch, Spaces
 
 Luck = NDArray[np.float32]
@@ -164,7 +164,8 @@ class StreamX(Stream[StreamXParams]):
             seeds = over if sarsa else every
             told = self.learn_value(self.here, self.drawn, target, seeds)
             self.value.trace[over if sarsa else over | ~self.greedy] = 0
-            if sarsa:
+            if sarsa:  # told of the greedy action after it, its own is not drawn yet
+                told.pop("step_size")
                 self.waits, self.gain = ~over, reward
                 self.before, self.taken = self.here, self.drawn
         self.arrive(there, over)

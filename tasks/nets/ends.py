@@ -1,4 +1,4 @@
-"""The two ends of a policy's graph: its normaliser and its bounds.
+"""The two ends of a policy: its normaliser, and its bounds or its choice.
 
 Numbers that do nothing are no nodes, and numbers that are all the same are scalars. A
 first layer of floats takes the normaliser into its weights.
@@ -7,7 +7,10 @@ first layer of floats takes the normaliser into its weights.
 import torch
 from torch import Tensor
 
+from tasks.artifacts.actions import check_legal
 from tasks.nets.graph import Graph
+
+FORBIDDEN = -1e9  # logit of an action the mask forbids
 
 # rounding errors that folding may add to a sum of the first layer, at most
 ADDED = 1e-6
@@ -34,6 +37,34 @@ def emit_bounded(graph: Graph, x: str, scale: Tensor, offset: Tensor) -> None:
     x = _elementwise(graph, "Mul", x, scale, 1.0, "action_scale")
     x = _elementwise(graph, "Add", x, offset, 0.0, "action_offset")
     graph.add("Identity", x, name="action")
+
+
+def permitted(logits: Tensor, legal: Tensor) -> Tensor:
+    """Logits with those of forbidden actions very low, (S, B, A).
+
+    Args:
+        logits: (S, B, A).
+        legal: (S, B, A), above 0.5 where an action is allowed.
+
+    Raises:
+        RefusedError: If a mask forbids every action.
+    """
+    allowed = legal > 0.5
+    if not bool(allowed.any(-1).all()):
+        check_legal(legal.flatten(0, -2).cpu().numpy(), "policy")
+    return torch.where(allowed, logits, FORBIDDEN)
+
+
+def emit_choice(graph: Graph, x: str, masked: bool) -> None:
+    """``logits`` of x, by the input ``legal`` if masked; ``action``, the largest."""
+    if masked:
+        half = graph.constant("half", torch.tensor(0.5))
+        floor = graph.constant("forbidden", torch.tensor(FORBIDDEN))
+        allowed = graph.add("Greater", "legal", half, name="allowed")
+        graph.add("Where", allowed, x, floor, name="logits")
+    else:
+        graph.add("Identity", x, name="logits")
+    graph.add("ArgMax", "logits", name="action", axis=1, keepdims=0)
 
 
 def emit_first(

@@ -6,8 +6,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tasks.artifacts.actions import check_legal
-from tasks.nets.ends import emit_bounded, emit_clipped, emit_first, emit_normalised
+from tasks.nets.ends import (
+    emit_bounded,
+    emit_choice,
+    emit_clipped,
+    emit_first,
+    emit_normalised,
+    permitted,
+)
 from tasks.nets.graph import Graph
 from tasks.nets.layers import Linear, perceptron
 from tasks.nets.policy import Policy, build_layer
@@ -17,7 +23,6 @@ LOG_STD_RANGE = (-5.0, 2.0)
 HEADS = ("tanh", "clip", "gaussian", "categorical")
 # what lies between layers: its function and its ONNX operator
 ACTIVATIONS = {"relu": (torch.relu, "Relu"), "tanh": (torch.tanh, "Tanh")}
-FORBIDDEN = -1e9  # logit of an action the mask forbids
 
 
 class Feedforward(Policy):
@@ -134,12 +139,7 @@ class Feedforward(Policy):
             RefusedError: If a mask forbids every action.
         """
         logits = self.preactivation(x)
-        if legal is None:
-            return logits
-        allowed = legal > 0.5
-        if not bool(allowed.any(-1).all()):
-            check_legal(legal.flatten(0, -2).cpu().numpy(), "policy")
-        return torch.where(allowed, logits, FORBIDDEN)
+        return logits if legal is None else permitted(logits, legal)
 
     def forward(
         self,
@@ -251,7 +251,7 @@ class Feedforward(Policy):
             x = graph.add(operator, x, name=f"layer{i}.{self.activation}")
             x = layer.emit(graph, x, k, f"layer{i + 1}")
         if self.head == "categorical":
-            self._emit_choice(graph, x)
+            emit_choice(graph, x, self.masked)
             return
         if self.head == "gaussian":
             x = self._emit_sample(graph, x)
@@ -264,17 +264,6 @@ class Feedforward(Policy):
                 x = emit_clipped(graph, x, self.limit, "limited")
             x = graph.add("Tanh", x, name="squashed")
         emit_bounded(graph, x, self.action_scale, self.action_offset)
-
-    def _emit_choice(self, graph: Graph, x: str) -> None:
-        """The categorical head: masked logits and the number of the largest."""
-        if self.masked:
-            half = graph.constant("half", torch.tensor(0.5))
-            floor = graph.constant("forbidden", torch.tensor(FORBIDDEN))
-            allowed = graph.add("Greater", "legal", half, name="allowed")
-            graph.add("Where", allowed, x, floor, name="logits")
-        else:
-            graph.add("Identity", x, name="logits")
-        graph.add("ArgMax", "logits", name="action", axis=1, keepdims=0)
 
     def _emit_sample(self, graph: Graph, x: str) -> str:
         """The gaussian head: mean + exp(clip(log std)) * noise."""

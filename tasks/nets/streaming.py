@@ -1,8 +1,7 @@
 """The policy of Stream-x: LayerNorm without learned numbers, LeakyReLU, and a clock.
 
 Source: Elsayed, Vasan, Mahmood 2024 (arXiv 2410.14606). Each seed has statistics of its
-own of what it saw, so they are in the weights of the first layer and not in the
-normaliser that all seeds share.
+own of what it saw, which are frozen here; the normaliser that seeds share does nothing.
 
 A clock is one more input, the time in the episode from -0.5, 1 / limit a step; the
 first step after a reset shows the same time as the reset. The policy carries it.
@@ -15,14 +14,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tasks.artifacts.actions import check_legal
-from tasks.nets.ends import emit_bounded
+from tasks.nets.ends import emit_bounded, emit_choice, emit_normalised, permitted
 from tasks.nets.graph import Graph
 from tasks.nets.layers import EPSILON, standardise
 from tasks.nets.policy import Carried, Logged, Policy, build_layer
 
 SLOPE = 0.01  # of LeakyReLU below 0, which is ONNX's own
-FORBIDDEN = -1e9  # value of an action the mask forbids
 BEGIN = -0.5  # the clock at the first step
 
 
@@ -32,11 +29,35 @@ def between(x: Tensor, normed: bool) -> Tensor:
     return functional.leaky_relu(x, SLOPE)
 
 
-class Streaming(Policy):
-    """Observation, and the clock if it has one -> layers -> action.
+class Seen(nn.Module):
+    """What normalises the observations of each seed.
 
     Args:
-        layers: Stacked linear layers, the normaliser in the first.
+        stack: S.
+        width: O.
+
+    Attributes:
+        mean: (S, 1, O), units of the world.
+        std: (S, 1, O), same units, positive.
+    """
+
+    def __init__(self, stack: int, width: int) -> None:
+        super().__init__()
+        self.mean: Tensor
+        self.std: Tensor
+        self.register_buffer("mean", torch.zeros(stack, 1, width))
+        self.register_buffer("std", torch.ones(stack, 1, width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(S, B, O), units of the world -> the same, normalised."""
+        return (x - self.mean) / self.std
+
+
+class Streaming(Policy):
+    """Observation, normalised, and the clock if it has one -> layers -> action.
+
+    Args:
+        layers: Stacked linear layers.
         head: ``categorical``, the number of the largest allowed value; or ``clip``, the
             value itself in [-1, 1], scaled to the world's bounds.
         action_low: (A,); of a categorical head zeros.
@@ -44,6 +65,10 @@ class Streaming(Policy):
         normed: Whether a LayerNorm follows each hidden layer.
         limit: Steps of an episode for a clock; 0 for none.
         masked: The world forbids actions at times.
+
+    Attributes:
+        seen: Statistics of each seed's observations; until they are set it does
+            nothing.
     """
 
     def __init__(
@@ -61,6 +86,7 @@ class Streaming(Policy):
         super().__init__(torch.zeros(width), torch.ones(width), action_low, action_high)
         if head not in ("categorical", "clip"):
             raise ValueError(f"unknown head {head!r}")
+        self.seen = Seen(first.stack, width)
         self.layers: Any = nn.ModuleList(layers)
         self.head, self.normed, self.limit, self.masked = head, normed, limit, masked
 
@@ -70,7 +96,7 @@ class Streaming(Policy):
         return int(self.layers[0].stack)
 
     def values(self, x: Tensor) -> Tensor:
-        """Observations and the clock (S, B, inputs) -> the last layer's (S, B, A)."""
+        """Inputs of the first layer (S, B, I) -> what the last one gives (S, B, A)."""
         for layer in self.layers[:-1]:
             x = between(layer(x), self.normed)
         values: Tensor = self.layers[-1](x)
@@ -80,7 +106,7 @@ class Streaming(Policy):
         self, inputs: Mapping[str, Tensor], carry: Mapping[str, Tensor]
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Act for a step of B episodes, and let the clock go on."""
-        x, after = inputs["observation"], {}
+        x, after = self.seen(inputs["observation"]), {}
         if self.limit:
             x = torch.cat([x, carry["clock"].clamp(min=BEGIN)], -1)
             after = {"clock": carry["clock"] + 1 / self.limit}
@@ -89,10 +115,7 @@ class Streaming(Policy):
             action = values.clamp(-1, 1) * self.action_scale + self.action_offset
             return {"action": action}, after
         if self.masked:
-            allowed = inputs["legal"] > 0.5
-            if not bool(allowed.any(-1).all()):
-                check_legal(inputs["legal"].flatten(0, -2).cpu().numpy(), "policy")
-            values = torch.where(allowed, values, FORBIDDEN)
+            values = permitted(values, inputs["legal"])
         return {"action": values.argmax(-1), "logits": values}, after
 
     def inputs(self) -> dict[str, int]:
@@ -120,6 +143,10 @@ class Streaming(Policy):
         clock = BEGIN + (logged.time - 1) / self.limit
         return inputs, {"clock": clock[:, None].float()}
 
+    def linears(self) -> dict[str, nn.Module]:
+        """Its layers, in the order they run, by the names of ``get_submodule``."""
+        return {f"layers.{i}": layer for i, layer in enumerate(self.layers)}
+
     def spec(self) -> dict[str, Any]:
         """Class and arguments, for policy.json."""
         return {
@@ -143,7 +170,8 @@ class Streaming(Policy):
 
     def emit(self, graph: Graph, k: int) -> None:
         """Add seed slice ``k`` to a graph that has the policy's inputs and carry."""
-        x = "observation"
+        statistics = self.seen.mean[k, 0], self.seen.std[k, 0]
+        x = emit_normalised(graph, "observation", *statistics)
         if self.limit:
             begin = graph.scalar("begin", BEGIN)
             time = graph.add("Max", "clock", begin, name="time")
@@ -153,23 +181,16 @@ class Streaming(Policy):
         for i, layer in enumerate(self.layers):
             x = layer.emit(graph, x, k, f"layer{i}")
             if i + 1 < len(self.layers):
-                x = self._emit_between(graph, x, layer.outputs, i)
+                x = self.emit_between(graph, x, layer.outputs, i)
         if self.head == "clip":
             low = graph.constant("action_min", torch.tensor(-1.0))
             high = graph.constant("action_max", torch.tensor(1.0))
             x = graph.add("Clip", x, low, high, name="clipped")
             emit_bounded(graph, x, self.action_scale, self.action_offset)
             return
-        if self.masked:
-            half = graph.constant("half", torch.tensor(0.5))
-            floor = graph.constant("forbidden", torch.tensor(FORBIDDEN))
-            allowed = graph.add("Greater", "legal", half, name="allowed")
-            graph.add("Where", allowed, x, floor, name="logits")
-        else:
-            graph.add("Identity", x, name="logits")
-        graph.add("ArgMax", "logits", name="action", axis=1, keepdims=0)
+        emit_choice(graph, x, self.masked)
 
-    def _emit_between(self, graph: Graph, x: str, width: int, i: int) -> str:
+    def emit_between(self, graph: Graph, x: str, width: int, i: int) -> str:
         """LayerNorm with ones and zeros, and LeakyReLU."""
         if self.normed:
             ones = graph.constant(f"layer{i}.ones", torch.ones(width))

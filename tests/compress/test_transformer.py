@@ -23,6 +23,7 @@ def data(n: int = 1000) -> Any:
     draw = np.random.default_rng(0)
     normal = lambda *shape: draw.standard_normal(shape).astype(np.float32)  # noqa: E731
     return SimpleNamespace(
+        legal=None,
         observation=normal(n, 3),
         action=2 * np.tanh(normal(n, 1)),
         reward=normal(n),

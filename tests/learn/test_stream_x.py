@@ -1,20 +1,15 @@
-"""Stream-x: its steps by hand, its statistics, its start, and the policy it leaves."""
+"""Stream-x: its steps are the equations, and the policy it leaves acts as it does."""
 
-import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch.nn import functional
 
 from tasks.artifacts.errors import RefusedError
 from tasks.learn import Chance
-from tasks.learn.cores import obgd
-from tasks.learn.cores.running import RewardScale, Running
 from tasks.learn.cores.streaming_network import (
-    StreamingNetwork,
     entropy,
     log_likelihood,
 )
@@ -28,87 +23,6 @@ SEEDS = (3, 5)
 def learner(world: str = "cartpole", seeds: Any = SEEDS, **more: Any) -> Any:
     streaming = {"hidden": [8, 8], "worlds": 1, "warm_up": 0}
     return make("stream_x", load(world, max_steps=20), seeds, 100, **streaming, **more)
-
-
-def test_a_bounded_step_by_hand():
-    trace = torch.tensor([[1.0, -2.0], [0.1, 0.1]])
-    delta = torch.tensor([-3.0, 0.5])
-    size = obgd.bounded(trace, delta, rate=1.0, kappa=2.0)
-    # |z| is 3 and 0.2; max(|delta|, 1) is 3 and 1
-    torch.testing.assert_close(size, torch.tensor([1 / 18, 1.0]))
-    weights = torch.zeros(2, 2)
-    obgd.step(weights, trace, delta, size)
-    expected = torch.tensor([[-1 / 6, 1 / 3], [0.05, 0.05]])
-    torch.testing.assert_close(weights, expected)
-    obgd.decay(trace, torch.ones(2, 2), 0.5)
-    torch.testing.assert_close(trace, torch.tensor([[1.5, 0.0], [1.05, 1.05]]))
-
-
-@pytest.mark.parametrize(("kappa", "least", "most"), [(2.0, 0, 0.02), (0.0, 0.3, 1)])
-def test_a_bounded_step_does_not_overshoot(kappa: float, least: float, most: float):
-    """After a step its error on the same target has kept its sign."""
-    g = torch.Generator().manual_seed(0)
-    network = StreamingNetwork(range(200), (4, 8, 8, 1), True, 0.9, "value")
-    x, target = (torch.randn(200, 1, n, generator=g) for n in (4, 1))
-    weights = network.weights.clone().requires_grad_()
-    value = network(x, weights)[:, 0, 0]
-    (gradient,) = torch.autograd.grad(value.sum(), weights)
-    delta = 5 * target[:, 0, 0] - value.detach()
-    size = obgd.bounded(gradient, delta, 1.0, kappa)
-    obgd.step(network.weights, gradient, delta, size)
-    after = 5 * target[:, 0, 0] - network(x)[:, 0, 0]
-    share = float((after.sign() != delta.sign()).float().mean())
-    assert least <= share <= most
-
-
-def test_the_start_is_sparse_and_without_bias():
-    network = StreamingNetwork(SEEDS, (11, 8, 3), True, 0.9, "value")
-    for weight, bias in network.split(network.weights):
-        inputs = weight.shape[1]
-        zeros = (weight == 0).sum(1)
-        assert (zeros == math.ceil(0.9 * inputs)).all()
-        assert weight.abs().max() <= 1 / math.sqrt(inputs)
-        assert not bias.any()
-    alone = StreamingNetwork((5,), (11, 8, 3), True, 0.9, "value")
-    assert torch.equal(network.weights[1:], alone.weights)
-
-
-def test_running_statistics_are_those_of_all_samples():
-    g = np.random.default_rng(0)
-    rows = 5 + 3 * g.standard_normal((50, 2, 4))
-    of_second = g.random(50) < 0.5
-    running = Running(2, 4)
-    np.testing.assert_allclose(running.std, 1)
-    for row, whose in zip(rows, of_second, strict=True):
-        running.add(torch.from_numpy(row), torch.tensor([True, bool(whose)]))
-    for k, own in enumerate((rows[:, 0], rows[of_second, 1])):
-        np.testing.assert_allclose(running.mean[k], own.mean(0))
-        np.testing.assert_allclose(running.std[k], own.std(0, ddof=1), rtol=1e-6)
-
-
-def test_rewards_are_scaled_by_their_discounted_sum_and_not_centred():
-    scale, sums, u = RewardScale(1, 0.9), [], 0.0
-    for t, (r, ended) in enumerate([(1.0, 0), (2.0, 0), (4.0, 1), (3.0, 0)]):
-        u = 0.9 * (1 - ended) * u + r
-        sums.append(u)
-        scaled = scale(torch.tensor([r]), torch.tensor([float(ended)]))
-        std = np.std(sums, ddof=1) if t else 1.0
-        assert scaled.item() == pytest.approx(r / math.sqrt(std**2 + 1e-8), rel=1e-6)
-
-
-def test_the_actors_likelihood_and_entropy_are_torchs():
-    g = torch.Generator().manual_seed(0)
-    outputs, action = torch.randn(5, 6, generator=g), torch.randn(5, 3, generator=g)
-    mean, raw = outputs.chunk(2, dim=1)
-    normal = torch.distributions.Normal(mean, functional.softplus(raw))
-    own = log_likelihood(outputs, action, False)
-    torch.testing.assert_close(own, normal.log_prob(action).sum(1))
-    torch.testing.assert_close(entropy(outputs, False), normal.entropy().sum(1))
-    choice = torch.distributions.Categorical(logits=outputs)
-    one_hot = torch.eye(6)[torch.tensor([0, 5, 2, 2, 1])]
-    own = log_likelihood(outputs, one_hot, True)
-    torch.testing.assert_close(own, choice.log_prob(one_hot.argmax(1)))
-    torch.testing.assert_close(entropy(outputs, True), choice.entropy())
 
 
 def taken(agent: Any, reward: float, ended: float = 0.0) -> Batch:
@@ -223,6 +137,7 @@ def test_the_policy_acts_as_the_learner_does_and_a_seed_is_its_own(
     network = both.actor if both.actor_critic else both.value
     both.begins, both.steps = torch.zeros(2, dtype=torch.bool), torch.zeros(2).long()
     g = torch.Generator().manual_seed(1)
+    assert torch.equal(policy.seen.mean[:, 0], both.seen.mean.float())
     for _ in range(3):
         o = both.seen.mean.float() + torch.randn(
             2, both.spaces.observation, generator=g
@@ -240,6 +155,25 @@ def test_the_policy_acts_as_the_learner_does_and_a_seed_is_its_own(
                 outputs["action"], 2 * own.clamp(-1, 1), atol=1e-4, rtol=0
             )
         both.steps = both.steps + 1
+
+
+@pytest.mark.parametrize("algorithm", ["q", "sarsa", "ac"])
+def test_killed_it_ends_with_the_same_bits(algorithm: str, tmp_path: Path):
+    """Between a step and the action after it, which sarsa waits for, too."""
+    world = load("cartpole", max_steps=20)
+    whole = learner(algorithm=algorithm, clock=20)
+    curves = run(whole, world, tmp_path / "whole")
+
+    def stop(done: int) -> None:
+        raise KeyboardInterrupt
+
+    cut = learner(algorithm=algorithm, clock=20)
+    with pytest.raises(KeyboardInterrupt):  # with a checkpoint each step
+        run(cut, world, tmp_path / "cut", every=0, moments=[58], keep=stop)
+    again = learner(algorithm=algorithm, clock=20)
+    assert run(again, world, tmp_path / "cut").csv() == curves.csv()
+    for name, tensor in whole.tensors().items():
+        assert torch.equal(tensor, again.tensors()[name]), name
 
 
 def test_it_learns_to_balance(tmp_path: Path):
@@ -264,3 +198,41 @@ def test_what_it_cannot_do_is_refused():
             make("stream_x", load("cartpole"), (0,), 9, **{name: value})
     with pytest.raises(RefusedError, match="replay"):
         make("stream_x", load("cartpole"), (0,), 9, replay=100)
+
+
+def test_a_clock_of_another_time_limit_is_refused(tmp_path: Path):
+    with pytest.raises(RefusedError, match="stream_x.clock: found 30.*max_steps, 20"):
+        run(learner(clock=30), load("cartpole", max_steps=20), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_rewards_that_are_not_finite_are_refused(tmp_path: Path):
+    class Spoilt(type(load("cartpole"))):
+        def make(self, count: int) -> Any:
+            env = super().make(count)
+            real = env.step
+
+            def step(actions: Any) -> Any:
+                after = real(actions)
+                return after[0], np.full_like(after[1], np.nan), *after[2:]
+
+            env.step = step
+            return env
+
+    world = Spoilt(load("cartpole", max_steps=20).params)
+    with pytest.raises(RefusedError, match="not finite"):
+        run(learner(clock=20), world, tmp_path)
+
+
+def test_each_step_is_learned_from_once_and_nothing_of_it_is_kept(tmp_path: Path):
+    agent, seen = learner(clock=20), list[tuple[int, tuple[int, ...]]]()
+    real = agent.update
+
+    def update(batch: Batch, step: int) -> Any:
+        seen.append((step, tuple(batch.observation.shape)))
+        return real(batch, step)
+
+    agent.update = update
+    run(agent, load("cartpole", max_steps=20), tmp_path)
+    assert seen == [(step, (2, 1, 4)) for step in range(100)]
+    assert [path.name for path in tmp_path.iterdir()] == ["state"]  # and no buffer

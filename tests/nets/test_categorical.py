@@ -11,7 +11,8 @@ from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.onnx_policy import OnnxPolicy, build_model, contract_of, write_onnx
 from tasks.artifacts.parity import check_parity
 from tasks.artifacts.policy import load_policy, save_policy
-from tasks.nets.feedforward import FORBIDDEN, Feedforward
+from tasks.nets.ends import FORBIDDEN
+from tasks.nets.feedforward import Feedforward
 from tasks.nets.layers import MLP
 
 ORIGIN = {

@@ -90,16 +90,17 @@ class Rows:
 
     def _logged(self, policy: Policy) -> Situation:
         """The rows' inputs and carry, without the axis [S]."""
-        if self.logged is not None:
-            return policy.recall(self.logged)
         inputs = {"observation": self.observations}
+        carry: dict[str, Tensor] = {}
+        if self.logged is not None:
+            inputs, carry = policy.recall(self.logged)
         if "legal" in policy.inputs():
             shape = (len(self.observations), policy.action_width)
             inputs["legal"] = torch.ones(shape) if self.legal is None else self.legal
         if policy.acting == "normal":
             wide = (len(self.observations), policy.inputs()["noise"])
             inputs["noise"] = torch.randn(wide, generator=generator(0, "rows' noise"))
-        return inputs, {}
+        return inputs, carry
 
 
 def check_rows(policy: Policy, observations: Tensor) -> None:

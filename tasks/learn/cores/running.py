@@ -38,11 +38,11 @@ class Running(nn.Module):
             x: (S, W).
             seeds: (S,) bool, whose sample it is; the others' is left out.
         """
-        taken = seeds[:, None].double()
-        self.count += taken
-        off = x.double() - self.mean
-        self.mean += taken * off / self.count.clamp(min=1)
-        self.squares += taken * off * (x.double() - self.mean)
+        x, taken = x.double(), seeds[:, None].double()
+        self.count.add_(taken)
+        off = (x - self.mean).mul_(taken)
+        self.mean.add_(off / self.count.clamp(min=1))
+        self.squares.add_(off.mul_(x - self.mean))
 
     @property
     def std(self) -> Tensor:

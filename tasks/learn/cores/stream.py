@@ -14,13 +14,15 @@ from typing import Annotated, TypeVar
 import torch
 from torch import Tensor
 
-from tasks.artifacts.params import OneOf, Range
+from tasks.artifacts.errors import RefusedError
+from tasks.artifacts.params import MEND, PARAMS, OneOf, Range
 from tasks.learn import StreamingLearner, StreamingParams
 from tasks.learn.cores import obgd
 from tasks.learn.cores.running import RewardScale, Running
 from tasks.learn.cores.streaming_network import StreamingNetwork
 from tasks.nets.streaming import BEGIN, Streaming
 from tasks.train import Spaces
+from tasks.worlds import World
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,8 @@ class StreamParams(StreamingParams):
         layer_norm: Whether one follows each hidden layer.
         normalise: Whether observations are.
         scale_rewards: Whether rewards are.
-        clock: Steps of an episode, for an input of the time in it; 0 for none.
+        clock: The world's ``max_steps``, for an input of the time in the episode; 0
+            for none.
     """
 
     hidden: Annotated[tuple[int, ...], Range(2, 65_536)]
@@ -80,6 +83,14 @@ class Stream(StreamingLearner[AnyParams]):
         self.register_buffer("begins", torch.ones(s, dtype=torch.bool))
         self.register_buffer("steps", torch.zeros(s, dtype=torch.int64))
 
+    def check_world(self, world: World) -> None:
+        """Refuse a clock that would not reach 0.5 where episodes are cut short."""
+        clock, limit = self.params.clock, world.params.max_steps
+        if clock not in (0, limit):
+            where = f"learn.{self.method()[1]}.clock"
+            expected = f"the world's max_steps, {limit}, or 0 for no clock"
+            raise RefusedError(PARAMS, where, clock, expected, MEND)
+
     @property
     def device(self) -> torch.device:
         """Where its tensors are; it has no parameters, which others go by."""
@@ -105,6 +116,8 @@ class Stream(StreamingLearner[AnyParams]):
     def begin(self, observation: Tensor) -> None:
         """Take in the first observation (S, O) of the episodes that begin."""
         begins = self.begins
+        if not bool(begins.any()):
+            return
         self.steps = torch.where(begins, 0, self.steps)
         fresh = self.prepared(observation, begins)
         self.here = torch.where(begins[:, None], fresh, self.here)
@@ -147,19 +160,9 @@ class Stream(StreamingLearner[AnyParams]):
 
     def acting(self, network: StreamingNetwork) -> Streaming:
         """A policy that acts by a network, its statistics as they are now."""
-        p, s, a = self.params, len(self.seeds), self.spaces.action
-        mean = torch.zeros(s, self.inputs, dtype=torch.float64)
-        std = torch.ones_like(mean)
-        if p.normalise:
-            width = self.spaces.observation
-            mean[:, :width], std[:, :width] = self.seen.mean, self.seen.std
-        layers = network.layers(mean, std)
-        if layers[-1].outputs != a:  # mean and deviation: the mean acts
-            layers[-1].outputs = a
-            layers[-1].weight.data = layers[-1].weight.data[..., :a].clone()
-            layers[-1].bias.data = layers[-1].bias.data[..., :a].clone()
-        return Streaming(
-            layers,
+        p = self.params
+        policy = Streaming(
+            network.layers(self.spaces.action),  # of mean and deviation the mean
             "categorical" if self.spaces.discrete else "clip",
             self.spaces.action_low,
             self.spaces.action_high,
@@ -167,3 +170,7 @@ class Stream(StreamingLearner[AnyParams]):
             limit=p.clock,
             masked=self.spaces.masked,
         )
+        if p.normalise:
+            policy.seen.mean = self.seen.mean[:, None].float()
+            policy.seen.std = self.seen.std[:, None].float()
+        return policy

@@ -77,23 +77,17 @@ class StreamingNetwork(nn.Module):
             x = between(torch.baddbmm(bias, x, weight), self.normed)
         return torch.baddbmm(last[1], x, last[0])
 
-    def layers(self, mean: Tensor, std: Tensor) -> list[Linear]:
-        """Its layers as those of a policy, with what normalises the input in the first.
-
-        Args:
-            mean: Of the inputs, (S, inputs), float64.
-            std: Likewise.
-        """
+    def layers(self, outputs: int) -> list[Linear]:
+        """Its layers as those of a policy, of the last one so many outputs."""
         layers = []
-        for at, (weight, bias) in enumerate(self.split(self.weights.double())):
-            wide, centre = weight, bias
-            if at == 0:
-                wide = weight / std[:, :, None]
-                centre = bias - torch.bmm((mean / std)[:, None], weight)
+        for weight, bias in self.split(self.weights):
             layer = Linear(len(weight), *weight.shape[1:])
-            layer.weight.data.copy_(wide.float())
-            layer.bias.data.copy_(centre.float())
+            layer.weight.data, layer.bias.data = weight.clone(), bias.clone()
             layers.append(layer)
+        last = layers[-1]
+        last.outputs = outputs
+        last.weight.data = last.weight.data[..., :outputs].clone()
+        last.bias.data = last.bias.data[..., :outputs].clone()
         return layers
 
 

@@ -108,6 +108,8 @@ def learn(
     """
     n = learner.params.worlds
     check_whole(n, [steps, *moments], learner.method()[1])
+    if isinstance(learner, StreamingLearner):
+        learner.check_world(world)
     log_every = max(steps // LOGS // n, 1) * n
     spare = SPARE_LOGS * log_every
     worlds, draws = Worlds(world, learner.seeds, n), Draws(learner)
