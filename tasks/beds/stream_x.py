@@ -68,10 +68,20 @@ class StreamXBedParams(BedParams):
     batch: Annotated[int, Range(1, 2**20)]
 
     def __post_init__(self) -> None:
-        """Also refuse other worlds and learners than those of the table."""
+        """Also refuse other worlds and learners, and arms that cannot be."""
         super().__post_init__()
         names = {"world": CartPole, "streaming": StreamX, "replaying": DQN}
         check_inner({name: getattr(self, name) for name in names}, names)
+        for arm in ("fixed", "plain", "traced"):
+            StreamX.Parameters.parse(self.block(arm), f"bed.stream_x.{arm}")
+
+    def block(self, arm: str) -> Mapping[str, Any]:
+        """The parameters of an arm's learner, with its class."""
+        if arm == "replay":
+            return self.replaying
+        changed = {"stream_x": {}, "fixed": self.fixed}
+        changed["traced"] = {**self.plain, **self.traced}
+        return {**self.streaming, **changed.get(arm, self.plain)}
 
 
 class StreamXBed(Bed[StreamXBedParams]):
@@ -98,7 +108,7 @@ class StreamXBed(Bed[StreamXBedParams]):
         world: World = build(p.world, "bed.stream_x.world")
         more = OTHERS if arm == "again" else 0
         learner: OnlineLearner[Any] = build(
-            self.block(arm),
+            p.block(arm),
             f"bed.stream_x, {arm}",
             spaces=spaces(world),
             seeds=tuple(seed + more for seed in p.seeds),
@@ -119,14 +129,6 @@ class StreamXBed(Bed[StreamXBedParams]):
             "course": fifths(points).tolist(),
             "fell": (fifths(points < EARLY)[:, -1]).tolist(),
         }
-
-    def block(self, arm: str) -> Mapping[str, Any]:
-        """The parameters of an arm's learner, with its class."""
-        p = self.params
-        if arm == "replay":
-            return p.replaying
-        changed = {"stream_x": {}, "fixed": p.fixed, "traced": {**p.plain, **p.traced}}
-        return {**p.streaming, **changed.get(arm, p.plain)}
 
 
 def returns(curves: Curves, seeds: Sequence[int]) -> np.ndarray:

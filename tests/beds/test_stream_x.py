@@ -15,10 +15,10 @@ SMALL = {"seeds": [0, 1], "steps": 200, "batch": 8}
 
 def test_arms_differ_in_what_they_say_and_in_nothing_else():
     made = bed("stream_x", **SMALL)
-    full = made.block("stream_x")
+    full = made.params.block("stream_x")
     assert (full["algorithm"], full["step"], full["clock"]) == ("q", "bounded", 500)
     differ = {
-        arm: {key for key in full if made.block(arm)[key] != full[key]}
+        arm: {key for key in full if made.params.block(arm)[key] != full[key]}
         for arm in ("fixed", "plain", "traced", "again")
     }
     assert differ["fixed"] == {"step", "rate"}
@@ -54,3 +54,7 @@ def test_other_worlds_and_learners_are_refused():
     other = bed("stream_x").params.replaying
     with pytest.raises(RefusedError, match="streaming._target_.*class StreamX"):
         bed("stream_x", streaming=other)
+    with pytest.raises(
+        RefusedError, match="bed.stream_x.plain.rat: .*did you mean rate"
+    ):
+        bed("stream_x", plain={"rat": 1e-3})
