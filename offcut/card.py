@@ -109,12 +109,15 @@ def _parity(parities: Sequence[Mapping[str, Any] | None]) -> str:
 def _origin(contract: Mapping[str, Any]) -> list[str]:
     """Which methods had a part in it, with the hashes of their code and parameters."""
     lines = []
+    made = [step for step in contract.get("made_by", []) if isinstance(step, dict)]
     if "learned" in contract:
-        lines.append("- Learned by acting in its world; the data are for comparing.")
+        trained = any(str(step.get("method")).startswith("train.") for step in made)
+        both = trained or "data_share" in contract["learned"]
+        more = ", and from the data" if both else "; the data are for comparing"
+        lines.append(f"- Learned by acting in its world{more}.")
     if "adopted" in contract:
         lines.append("- Trained elsewhere, and taken in.")
-    for step in contract.get("made_by", []):
-        if isinstance(step, dict):
-            said = ", ".join(f"{k} {v}" for k, v in step.items() if k != "method")
-            lines.append(f"- Made by `{step.get('method')}`: {said}.")
+    for step in made:
+        said = ", ".join(f"{k} {v}" for k, v in step.items() if k != "method")
+        lines.append(f"- Made by `{step.get('method')}`: {said}.")
     return lines

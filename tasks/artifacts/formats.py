@@ -232,10 +232,14 @@ class Adopted(TypedDict):
 
 
 class Learned(TypedDict):
-    """What a contract says of a policy that learned in its world, of no dataset."""
+    """What a contract says of a policy that learned in its world.
+
+    ``data_share`` of each batch was the dataset's, where any was.
+    """
 
     steps: Size
     states: NotRequired[Least]  # of a table
+    data_share: NotRequired[Share]
 
 
 class Contract(TypedDict):

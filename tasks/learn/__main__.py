@@ -82,6 +82,7 @@ def main() -> None:
         else:
             parts[0].learn(report)
     before = start.origin["made_by"] if start else []
+    mixed = {"data_share": block["data_share"]} if data else {}
     origin = {
         "seeds": list(effort.seeds),
         "dataset": dataset,
@@ -90,7 +91,7 @@ def main() -> None:
         "env_id": about["world"]["env_id"],
         "step_seconds": about["step_seconds"],
         "learner": policy,
-        "learned": {"steps": effort.updates},
+        "learned": {"steps": effort.updates, **mixed},
         "made_by": [*before, made_by("learn", name, block)],
     }
     with whole_folder(output) as folder:

@@ -78,6 +78,16 @@ def test_weighted_policies_come_from_a_stage_of_their_own():
     assert found["data/policies/d/bc-aw"] == "train_weighted@d-bc-aw"
 
 
+def test_tuned_policies_come_from_a_stage_of_their_own():
+    study = {"datasets": ["d"], "played": ["d"], "learners": ["sac_n"], "variants": []}
+    study |= {"learned": ["sac"], "policies": ["sac", "sac-sac", "sac-sac_n"]}
+    study["tuned"] = {"learners": ["sac"], "policies": ["sac", "sac_n"]}
+    found = {one.out: one.stage for one in wanted({"study": study})}
+    assert found["data/policies/d/sac"] == "learn@d-sac"
+    for policy in ("sac-sac", "sac-sac_n"):
+        assert found[f"data/policies/d/{policy}"] == f"learn_tuned@d-{policy}"
+
+
 def test_policies_of_a_sweep_come_from_the_stage_that_cuts_them_out():
     params = {
         "study": {"datasets": ["d"], "learners": ["iql"], "variants": []}

@@ -175,6 +175,8 @@ def test_batches_are_mixed_with_the_dataset(run: Run):
     make_dataset()
     mixed = run("sac", block={"data_share": 0.5})
     assert (mixed / "policy.safetensors").read_bytes() != plain
+    learned = {"steps": 60, "data_share": 0.5}
+    assert load_policy(mixed)[1]["learned"] == learned
     with pytest.raises(RefusedError, match="a row of either kind"):
         run("sac", block={"data_share": 0.01})
 

@@ -44,6 +44,22 @@ def test_one_card_stands_for_the_files_of_a_variant(tmp_path: Path):
     assert "was exported from: not stated" in card(*map(Policy.open, files))
 
 
+@pytest.mark.parametrize(
+    ("more", "made", "words"),
+    [
+        ({}, "learn.sac", "its world; the data are for comparing."),
+        ({"data_share": 0.5}, "learn.sac", "its world, and from the data."),
+        ({}, "train.sac_n", "its world, and from the data."),
+    ],
+)
+def test_a_card_says_whether_an_online_learner_saw_the_data(
+    more: dict[str, float], made: str, words: str, tmp_path: Path
+):
+    path = write(tmp_path / "a.onnx", make_policy(seeds=(4, 7)))
+    restate(path, both=True, learned={"steps": 60, **more}, made_by=[{"method": made}])
+    assert f"- Learned by acting in {words}" in card(Policy.open(path))
+
+
 def test_a_card_prints_no_control_codes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):

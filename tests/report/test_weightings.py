@@ -11,6 +11,7 @@ import yaml
 
 from tasks.artifacts.errors import RefusedError
 from tasks.report.__main__ import main
+from tasks.report.engine.read import trained
 from tests.browser import text
 from tests.study_files import digest, dump_sealed
 
@@ -97,3 +98,10 @@ def test_a_missing_policy_names_the_command_that_trains_it(root: Path):
     assert "tasks.train --dataset hopper_mixed --learner bc --weighting rw" in (
         error.value.mend
     )
+
+
+def test_a_policy_that_was_tuned_names_what_it_began_from():
+    study = {"tuned": {"learners": ["sac"], "policies": ["sac_n"]}}
+    command = trained("d", "sac-sac_n", study, {})
+    assert command == "python -m tasks.learn --dataset d --learner sac --start sac_n"
+    assert trained("d", "sac-aw", study, {}).endswith("--weighting aw")
