@@ -9,9 +9,8 @@ The SDE form of ``local_reg_nde``, whose source it shares (Pal, Edelman, Rackauc
     R  = h rms(q)               of one step the solver took, drawn evenly from these
 
 R is that step's error as the solver scales it, from a constant state; all other steps
-are differentiated for L alone, as the authors differentiate an SDE's solver ("tracked").
-The paper's solver is SOSRI, of which this is the simpler relative it also names. Tests
-solve without R.
+are differentiated for L alone, as the authors differentiate an SDE's solver. Theirs is
+SOSRI, of higher order. Tests solve without R.
 
 Shapes: S seeds, B batch, D numbers in an image, K classes.
 """
