@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+import offcut
 import tasks.compress.__main__ as compress
 import tasks.evaluate.__main__ as evaluate
 import tasks.export.__main__ as export
@@ -122,6 +123,10 @@ def test_what_acts_in_worlds_does_not_take_it(run: Run):
     file = Path("data/onnx") / DATASET / LEARNER / "float32/seed-0.onnx"
     with pytest.raises(RefusedError, match="kind: found a predictor, expected a pol"):
         OnnxPolicy.open(file)
+    with pytest.raises(
+        offcut.RefusedError, match="a predictor, which acts in no world"
+    ):
+        offcut.Policy.open(file)
 
 
 def test_a_file_with_another_normaliser_fails_parity(run: Run, tmp_path: Path):

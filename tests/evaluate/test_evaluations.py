@@ -58,7 +58,7 @@ def test_an_unrolled_file_says_how_many_are_in_it(tmp_path: Path):
     assert file.calls == 0
 
 
-@pytest.mark.parametrize("change", [{"end": "late"}, {"kind": "sde"}, {"end": 0.0}])
+@pytest.mark.parametrize("change", [{"end": "late"}, {"kind": "pde"}, {"end": 0.0}])
 def test_a_flow_that_is_none_is_refused(tmp_path: Path, change: dict[str, Any]):
     study(tmp_path)
     policy = net()

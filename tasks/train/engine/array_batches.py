@@ -6,6 +6,7 @@ alone.
 Shapes: N rows, S seeds, B batch.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from tasks.train.engine.minibatches import BLOCK, batches, draw_rows
 if TYPE_CHECKING:
     from tasks.artifacts.transitions import Transitions
 
-SHORT = 8  # updates whose random numbers are drawn at once
+SHORT, MOST = 8, 2**22  # updates whose numbers are drawn at once, numbers of a seed
 
 
 class ArraySampler:
@@ -44,7 +45,7 @@ class ArraySampler:
         self.count = len(next(iter(self.data.values())))
         self.shapes = learner.draws(batch)
         self.block, self.index = -1, torch.empty(0)
-        self.drawn: tuple[int, dict[str, Tensor]] = (-1, {})
+        self.drawn: dict[str, tuple[int, Tensor]] = {}
 
     def __call__(self, step: int) -> Rows:
         """The batch of update number ``step``."""
@@ -65,19 +66,21 @@ class ArraySampler:
         self, step: int, seeds: Sequence[int], device: torch.device
     ) -> dict[str, Tensor]:
         """Random numbers of an update, from stream 1, 2... of each seed."""
-        block, i = divmod(step, SHORT)
-        if block != self.drawn[0]:
-            drawn = {}
-            for stream, (name, shape) in enumerate(self.shapes.items(), start=1):
+        noise = {}
+        for stream, (name, shape) in enumerate(self.shapes.items(), start=1):
+            length = max(1, min(SHORT, MOST // max(1, math.prod(shape))))
+            block, i = divmod(step, length)
+            if self.drawn.get(name, (-1,))[0] != block:
                 each = [
                     np.random.default_rng([k, block, stream]).random(
-                        (SHORT, *shape), np.float32
+                        (length, *shape), np.float32
                     )
                     for k in seeds
                 ]
-                drawn[name] = torch.from_numpy(np.stack(each, 1)).to(device)
-            self.drawn = block, drawn
-        return {name: x[i] for name, x in self.drawn[1].items()}
+                drawn = torch.from_numpy(np.stack(each, 1)).to(device)
+                self.drawn[name] = block, drawn
+            noise[name] = self.drawn[name][1][i]
+        return noise
 
 
 def drawn(
