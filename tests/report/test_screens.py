@@ -76,6 +76,18 @@ def test_latencies_of_a_busy_machine_are_grey_and_not_ranked(
     assert "1 510 / 1 812 1.61x slower" in said.replace(WIDE_SPACE, " ")  # quiet there
 
 
+def test_a_file_whose_parent_was_disturbed_is_not_called_busy_itself(
+    make_study: Make, monkeypatch: Patch
+):
+    root = make_study()
+    path = root / "data/profiles/hopper_mixed/bc/float32/latency.json"
+    disturbed = json.loads(path.read_text())
+    disturbed["batches"]["1"]["spread"] = 0.4
+    write_sealed(path, disturbed)
+    said = text(page(root, monkeypatch))
+    assert "31.0 / 40.3 parent timed on a busy machine" in said
+
+
 def test_calls_that_waited_make_all_latencies_of_a_file_busy(
     make_study: Make, monkeypatch: Patch
 ):

@@ -95,8 +95,10 @@ def pace(rows: Sequence[Kept], child: Files, parent: Files, batch: str) -> str:
     known = [timing for timing in both if timing]
     if len(known) < 2:
         return "not timed"
-    if any(timing.busy for timing in known):
+    if known[0].busy:
         return "timed on a busy machine"
+    if known[1].busy:
+        return "parent timed on a busy machine"
     return words.pace(known[0].p50, known[1].p50)
 
 
