@@ -23,7 +23,7 @@ from tasks.artifacts.stage import run_stage
 from tasks.artifacts.study import Effort, check_steps, stated
 from tasks.code import made_by
 from tasks.code.blocks import checked
-from tasks.learn.engine.parts import Job, Part, write
+from tasks.learn.engine.parts import Job, Part, check_rooms, write
 from tasks.learn.engine.start import read_start
 from tasks.learn.engine.tables import is_table, learn_tables
 from tasks.loggers import check_logger
@@ -66,11 +66,11 @@ def main() -> None:
     data = load_transitions(source) if block.get("data_share") else None
     world_sha256 = sha256(source / "world.json")
     job = Job(name, block, world, dataset, world_sha256, effort, policy, start, data)
-    job.check_room()
     # seeds whose episodes bring updates take theirs at other steps than the others
     alone = bool(block.get("updates_per_episode"))
     count = len(effort.seeds) if alone else effort.processes
     parts = [Part(job, some) for some in split(effort.seeds, count)]
+    check_rooms(job, parts)
     with Progress(f"{dataset} {policy}", effort.updates) as progress:
 
         def report(done: int, metrics: dict[str, float]) -> None:

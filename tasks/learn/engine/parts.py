@@ -102,15 +102,6 @@ class Job:
             self.start.begin(learner, self.fresh(seeds[:1]))
         return learner
 
-    def check_room(self) -> None:
-        """Refuse replay buffers of all seeds that would not fit, before any is made."""
-        learner, steps = self.fresh(self.effort.seeds[:1]), self.effort.updates
-        if isinstance(learner, ReplayLearner):
-            rows_of(learner.params.data_share, self.effort.batch, self.name)
-            count, width = len(self.effort.seeds), sum(row_widths(learner))
-            rows = min(learner.params.replay, steps)
-            check_room(CHECKPOINTS / "replay", 4 * rows * width * count, count)
-
 
 class Part:
     """The learning of some seeds; what it leaves is in its folder.
@@ -199,6 +190,25 @@ class Part:
     def remove(self) -> None:
         """Delete the folder, once the stage's output is in place."""
         shutil.rmtree(self.place, ignore_errors=True)
+
+
+def check_rooms(job: Job, parts: Sequence[Part]) -> None:
+    """Refuse replay buffers that would not fit together, before any is made.
+
+    Args:
+        job: What is to be learned.
+        parts: Of all seeds; those that were begun before have their room.
+    """
+    learner, steps = job.fresh(job.effort.seeds[:1]), job.effort.updates
+    if not isinstance(learner, ReplayLearner):
+        return
+    p = learner.params
+    rows_of(p.data_share, job.effort.batch, job.name)
+    new = [part for part in parts if not (part.place / "replay").is_file()]
+    count = sum(len(part.seeds) for part in new)
+    numbers = min(p.replay, steps) * sum(row_widths(learner))
+    numbers += steps * learner.spaces.action * p.record
+    check_room(CHECKPOINTS / "replay", 4 * numbers * count, count)
 
 
 def write(

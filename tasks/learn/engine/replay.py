@@ -86,8 +86,10 @@ class Replay:
         there = file.is_file() and file.stat().st_size == size
         if not there:
             check_room(file, size, seeds)
-            with file.open("wb") as blank:  # a disk that fills up would end the process
-                os.posix_fallocate(blank.fileno(), 0, size)
+            with file.open("wb") as blank:
+                if hasattr(os, "posix_fallocate"):  # else a full disk ends the process
+                    os.posix_fallocate(blank.fileno(), 0, size)
+                blank.truncate(size)
         self.rows = np.memmap(file, np.float32, "r+", shape=shape)
 
     @property
