@@ -32,6 +32,7 @@ def described(
         f"{figures['episodes']:,} episodes, {figures['steps']:,} steps "
         + (f"of `{figures['env_id']}`." if played else "of logs without a world."),
         *([description] if description else []),
+        *_simulated(params),
         "",
         "| value | shape | smallest to largest |",
         "|---|---|---|",
@@ -99,6 +100,14 @@ def _printable(line: str) -> str:
 
 def _ends(spread: Mapping[str, Sequence[float]]) -> str:
     return f"{min(spread['min']):.4g} to {max(spread['max']):.4g}"
+
+
+def _simulated(params: Any) -> list[str]:
+    """What is to be known of episodes that were made in a simulated twin."""
+    if getattr(params, "made_in", "real") == "real":
+        return []
+    factors = ", ".join(f"{k} x {v:g}" for k, v in params.simulated.items())
+    return [f"They were made in a simulated twin of it: {factors or 'no difference'}."]
 
 
 def _shape(world: "World") -> str:

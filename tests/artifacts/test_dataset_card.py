@@ -12,6 +12,7 @@ from tasks.artifacts.dataset_card import described
 from tasks.worlds import World
 from tasks.worlds.logged import Logged, LoggedParams
 from tests.artifacts.made_up import BLOCK, ID, episode, hopper, three  # noqa: F401
+from tests.worlds.harness import load
 
 
 def test_it_says_what_it_is_and_how_to_read_it(
@@ -34,6 +35,27 @@ def test_it_says_what_it_is_and_how_to_read_it(
     place: dict = {"minari": minari}
     exec(code, place)  # noqa: S102
     assert place["dataset"].spec.total_steps == 9
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"made_in": "real"}, None),
+        ({}, "They were made in a simulated twin of it: friction x 0.3, gravity x 2."),
+        ({"simulated": {}}, "They were made in a simulated twin of it: no difference."),
+    ],
+)
+def test_it_says_what_was_made_in_a_simulated_twin(
+    tmp_path: Path, changes: dict, words: str | None
+):
+    pair = {"simulated": {"friction": 0.3, "gravity": 2}, "made_in": "simulated"}
+    target = "tasks.worlds.hopper.HopperTwin"
+    twin = load("hopper", _target_=target, **(pair | changes))
+    folder = tmp_path / "data/datasets" / ID
+    write_dataset(folder, ID, three(), twin, BLOCK)
+    text = (folder / "README.md").read_text()
+    assert ("simulated twin" in text) == (words is not None)
+    assert (words or "steps of `Hopper-v5`.") in text
 
 
 def test_logs_have_no_score_and_foreign_names_no_control_codes(tmp_path: Path):
