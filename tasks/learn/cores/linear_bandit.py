@@ -18,8 +18,10 @@ units of log T, the authors' choice in their longer runs.
 Shapes: S trials, K arms, d numbers of an arm.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from math import e, log, sqrt
+from itertools import count
+from math import e, floor, log, sqrt
 from typing import Annotated, Any, ClassVar, TypeVar
 
 import numpy as np
@@ -136,3 +138,9 @@ class LinearBandit(Bandit[AnyParams]):
         h = np.einsum("sde,se->sd", inverse, self.b)
         means: Array = np.einsum("sd,kd->sk", h, self.vectors)
         return means
+
+
+def epochs(rho: float) -> Iterator[int]:
+    """Steps of each epoch of DynLin-UCB, without end."""
+    for m in count(1):
+        yield 1 + (floor(log(m) / log(1 / rho)) if rho > 1e-9 else 0)
