@@ -2,6 +2,7 @@
 
 A job is an arm, whose seeds learn in one stack, each in a world of its own. All take
 as many steps, and none is played afterwards: what counts is the return while learning.
+``balance`` learns nothing, so some episodes with as much exploration stand for it.
 
 | arm | learner |
 |---|---|
@@ -10,7 +11,8 @@ as many steps, and none is played afterwards: what counts is the return while le
 | ``fixed`` | the same but for its step, which is fixed |
 | ``traced`` | ``plain`` with the lambda of ``stream_x`` and a step for it |
 | ``again`` | ``plain`` with other seeds, the negative control |
-| ``replay`` | DQN, the positive control: it may learn from a step many times |
+| ``replay`` | DQN: it may learn from a step many times |
+| ``balance`` | the positive control, which learns nothing: pushes where the pole falls |
 
 The learning curve has a point each hundredth of the steps, the mean return of a seed's
 ten newest episodes. A result holds of each seed, (S,): ``course``, the mean of the
@@ -37,9 +39,11 @@ from tasks.train.engine.loop import Curves
 from tasks.worlds import World
 from tasks.worlds.cartpole import CartPole
 
-ARMS = ("plain", "stream_x", "fixed", "traced", "again", "replay")
+ARMS = ("plain", "stream_x", "fixed", "traced", "again", "replay", "balance")
 OTHERS = 1000  # between a seed and that of the negative control
 FIFTHS = 5
+EPISODES = 10  # of a seed, of the positive control
+ANGLE, SPEED = 3.0, 1.0  # its weights of the pole's angle (rad) and speed (rad/s)
 EARLY = 100  # steps, and as much return: an episode that ends sooner has fallen
 
 
@@ -94,6 +98,7 @@ class StreamXBed(Bed[StreamXBedParams]):
             "fixed": {"streaming", "fixed"},
             "traced": {"streaming", "plain", "traced"},
             "replay": {"replaying", "batch"},
+            "balance": {"streaming"},
         }
         own = {"streaming", "fixed", "plain", "traced", "replaying", "batch"}
         plain = {"streaming", "plain"}
@@ -106,6 +111,8 @@ class StreamXBed(Bed[StreamXBedParams]):
         """Let an arm learn; returns what the head of this file says."""
         p, arm = self.params, job.settings["arm"]
         world: World = build(p.world, "bed.stream_x.world")
+        if arm == "balance":
+            return balanced(world, p.seeds, p.streaming["epsilon_end"])
         more = OTHERS if arm == "again" else 0
         learner: OnlineLearner[Any] = build(
             p.block(arm),
@@ -142,3 +149,29 @@ def fifths(points: np.ndarray) -> np.ndarray:
     """Means of a curve's five parts, (S, points) -> (S, 5)."""
     parts = np.array_split(points, FIFTHS, axis=1)
     return np.stack([part.mean(axis=1) for part in parts], axis=1)
+
+
+def balanced(world: World, seeds: Sequence[int], epsilon: float) -> dict[str, Any]:
+    """What comes of a controller that knows how a pole is balanced.
+
+    Args:
+        world: CartPole.
+        seeds: Of the results; an episode's start seed is of its seed and number.
+        epsilon: Share of the actions that are random, as while others learn.
+    """
+    count = len(seeds) * EPISODES
+    batch = world.make(count)
+    starts = [seed * EPISODES + i for seed in seeds for i in range(EPISODES)]
+    observation, _ = batch.reset(seed=starts)
+    draw, earned = np.random.default_rng(list(seeds)), np.zeros(count)
+    while not batch.ended.all():
+        falling = ANGLE * observation[:, 2] + SPEED * observation[:, 3]
+        random = draw.random(count) < epsilon
+        action = np.where(random, draw.integers(0, 2, count), falling > 0)
+        observation, reward, *_ = batch.step(action)
+        earned += reward
+    points = earned.reshape(len(seeds), EPISODES)
+    return {
+        "course": fifths(np.tile(points, FIFTHS)).tolist(),
+        "fell": (points < EARLY).mean(axis=1).tolist(),
+    }

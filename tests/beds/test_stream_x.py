@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from tasks.artifacts.errors import RefusedError
-from tasks.beds.stream_x import ARMS, fifths
+from tasks.artifacts.params import build
+from tasks.beds.stream_x import ARMS, balanced, fifths
 from tasks.train.engine.loop import settle
 from tests.beds.harness import bed, run
 
@@ -43,6 +44,14 @@ def test_a_change_of_one_arm_repeats_no_other(
     assert {"replaying", "fixed", "batch"} <= ignored["plain"] & ignored["again"]
     assert {"plain", "fixed", "replaying"} <= ignored["stream_x"]
     assert {"streaming", "plain", "fixed"} <= ignored["replay"]
+
+
+def test_the_positive_control_balances():
+    world = build(bed("stream_x").params.world, "world")
+    said = balanced(world, (0, 1), 0.1)
+    assert np.shape(said["course"]) == (2, 5)
+    assert np.min(said["course"]) > 400
+    assert said["fell"] == [0.0, 0.0]
 
 
 def test_fifths_are_means_of_a_curves_parts():

@@ -12,7 +12,7 @@ from tasks.claims.engine.results import Results
 from tests.beds.harness import claim
 
 PAPER = {"plain": 100, "stream_x": 300, "fixed": 150, "traced": 30}
-PAPER |= {"again": 104, "replay": 250}
+PAPER |= {"again": 104, "replay": 250, "balance": 490}
 
 
 def look(root: Path, fell: float = 0.1, **last: float) -> Outcome:
@@ -46,10 +46,10 @@ def test_what_the_paper_says_is_shown(tmp_path: Path):
     ("changed", "words"),
     [
         ({"stream_x": 80.0}, "not shown"),
-        ({"replay": 20.0}, "competence: replay - random actions"),
-        ({"replay": 90.0}, "headroom: replay - plain"),
+        ({"balance": 20.0}, "competence: balance - random actions"),
+        ({"balance": 90.0}, "headroom: balance - plain"),
         ({"plain": 9.0, "again": 9.0}, "range: plain"),
-        ({"fell": 0.95}, "range: replay, points below 100"),
+        ({"fell": 0.95}, "range: balance, points below 100"),
         ({"again": 230.0}, "noise: again - plain"),
     ],
 )
