@@ -12,7 +12,7 @@ as many steps, and none is played afterwards: what counts is the return while le
 | ``traced`` | ``plain`` with the lambda of ``stream_x`` and a step for it |
 | ``again`` | ``plain`` with other seeds, the negative control |
 | ``replay`` | DQN: it may learn from a step many times |
-| ``balance`` | the positive control, which learns nothing: pushes where the pole falls |
+| ``balance`` | the positive control: pushes to where the pole falls, learns nothing |
 
 The learning curve has a point each hundredth of the steps, the mean return of a seed's
 ten newest episodes. A result holds of each seed, (S,): ``course``, the mean of the
