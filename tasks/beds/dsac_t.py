@@ -9,6 +9,7 @@ are those of the world itself, of greedy actions, whatever the scale.
 | ``dsac_v1`` | its predecessor, whose bound of the targets is the same at every scale |
 | ``dsac_v1_scaled`` | the same with the bound times the scale, set by hand |
 | ``sac`` | SAC on the same networks |
+| ``dsac_t_paper`` | DSAC-T by the paper's gradient, without Huber's loss of the code |
 """
 
 import shutil
@@ -36,6 +37,7 @@ ARMS: dict[str, dict[str, Any]] = {
     "dsac_v1": {"algorithm": "dsac_v1"},
     "dsac_v1_scaled": {"algorithm": "dsac_v1"},
     "sac": {"algorithm": "sac"},
+    "dsac_t_paper": {"algorithm": "dsac_t", "loss": "paper"},
 }
 TOLD = ("clipped", "deviation", "temperature", "value")  # metrics of the first and last
 

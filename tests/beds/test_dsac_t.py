@@ -32,7 +32,9 @@ def test_the_arms_differ_in_what_they_are_called_after():
     for name, learner in arms.items():
         assert learner.seeds == (3, 1, 3, 1)
         assert np.array(learner.params.reward_scale).tolist() == [0.1, 0.1, 10, 10]
-        assert learner.params.algorithm == name.removesuffix("_scaled")
+        algorithm = name.removesuffix("_scaled").removesuffix("_paper")
+        assert learner.params.algorithm == algorithm
+        assert learner.params.loss == ("paper" if "paper" in name else "code")
         assert learner.labels[2] == "seed 3 at scale 10"
     assert arms["dsac_v1"].params.bound == 1
     scaled = arms["dsac_v1_scaled"].params.bound

@@ -124,7 +124,7 @@ def test_processes_share_the_seeds(run: Run):
 
 
 def test_a_learner_of_other_actions_is_refused(run: Run):
-    with pytest.raises(RefusedError, match=r"continuous actions of tiny: sac"):
+    with pytest.raises(RefusedError, match=r"continuous actions of tiny: dsac_t, sac"):
         run("dqn")
     assert not Path("data/policies").exists()
 

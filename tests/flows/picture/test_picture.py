@@ -44,7 +44,7 @@ def test_lines_lead_from_what_is_read(nodes: dict[str, Node]):
     assert reads["evaluate"] == {"data/onnx"}
     assert reads["claim"] == {"report", "bed"}
     loops = {name for name, node in nodes.items() if node.loop}
-    assert loops == {"corrupt", "attack", "cut", "chain"}
+    assert loops == {"corrupt", "attack", "cut", "chain", "learn_tuned"}
     before: set[str] = set()
     for name, above in reads.items():
         assert above <= before, name
