@@ -89,7 +89,7 @@ def read_rows(
     folder = Path("data/datasets") / f"{dataset}-v0"
     draw, length = np.random.default_rng(DRAW), policy.memory + 1
     halves: list[tuple[Tensor, Logged | None, Tensor | None]]
-    if policy.memory:
+    if policy.carry():
         count = max(32, count // length)
         data = load_transitions(folder)
         n = len(data.episode)
