@@ -25,7 +25,6 @@ import torch
 from torch import Tensor, nn
 
 from tasks.nets.graph import Graph
-from tasks.nets.layers import perceptron
 from tasks.nets.policy import Carried, Logged, Policy, build_layer
 
 OBJECTIVES = ("worst", "mean", "target", "worst_without_stock")
@@ -95,7 +94,9 @@ class StockPolicy(Policy):
     def returns(self, observation: Tensor, stock: Tensor) -> Tensor:
         """Quantiles (S, B, A, N) where there is a stock (S, B, 1)."""
         x = torch.cat([observation, stock / self.width], -1)
-        flat: Tensor = perceptron(x, list(self.layers))
+        for layer in self.layers[:-1]:
+            x = layer(x).relu()
+        flat: Tensor = self.layers[-1](x)
         return flat.view(*flat.shape[:2], self.action_width, self.quantiles)
 
     def scores(self, quantiles: Tensor, stock: Tensor) -> Tensor:
