@@ -2,10 +2,10 @@
 
 Writes ``benchmarks/results.json`` and, rendered from it alone, ``README.md`` and
 ``training.svg`` beside it. Fifty minutes, or ``python -m benchmarks PART...`` for some
-of generate, evaluate, train, latency, flow and kills; the others' figures stay. Other
-work on the machine spoils the numbers, so the load average before and after each part
-stands there, with machine and versions. ``--rounds`` and ``--seconds`` make train and
-latency longer or shorter.
+of generate, evaluate, train, learn, latency, flow and kills; the others' figures stay.
+Other work on the machine spoils the numbers, so the load average before and after each
+part stands there, with machine and versions. ``--rounds`` and ``--seconds`` make train,
+learn and latency longer or shorter.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import speed
+from benchmarks import learning, speed
 from benchmarks.page import render
 from benchmarks.picture import draw
 from benchmarks.tables import number
@@ -34,7 +34,7 @@ def budgets(results: dict[str, Any]) -> list[dict[str, Any]]:
 
     Args:
         results: What was measured: ``generate`` (a row a policy), ``evaluate``,
-            ``train`` and ``flow``.
+            ``train``, ``learn`` and ``flow``.
 
     Returns:
         A row a budget: ``what``, ``limit`` (what it is measured against), ``figure``,
@@ -64,6 +64,7 @@ def budgets(results: dict[str, Any]) -> list[dict[str, Any]]:
         for peer in ("onnxruntime", "torch")
     ]
     rows += speed.budgets(results["train"])
+    rows += learning.budgets(results["learn"])
     few, some, many = results["flow"]["trivial"]
     doors = results["flow"]["study"]
     rows += [
@@ -130,7 +131,7 @@ def parts(rounds: int, seconds: float) -> dict[str, Callable[[], Any]]:
     """The parts that can be measured, by name.
 
     Args:
-        rounds: Of train and latency, at least 1.
+        rounds: Of train, learn and latency, at least 1.
         seconds: That each way of training takes in each round.
     """
     from benchmarks import evaluating, flow, generate, kills, latency, training
@@ -139,6 +140,7 @@ def parts(rounds: int, seconds: float) -> dict[str, Callable[[], Any]]:
         "generate": lambda: [generate.measure(policy) for policy in POLICIES],
         "evaluate": evaluating.measure,
         "train": lambda: training.measure(rounds, seconds),
+        "learn": lambda: learning.measure(rounds),
         "latency": lambda: latency.measure(rounds),
         "flow": flow.measure,
         "kills": kills.measure,
@@ -149,7 +151,7 @@ def main() -> None:
     """Measure the parts that the command line names, or all, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", help="by default all")
-    parser.add_argument("--rounds", type=int, default=5, help="of train, latency; >= 1")
+    parser.add_argument("--rounds", type=int, default=5, help="of some parts, >= 1")
     parser.add_argument("--seconds", type=float, default=1.5, help="a way and round")
     options = parser.parse_args()
     measures = parts(options.rounds, options.seconds)
@@ -166,14 +168,14 @@ def main() -> None:
         results[part] = measures[part]()
         results["load"][part] = {"before": before, "after": load_average()}
     here = environment(Path("/proc/cpuinfo").read_text(encoding="utf-8"))
-    results |= {
-        "schema": 3,
+    where = {
         "machine": here["cpu"],
         "python": here["python"],
         "platform": here["platform"],
         "packages": here["packages"],
-        "budgets": budgets(results),
     }
+    # of some parts alone the others' figures keep the machine they are of
+    results = where | results | {"schema": 3, "budgets": budgets(results)}
     write_json(path, results)  # which sorts, so that it is read again
     results = json.loads(path.read_text(encoding="utf-8"))
     write_text(HERE / "README.md", render(results))

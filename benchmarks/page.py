@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from benchmarks import speed
+from benchmarks import learning, speed
 from benchmarks.tables import number, table
 
 DOORS = ("dvc repro", "threads", "flow")
@@ -117,6 +117,19 @@ Products of 256 x 256 matrices beside them, and the share of the float32 rate th
 reaches:
 
 {speed.reached(results["train"])}
+
+## Learning in a world, sac, batch {results["learn"]["batch"]}
+
+Updates x seeds a second on the pendulum by CPU seconds of one thread, acting and
+stepping included; medians of {len(results["learn"]["rounds"])} rounds in which all ways
+take turns, {"with" if results["learn"]["avx512"] else "without"} AVX-512. The single
+file (`single_sac.py`) has the same widths and one seed.
+
+{learning.ways(results["learn"])}
+
+Stepping {results["learn"]["worlds"]} worlds, resets included, over bare stepping of the
+same actions, median of the rounds (least .. most):
+{learning.stepped(results["learn"])}.
 
 ## One action at a time
 

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import gymnasium
 import numpy as np
 import pytest
+import torch
 from scipy import stats
 
 from benchmarks import (
@@ -17,6 +19,7 @@ from benchmarks import (
     compressors_page,
     episodes,
     estimates_page,
+    learning,
     picture,
     samplers,
     speed,
@@ -25,6 +28,7 @@ from benchmarks import (
 from benchmarks.__main__ import budgets
 from benchmarks.estimates import agreement, covered, spearman
 from benchmarks.page import render
+from benchmarks.single_sac import SingleSAC
 from benchmarks.workers import Crew, together
 
 HERE = Path(__file__).parents[1] / "benchmarks"
@@ -66,12 +70,14 @@ def test_budgets_are_judged_from_the_figures():
     trained = len(speed.budgets(found["train"]))
     halves = any(speed.HALF in speed.ways(row) for row in found["train"]["rows"])
     assert trained == (8 if halves else 6)
-    assert len(found["budgets"]) == 9 + trained
+    assert len(found["budgets"]) == 9 + 3 + trained
     better = with_speeds(found, ours=6.0, rate=10.0)
     for row in better["generate"]:
         row["added_share"] = 0.39
     for ratio in better["evaluate"]["ratios"].values():
         ratio["wall"] = 5.0
+    better["learn"]["rounds"] = [{"ours, 5 seeds": 2.0, "single file": 1.0}]
+    better["learn"]["stepping"] = {"hopper": [1.2], "pendulum": [1.0]}
     few, some, many = better["flow"]["trivial"]
     for row, wall in ((few, 4.0), (some, 10.0), (many, 43.0)):  # 0.1 and 0.15 s a stage
         row["flow"]["wall"] = wall
@@ -88,12 +94,24 @@ def test_budgets_are_judged_from_the_figures():
     better["evaluate"]["ratios"]["one_at_a_time_torch / ours_2_threads"]["wall"] = 4.9
     better["budgets"] = budgets(better)
     met = [row["met"] for row in better["budgets"]]
-    assert met == [False, True, True, True, False, *[True] * (trained + 4)]
+    assert met == [False, True, True, True, False, *[True] * (trained + 3 + 4)]
     page = render(better)
     assert page.count("| not met |") == 2
-    assert page.count("| met |") == 7 + trained
+    assert page.count("| met |") == 7 + 3 + trained
     assert "41%" in page
     assert "4.9 x" in page
+
+
+def test_the_single_file_learns_from_what_it_did():
+    """In the warm-up nothing moves, then the actor does."""
+    block = learning.read("learn", "sac") | {"warm_up": 10}
+    sac = SingleSAC(gymnasium.make("Pendulum-v1"), block, 8)
+    before = [p.detach().clone() for p in sac.actor.parameters()]
+    sac.learn(10)
+    after = list(sac.actor.parameters())
+    assert all(map(torch.equal, before, after))
+    sac.learn(12)
+    assert not any(map(torch.equal, before, after))
 
 
 def test_estimates_are_rendered_and_ranked_from_their_figures():
