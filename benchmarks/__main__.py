@@ -168,14 +168,14 @@ def main() -> None:
         results[part] = measures[part]()
         results["load"][part] = {"before": before, "after": load_average()}
     here = environment(Path("/proc/cpuinfo").read_text(encoding="utf-8"))
-    results |= {
-        "schema": 3,
+    where = {
         "machine": here["cpu"],
         "python": here["python"],
         "platform": here["platform"],
         "packages": here["packages"],
-        "budgets": budgets(results),
     }
+    # of some parts alone the others' figures keep the machine they are of
+    results = where | results | {"schema": 3, "budgets": budgets(results)}
     write_json(path, results)  # which sorts, so that it is read again
     results = json.loads(path.read_text(encoding="utf-8"))
     write_text(HERE / "README.md", render(results))

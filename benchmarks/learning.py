@@ -25,6 +25,7 @@ import yaml
 from benchmarks.single_sac import SingleSAC
 from benchmarks.speed import Figure, figure
 from benchmarks.tables import table
+from tasks.artifacts.environment import environment
 from tasks.artifacts.params import build
 from tasks.learn.engine.loop import learn
 from tasks.learn.engine.parts import spaces
@@ -33,6 +34,7 @@ from tasks.train.engine.loop import settle
 from tasks.worlds import World
 
 SEEDS, BATCH = 5, 128
+FIVE = f"ours, {SEEDS} seeds"
 WARM_UP, UPDATES = 100, 600
 STEPPED = {"hopper": 500, "pendulum": 2_000}  # steps of each world
 WORLDS = 16  # stepped together
@@ -80,22 +82,19 @@ def stepping(name: str) -> dict[str, float]:
     draw = np.random.default_rng(0)
     shape = (STEPPED[name], 1, WORLDS, world.action_width)
     actions = draw.uniform(-1, 1, shape).astype(np.float32)
-    starts, masks = [worlds.starts()], []
     begun = time.process_time()
     for action in actions:
-        step = worlds.step(action)
-        masks.append((step.terminated | step.truncated)[0])
-        starts.append(worlds.starts())
+        worlds.step(action)
     engine = time.process_time() - begun
     worlds.env.close()
-    env = world.make(WORLDS)
+    env, starts = world.make(WORLDS), list(range(WORLDS))
     executed = [worlds.executed(action[0]) for action in actions]
     begun = time.process_time()
-    env.reset(seed=starts[0])
-    for action, mask, seeds in zip(executed, masks, starts[1:], strict=True):
-        env.step(action)
-        if mask.any():
-            env.reset(seed=seeds, options={"reset_mask": mask})
+    env.reset(seed=starts)
+    for action in executed:
+        _, _, terminated, truncated, _ = env.step(action)
+        if (ended := terminated | truncated).any():
+            env.reset(seed=starts, options={"reset_mask": ended})
     bare = time.process_time() - begun
     env.close()
     return {"engine": engine, "bare": bare}
@@ -109,13 +108,16 @@ def measure(rounds: int = 5) -> dict[str, Any]:
 
     Returns:
         ``rounds``: updates x seeds a second of each way; ``stepping``: by world the
-        ratios of the rounds, engine over bare.
+        ratios of the rounds, engine over bare; and on what it was measured.
     """
     ours(1)  # what is compiled and imported at first
     taken = []
     for _ in range(rounds):
-        seconds = {f"ours, {n} seeds": (ours(n), n) for n in (1, SEEDS)}
-        seconds["single file"] = (theirs(), 1)
+        seconds = {
+            "ours, one seed": (ours(1), 1),
+            FIVE: (ours(SEEDS), SEEDS),
+            "single file": (theirs(), 1),
+        }
         taken.append({k: round(UPDATES * n / s, 1) for k, (s, n) in seconds.items()})
     settle()
     ratios: dict[str, list[float]] = {name: [] for name in STEPPED}
@@ -123,7 +125,9 @@ def measure(rounds: int = 5) -> dict[str, Any]:
         for name, list_ in ratios.items():
             both = stepping(name)
             list_.append(round(both["engine"] / both["bare"], 3))
-    return {"rounds": taken, "stepping": ratios, "worlds": WORLDS, "batch": BATCH}
+    cpu = environment(Path("/proc/cpuinfo").read_text(encoding="utf-8"))["cpu"]
+    about = {"worlds": WORLDS, "batch": BATCH, "avx512": "avx512f" in cpu["flags"]}
+    return {"rounds": taken, "stepping": ratios, **about}
 
 
 def faster(learned: dict[str, Any], way: str) -> Figure:
@@ -147,7 +151,7 @@ def stepped(learned: dict[str, Any]) -> str:
 
 def budgets(learned: dict[str, Any]) -> list[tuple[str, str, float, float, bool]]:
     """As ``speed.budgets``."""
-    five = faster(learned, f"ours, {SEEDS} seeds").median
+    five = faster(learned, FIVE).median
     what = f"learn sac on the pendulum, {SEEDS} seeds, one core: faster"
     rows = [(what, "single file, one core", five, FASTER, False)]
     rows += [

@@ -122,7 +122,8 @@ reaches:
 
 Updates x seeds a second on the pendulum by CPU seconds of one thread, acting and
 stepping included; medians of {len(results["learn"]["rounds"])} rounds in which all ways
-take turns. The single file (`single_sac.py`) has the same widths and one seed.
+take turns, {"with" if results["learn"]["avx512"] else "without"} AVX-512. The single
+file (`single_sac.py`) has the same widths and one seed.
 
 {learning.ways(results["learn"])}
 

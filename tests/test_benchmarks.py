@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import gymnasium
 import numpy as np
 import pytest
+import torch
 from scipy import stats
 
 from benchmarks import (
@@ -17,6 +19,7 @@ from benchmarks import (
     compressors_page,
     episodes,
     estimates_page,
+    learning,
     picture,
     samplers,
     speed,
@@ -25,6 +28,7 @@ from benchmarks import (
 from benchmarks.__main__ import budgets
 from benchmarks.estimates import agreement, covered, spearman
 from benchmarks.page import render
+from benchmarks.single_sac import SingleSAC
 from benchmarks.workers import Crew, together
 
 HERE = Path(__file__).parents[1] / "benchmarks"
@@ -96,6 +100,18 @@ def test_budgets_are_judged_from_the_figures():
     assert page.count("| met |") == 7 + 3 + trained
     assert "41%" in page
     assert "4.9 x" in page
+
+
+def test_the_single_file_learns_from_what_it_did():
+    """In the warm-up nothing moves, then the actor does."""
+    block = learning.read("learn", "sac") | {"warm_up": 10}
+    sac = SingleSAC(gymnasium.make("Pendulum-v1"), block, 8)
+    before = [p.detach().clone() for p in sac.actor.parameters()]
+    sac.learn(10)
+    after = list(sac.actor.parameters())
+    assert all(map(torch.equal, before, after))
+    sac.learn(12)
+    assert not any(map(torch.equal, before, after))
 
 
 def test_estimates_are_rendered_and_ranked_from_their_figures():
