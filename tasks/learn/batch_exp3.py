@@ -22,8 +22,7 @@ import numpy as np
 
 from tasks.artifacts.params import Params
 from tasks.learn.cores.bandits import Arms, Array, Bandit
-from tasks.learn.cores.linear_bandit import Bounds
-from tasks.learn.dynlin_ucb import epochs
+from tasks.learn.cores.linear_bandit import Bounds, epochs
 from tasks.worlds import World, require
 
 

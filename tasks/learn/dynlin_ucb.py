@@ -16,13 +16,11 @@ The first epoch has one step, as the paper's; in the authors' code it has two.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import count
-from math import floor, log
 from typing import Annotated, Any
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import MEND, PARAMS, Range
-from tasks.learn.cores.linear_bandit import Bounds, LinearBandit, LinearParams
+from tasks.learn.cores.linear_bandit import Bounds, LinearBandit, LinearParams, epochs
 
 
 @dataclass(frozen=True)
@@ -54,9 +52,3 @@ class DynLinUCB(LinearBandit[DynLinUCBParams]):
     def lengths(self) -> Iterator[int]:
         """H_1, H_2, ..."""
         return epochs(self.bounds.rho)
-
-
-def epochs(rho: float) -> Iterator[int]:
-    """Steps of each epoch, without end."""
-    for m in count(1):
-        yield 1 + (floor(log(m) / log(1 / rho)) if rho > 1e-9 else 0)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tasks.artifacts.errors import RefusedError
-from tasks.learn.dynlin_ucb import epochs
+from tasks.learn.cores.linear_bandit import epochs
 from tests.learn.bandits import BanditTests, make, quiet, width
 from tests.worlds.harness import load
 

@@ -18,8 +18,10 @@ units of log T, the authors' choice in their longer runs.
 Shapes: S trials, K arms, d numbers of an arm.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from math import e, log, sqrt
+from itertools import count
+from math import e, floor, log, sqrt
 from typing import Annotated, Any, ClassVar, TypeVar
 
 import numpy as np
@@ -91,10 +93,10 @@ class LinearBandit(Bandit[AnyParams]):
         system = require(world, "system")
         self.vectors: Array = system.arms  # (K, d)
         self.bounds = self.told(system)
-        count, d = len(self.seeds), self.vectors.shape[1]
+        trials, d = len(self.seeds), self.vectors.shape[1]
         self.ridge = params.ridge * log(steps)
-        self.V = np.tile(self.ridge * np.eye(d), (count, 1, 1))
-        self.b = np.zeros((count, d))
+        self.V = np.tile(self.ridge * np.eye(d), (trials, 1, 1))
+        self.b = np.zeros((trials, d))
 
     def told(self, system: Any) -> Bounds:
         """What it is told of the world's system."""
@@ -136,3 +138,9 @@ class LinearBandit(Bandit[AnyParams]):
         h = np.einsum("sde,se->sd", inverse, self.b)
         means: Array = np.einsum("sd,kd->sk", h, self.vectors)
         return means
+
+
+def epochs(rho: float) -> Iterator[int]:
+    """Steps of DynLin-UCB's epochs, without end: 1 + floor(log m / log(1 / rho))."""
+    for m in count(1):
+        yield 1 + (floor(log(m) / log(1 / rho)) if rho > 1e-9 else 0)
