@@ -20,12 +20,7 @@ from typing import Annotated, Any
 
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.params import MEND, PARAMS, Range
-from tasks.learn.cores.linear_bandit import (
-    Bounds,
-    LinearBandit,
-    LinearParams,
-    epochs,
-)
+from tasks.learn.cores.linear_bandit import Bounds, LinearBandit, LinearParams, epochs
 
 
 @dataclass(frozen=True)

@@ -93,10 +93,10 @@ class LinearBandit(Bandit[AnyParams]):
         system = require(world, "system")
         self.vectors: Array = system.arms  # (K, d)
         self.bounds = self.told(system)
-        count, d = len(self.seeds), self.vectors.shape[1]
+        trials, d = len(self.seeds), self.vectors.shape[1]
         self.ridge = params.ridge * log(steps)
-        self.V = np.tile(self.ridge * np.eye(d), (count, 1, 1))
-        self.b = np.zeros((count, d))
+        self.V = np.tile(self.ridge * np.eye(d), (trials, 1, 1))
+        self.b = np.zeros((trials, d))
 
     def told(self, system: Any) -> Bounds:
         """What it is told of the world's system."""
@@ -141,6 +141,6 @@ class LinearBandit(Bandit[AnyParams]):
 
 
 def epochs(rho: float) -> Iterator[int]:
-    """Steps of each epoch of DynLin-UCB, without end."""
+    """Steps of DynLin-UCB's epochs, without end: 1 + floor(log m / log(1 / rho))."""
     for m in count(1):
         yield 1 + (floor(log(m) / log(1 / rho)) if rho > 1e-9 else 0)
