@@ -97,7 +97,7 @@ def test_every_study_passes_and_fits_the_graph(name: str):
         (
             "train.bc._target_",
             "tasks.train.td3_bc.TD3BC",
-            "a Learner of tasks/train/bc",
+            "a Learner or PredictorLearner of tasks/train/bc",
         ),
         ("train.bc._target_", "tasks.compress.float32.Float32", "a Learner of tasks/t"),
         ("train.bc._target_", 3, "train.bc._target_: found 3, expected a class"),
