@@ -99,7 +99,11 @@ def test_every_study_passes_and_fits_the_graph(name: str):
             "tasks.train.td3_bc.TD3BC",
             "a Learner or PredictorLearner of tasks/train/bc",
         ),
-        ("train.bc._target_", "tasks.compress.float32.Float32", "a Learner of tasks/t"),
+        (
+            "train.bc._target_",
+            "tasks.compress.float32.Float32",
+            "PredictorLearner of tasks/t",
+        ),
         ("train.bc._target_", 3, "train.bc._target_: found 3, expected a class"),
         ("dataset.hopper_medium_replay.generate", None, "generate: found None, expec"),
         ("dataset.hopper_medium_replay.worlds", {}, "worlds: .*did you mean world"),
