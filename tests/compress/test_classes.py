@@ -15,16 +15,21 @@ from tasks.nets.policy import Policy
 from tests.compress.harness import make_compressor, make_policy, make_rows
 from tests.compress.ptq4dm_policies import ROWS
 from tests.compress.test_transformer import rows as windows
+from tests.compress.test_unroll import net
+from tests.compress.test_unroll import rows as pictures
 from tests.nets.diffusions import diffusion
 from tests.nets.pictures import resnet
 from tests.nets.transformers import transformer
+from tests.predictors import classifier
 
 # a learner and a policy of its kind
-POLICIES: dict[str, Callable[[], Policy]] = {
+POLICIES: dict[str, Callable[[], Any]] = {
     "bc": make_policy,
     "dt": transformer,
     "dql": diffusion,
     "bc_resnet": resnet,
+    "classifier": classifier,
+    "local_reg_nde": net,
 }
 SMALL: dict[str, dict[str, Any]] = {
     "quest": {"steps": 2},
@@ -60,7 +65,7 @@ def test_a_learner_s_closure_has_the_classes_of_its_policy(learner: str):
     assert unknown(spec, of_method("train", learner)) == set()
 
 
-def takes(compressor: Compressor[Any], policy: Policy) -> bool:
+def takes(compressor: Compressor[Any], policy: Any) -> bool:
     layers = policy.linears().values()
     return isinstance(policy, compressor.policies) and all(
         isinstance(layer, compressor.takes) for layer in layers
@@ -74,11 +79,12 @@ def test_a_compressor_s_closure_has_the_classes_it_brings(name: str):
     taken = {n: policy for n, policy in policies.items() if takes(compressor, policy)}
     assert taken
     for learner, policy in taken.items():
-        seeds = tuple(range(policy.seeds))
-        rows = make_rows(ROWS, policy.observation_width, seeds=seeds)
-        small, report = compressor.compress(
-            policy, windows() if policy.memory else rows
-        )
+        rows: Any = pictures()
+        if isinstance(policy, Policy):
+            seeds = tuple(range(policy.seeds))
+            plain = make_rows(ROWS, policy.observation_width, seeds=seeds)
+            rows = windows() if policy.memory else plain
+        small, report = compressor.compress(policy, rows)
         closures = of_method("train", learner), of_method("compress", name)
         assert unknown(small.spec(), *closures) == set()
         kinds = {entry["kind"] for entry in report["layers"]}
