@@ -63,13 +63,13 @@ def played(
         return evaluator.run(world, policies, tell)
 
 
-def log(variant: Variant, updates: int, metrics: Mapping[str, Any]) -> None:
-    """Pass on what came out to a logger, if there is one."""
+def log(variant: Variant, done: int, metrics: Mapping[str, Any]) -> None:
+    """Pass on what came out after these updates, or steps, to a logger, if any."""
     numbers = {key: metrics["score"][end] for key, end in LOGGED.items()}
     numbers |= {"return": metrics["return"]["iqm"], "length": metrics["length_mean"]}
     with Runs() as runs:
         name = f"{variant.dataset}-{variant.learner}/{variant.variant}"
-        runs.log(name, updates, {f"evaluate/{k}": v for k, v in numbers.items()})
+        runs.log(name, done, {f"evaluate/{k}": v for k, v in numbers.items()})
 
 
 def evaluate(
@@ -115,7 +115,9 @@ def evaluate(
         if lost := regret(world, policies, variant.files()):
             metrics["regret"] = lost
         write_evaluation(folder, episodes, metrics)
-    log(variant, params["study"].get("updates", 0), metrics)
+    contract = next(iter(policies.values())).contract
+    done = contract.get("learned", {}).get("steps", params["study"].get("updates", 0))
+    log(variant, done, metrics)
     score = metrics["score"]
     return (
         f"{title}: return {metrics['return']['iqm']:.1f}, score {score['iqm']:.1f} "
