@@ -1,6 +1,5 @@
 """world.json of a dataset: the world it was recorded in, and the code that made it."""
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any, NotRequired, TypedDict
 from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.formats import Number
 from tasks.artifacts.sealed import read_sealed, write_sealed
+from tasks.artifacts.strict_json import parse_json
 from tasks.artifacts.typed_json import check_typed
 
 SCHEMA = 2
@@ -68,7 +68,7 @@ def maker_of(folder: Path) -> str:
 def has_arrays(folder: Path) -> bool:
     """Whether a dataset is one of named arrays, as far as its card can be read."""
     try:
-        card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+        card = parse_json((folder / "card.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
     return isinstance(card, dict) and card.get("kind") == KIND

@@ -74,7 +74,7 @@ def main() -> None:
     data, told = read_data(source, name, block, arrays=not weighting)
     about = {"seeds": list(effort.seeds), "dataset": dataset, **told}
     weights = None
-    if weighting and isinstance(data, Transitions):
+    if weighting and not isinstance(data, Arrays):
         weights, sha256 = read_weights(WEIGHTS / dataset / weighting, data)
         about |= {"weighting": weighting, "draws_sha256": sha256}
     job = Job(name, block, data, effort, swept or {policy: {}}, weights)

@@ -48,6 +48,9 @@ def test_compositions_say_it_and_stages_that_play_follow():
         check(params)
 
 
+LEARN = ("learn", "learn_tuned")
+
+
 def test_the_graph_plays_only_those():
     stages = yaml.safe_load(Path("dvc.yaml").read_text("utf-8"))["stages"]
     over = {
@@ -56,4 +59,4 @@ def test_the_graph_plays_only_those():
         if "dataset" in stage.get("matrix", {})
     }
     plays = {name for name, what in over.items() if what == "${study.played}"}
-    assert plays == {"learn", "learning", "evaluate", "evaluate_sampled"}
+    assert plays == {*LEARN, "learning", "evaluate", "evaluate_sampled"}

@@ -141,7 +141,7 @@ def test_clipped_observations_are_no_part_of_the_first_layer():
 @pytest.mark.parametrize(
     ("own", "words"),
     [
-        ({"activation": "gelu"}, "unknown activation 'gelu'"),
+        ({"activation": "mish"}, "unknown activation 'mish'"),
         ({"limit": 2.0, "head": "clip"}, "a clip head with a limit"),
     ],
 )

@@ -109,8 +109,8 @@ def test_who_fits_what():
     assert "td3_bc" not in fitting("discrete")
     assert "discrete_cql" not in fitting("continuous")
     assert (fitting("discrete", "learn"), fitting("continuous", "learn")) == (
-        ["dqn", "stream_x"],
-        ["sac", "stream_x"],
+        ["dqn", "stock_augmented", "stream_x"],
+        ["dsac_t", "sac", "stream_x"],
     )
 
 

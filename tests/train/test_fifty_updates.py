@@ -9,7 +9,8 @@ from safetensors.torch import load_file
 
 from tasks.artifacts.params import class_of
 from tasks.code import methods
-from tasks.learn import ReplayLearner
+from tasks.learn import StreamingLearner
+from tasks.train import Learner
 
 from . import harness
 from .fifty import CASES, FOLDER, fifty
@@ -30,13 +31,16 @@ def test_a_learner_ends_where_it_did(name: str):
         )
 
 
-def replays(name: str) -> bool:
-    """Whether an online learner has batches of a buffer, as the cases are made of."""
-    return issubclass(class_of(harness.block(name), name), ReplayLearner)
+LATER = {"dsac_t", "stock_augmented"}  # never were of such layers
+
+
+def made_of_batches(name: str) -> bool:
+    """Whether a learner has batches of transitions, as the cases are made of."""
+    kind = class_of(harness.block(name), name)
+    return issubclass(kind, Learner) and not issubclass(kind, StreamingLearner)
 
 
 def test_every_learner_of_batches_is_among_them():
-    assert {case.learner for case in CASES.values()} == {
-        *methods("train"),
-        *filter(replays, methods("learn")),
-    }
+    names = {*methods("train"), *methods("learn")}
+    taken = {case.learner for case in CASES.values()}
+    assert taken == set(filter(made_of_batches, names)) - LATER

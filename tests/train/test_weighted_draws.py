@@ -16,7 +16,8 @@ from tasks.artifacts.errors import RefusedError
 from tasks.artifacts.files import sha256
 from tasks.artifacts.policy import load_policy
 from tasks.artifacts.sealed import write_sealed
-from tasks.code import PROJECT, methods
+from tasks.code import PROJECT
+from tasks.train.engine.learners import fitting
 from tasks.train.engine.loop import identity, train
 from tasks.train.engine.minibatches import BLOCK, Sampler, batches, draw_rows, odds
 from tasks.train.engine.table import pack
@@ -29,8 +30,7 @@ from .mixed import mixed
 
 LENGTHS = np.random.default_rng(1).integers(2, 9, 30)
 RETURNS = np.random.default_rng(2).normal(5, 20, 30)
-UNFIT = {"dqn", "discrete_cql", "bc_resnet"}  # for continuous actions
-LEARNERS = [name for name in methods("train") if name not in UNFIT]
+LEARNERS = fitting("continuous")
 
 
 def weighted(name: str, data: Any, weights: Any, seeds: Any = (3, 1), **more: Any):
