@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+from collections import Counter
 
 import pytest
 import yaml
@@ -69,6 +70,20 @@ def test_the_answer_is_the_studys():
     said = (
         f"*Ship {numbers['ship']}: {score} [{low}, {high}] of 100 at {size:.1f} kB, "
         f"{ratio:.2f}x of its float32, HELD.*"
+    )
+    assert said in README
+
+
+def test_what_became_of_the_claims_is_counted():
+    verdicts = Counter(
+        json.loads(path.read_text())["verdict"]
+        for path in (ROOT / "data/claims").glob("*.json")
+    )
+    claims = len(list((ROOT / "params/claims").glob("*.yaml")))
+    said = (
+        f"Of {claims} claims {verdicts['shown']} are shown, {verdicts['not shown']} "
+        f"not shown, {verdicts['bed refused']} had their bed refused, and "
+        f"{claims - verdicts.total()} have not run yet."
     )
     assert said in README
 
