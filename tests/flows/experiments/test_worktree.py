@@ -10,6 +10,7 @@ import pytest
 import yaml
 from dvc.config import Config
 
+from flows.experiments import worktree
 from flows.experiments.experiment import git
 from flows.experiments.plan import Study, plan
 from flows.experiments.worktree import MARK, perform
@@ -93,6 +94,30 @@ def test_it_ends_as_an_experiment_on_the_commit(root: Path):
     assert changed.split() == ["data/report/made.csv", str(METRICS), "params.yaml"]
     assert shown(study, "params.yaml") + "\n" == study.params
     assert (root / ".offcut/logs" / study.key / "report.log").read_text() == "well\n"
+
+
+def test_where_all_was_cached_it_still_gets_its_page(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+):
+    real = worktree._run_module
+
+    def render(folder: Path, module: str, *arguments: str) -> None:
+        if module == "tasks.report":
+            (folder / "data/report/index.html").write_text("rendered")
+        else:
+            real(folder, module, *arguments)
+
+    def cached() -> None:
+        METRICS.write_text('{"a": 5}')
+        Path("data/report/table.json").write_text("{}")
+
+    monkeypatch.setattr(worktree, "_run_module", render)
+    said: list[str] = []
+    saved = perform(plan(root, "smoke"), cached, tell=said.append)
+    page = root.resolve() / "data/experiments" / saved.name / "index.html"
+    assert page.read_text() == "rendered"
+    assert f"report: {page}" in said
+    shutil.rmtree(root / "data/experiments")
 
 
 def test_the_same_study_again_is_the_same_experiment(root: Path):
