@@ -11,7 +11,7 @@ from tasks.claims import Outcome
 from tasks.claims.engine.results import Results
 from tests.beds.harness import claim
 
-SEEDS, BATCHES, ROWS = [0, 1, 2, 3, 4], 19, 597
+SEEDS, BATCHES, ROWS = list(range(8)), 19, 597
 PAPER = {0.0: (150.0, 0.95), 25.0: (110.0, 0.95), 2500.0: (50.0, 0.6)}
 VARIANTS = ("float32", "unroll")
 
@@ -32,11 +32,11 @@ def write(root: Path, arm: str, variant: str, metric: str, table: np.ndarray) ->
 def look(root: Path, **changes: tuple[float, float]) -> Outcome:
     draw = np.random.default_rng(0)
     arms = PAPER | {float(k[1:]): v for k, v in changes.items()}
-    luck = draw.normal(0, 0.04, (5, 1))  # of a seed, which the arms share
+    luck = draw.normal(0, 0.04, (len(SEEDS), 1))  # of a seed, which the arms share
     for weight, (asked, right) in arms.items():
         arm = f"local_reg_nde-weight{weight:g}"
-        each = luck + draw.normal(0, 0.02, (5, BATCHES))
-        hits = np.arange(ROWS) < right * ROWS + np.arange(5)[:, None]
+        each = luck + draw.normal(0, 0.02, (len(SEEDS), BATCHES))
+        hits = np.arange(ROWS) < right * ROWS + np.arange(len(SEEDS))[:, None]
         for variant in VARIANTS:
             write(root, arm, variant, "evaluations", asked * np.exp(each))
             write(root, arm, variant, "accuracy", hits.astype(np.float64))
@@ -51,7 +51,7 @@ def test_what_the_paper_says_is_shown(tmp_path: Path):
     assert outcome.verdict == "shown"
     figure = outcome.primary.figure
     assert figure.value == pytest.approx(np.log(150 / 110), abs=0.02)
-    assert (figure.n, figure.of) == (5, "training seeds")
+    assert (figure.n, figure.of) == (len(SEEDS), "training seeds")
     said = {f.name: f.value for f in outcome.figures}
     assert said["evaluations, weight 0"] == pytest.approx(150, rel=0.05)
     assert said["evaluations of the fixed steps, weight 25"] > 0
