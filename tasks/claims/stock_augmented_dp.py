@@ -65,7 +65,7 @@ class StockAugmentedDP(Claim[ClaimParams]):
             return of_replicates(name, worst[one] - worst[other], UNIT)
 
         chance = of_replicates(
-            "worst - random actions, worst half", worst["worst"] - RANDOM, UNIT
+            "exact - random actions, worst half", worst["exact"] - RANDOM, UNIT
         )
         blind = of_replicates(
             "worst_without_stock, worst half", worst["worst_without_stock"], UNIT

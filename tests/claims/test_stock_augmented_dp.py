@@ -55,7 +55,7 @@ def test_what_the_paper_says_is_shown(tmp_path: Path):
     ("changed", "words"),
     [
         ({"worst": -6.5, "again": -6.5, "worst_without_stock": -6.4}, "not shown"),
-        ({"worst": -6.9, "again": -6.9}, "competence: worst - random actions"),
+        ({"exact": -6.9}, "competence: exact - random actions"),
         ({"worst_without_stock": -6.0}, "headroom: exact - worst_without_stock"),
         ({"worst_without_stock": -6.01}, "range: worst_without_stock"),
         ({"again": -6.5}, "noise: worst - again"),
