@@ -7,13 +7,12 @@ import pytest
 from flows.experiments.plan import plan
 from flows.experiments.worktree import perform
 from tasks.artifacts.errors import RefusedError
-
-from .test_worktree import METRICS, project, root, shown  # noqa: F401
+from tests.flows.experiments.clone import METRICS, shown
 
 pytestmark = pytest.mark.slow
 
 
-def test_new_files_that_a_study_names_become_part_of_its_experiment(root: Path):  # noqa: F811
+def test_new_files_that_a_study_names_become_part_of_its_experiment(root: Path):
     """As `make import` leaves them; what the study does not name stays out."""
     content = (root / "params/study/smoke.yaml").read_text()
     files = {

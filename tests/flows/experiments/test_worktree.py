@@ -3,64 +3,19 @@
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import yaml
-from dvc.config import Config
 
 from flows.experiments import worktree
 from flows.experiments.experiment import git
-from flows.experiments.plan import Study, plan
+from flows.experiments.plan import plan
 from flows.experiments.worktree import MARK, perform
 from tasks.artifacts.errors import RefusedError
-from tests.e2e.project import Project
+from tests.flows.experiments.clone import METRICS, shown, write
 
 pytestmark = pytest.mark.slow
-
-OWN = {".git", ".offcut"}
-METRICS = Path("data/report/metrics.json")
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    return Project(tmp_path_factory.mktemp("worktree") / "clone")
-
-
-@pytest.fixture
-def root(project: Project) -> Iterator[Path]:
-    """The clone, which each test leaves as it was."""
-    before = seen(project.folder)
-    yield project.folder
-    assert seen(project.folder) == before
-    for line in git(project.folder, "for-each-ref", "refs/exps").splitlines():
-        git(project.folder, "update-ref", "-d", line.split()[-1])
-
-
-def seen(root: Path) -> list[str]:
-    """What a user sees of a clone."""
-    return [
-        git(root, "status", "--porcelain"),
-        git(root, "rev-parse", "HEAD"),
-        git(root, "stash", "list"),
-        git(root, "worktree", "list"),
-        (root / "dvc.lock").read_text(),
-        (root / "params.yaml").read_text(),
-        *(str(p) for p in sorted(root.rglob("*")) if not OWN & {*p.parts}),
-    ]
-
-
-def write(text: str) -> Callable[[], object]:
-    """A graph that writes this metric."""
-    return lambda: METRICS.write_text(text)
-
-
-def shown(study: Study, file: str) -> str:
-    """A file of the study's experiment."""
-    names = git(study.root, "for-each-ref", "--format=%(refname)", "refs/exps")
-    ref = next(n for n in names.splitlines() if n.endswith(f"/{study.experiment}"))
-    return git(study.root, "show", f"{ref}:{file}")
 
 
 def test_it_ends_as_an_experiment_on_the_commit(root: Path):
@@ -233,66 +188,6 @@ def test_a_worktree_that_is_not_whole_is_made_anew(root: Path, what: str):
     assert perform(study, write("{}"), tell=pytest.fail).how == "new"
     assert not folder.exists()
     assert not list((root / ".git/worktrees").glob("*"))
-
-
-def test_a_worktree_of_the_users_that_is_away_is_not_forgotten(
-    root: Path, tmp_path: Path
-):
-    """It may lie on a disk that is not mounted just now."""
-    place, away = tmp_path / "wt", tmp_path / "away"
-    git(root, "worktree", "add", "--quiet", "--detach", str(place))
-    place.rename(away)
-    perform(plan(root, "smoke"), write("{}"))
-    assert str(place) in git(root, "worktree", "list")
-    away.rename(place)
-    git(root, "worktree", "remove", "--force", str(place))
-
-
-def test_the_users_hooks_do_not_run(root: Path):
-    hook = root / ".git/hooks/post-checkout"
-    hook.parent.mkdir(exist_ok=True)
-    hook.write_text("#!/bin/sh\ntouch hooked\n")
-    hook.chmod(0o755)
-    try:
-        perform(plan(root, "smoke"), write("{}"), keep=True)
-    finally:
-        hook.unlink()
-    study = plan(root, "smoke")
-    assert study.folder.exists()
-    assert not (study.folder / "hooked").exists()
-    perform(study, write("{}"))
-
-
-def test_the_users_dvc_settings_hold_there(root: Path):
-    own = root / ".dvc/config.local"
-    own.write_text(
-        "[cache]\n    dir = ../../shared\n    type = copy\n"
-        "[core]\n    remote = disk\n['remote \"disk\"']\n    url = ../../store\n"
-        "['remote \"net\"']\n    url = s3://bucket/path\n    secret_access_key = x\n"
-    )
-    try:
-        study = plan(root, "smoke")
-
-        def graph() -> None:
-            config = Config(".dvc")
-            shared = root.resolve().parent
-            assert config["cache"]["dir"] == str(shared / "shared")
-            assert config["cache"]["type"] == ["copy"]
-            assert config["remote"]["disk"]["url"] == str(shared / "store")
-            assert config["remote"]["net"]["url"] == "s3://bucket/path"
-            assert Path(".dvc/config.local").stat().st_mode & 0o77 == 0
-            assert str(study.folder) in config["core"]["site_cache_dir"]
-
-        perform(study, graph)
-    finally:
-        own.unlink()
-
-
-def test_the_cache_is_the_clones(root: Path):
-    def graph() -> None:
-        assert Config(".dvc")["cache"]["dir"] == str(root.resolve() / ".dvc/cache")
-
-    perform(plan(root, "smoke"), graph)
 
 
 def test_the_same_study_twice_at_once_waits(root: Path):
