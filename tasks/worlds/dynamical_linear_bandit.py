@@ -27,7 +27,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import gymnasium
 import numpy as np
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.spaces import Box, Discrete
@@ -37,6 +36,7 @@ from tasks.worlds import Actions, Batch, Flags, Floats, World
 from tasks.worlds.cores.endless import Endless
 from tasks.worlds.cores.exact import Exact
 from tasks.worlds.cores.linear_system import BLOCK, Stream, System, SystemParams
+from tasks.worlds.cores.single import SingleEnv
 
 
 @dataclass(frozen=True)
@@ -106,6 +106,7 @@ class DynamicalLinearBandit(Endless, World):
     Parameters = DynamicalLinearBanditParams
     env_ids = ("DynamicalLinearBandit-v0",)
     params: DynamicalLinearBanditParams
+    batch = DynamicalLinearBanditBatch
 
     def __init__(self, params: DynamicalLinearBanditParams) -> None:
         super().__init__(params)
@@ -113,10 +114,6 @@ class DynamicalLinearBandit(Endless, World):
         self.observation_space = Box(-np.inf, np.inf, (1,), np.float32)
         self.action_space = Discrete(len(self.system.arms))
         self.step_seconds = 1.0
-
-    def make(self, num_envs: int) -> DynamicalLinearBanditBatch:
-        """A batch of sub-environments, to be reset before the first step."""
-        return DynamicalLinearBanditBatch(self, num_envs)
 
     def stream(self, seeds: Sequence[int]) -> Stream:
         """Copies without episodes, a seed each: what a bandit learns from."""
@@ -147,10 +144,8 @@ class DynamicalLinearBandit(Endless, World):
         )
 
 
-class DynamicalLinearBanditEnv(gymnasium.Env[Any, Any]):
+class DynamicalLinearBanditEnv(SingleEnv):
     """One such environment; what a recorded dataset's environment is made of."""
-
-    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012
 
     def __init__(self, **numbers: Any) -> None:
         named: dict[str, Any] = {
@@ -161,23 +156,5 @@ class DynamicalLinearBanditEnv(gymnasium.Env[Any, Any]):
             "max_steps": 10**6,
         }
         about |= {"name": "env", "ref_min": 0.0, "ref_max": 1.0, "measured": ""}
-        world = DynamicalLinearBandit(DynamicalLinearBanditParams(**about, **named))
-        self.observation_space = world.observation_space
-        self.action_space = world.action_space
-        self.batch = world.make(1)
-
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """An episode of the seed; without one, of a seed Gymnasium draws."""
-        super().reset(seed=seed, options=options)
-        drawn = int(self.np_random.integers(2**31))
-        observation, _ = self.batch.reset(seed=[drawn if seed is None else seed])
-        return observation[0], {}
-
-    def step(
-        self, action: int
-    ) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
-        """Pull an arm; the time limit is Gymnasium's."""
-        observation, reward, *_ = self.batch.step(np.array([action]))
-        return observation[0], float(reward[0]), False, False, {}
+        made = DynamicalLinearBanditParams(**about, **named)
+        super().__init__(DynamicalLinearBandit(made))

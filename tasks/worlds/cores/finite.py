@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import gymnasium
 import numpy as np
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.spaces import Box, Discrete
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 
 from tasks.worlds import Actions, Batch, Flags, Floats, World, WorldParams
 from tasks.worlds.cores.exact import Exact
+from tasks.worlds.cores.single import SingleEnv
 
 Array = NDArray[np.float64]
 Whole = NDArray[np.int64]
@@ -138,6 +138,7 @@ class FiniteWorld(World):
     """
 
     process: Process
+    batch = FiniteBatch
     recorded: ClassVar[type["FiniteEnv"]]
 
     def __init__(self, params: WorldParams) -> None:
@@ -152,10 +153,6 @@ class FiniteWorld(World):
     @abstractmethod
     def made(self) -> Process:
         """What can happen in it."""
-
-    def make(self, num_envs: int) -> FiniteBatch:
-        """A batch of sub-environments, to be reset before the first step."""
-        return FiniteBatch(self, num_envs)
 
     def exact(self) -> Exact:
         """Expected returns, by backward induction; a table has a row a step and state.
@@ -187,32 +184,12 @@ class FiniteWorld(World):
         )
 
 
-class FiniteEnv(gymnasium.Env[Any, Any]):
+class FiniteEnv(SingleEnv):
     """One such environment; what a recorded dataset's environment is made of."""
 
-    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012
     world: ClassVar[type[FiniteWorld]]
 
     def __init__(self) -> None:
         about: dict[str, Any] = {"env_id": self.world.env_ids[0], "max_steps": 10**6}
         about |= {"name": "env", "ref_min": 0.0, "ref_max": 1.0, "measured": ""}
-        world = self.world(WorldParams(**about))
-        self.observation_space = world.observation_space
-        self.action_space = world.action_space
-        self.batch = world.make(1)
-
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """An episode of the seed; without one, of a seed Gymnasium draws."""
-        super().reset(seed=seed, options=options)
-        drawn = int(self.np_random.integers(2**31))
-        observation, _ = self.batch.reset(seed=[drawn if seed is None else seed])
-        return observation[0], {}
-
-    def step(
-        self, action: int
-    ) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
-        """Act; the time limit is Gymnasium's."""
-        observation, reward, terminated, *_ = self.batch.step(np.array([action]))
-        return observation[0], float(reward[0]), bool(terminated[0]), False, {}
+        super().__init__(self.world(WorldParams(**about)))
