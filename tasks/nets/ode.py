@@ -17,14 +17,15 @@ import torch
 from torch import Tensor, nn
 
 from tasks.nets.graph import Graph
+from tasks.nets.layered import LayeredPredictor
 from tasks.nets.network import build_layer
-from tasks.nets.predictor import Predictor, Value
+from tasks.nets.predictor import Value
 from tasks.nets.tsit5 import Floats, Tolerance, solve
 
 BATCH = 32  # rows that are one system to the solver
 
 
-class OdeClassifier(Predictor):
+class OdeClassifier(LayeredPredictor):
     """The field and the last layer.
 
     Args:
@@ -36,14 +37,8 @@ class OdeClassifier(Predictor):
     def __init__(
         self, layers: Sequence[nn.Module], end: float, tolerance: tuple[float, float]
     ) -> None:
-        super().__init__()
-        self.layers: Any = nn.ModuleList(layers)
+        super().__init__(layers)
         self.end, self.tolerance = end, tolerance
-
-    @property
-    def seeds(self) -> int:
-        """S."""
-        return int(self.layers[0].stack)
 
     @property
     def width(self) -> int:
@@ -118,10 +113,6 @@ class OdeClassifier(Predictor):
             return {"du": self.field(u, t), "logits": self.layers[2](u)}, {}
         finally:
             self.float()
-
-    def linears(self) -> dict[str, nn.Module]:
-        """Its layers."""
-        return {f"layers.{i}": layer for i, layer in enumerate(self.layers)}
 
     def spec(self) -> dict[str, Any]:
         """Class and arguments, for policy.json."""

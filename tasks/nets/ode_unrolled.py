@@ -16,15 +16,16 @@ import torch
 from torch import Tensor, nn
 
 from tasks.nets.graph import Graph
+from tasks.nets.layered import LayeredPredictor
 from tasks.nets.network import build_layer
 from tasks.nets.ode import OdeClassifier
-from tasks.nets.predictor import Predictor, Value
+from tasks.nets.predictor import Value
 from tasks.nets.tsit5 import A, C, combined
 
 STAGES = 6  # evaluations of a step without an error
 
 
-class UnrolledClassifier(Predictor):
+class UnrolledClassifier(LayeredPredictor):
     """Images in, a logit a class out, in one call.
 
     Args:
@@ -34,14 +35,8 @@ class UnrolledClassifier(Predictor):
     """
 
     def __init__(self, layers: Sequence[nn.Module], end: float, steps: int) -> None:
-        super().__init__()
-        self.layers: Any = nn.ModuleList(layers)
+        super().__init__(layers)
         self.end, self.steps = end, steps
-
-    @property
-    def seeds(self) -> int:
-        """S."""
-        return int(self.layers[0].stack)
 
     @property
     def width(self) -> int:
@@ -75,10 +70,6 @@ class UnrolledClassifier(Predictor):
                 stages.append(field(inner, t))
             u = u + size * combined(A[STAGES], stages)
         return {"logits": self.layers[2](u)}, {}
-
-    def linears(self) -> dict[str, nn.Module]:
-        """Its layers."""
-        return {f"layers.{i}": layer for i, layer in enumerate(self.layers)}
 
     def spec(self) -> dict[str, Any]:
         """Class and arguments, for policy.json."""

@@ -13,11 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from tasks.nets.graph import Graph
+from tasks.nets.layered import LayeredPredictor
 from tasks.nets.network import build_layer
-from tasks.nets.predictor import Predictor, Value
+from tasks.nets.predictor import Value
 
 
-class PlainPredictor(Predictor):
+class PlainPredictor(LayeredPredictor):
     """Linear layers with ReLU between them.
 
     Args:
@@ -36,18 +37,12 @@ class PlainPredictor(Predictor):
         mean: Tensor,
         std: Tensor,
     ) -> None:
-        super().__init__()
-        self.layers: Any = nn.ModuleList(layers)
+        super().__init__(layers)
         self.reads, self.gives = (reads[0], tuple(reads[1])), gives
         self.mean: Tensor
         self.std: Tensor
         self.register_buffer("mean", mean.float())
         self.register_buffer("std", std.float())
-
-    @property
-    def seeds(self) -> int:
-        """S."""
-        return int(self.layers[0].stack)
 
     def inputs(self) -> dict[str, Value]:
         """The one array."""
@@ -70,10 +65,6 @@ class PlainPredictor(Predictor):
         """The output by its name."""
         del carry
         return {self.gives: self(inputs[self.reads[0]])}, {}
-
-    def linears(self) -> dict[str, nn.Module]:
-        """Its layers."""
-        return {f"layers.{i}": layer for i, layer in enumerate(self.layers)}
 
     def spec(self) -> dict[str, Any]:
         """Class and arguments, for policy.json."""

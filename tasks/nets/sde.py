@@ -18,12 +18,13 @@ from torch import Tensor, nn
 from tasks.artifacts.seeding import generator
 from tasks.nets.graph import Graph
 from tasks.nets.heun import CELLS, path, solve
+from tasks.nets.layered import LayeredPredictor
 from tasks.nets.network import build_layer
-from tasks.nets.predictor import Predictor, Value
+from tasks.nets.predictor import Value
 from tasks.nets.tsit5 import Tolerance
 
 
-class SdeClassifier(Predictor):
+class SdeClassifier(LayeredPredictor):
     """Drift, diffusion and the last layer.
 
     Args:
@@ -35,14 +36,8 @@ class SdeClassifier(Predictor):
     def __init__(
         self, layers: Sequence[nn.Module], end: float, tolerance: tuple[float, float]
     ) -> None:
-        super().__init__()
-        self.layers: Any = nn.ModuleList(layers)
+        super().__init__(layers)
         self.end, self.tolerance = end, tolerance
-
-    @property
-    def seeds(self) -> int:
-        """S."""
-        return int(self.layers[0].stack)
 
     @property
     def width(self) -> int:
@@ -102,10 +97,6 @@ class SdeClassifier(Predictor):
             "diffusion": diffusion,
             "logits": self.layers[3](u),
         }, {}
-
-    def linears(self) -> dict[str, nn.Module]:
-        """Its layers."""
-        return {f"layers.{i}": layer for i, layer in enumerate(self.layers)}
 
     def spec(self) -> dict[str, Any]:
         """Class and arguments, for policy.json."""
